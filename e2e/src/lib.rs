@@ -1,0 +1,14 @@
+//! The whole system from outside: starts the real binaries, loads them through
+//! REST, cuts their power, and looks at what lies on their disks.
+
+pub mod bench;
+pub mod client;
+pub mod cluster;
+pub mod content;
+pub mod load;
+pub mod memory;
+pub mod powercut;
+pub mod raw;
+pub mod report;
+pub mod sources;
+pub mod tree;

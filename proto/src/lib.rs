@@ -1,0 +1,29 @@
+//! What the parts of the file server share: the gRPC contracts, ids, file
+//! names and result codes. `operator`, `manager` and `node` meet only here.
+
+mod code;
+mod file_id;
+mod file_name;
+mod leaf;
+mod node_id;
+/// The gRPC contracts, generated from `proto/dfs/v1` and committed;
+/// `tests/generated.rs` makes them anew and compares.
+#[allow(missing_docs, clippy::all, unreachable_pub)]
+pub mod v1 {
+    include!("generated/dfs.v1.rs");
+}
+
+pub use code::Code;
+pub use file_id::{FileId, InvalidFileId};
+pub use file_name::{FileName, InvalidFileName};
+pub use leaf::{LEAF_COUNT, LEVELS, MAX_ENTRIES, leaf_path};
+pub use node_id::{InvalidNodeId, NodeId};
+
+/// The protocol version that this build speaks.
+pub const PROTOCOL: u32 = 1;
+/// The oldest protocol version that this build still understands.
+pub const PROTOCOL_MIN: u32 = 1;
+/// Bytes of file data in one message of a stream, well under tonic's 4 MiB.
+pub const CHUNK: usize = 256 * 1024;
+/// A file of at most this many bytes travels as one message of an exchange.
+pub const SMALL: usize = 64 * 1024;
