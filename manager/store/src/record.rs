@@ -1,0 +1,133 @@
+//! What is stored: a file's record, a node's row, the leader's lease.
+
+use proto::{FileId, FileName, NodeId};
+use uuid::Uuid;
+
+/// Where a file's life stands (rule 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// The name is reserved; the file is not there yet.
+    Pending,
+    /// The file is there.
+    Stored,
+    /// The file is there, and more than one copy is listed.
+    Moving,
+    /// The file is there until the record goes.
+    Deleting,
+}
+
+impl State {
+    /// Whether other clients see the file: in every state but `Pending` (rule 7).
+    pub fn is_visible(self) -> bool {
+        match self {
+            Self::Pending => false,
+            Self::Stored | Self::Moving | Self::Deleting => true,
+        }
+    }
+
+    /// Whether the janitor has nothing to do with it (rule 9).
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Stored => true,
+            Self::Pending | Self::Moving | Self::Deleting => false,
+        }
+    }
+}
+
+/// One place where bytes of a file may be (rule 2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Copy {
+    /// The node.
+    pub node: NodeId,
+    /// The node's session that may create the copy (rule 4).
+    pub session: u64,
+    /// Counts the attempts at placing this file; never used again.
+    pub generation: u32,
+}
+
+/// All that is known of one file; there is at most one per name (invariant 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The unique key.
+    pub name: FileName,
+    /// The upload that made the file.
+    pub id: FileId,
+    /// Raised by one with each change (rule 1).
+    pub rev: u64,
+    /// Drawn at random for each change, so that its author knows it again (rule 1).
+    pub token: u64,
+    /// Where the file's life stands.
+    pub state: State,
+    /// The node whose copy counts; always one of `copies` (invariant 5).
+    pub node: NodeId,
+    /// The generation of the copy that counts.
+    pub generation: u32,
+    /// Every place where bytes may be, the one that counts among them (rule 2).
+    pub copies: Vec<Copy>,
+    /// The generation that the next attempt at a move takes.
+    pub next_generation: u32,
+    /// Where on the node the file lies, once known.
+    pub leaf: Option<u32>,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the whole file.
+    pub sha256: [u8; 32],
+    /// CRC-64/NVME of the whole file.
+    pub crc64: u64,
+    /// As given on upload.
+    pub content_type: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: u64,
+    /// As given on upload.
+    pub idempotency_key: Option<String>,
+    /// The number of the event that last moved the file (rule 10).
+    pub moved_event: u64,
+}
+
+impl Record {
+    /// The copy that counts, with its session.
+    pub fn counting_copy(&self) -> Option<&Copy> {
+        self.copies
+            .iter()
+            .find(|c| c.node == self.node && c.generation == self.generation)
+    }
+}
+
+/// A node as the store knows it, whether it is joined or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// The key.
+    pub id: NodeId,
+    /// Made when the node's volume was formatted.
+    pub volume_id: Uuid,
+    /// The pool it belongs to.
+    pub pool: String,
+    /// Raised by one with each change; 1 when the row is new.
+    pub rev: u64,
+    /// Whether its files shall leave it.
+    pub draining: bool,
+    /// The session that was last merged (rule 11).
+    pub merged_session: u64,
+    /// Where it was last reached, `host:port`.
+    pub endpoint: String,
+}
+
+/// The leader's lease (rule 10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it.
+    pub holder: String,
+    /// Raised whenever somebody takes it.
+    pub number: u64,
+    /// Raised whenever the holder renews it.
+    pub counter: u64,
+}
+
+/// The sum of all visible files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}

@@ -1,0 +1,41 @@
+//! Counters that an engine keeps, for the manager to export.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// An engine's counters since it was opened.
+#[derive(Debug, Default)]
+pub struct StoreStats {
+    /// Changes asked for.
+    pub operations: AtomicU64,
+    /// Changes that wait or are being committed now.
+    pub queue_depth: AtomicU64,
+    /// Durable transactions.
+    pub commits: AtomicU64,
+    /// Nanoseconds spent in them, reading for compare-and-swap included.
+    pub commit_nanos: AtomicU64,
+    /// Changes that they carried.
+    pub records_committed: AtomicU64,
+}
+
+impl StoreStats {
+    /// Notes a change that begins to wait.
+    pub(crate) fn asked(&self) {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        self.queue_depth.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a change that waits no more.
+    pub(crate) fn answered(&self) {
+        self.queue_depth.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes a transaction of `changes` that took `took`.
+    pub(crate) fn committed(&self, changes: usize, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_nanos
+            .fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        self.records_committed
+            .fetch_add(changes as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,107 @@
+//! The trait that every engine implements. What it promises beyond the types is
+//! checked by [`crate::suite`].
+
+use async_trait::async_trait;
+use proto::{FileId, FileName, NodeId};
+use uuid::Uuid;
+
+use crate::{Lease, NodeRow, Record, StoreError, StoreStats, Totals};
+
+/// What became of an insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Insert {
+    /// The record is durable.
+    Inserted,
+    /// The name has a record already, which is this one.
+    Exists(Record),
+}
+
+/// What became of a compare-and-swap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Swap {
+    /// The change is durable.
+    Done,
+    /// Nothing changed; the name's record is this, if there is one.
+    Mismatch(Option<Record>),
+}
+
+/// Records, nodes and the leader's lease. Every answer rests on durable data
+/// (rule 12), every change is durable when it is answered, and a caller that goes
+/// away before the answer leaves the outcome open.
+///
+/// All methods fail as [`StoreError`] tells.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The cluster's id, drawn when the store was formatted.
+    async fn cluster_id(&self) -> Result<Uuid, StoreError>;
+    /// Takes over another cluster's id: for rebuild only (rule 16).
+    ///
+    /// # Errors
+    /// [`StoreError::NotEmpty`] when there is any record.
+    async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError>;
+    /// When the store was last rebuilt from its nodes, in milliseconds since 1970.
+    async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError>;
+    /// Notes a rebuild.
+    async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError>;
+
+    /// The record of a name, by a linearizable read.
+    async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError>;
+    /// Adds a record if the name has none.
+    async fn insert(&self, record: Record) -> Result<Insert, StoreError>;
+    /// Replaces the record of the same name and id whose `rev` is one less than
+    /// `new.rev` (rule 1).
+    async fn swap(&self, new: Record) -> Result<Swap, StoreError>;
+    /// Removes the record if it still has this id and this rev (rule 1).
+    async fn remove(&self, name: &FileName, id: FileId, rev: u64) -> Result<Swap, StoreError>;
+
+    /// At most `limit` visible records whose names begin with `prefix`, in the
+    /// order of their bytes, that come after `after` (which need not exist).
+    async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+    /// At most `limit` records in any state but `Stored`, in name order after `after`.
+    async fn unsettled(
+        &self,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+    /// At most `limit` records, in any state, that list a copy on `node`, in name
+    /// order after `after`.
+    async fn listed_on(
+        &self,
+        node: &NodeId,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+    /// The sum of all visible files; kept, not counted.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Every node ever admitted and not abandoned, in the order of ids.
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError>;
+    /// Writes a node's row if the stored `rev` is one less than `row.rev` (a row of
+    /// rev 1 is new). Answers whether it did.
+    async fn put_node(&self, row: NodeRow) -> Result<bool, StoreError>;
+    /// Removes a node's row if it still has this rev. Answers whether it did.
+    async fn remove_node(&self, id: &NodeId, rev: u64) -> Result<bool, StoreError>;
+
+    /// Takes the lease, with the next number, if it still is what the caller saw.
+    /// Otherwise answers what it is.
+    async fn take_lease(
+        &self,
+        seen: Option<&Lease>,
+        holder: &str,
+    ) -> Result<Result<Lease, Option<Lease>>, StoreError>;
+    /// Raises the lease's counter if it still is the one held. Otherwise answers
+    /// what it is.
+    async fn renew_lease(&self, held: &Lease) -> Result<Result<Lease, Option<Lease>>, StoreError>;
+    /// The lease as it is.
+    async fn lease(&self) -> Result<Option<Lease>, StoreError>;
+
+    /// Answers when the store could take a change now.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// The engine's counters.
+    fn stats(&self) -> &StoreStats;
+}
