@@ -1,0 +1,8 @@
+//! What every binary does alike at its edges: logs, signals, the ops port
+//! (`/livez`, `/readyz`, `/metrics`) and the token of the inner ports.
+
+pub mod failpoint;
+pub mod log;
+pub mod ops;
+pub mod signals;
+pub mod token;
