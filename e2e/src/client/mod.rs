@@ -1,0 +1,316 @@
+//! A lean HTTP/1.1 client of the REST API on hyper: connections are kept, and
+//! it spends little CPU, since on a small machine it competes with the servers.
+
+mod body;
+mod uploads;
+
+pub use body::{Body, Pieces};
+pub use uploads::{NameAt, Route, encode_name, json_around};
+
+use crate::cluster::Status;
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpStream;
+
+/// One connection, for one request at a time.
+#[derive(Debug)]
+pub struct Connection {
+    sender: http1::SendRequest<Body>,
+    host: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await;
+        let stream = stream.with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            // Its errors come back through the sender.
+            let _ = connection.await;
+        });
+        Ok(Self {
+            sender,
+            host: address.to_string(),
+        })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    pub async fn start(&mut self, mut request: Request<Body>) -> Result<Response<Incoming>> {
+        if !request.headers().contains_key(http::header::HOST) {
+            let host = self.host.parse()?;
+            request.headers_mut().insert(http::header::HOST, host);
+        }
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(&mut self, request: Request<Body>) -> Result<Answer> {
+        let (head, body) = self.start(request).await?.into_parts();
+        let body = body
+            .collect()
+            .await
+            .context("reading the answer")?
+            .to_bytes();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+
+    /// Whether another request may be sent.
+    pub fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+}
+
+impl Answer {
+    /// The `code` of an error body.
+    pub fn code(&self) -> Option<u64> {
+        self.json().ok()?.get("code")?.as_u64()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        let text = || String::from_utf8_lossy(&self.body).into_owned();
+        serde_json::from_slice(&self.body).with_context(text)
+    }
+
+    /// A header as text, or nothing where it is missing.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Status and code in one, as tests compare them.
+    pub fn outcome(&self) -> (u16, Option<u64>) {
+        let error = self.status.is_client_error() || self.status.is_server_error();
+        (self.status.as_u16(), self.code().filter(|_| error))
+    }
+
+    /// Refuses any other status, with the body in the text.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(500)]);
+        ensure!(
+            self.status.as_u16() == status,
+            "{} instead of {status}: {text}",
+            self.status
+        );
+        Ok(self)
+    }
+}
+
+/// Many connections to one address, kept for the next request.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: SocketAddr,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Client {
+    /// A client without connections yet.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            idle: Arc::default(),
+        }
+    }
+
+    /// The address it connects to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn connection(&self) -> Result<Connection> {
+        loop {
+            let kept = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
+            match kept {
+                Some(kept) if kept.is_open() => return Ok(kept),
+                Some(_) => {}
+                None => return Connection::open(self.address).await,
+            }
+        }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(&self, request: Request<Body>) -> Result<Answer> {
+        let mut connection = self.connection().await?;
+        let answer = connection.send(request).await?;
+        if connection.is_open() {
+            self.idle
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .push(connection);
+        }
+        Ok(answer)
+    }
+
+    /// Sends a request on a connection of its own and gives the head of the
+    /// answer; the body is left to the caller.
+    pub async fn start(&self, request: Request<Body>) -> Result<Response<Incoming>> {
+        Connection::open(self.address).await?.start(request).await
+    }
+
+    /// A request without a body to `path`.
+    pub async fn call(&self, method: Method, path: &str) -> Result<Answer> {
+        self.call_with(method, path, &[]).await
+    }
+
+    /// A request without a body, with headers.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Pieces::empty().into())?).await
+    }
+
+    /// `PUT /file/{name}`.
+    pub async fn put(&self, name: &str, data: impl Into<Bytes>) -> Result<Answer> {
+        self.upload(Route::Put, name, data).await
+    }
+
+    /// An upload over any route.
+    pub async fn upload(&self, route: Route, name: &str, data: impl Into<Bytes>) -> Result<Answer> {
+        self.send(route.request(name, &data.into())?).await
+    }
+
+    /// `GET /file/{name}`.
+    pub async fn get(&self, name: &str) -> Result<Answer> {
+        self.call(Method::GET, &format!("/file/{}", encode_name(name)))
+            .await
+    }
+
+    /// `GET /file/{name}` with headers.
+    pub async fn get_with(&self, name: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        self.call_with(
+            Method::GET,
+            &format!("/file/{}", encode_name(name)),
+            headers,
+        )
+        .await
+    }
+
+    /// `HEAD /file/{name}` with headers.
+    pub async fn head_with(&self, name: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        self.call_with(
+            Method::HEAD,
+            &format!("/file/{}", encode_name(name)),
+            headers,
+        )
+        .await
+    }
+
+    /// `DELETE /file/{name}`.
+    pub async fn delete(&self, name: &str) -> Result<Answer> {
+        self.call(Method::DELETE, &format!("/file/{}", encode_name(name)))
+            .await
+    }
+
+    /// `GET /status`.
+    pub async fn status(&self) -> Result<Status> {
+        let answer = self.call(Method::GET, "/status").await?.expect(200)?;
+        Ok(serde_json::from_slice(&answer.body)?)
+    }
+
+    /// The names of all files, page by page.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let mut path = "/files?limit=1000".to_owned();
+        loop {
+            let page = self.call(Method::GET, &path).await?.expect(200)?.json()?;
+            let files = page["files"].as_array().context("no files in the page")?;
+            for file in files {
+                names.push(file["filename"].as_str().context("no filename")?.to_owned());
+            }
+            match page["next"].as_str() {
+                Some(next) => path = format!("/files?limit=1000&after={}", encode_name(next)),
+                None => return Ok(names),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::extract::{Path, State};
+    use axum::routing::put;
+    use std::collections::HashMap;
+
+    type Store = Arc<Mutex<HashMap<String, Bytes>>>;
+
+    async fn store(
+        State(store): State<Store>,
+        Path(name): Path<String>,
+        body: Bytes,
+    ) -> StatusCode {
+        store.lock().unwrap().insert(name, body);
+        StatusCode::CREATED
+    }
+
+    async fn fetch(State(store): State<Store>, Path(name): Path<String>) -> (StatusCode, Bytes) {
+        match store.lock().unwrap().get(&name) {
+            Some(data) => (StatusCode::OK, data.clone()),
+            None => (StatusCode::NOT_FOUND, r#"{"code":2,"message":""}"#.into()),
+        }
+    }
+
+    /// A pretended server, for the client alone.
+    async fn pretended() -> Client {
+        let app = axum::Router::new().route("/file/{name}", put(store).get(fetch));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app.with_state(Store::default())).await });
+        client
+    }
+
+    #[tokio::test]
+    async fn what_is_put_comes_back_over_kept_connections() {
+        let client = pretended().await;
+        for i in 0..20 {
+            let data = crate::content::bytes(i, 10_000);
+            let name = format!("ä {i}%/");
+            assert_eq!(client.put(&name, data.clone()).await.unwrap().status, 201);
+            assert_eq!(client.get(&name).await.unwrap().body, data);
+        }
+        assert_eq!(client.idle.lock().unwrap().len(), 1);
+        assert_eq!(client.get("other").await.unwrap().outcome(), (404, Some(2)));
+    }
+
+    #[tokio::test]
+    async fn a_refused_status_is_an_error_with_the_body() {
+        let client = pretended().await;
+        let error = client.get("none").await.unwrap().expect(200).unwrap_err();
+        assert!(error.to_string().contains("\"code\":2"), "{error}");
+    }
+}

@@ -1,0 +1,360 @@
+//! A whole service of real processes on this machine: one manager, any number
+//! of nodes, each with its folder, on ports that the kernel picked.
+
+pub mod binaries;
+pub mod process;
+mod status;
+
+pub use process::{Launch, Process};
+pub use status::{NodeStatus, Status};
+
+use crate::client::Client;
+use crate::tree::Tree;
+use anyhow::{Context, Result, bail};
+use binaries::{Binaries, Build};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the tests wait for what ought to happen at once.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// How to start a service.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Nodes at the start.
+    pub nodes: usize,
+    /// Flags added to `manager serve`.
+    pub manager_args: Vec<String>,
+    /// Flags added to each `node serve`.
+    pub node_args: Vec<String>,
+    /// Variables for all processes.
+    pub env: Vec<(String, String)>,
+    /// Whether cargo is asked to bring the binaries up to date.
+    pub build: Build,
+    /// Where the temporary folder is made.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            manager_args: Vec::new(),
+            node_args: Vec::new(),
+            env: Vec::new(),
+            build: Build::IfMissing,
+            folder: None,
+        }
+    }
+}
+
+/// A node of a cluster: its folder and identity stay while processes come and go.
+#[derive(Debug)]
+pub struct Node {
+    /// Its name, `node-1` and so on.
+    pub id: String,
+    /// What it was given as `--data`.
+    pub folder: PathBuf,
+    /// Its process, while it runs.
+    pub process: Option<Process>,
+    listen: Option<SocketAddr>,
+}
+
+/// A running service. Dropping it kills its processes and removes its files;
+/// while a test panics they are kept, and the folder is printed.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The manager's process, while it runs.
+    pub manager: Option<Process>,
+    /// The nodes, running or not.
+    pub nodes: Vec<Node>,
+    /// Options that later starts use too.
+    pub options: Options,
+    binaries: Binaries,
+    http: SocketAddr,
+    grpc: SocketAddr,
+    ops: SocketAddr,
+    folder: Option<tempfile::TempDir>,
+}
+
+impl Cluster {
+    /// A service of `nodes` nodes, all available.
+    pub async fn start(nodes: usize) -> Result<Self> {
+        Self::start_with(Options {
+            nodes,
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// A service as `options` say, all its nodes available.
+    pub async fn start_with(options: Options) -> Result<Self> {
+        let nodes = options.nodes;
+        let mut cluster = Self::prepare(options)?;
+        cluster.start_manager().await?;
+        for _ in 0..nodes {
+            cluster.add_node().await?;
+        }
+        cluster.wait_available(nodes).await?;
+        Ok(cluster)
+    }
+
+    /// Folders and ports, but no process yet.
+    pub fn prepare(options: Options) -> Result<Self> {
+        let binaries = binaries::find(options.build)?;
+        let parent = match &options.folder {
+            Some(folder) => folder.clone(),
+            None => binaries::scratch()?,
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("cluster-")
+            .tempdir_in(parent)?;
+        // Known before the first start, so that nodes can be started first.
+        let [http, grpc, ops] = free_ports()?;
+        Ok(Self {
+            manager: None,
+            nodes: Vec::new(),
+            options,
+            binaries,
+            http,
+            grpc,
+            ops,
+            folder: Some(folder),
+        })
+    }
+
+    /// The folder that holds everything of this service.
+    pub fn folder(&self) -> &Path {
+        self.folder
+            .as_ref()
+            .map_or(Path::new("/nowhere"), |f| f.path())
+    }
+
+    /// The REST address.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The address of Registry and Admin.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// The manager's address of metrics, livez and readyz.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    /// The folder of the embedded store.
+    pub fn store(&self) -> PathBuf {
+        self.folder().join("store")
+    }
+
+    /// A client of the REST port.
+    pub fn client(&self) -> Client {
+        Client::new(self.http)
+    }
+
+    /// The program `manager` with `args`, to be started.
+    pub fn manager_command<S: Into<OsString>>(&self, args: impl IntoIterator<Item = S>) -> Launch {
+        Launch {
+            program: self.binaries.manager.clone(),
+            args: args.into_iter().map(Into::into).collect(),
+            env: self.options.env.clone(),
+            stderr: self.folder().join("command.log"),
+        }
+    }
+
+    /// How the manager is started.
+    pub fn manager_launch(&self) -> Launch {
+        let mut args: Vec<OsString> = vec!["serve".into()];
+        let mut store = OsString::from("embedded:");
+        store.push(self.store());
+        let [http, grpc, ops] = [self.http, self.grpc, self.ops].map(|a| a.to_string().into());
+        args.extend([
+            "--http".into(),
+            http,
+            "--grpc".into(),
+            grpc,
+            "--ops".into(),
+            ops,
+        ]);
+        args.extend(["--store".into(), store]);
+        args.extend(self.options.manager_args.iter().map(Into::into));
+        Launch {
+            program: self.binaries.manager.clone(),
+            args,
+            env: self.options.env.clone(),
+            stderr: self.folder().join("manager.log"),
+        }
+    }
+
+    /// How node `index` is started.
+    pub fn node_launch(&self, index: usize) -> Launch {
+        let node = &self.nodes[index];
+        let listen = node
+            .listen
+            .map_or("127.0.0.1:0".to_owned(), |a| a.to_string());
+        let manager = format!("http://{}", self.grpc);
+        let mut args: Vec<OsString> = vec!["serve".into(), "--data".into()];
+        args.push(node.folder.clone().into());
+        let rest = [
+            "--manager",
+            &manager,
+            "--listen",
+            &listen,
+            "--ops",
+            "127.0.0.1:0",
+        ];
+        args.extend(rest.map(Into::into));
+        args.extend(["--id", &node.id, "--pool", "default"].map(Into::into));
+        args.extend(self.options.node_args.iter().map(Into::into));
+        Launch {
+            program: self.binaries.node.clone(),
+            args,
+            env: self.options.env.clone(),
+            stderr: self.folder().join(format!("{}.log", node.id)),
+        }
+    }
+
+    /// Starts the manager, on the same ports and store each time.
+    pub async fn start_manager(&mut self) -> Result<()> {
+        let process = self.manager_launch().start().await?;
+        self.http = process.address("http")?;
+        self.grpc = process.address("grpc")?;
+        self.manager = Some(process);
+        Ok(())
+    }
+
+    /// The manager's process.
+    pub fn manager(&self) -> Result<&Process> {
+        self.manager.as_ref().context("the manager is not running")
+    }
+
+    /// kill -9 of the manager.
+    pub async fn kill_manager(&mut self) -> Result<()> {
+        let manager = self.manager.take();
+        manager.context("the manager is not running")?.kill().await
+    }
+
+    /// Makes the folder of one more node and gives its index.
+    pub fn new_node(&mut self) -> Result<usize> {
+        let id = format!("node-{}", self.nodes.len() + 1);
+        let folder = self.folder().join(&id);
+        std::fs::create_dir_all(&folder)?;
+        self.nodes.push(Node {
+            id,
+            folder,
+            process: None,
+            listen: None,
+        });
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// Starts one more node and gives its index.
+    pub async fn add_node(&mut self) -> Result<usize> {
+        let index = self.new_node()?;
+        self.start_node(index).await?;
+        Ok(index)
+    }
+
+    /// Starts a node, on the same port and folder each time.
+    pub async fn start_node(&mut self, index: usize) -> Result<()> {
+        let process = self.node_launch(index).start().await?;
+        self.nodes[index].listen = Some(process.address("listen")?);
+        self.nodes[index].process = Some(process);
+        Ok(())
+    }
+
+    /// The process of a node.
+    pub fn node(&self, index: usize) -> Result<&Process> {
+        let process = self.nodes[index].process.as_ref();
+        process.with_context(|| format!("{} is not running", self.nodes[index].id))
+    }
+
+    /// kill -9 of a node.
+    pub async fn kill_node(&mut self, index: usize) -> Result<()> {
+        let process = self.nodes[index].process.take();
+        process.context("the node is not running")?.kill().await
+    }
+
+    /// Waits until exactly `nodes` nodes are available.
+    pub async fn wait_available(&self, nodes: usize) -> Result<Status> {
+        let text = format!("{nodes} nodes available");
+        self.wait_status(&text, SOON, |status| status.available() == nodes)
+            .await
+    }
+
+    /// Polls `/status` until `done`, or gives up after `within`.
+    pub async fn wait_status(
+        &self,
+        what: &str,
+        within: Duration,
+        done: impl Fn(&Status) -> bool,
+    ) -> Result<Status> {
+        let client = self.client();
+        let start = Instant::now();
+        let mut last = String::from("no answer");
+        while start.elapsed() < within {
+            match client.status().await {
+                Ok(status) if done(&status) => return Ok(status),
+                Ok(status) => last = format!("{status:?}"),
+                Err(e) => last = format!("{e:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        bail!(
+            "waited {within:?} in vain for: {what}; last: {last}\n{}",
+            self.logs()
+        )
+    }
+
+    /// What lies on the disk of a node.
+    pub fn tree(&self, index: usize) -> Result<Tree> {
+        Tree::walk(&self.nodes[index].folder.join("data"))
+    }
+
+    /// What lies on the disks of all nodes.
+    pub fn trees(&self) -> Result<Vec<Tree>> {
+        (0..self.nodes.len())
+            .map(|index| self.tree(index))
+            .collect()
+    }
+
+    /// The ends of all logs, for messages.
+    pub fn logs(&self) -> String {
+        let mut out = String::new();
+        if let Some(manager) = &self.manager {
+            out += &format!("--- manager\n{}", manager.log());
+        }
+        for node in &self.nodes {
+            if let Some(process) = &node.process {
+                out += &format!("--- {}\n{}", node.id, process.log());
+            }
+        }
+        out
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.manager.take();
+        self.nodes
+            .iter_mut()
+            .for_each(|node| drop(node.process.take()));
+        if let Some(folder) = self.folder.take()
+            && std::thread::panicking()
+        {
+            eprintln!("kept for inspection: {}", folder.keep().display());
+        }
+    }
+}
+
+/// Three loopback ports that were free a moment ago.
+fn free_ports() -> Result<[SocketAddr; 3]> {
+    let bind = || std::net::TcpListener::bind("127.0.0.1:0");
+    let [a, b, c] = [bind()?, bind()?, bind()?];
+    Ok([a.local_addr()?, b.local_addr()?, c.local_addr()?])
+}

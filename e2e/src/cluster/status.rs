@@ -1,0 +1,55 @@
+//! The answer of `GET /status`, as far as the tests read it.
+
+use serde::Deserialize;
+
+/// What the manager says of the service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Every node the manager knows.
+    pub nodes: Vec<NodeStatus>,
+    /// Files in all.
+    pub files: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+    /// Difference between the fullest and the emptiest node, in files.
+    pub skew: u64,
+    /// Moves under way.
+    pub moves: Vec<serde_json::Value>,
+    /// What else it tells, quarantine for one.
+    #[serde(flatten)]
+    pub rest: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What the manager says of one node.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeStatus {
+    /// Its name.
+    pub id: String,
+    /// Its pool.
+    pub pool: String,
+    /// `available`, `unavailable` or `draining`.
+    pub state: String,
+    /// Files it holds.
+    pub files: u64,
+    /// Bytes it holds.
+    pub bytes: u64,
+    /// Bytes free on its file system.
+    pub free: u64,
+}
+
+impl Status {
+    /// How many nodes are available.
+    pub fn available(&self) -> usize {
+        self.nodes
+            .iter()
+            .filter(|node| node.state == "available")
+            .count()
+    }
+
+    /// One node by its name.
+    pub fn node(&self, id: &str) -> Option<&NodeStatus> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+}
