@@ -72,6 +72,11 @@ pub struct Write {
     pub open: ::core::option::Option<Open>,
     #[prost(bytes = "bytes", tag = "2")]
     pub data: ::prost::bytes::Bytes,
+    /// What Finish will say, where the sender knows it already (a small file's
+    /// sender does): it is flushed together with the bytes, while the record is
+    /// being reserved, so that Finish only has to link.
+    #[prost(message, optional, tag = "3")]
+    pub meta: ::core::option::Option<FileMeta>,
 }
 /// Permits the link of an open create (rule 6).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
