@@ -1,0 +1,207 @@
+//! The head of one part of a multipart upload: what the part is called and how
+//! its body is written.
+
+use percent_encoding::percent_decode_str;
+
+use crate::fields::Field;
+use crate::upload::BodyError;
+
+/// Header fields in the head of a part.
+const MAX_FIELDS: usize = 16;
+
+/// What the head of a part says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct PartHead {
+    pub(crate) name: String,
+    /// From `filename*`, or else `filename`.
+    pub(crate) filename: Option<String>,
+    pub(crate) content_type: Option<String>,
+    /// Lower case.
+    pub(crate) transfer_encoding: Option<String>,
+}
+
+impl PartHead {
+    /// Parses a head that ends in an empty line.
+    pub(crate) fn parse(head: &[u8]) -> Result<PartHead, BodyError> {
+        let bad = |what: &str| Field::Other.invalid(format!("a part's head: {what}"));
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let fields = match httparse::parse_headers(head, &mut fields) {
+            Ok(httparse::Status::Complete((_, fields))) => fields,
+            Ok(httparse::Status::Partial) => return Err(bad("not complete")),
+            Err(error) => return Err(bad(&error.to_string())),
+        };
+        let (mut part, mut disposed) = (PartHead::default(), false);
+        for field in fields {
+            let text = || {
+                str::from_utf8(field.value)
+                    .map(str::trim)
+                    .map_err(|_| bad(&format!("{} is not valid UTF-8", field.name)))
+            };
+            if field.name.eq_ignore_ascii_case("content-disposition") {
+                disposed = true;
+                part.disposition(text()?)?;
+            } else if field.name.eq_ignore_ascii_case("content-type") {
+                part.content_type = Some(text()?.to_owned());
+            } else if field.name.eq_ignore_ascii_case("content-transfer-encoding") {
+                part.transfer_encoding = Some(text()?.to_ascii_lowercase());
+            }
+        }
+        if !disposed {
+            return Err(bad("no Content-Disposition"));
+        }
+        Ok(part)
+    }
+
+    fn disposition(&mut self, value: &str) -> Result<(), BodyError> {
+        let bad = || Field::Other.invalid("a part's Content-Disposition is malformed");
+        let (kind, mut rest) = value.split_once(';').unwrap_or((value, ""));
+        if !kind.trim().eq_ignore_ascii_case("form-data") {
+            return Err(Field::Other.invalid("a part's Content-Disposition is not form-data"));
+        }
+        let (mut name, mut extended) = (None, None);
+        while !rest.trim().is_empty() {
+            let (key, after) = rest.split_once('=').ok_or_else(bad)?;
+            let (text, after) = parameter(after.trim_start()).ok_or_else(bad)?;
+            match key.trim().to_ascii_lowercase().as_str() {
+                "name" => name = Some(text),
+                "filename" => self.filename = Some(text.replace("%22", "\"")),
+                "filename*" => extended = Some(extended_value(&text).ok_or_else(bad)?),
+                _ => {}
+            }
+            rest = after;
+        }
+        self.name = name.ok_or_else(bad)?;
+        self.filename = extended.or(self.filename.take());
+        Ok(())
+    }
+}
+
+/// One parameter's value, and what follows its `;`.
+///
+/// In quotes only `\"` and `\\` are escapes: browsers write a quote as `%22`
+/// and leave backslashes alone, and old ones send whole Windows paths.
+fn parameter(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (token, rest) = text.split_once(';').unwrap_or((text, ""));
+        return Some((token.trim_end().to_owned(), rest));
+    };
+    let (mut value, mut chars) = (String::new(), quoted.char_indices().peekable());
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '"' => {
+                let rest = quoted[at + 1..].trim_start();
+                return match rest.strip_prefix(';') {
+                    Some(rest) => Some((value, rest)),
+                    None if rest.is_empty() => Some((value, "")),
+                    None => None,
+                };
+            }
+            '\\' => match chars.next_if(|(_, next)| matches!(next, '"' | '\\')) {
+                Some((_, next)) => value.push(next),
+                None => value.push('\\'),
+            },
+            _ => value.push(char),
+        }
+    }
+    None
+}
+
+/// RFC 8187: `UTF-8''percent%20encoded`. RFC 7578 forbids it here, some
+/// libraries send it all the same.
+fn extended_value(text: &str) -> Option<String> {
+    let (charset, rest) = text.split_once('\'')?;
+    let (_language, value) = rest.split_once('\'')?;
+    if !charset.eq_ignore_ascii_case("utf-8") {
+        return None;
+    }
+    percent_decode_str(value)
+        .decode_utf8()
+        .ok()
+        .map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_understood() {
+        for (head, name, filename) in [
+            (
+                "Content-Disposition: form-data; name=\"file\"; filename=\"a b.txt\"",
+                "file",
+                Some("a b.txt"),
+            ),
+            ("content-disposition:form-data;name=file", "file", None),
+            (
+                "Content-Disposition: form-data; filename=x ; name=\"file\"",
+                "file",
+                Some("x"),
+            ),
+            (
+                r#"Content-Disposition: form-data; name="file"; filename="a\"b\\c""#,
+                "file",
+                Some("a\"b\\c"),
+            ),
+            (
+                r#"Content-Disposition: form-data; name="file"; filename="C:\dir\x""#,
+                "file",
+                Some("C:\\dir\\x"),
+            ),
+            (
+                "Content-Disposition: form-data; name=\"file\"; filename=\"%22q%22;=é.txt\"",
+                "file",
+                Some("\"q\";=é.txt"),
+            ),
+            (
+                "Content-Disposition: form-data; name=f; filename=\"x\"; filename*=utf-8''%c3%a9",
+                "f",
+                Some("é"),
+            ),
+            (
+                "Content-Disposition: form-data; name=\"filename\"",
+                "filename",
+                None,
+            ),
+        ] {
+            let part = PartHead::parse(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+            assert_eq!(
+                (part.name.as_str(), part.filename.as_deref()),
+                (name, filename),
+                "{head}"
+            );
+        }
+        let part = PartHead::parse(
+            b"Content-Disposition: form-data; name=file\r\nContent-Type: text/plain; charset=utf-8 \r\nContent-Transfer-Encoding: BINARY\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(
+            part.content_type.as_deref(),
+            Some("text/plain; charset=utf-8")
+        );
+        assert_eq!(part.transfer_encoding.as_deref(), Some("binary"));
+    }
+
+    #[test]
+    fn malformed_heads_are_refused() {
+        for head in [
+            "",
+            "Content-Type: text/plain",
+            "Content-Disposition: attachment; name=file",
+            "Content-Disposition: form-data",
+            "Content-Disposition: form-data; filename=x",
+            "Content-Disposition: form-data; name=\"file",
+            "Content-Disposition: form-data; name=\"file\"x",
+            "Content-Disposition: form-data; name",
+            "Content-Disposition: form-data; name=f; filename*=latin1''x",
+            "no colon",
+        ] {
+            assert!(
+                PartHead::parse(format!("{head}\r\n\r\n").as_bytes()).is_err(),
+                "{head}"
+            );
+        }
+        let many = "X: y\r\n".repeat(MAX_FIELDS + 1);
+        assert!(PartHead::parse(format!("{many}\r\n").as_bytes()).is_err());
+    }
+}
