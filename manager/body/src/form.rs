@@ -56,7 +56,13 @@ impl Form {
                 self.run(run)?;
             }
             rest = after;
-            if let Some((&special, after)) = rest.split_first() {
+            if let [b'%', high, low, after @ ..] = rest {
+                // A whole escape in one go; the states are for those cut apart.
+                self.percent = Percent::Begun;
+                self.digit(*high)?;
+                self.digit(*low)?;
+                rest = after;
+            } else if let Some((&special, after)) = rest.split_first() {
                 self.special(special)?;
                 rest = after;
             }

@@ -171,6 +171,17 @@ impl Json {
     }
 
     fn text(&mut self, field: Field, rest: &mut &[u8]) -> Result<(), Fault> {
+        if field == Field::File && self.lexer.at_rest() {
+            // The escapes that are frequent in base64; they need not pass
+            // through the lexer one by one.
+            while let Some(after) = strip(rest, b"\\r\\n").or_else(|| strip(rest, b"\\n")) {
+                *rest = after;
+            }
+            if let Some(after) = strip(rest, b"\\/") {
+                *rest = after;
+                return Ok(self.fields.value(field, b"/")?);
+            }
+        }
         match self.lexer.next(rest)? {
             None => {}
             Some(Piece::End) => {
@@ -234,6 +245,10 @@ impl Json {
             Err("a string is not valid UTF-8".into())
         }
     }
+}
+
+fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    text.strip_prefix(prefix)
 }
 
 /// A fault in the syntax gets its place in the body added.

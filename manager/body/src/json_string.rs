@@ -34,6 +34,11 @@ pub(crate) struct Lexer {
 }
 
 impl Lexer {
+    /// Whether it is not inside an escape, nor a surrogate pair.
+    pub(crate) fn at_rest(&self) -> bool {
+        matches!(self.escape, Escape::None) && self.high.is_none()
+    }
+
     /// The next piece, taken off `rest`; `None` when `rest` is used up.
     pub(crate) fn next<'a>(
         &mut self,

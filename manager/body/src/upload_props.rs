@@ -188,6 +188,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Longer than the pieces in which the decoders work.
+    #[test]
+    fn large_files_come_back_from_any_body_cut_anywhere(
+        seed: u64,
+        size in 40_000usize..200_000,
+        style in style(),
+        file_first: bool,
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let mut state = seed;
+        let file: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 56) as u8
+        })
+        .take(size)
+        .collect();
+        for (kind, body) in bodies("name", &file, &style, file_first) {
+            let said = read(kind.clone(), cut(&body, &cuts));
+            let said = said.map_err(|e| TestCaseError::fail(format!("{kind:?} {e}")))?;
+            prop_assert!(said.file == file, "{:?}", kind);
+        }
+    }
+}
+
 /// Invariant 9: what a decoder holds is bounded by its pieces, whatever the
 /// size of the body.
 #[test]
