@@ -52,6 +52,9 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// What the caller handed over breaks an invariant; nothing was changed.
+    #[error("{0}")]
+    Invalid(&'static str),
     /// The cluster id of a store that holds records can't be changed.
     #[error("the store holds records, so its cluster id stays what it is")]
     NotEmpty,
@@ -91,6 +94,7 @@ impl StoreError {
             | Self::Locked { .. }
             | Self::NewerFormat { .. }
             | Self::Open { .. }
+            | Self::Invalid(_)
             | Self::NotEmpty
             | Self::Url(_) => false,
         }

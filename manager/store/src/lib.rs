@@ -1,12 +1,41 @@
 //! Where the manager keeps its records: one trait, its engines, and one
 //! behaviour suite that runs on each of them. Knows neither gRPC nor HTTP.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod embedded;
+mod encoding;
 mod error;
 mod record;
 mod stats;
 mod store;
+pub mod suite;
+#[cfg(test)]
+mod testing;
 
+use std::path::Path;
+use std::sync::Arc;
+
+pub use embedded::Embedded;
 pub use error::{Cause, StoreError};
 pub use record::{Copy, Lease, NodeRow, Record, State, Totals};
 pub use stats::StoreStats;
 pub use store::{Insert, Store, Swap};
+
+/// Opens the store that `--store` names: `embedded:DIR`. The directory is made if
+/// it is missing.
+///
+/// # Errors
+/// [`StoreError::Url`], which names the flag, when `url` names no store; otherwise
+/// what the engine says.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':') {
+        Some(("embedded", "")) => Err(StoreError::Url(
+            "embedded: needs a directory, as in embedded:/data/store".into(),
+        )),
+        Some(("embedded", dir)) => Ok(Arc::new(Embedded::open(Path::new(dir)).await?)),
+        _ => Err(StoreError::Url(format!(
+            "{url:?} names no store, expected embedded:DIR"
+        ))),
+    }
+}

@@ -25,9 +25,10 @@ impl StoreStats {
         self.queue_depth.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes a change that waits no more.
-    pub(crate) fn answered(&self) {
-        self.queue_depth.fetch_sub(1, Ordering::Relaxed);
+    /// Notes changes that wait no more.
+    pub(crate) fn answered(&self, changes: usize) {
+        self.queue_depth
+            .fetch_sub(changes as u64, Ordering::Relaxed);
     }
 
     /// Notes a transaction of `changes` that took `took`.

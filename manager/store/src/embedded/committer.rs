@@ -1,0 +1,179 @@
+//! The one thread that writes. It takes every change that waits into one durable
+//! transaction, tells the outcomes, and takes those that came meanwhile: commits
+//! are shared by whoever is there, and nobody sleeps to meet company.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Answer, Batch, Change, Reply};
+use super::tables::Tables;
+use crate::{Cause, StoreError, StoreStats, Totals};
+
+/// Changes that may wait; past it, those who ask wait for room.
+const QUEUE: usize = 4096;
+/// Changes that one transaction takes at most.
+const MAX_BATCH: usize = 1024;
+
+/// What the committer and those who ask it share.
+#[derive(Default)]
+struct Shared {
+    stats: StoreStats,
+    /// Set by the first commit that failed. What is on the disk is unknown from
+    /// then on, so nothing is written until the store is opened anew (rule 5).
+    broken: OnceLock<Cause>,
+}
+
+/// The committer's handle. Dropping it finishes what waits and ends the thread.
+pub(super) struct Committer {
+    queue: Option<mpsc::Sender<Change>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Committer {
+    pub(super) fn start(tables: Tables) -> Result<Self, StoreError> {
+        let totals = tables.totals()?;
+        let shared = Arc::new(Shared::default());
+        let (queue, changes) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-committer".into())
+            .spawn({
+                let shared = shared.clone();
+                move || run(&tables, changes, totals, &shared)
+            })
+            .map_err(StoreError::refused)?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            shared,
+        })
+    }
+
+    /// Hands a change over and waits for its outcome. A caller that stops waiting
+    /// leaves the outcome open.
+    pub(super) async fn ask<T>(
+        &self,
+        change: impl FnOnce(Reply<T>) -> Change,
+    ) -> Result<T, StoreError> {
+        self.check()?;
+        let queue = self.queue.as_ref().expect("only drop takes it");
+        let (reply, outcome) = oneshot::channel();
+        let gone = || "the store's committer has ended";
+        let room = queue
+            .reserve()
+            .await
+            .map_err(|_| StoreError::refused(gone()))?;
+        self.shared.stats.asked();
+        room.send(change(reply));
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(StoreError::unavailable(gone())))
+    }
+
+    /// Whether changes are taken.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.shared.broken.get() {
+            Some(cause) => Err(StoreError::Refused(cause.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn stats(&self) -> &StoreStats {
+        &self.shared.stats
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has answered everybody already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(tables: &Tables, mut changes: mpsc::Receiver<Change>, mut totals: Totals, shared: &Shared) {
+    let mut waiting = Vec::with_capacity(MAX_BATCH);
+    while changes.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
+        let count = waiting.len();
+        match shared.broken.get() {
+            Some(cause) => {
+                for change in waiting.drain(..) {
+                    change.refuse(StoreError::Refused(cause.clone()));
+                }
+            }
+            None => commit(tables, waiting.drain(..), &mut totals, shared),
+        }
+        shared.stats.answered(count);
+    }
+}
+
+/// One transaction of all that waited.
+fn commit(
+    tables: &Tables,
+    changes: impl ExactSizeIterator<Item = Change>,
+    totals: &mut Totals,
+    shared: &Shared,
+) {
+    let (begun, count) = (Instant::now(), changes.len());
+    let mut batch = Batch::new(tables);
+    let answers: Vec<Answer> = changes.map(|change| batch.apply(change)).collect();
+    let failure = match batch.commit(totals) {
+        Ok(0) => None,
+        Ok(_) => {
+            shared.stats.committed(count, begun.elapsed());
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, changes = count, "a commit failed; no more are tried");
+            let cause: Cause = Arc::new(error.clone());
+            shared.broken.get_or_init(|| cause);
+            Some(error)
+        }
+    };
+    for answer in answers {
+        answer.tell(failure.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::embedded::tables::TOTALS;
+    use crate::suite::sample::record;
+    use crate::{Embedded, Store, StoreError, Totals, encoding};
+
+    /// A file that the totals don't know: the commit that removes it must fail.
+    async fn store_whose_next_removal_fails(dir: &std::path::Path) -> Embedded {
+        let store = Embedded::open(dir).await.unwrap();
+        store.insert(record("file", 1)).await.unwrap();
+        let nothing = encoding::encode_totals(&Totals::default());
+        store.tables.meta.insert(TOTALS, nothing).unwrap();
+        drop(store);
+        Embedded::open(dir).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_commit_writes_are_refused_until_the_store_is_opened_anew() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = store_whose_next_removal_fails(dir.path()).await;
+        let file = store.get(&record("file", 1).name).await.unwrap().unwrap();
+        let failed = store.remove(&file.name, file.id, file.rev).await;
+        assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
+        let refused = store.insert(record("other", 1)).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
+        assert!(!refused.outcome_unknown());
+        assert!(store.ping().await.is_err(), "readiness must tell");
+        assert_eq!(
+            store.get(&file.name).await.unwrap(),
+            Some(file),
+            "reads go on"
+        );
+        drop(store);
+        let store = Embedded::open(dir.path()).await.unwrap();
+        store.insert(record("other", 1)).await.unwrap();
+    }
+}
