@@ -10,9 +10,25 @@ use clap::Parser;
 enum Command {
     /// Throughput, latency and CPU beside the limit of the file system.
     Bench(e2e::bench::Args),
+    /// Real files in and out again while a node dies and another joins.
+    Sources(e2e::sources::Args),
+    /// Memory of both processes during the upload of one large file.
+    Memory(e2e::memory::Args),
+    /// Power cuts under load, in a guest of qemu.
+    Powercut(e2e::powercut::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("e2e: {e:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let command = Command::parse();
     // One thread for the load of a measurement: fewer wake-ups, less CPU taken
     // from what is measured.
@@ -20,10 +36,16 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(_) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
+        Command::Sources(_) | Command::Memory(_) | Command::Powercut(_) => {
+            tokio::runtime::Runtime::new()?
+        }
     };
     runtime.block_on(async {
         match command {
             Command::Bench(args) => e2e::bench::run(args).await,
+            Command::Sources(args) => e2e::sources::run(args).await,
+            Command::Memory(args) => e2e::memory::run(args).await,
+            Command::Powercut(args) => e2e::powercut::run(args).await,
         }
     })
 }

@@ -90,6 +90,25 @@ impl Tree {
     }
 }
 
+/// The trees of all nodes whose folders lie somewhere below `folder`: the
+/// uppermost directories named `data`.
+pub fn find_data(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true if entry.file_name() == "data" => found.push(entry.path()),
+                true => folders.push(entry.path()),
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn is_slot(name: &[u8]) -> bool {
     matches!(name, [b'0'..=b'9' | b'a'..=b'z'])
 }

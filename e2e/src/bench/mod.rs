@@ -74,7 +74,7 @@ impl Args {
 /// Measures and prints tables.
 pub async fn run(args: Args) -> Result<()> {
     // Built before anything is measured.
-    binaries::find(Build::Always)?;
+    binaries::find(Build::ForUse)?;
     let folder = match &args.dir {
         Some(folder) => folder.clone(),
         None => binaries::scratch()?,

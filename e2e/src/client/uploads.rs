@@ -58,42 +58,34 @@ impl Route {
 
     /// The body that uploads `data` as `name`, in pieces.
     pub fn pieces(self, name: &str, data: &Bytes) -> Vec<Bytes> {
-        let text = |text: String| Bytes::from(text);
+        let (before, after) = self.around(name);
+        vec![before.into(), self.encode(data), after.into()]
+    }
+
+    /// What stands in the body before and after the encoded content.
+    pub fn around(self, name: &str) -> (String, String) {
+        let disposition = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=");
+        let field = format!("{disposition}\"filename\"\r\n\r\n{name}\r\n");
+        let file = format!("{disposition}\"file\"; filename=\"blob\"\r\n\r\n");
+        let end = format!("--{BOUNDARY}--\r\n");
+        let encoded = encode_name(name);
         match self {
-            Self::Put => vec![data.clone()],
-            Self::Json(order) => {
-                let (before, after) = json_around(name, order);
-                vec![text(before), text(content::base64(data)), text(after)]
-            }
-            Self::Form(order) => {
-                let data = encode_base64_for_form(content::base64(data));
-                let name = encode_name(name);
-                vec![text(match order {
-                    NameAt::First => format!("filename={name}&file={data}"),
-                    NameAt::Last => format!("file={data}&filename={name}"),
-                })]
-            }
-            Self::Multipart(order) => {
-                let disposition = "Content-Disposition: form-data";
-                let field =
-                    format!("--{BOUNDARY}\r\n{disposition}; name=\"filename\"\r\n\r\n{name}\r\n");
-                let file = format!(
-                    "--{BOUNDARY}\r\n{disposition}; name=\"file\"; filename=\"blob\"\r\nContent-Type: application/octet-stream\r\n\r\n"
-                );
-                let end = format!("--{BOUNDARY}--\r\n");
-                match order {
-                    NameAt::First => {
-                        vec![
-                            text(field + &file),
-                            data.clone(),
-                            text(format!("\r\n{end}")),
-                        ]
-                    }
-                    NameAt::Last => {
-                        vec![text(file), data.clone(), text(format!("\r\n{field}{end}"))]
-                    }
-                }
-            }
+            Self::Put => (String::new(), String::new()),
+            Self::Json(order) => json_around(name, order),
+            Self::Form(NameAt::First) => (format!("filename={encoded}&file="), String::new()),
+            Self::Form(NameAt::Last) => ("file=".to_owned(), format!("&filename={encoded}")),
+            Self::Multipart(NameAt::First) => (field + &file, format!("\r\n{end}")),
+            Self::Multipart(NameAt::Last) => (file, format!("\r\n{field}{end}")),
+        }
+    }
+
+    /// A piece of the content as the body carries it. Pieces of a length that
+    /// 3 divides can be encoded one by one.
+    pub fn encode(self, data: &Bytes) -> Bytes {
+        match self {
+            Self::Put | Self::Multipart(_) => data.clone(),
+            Self::Json(_) => content::base64(data).into(),
+            Self::Form(_) => encode_base64_for_form(content::base64(data)).into(),
         }
     }
 

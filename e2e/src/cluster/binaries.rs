@@ -1,4 +1,4 @@
-//! Finds the binaries under test, and has cargo build them where they are missing.
+//! Has cargo bring the binaries under test up to date, and finds them.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ pub struct Binaries {
     pub node: PathBuf,
 }
 
-/// What is asked of cargo before the binaries are used.
+/// How cargo builds the binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
-    /// Take those that are there (`cargo test --workspace` has just built them,
-    /// failpoints included); build with failpoints only what is missing.
-    IfMissing,
-    /// Bring them up to date without failpoints, as a user would build them.
-    Always,
+    /// With their failpoints where this program itself is a dev build, so that
+    /// tests can end them at any step.
+    ForTests,
+    /// As a user would, for measurements.
+    ForUse,
 }
 
 /// The binaries beside the running program (or in `E2E_BIN_DIR`).
@@ -29,8 +29,8 @@ pub enum Build {
 /// # Errors
 /// Where cargo can't build them; its messages went to stderr.
 pub fn find(build: Build) -> Result<Binaries> {
-    static ONE_BUILD: Mutex<()> = Mutex::new(());
-    let _guard = ONE_BUILD.lock().unwrap_or_else(|e| e.into_inner());
+    static BUILT: Mutex<Option<Build>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(|e| e.into_inner());
     let (folder, given) = match std::env::var_os("E2E_BIN_DIR") {
         Some(folder) => (PathBuf::from(folder), true),
         None => (beside_us()?, false),
@@ -39,14 +39,13 @@ pub fn find(build: Build) -> Result<Binaries> {
         manager: folder.join("manager"),
         node: folder.join("node"),
     };
-    let there = found.manager.is_file() && found.node.is_file();
-    match build {
-        _ if given => ensure!(there, "no manager and node in {}", folder.display()),
-        Build::IfMissing if there => {}
-        Build::IfMissing => cargo_build(&folder, true)?,
-        Build::Always => cargo_build(&folder, false)?,
+    if !given && *built != Some(build) {
+        cargo_build(&folder, build)?;
+        *built = Some(build);
     }
-    ensure!(found.manager.is_file(), "no {}", found.manager.display());
+    for file in [&found.manager, &found.node] {
+        ensure!(file.is_file(), "no {}", file.display());
+    }
     Ok(found)
 }
 
@@ -77,7 +76,9 @@ pub fn scratch() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn cargo_build(folder: &Path, failpoints: bool) -> Result<()> {
+/// Cargo knows best whether there is anything to do; the first test of a run
+/// asks it.
+fn cargo_build(folder: &Path, build: Build) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -95,7 +96,7 @@ fn cargo_build(folder: &Path, failpoints: bool) -> Result<()> {
         "--profile",
     ]);
     command.arg(profile);
-    if failpoints {
+    if build == Build::ForTests && profile == "dev" {
         command.args(["--features", "manager/failpoints,node/failpoints"]);
     }
     let status = command.status().context("starting cargo")?;

@@ -31,7 +31,7 @@ pub struct Options {
     pub node_args: Vec<String>,
     /// Variables for all processes.
     pub env: Vec<(String, String)>,
-    /// Whether cargo is asked to bring the binaries up to date.
+    /// How the binaries are built.
     pub build: Build,
     /// Where the temporary folder is made.
     pub folder: Option<PathBuf>,
@@ -44,7 +44,7 @@ impl Default for Options {
             manager_args: Vec::new(),
             node_args: Vec::new(),
             env: Vec::new(),
-            build: Build::IfMissing,
+            build: Build::ForTests,
             folder: None,
         }
     }
@@ -59,6 +59,10 @@ pub struct Node {
     pub folder: PathBuf,
     /// Its process, while it runs.
     pub process: Option<Process>,
+    /// Flags that only it is given.
+    pub args: Vec<String>,
+    /// Variables that only it is given.
+    pub env: Vec<(String, String)>,
     listen: Option<SocketAddr>,
 }
 
@@ -72,6 +76,8 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Options that later starts use too.
     pub options: Options,
+    /// Variables that only the manager is given.
+    pub manager_env: Vec<(String, String)>,
     binaries: Binaries,
     http: SocketAddr,
     grpc: SocketAddr,
@@ -117,6 +123,7 @@ impl Cluster {
             manager: None,
             nodes: Vec::new(),
             options,
+            manager_env: Vec::new(),
             binaries,
             http,
             grpc,
@@ -167,6 +174,26 @@ impl Cluster {
         }
     }
 
+    /// Runs `manager ARGS --manager URL` and gives exit status and stdout.
+    pub async fn ask(&self, args: &[&str]) -> Result<(i32, String)> {
+        let url = format!("http://{}", self.grpc);
+        let args = args.iter().copied().chain(["--manager", &url]);
+        let (status, out, log) = self.manager_command(args).output(SOON).await?;
+        let code = status.code().context("ended by a signal")?;
+        anyhow::ensure!(code < 2, "exit status {code}: {out}{log}");
+        Ok((code, out))
+    }
+
+    /// Waits until `manager fsck` finds no difference.
+    pub async fn wait_fsck_clean(&self, within: Duration) -> Result<()> {
+        crate::wait::until(within, async || {
+            let (code, out) = self.ask(&["fsck"]).await?;
+            anyhow::ensure!(code == 0, "fsck: {out}");
+            Ok(())
+        })
+        .await
+    }
+
     /// How the manager is started.
     pub fn manager_launch(&self) -> Launch {
         let mut args: Vec<OsString> = vec!["serve".into()];
@@ -186,7 +213,13 @@ impl Cluster {
         Launch {
             program: self.binaries.manager.clone(),
             args,
-            env: self.options.env.clone(),
+            env: self
+                .options
+                .env
+                .iter()
+                .chain(&self.manager_env)
+                .cloned()
+                .collect(),
             stderr: self.folder().join("manager.log"),
         }
     }
@@ -210,11 +243,17 @@ impl Cluster {
         ];
         args.extend(rest.map(Into::into));
         args.extend(["--id", &node.id, "--pool", "default"].map(Into::into));
-        args.extend(self.options.node_args.iter().map(Into::into));
+        args.extend(
+            self.options
+                .node_args
+                .iter()
+                .chain(&node.args)
+                .map(Into::into),
+        );
         Launch {
             program: self.binaries.node.clone(),
             args,
-            env: self.options.env.clone(),
+            env: self.options.env.iter().chain(&node.env).cloned().collect(),
             stderr: self.folder().join(format!("{}.log", node.id)),
         }
     }
@@ -248,6 +287,8 @@ impl Cluster {
             id,
             folder,
             process: None,
+            args: Vec::new(),
+            env: Vec::new(),
             listen: None,
         });
         Ok(self.nodes.len() - 1)
@@ -272,6 +313,17 @@ impl Cluster {
     pub fn node(&self, index: usize) -> Result<&Process> {
         let process = self.nodes[index].process.as_ref();
         process.with_context(|| format!("{} is not running", self.nodes[index].id))
+    }
+
+    /// SIGTERM for the manager, then for all nodes; none may fail.
+    pub async fn stop(&mut self) -> Result<()> {
+        let nodes = self.nodes.iter_mut().map(|node| node.process.take());
+        for process in std::iter::once(self.manager.take()).chain(nodes).flatten() {
+            let log = process.log();
+            let status = process.terminate(SOON).await?;
+            anyhow::ensure!(status.success(), "ended with {status}: {log}");
+        }
+        Ok(())
     }
 
     /// kill -9 of a node.
@@ -321,6 +373,28 @@ impl Cluster {
         (0..self.nodes.len())
             .map(|index| self.tree(index))
             .collect()
+    }
+
+    /// Waits until neither a listing nor a disk holds any file but `names`.
+    pub async fn wait_only(&self, names: &[&str]) -> Result<()> {
+        let client = self.client();
+        let mut wanted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        wanted.sort();
+        crate::wait::until(SOON, async || {
+            let listed = client.names().await?;
+            let trees = self.trees()?;
+            let mut on_disk: Vec<String> = trees
+                .iter()
+                .flat_map(|tree| tree.files.keys().cloned())
+                .collect();
+            on_disk.sort();
+            anyhow::ensure!(listed == wanted, "listed are {listed:?}, not {wanted:?}");
+            anyhow::ensure!(on_disk == wanted, "on disk are {on_disk:?}, not {wanted:?}");
+            let files = client.status().await?.files as usize;
+            anyhow::ensure!(files == wanted.len(), "/status counts {files} files");
+            Ok(())
+        })
+        .await
     }
 
     /// The ends of all logs, for messages.

@@ -112,6 +112,18 @@ impl Launch {
     }
 }
 
+impl Launch {
+    /// Runs a command that ends by itself; gives its status, stdout and stderr.
+    pub async fn output(&self, within: Duration) -> Result<(ExitStatus, String, String)> {
+        std::fs::write(&self.stderr, "")?;
+        let child = self.spawn()?;
+        let output = tokio::time::timeout(within, child.wait_with_output()).await;
+        let output = output.with_context(|| format!("still running after {within:?}"))??;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok((output.status, text, tail(&self.stderr)))
+    }
+}
+
 impl Process {
     /// A value of the ready line.
     pub fn told(&self, key: &str) -> Result<&str> {
@@ -192,8 +204,8 @@ pub fn cpu_of(pid: i32) -> Result<Duration> {
         .take(2)
         .filter_map(|field| field.parse::<u64>().ok())
         .sum();
-    let second = rustix::param::clock_ticks_per_second();
-    Ok(Duration::from_secs_f64(ticks as f64 / second as f64))
+    // Linux tells user space a hundred ticks a second on every architecture.
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// A line of `/proc/<pid>/status` that is told in kB, in bytes.

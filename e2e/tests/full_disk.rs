@@ -1,0 +1,160 @@
+//! A full disk is not a target: uploads go to the others, and when none has
+//! room the answer is code 8, while reads and deletes still work.
+#![allow(clippy::unwrap_used)]
+
+use anyhow::{Result, ensure};
+use e2e::client::Route;
+use e2e::cluster::{Cluster, Options, SOON};
+use e2e::{content, wait};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// More than any disk has, so that no root is needed to fill one.
+const ALL: [&str; 2] = ["--reserve", "1000TiB"];
+
+async fn with_reserve(cluster: &mut Cluster, index: usize, args: &[&str]) -> Result<()> {
+    if cluster.nodes[index].process.is_some() {
+        cluster.kill_node(index).await?;
+    }
+    cluster.nodes[index].args = args.iter().map(|&arg| arg.to_owned()).collect();
+    cluster.start_node(index).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_go_to_the_nodes_that_have_room() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    with_reserve(&mut cluster, 0, &ALL).await?;
+    cluster.wait_available(2).await?;
+    for i in 0..30 {
+        client.put(&format!("f{i}"), "x").await?.expect(201)?;
+    }
+    let counts: Vec<usize> = cluster
+        .trees()?
+        .iter()
+        .map(|tree| tree.files.len())
+        .collect();
+    ensure!(counts == [0, 30], "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_none_has_room_uploads_are_code_8_and_reads_and_deletes_work() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        client.put(&format!("f{i}"), "x").await?.expect(201)?;
+    }
+    for index in 0..2 {
+        with_reserve(&mut cluster, index, &ALL).await?;
+    }
+    cluster.wait_available(2).await?;
+    for route in Route::ALL {
+        let answer = client.upload(route, "g", "x").await?;
+        ensure!(answer.outcome() == (507, Some(8)), "{route:?} {answer:?}");
+        ensure!(answer.json()?["message"] == "Insufficient storage");
+    }
+    for i in 0..20 {
+        client.get(&format!("f{i}")).await?.expect(200)?;
+    }
+    for i in 0..10 {
+        client.delete(&format!("f{i}")).await?.expect(204)?;
+    }
+    with_reserve(&mut cluster, 1, &[]).await?;
+    cluster.wait_available(2).await?;
+    client.put("g", "x").await?.expect(201)?;
+    Ok(())
+}
+
+/// A small file system of its own, where this is root; unmounted at the end.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(folder: &Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(folder).ok()?;
+        let mut command = Command::new("mount");
+        command
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder);
+        let done = command.output().ok()?;
+        done.status.success().then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_refuses_and_recovers_after_deletes() -> Result<()> {
+    let node_args = ["--reserve", "1MiB"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::prepare(Options {
+        nodes: 0,
+        node_args,
+        ..Options::default()
+    })?;
+    cluster.start_manager().await?;
+    let index = cluster.new_node()?;
+    let Some(_small) = Small::mount(&cluster.nodes[index].folder, "48m") else {
+        eprintln!("not root, or no tmpfs: the reserve stands for a full disk in the other tests");
+        return Ok(());
+    };
+    cluster.start_node(index).await?;
+    cluster.wait_available(1).await?;
+    let client = cluster.client();
+    let data = content::bytes(1, 3 << 20);
+    let mut stored = 0;
+    // What ends it is the disk: sixteen files of 3 MiB are its size.
+    let answer = loop {
+        let answer = client.put(&format!("f{stored}"), data.clone()).await?;
+        if answer.status != 201 {
+            break answer;
+        }
+        stored += 1;
+        ensure!(stored <= 16, "{stored} files of 3 MiB on 48 MiB");
+    };
+    ensure!(answer.outcome() == (507, Some(8)), "{answer:?}");
+    ensure!(stored >= 10, "only {stored} files of 3 MiB on 48 MiB");
+    let known = client.put("known", content::bytes(2, 100 << 20)).await;
+    ensure!(known.is_err() || known.is_ok_and(|a| a.outcome() == (507, Some(8))));
+    for route in Route::ALL {
+        // Its size is not known before its end.
+        let pieces: Vec<_> = route
+            .pieces("unknown", &content::bytes(3, 60 << 20))
+            .concat()
+            .chunks(1 << 20)
+            .map(|c| Ok(bytes::Bytes::copy_from_slice(c)))
+            .collect();
+        let body = e2e::client::Body::stream(futures::stream::iter(pieces));
+        let answer = client.send(route.request_with("unknown", body)?).await;
+        if let Ok(answer) = answer {
+            ensure!(answer.outcome() == (507, Some(8)), "{route:?} {answer:?}");
+        }
+    }
+    for i in 0..stored {
+        ensure!(
+            client.get(&format!("f{i}")).await?.expect(200)?.body == data,
+            "f{i}"
+        );
+    }
+    for i in 0..stored / 2 {
+        client.delete(&format!("f{i}")).await?.expect(204)?;
+    }
+    wait::until(SOON, async || {
+        client
+            .put("again", data.clone())
+            .await?
+            .expect(201)
+            .map(drop)
+    })
+    .await?;
+    ensure!(client.get("again").await?.expect(200)?.body == data);
+    let mut names: Vec<String> = (stored / 2..stored).map(|i| format!("f{i}")).collect();
+    names.push("again".to_owned());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    cluster.wait_only(&names).await?;
+    drop(cluster);
+    Ok(())
+}

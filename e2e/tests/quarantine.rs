@@ -1,0 +1,124 @@
+//! Bytes without a record are kept aside, never served, and adopted or removed
+//! only on a person's word (rule 11, invariant 8).
+#![allow(clippy::unwrap_used)]
+
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::{Cluster, SOON};
+use e2e::content;
+use std::path::Path;
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &target)?,
+            false => std::fs::copy(entry.path(), target).map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// A service whose store was put back to before the last ten uploads.
+async fn with_an_older_store() -> Result<Cluster> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..10 {
+        client
+            .put(&format!("old{i}"), content::bytes(i, 100))
+            .await?
+            .expect(201)?;
+    }
+    cluster.stop().await?;
+    let backup = cluster.folder().join("backup");
+    copy_folder(&cluster.store(), &backup)?;
+    restart(&mut cluster).await?;
+    for i in 0..10 {
+        client
+            .put(&format!("new{i}"), content::bytes(100 + i, 100))
+            .await?
+            .expect(201)?;
+    }
+    cluster.stop().await?;
+    std::fs::remove_dir_all(cluster.store())?;
+    std::fs::rename(backup, cluster.store())?;
+    restart(&mut cluster).await?;
+    let quarantined = |status: &e2e::cluster::Status| {
+        status.rest.get("quarantined").and_then(|q| q.as_u64()) == Some(10)
+    };
+    cluster
+        .wait_status("ten copies in quarantine", SOON, quarantined)
+        .await?;
+    Ok(cluster)
+}
+
+async fn restart(cluster: &mut Cluster) -> Result<()> {
+    cluster.start_manager().await?;
+    for index in 0..cluster.nodes.len() {
+        cluster.start_node(index).await?;
+    }
+    cluster.wait_available(cluster.nodes.len()).await?;
+    Ok(())
+}
+
+/// The flags that name the copy of a file, as `quarantine list` prints them.
+async fn flags_of(cluster: &Cluster, name: &str) -> Result<Vec<String>> {
+    let (_, out) = cluster.ask(&["quarantine", "list"]).await?;
+    let wanted = format!("name=\"{name}\"");
+    let line = out.lines().find(|line| line.contains(&wanted));
+    let line = line.with_context(|| format!("no {name} in {out}"))?;
+    Ok(line.split_whitespace().take(6).map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_without_a_record_are_kept_aside_and_never_served() -> Result<()> {
+    let cluster = with_an_older_store().await?;
+    let client = cluster.client();
+    for i in 0..10 {
+        let old = client.get(&format!("old{i}")).await?.expect(200)?;
+        ensure!(old.body == content::bytes(i, 100));
+        let new = client.get(&format!("new{i}")).await?;
+        ensure!(new.outcome() == (404, Some(2)), "{new:?}");
+    }
+    ensure!(client.names().await?.len() == 10);
+    let (code, out) = cluster.ask(&["fsck"]).await?;
+    ensure!(code == 1 && out.contains("new0"), "{out}");
+    let on_disk: usize = cluster.trees()?.iter().map(|tree| tree.files.len()).sum();
+    ensure!(on_disk == 10, "quarantine lies beside data/: {on_disk}");
+    // The name is free for others.
+    client.put("new0", "another").await?.expect(201)?;
+    ensure!(client.get("new0").await?.body == "another");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_adopts_or_removes_what_is_in_quarantine() -> Result<()> {
+    let cluster = with_an_older_store().await?;
+    let client = cluster.client();
+    let adopt = flags_of(&cluster, "new3").await?;
+    let args: Vec<&str> = ["quarantine", "adopt"]
+        .into_iter()
+        .chain(adopt.iter().map(String::as_str))
+        .collect();
+    let (code, out) = cluster.ask(&args).await?;
+    ensure!(code == 0, "{out}");
+    let back = client.get("new3").await?.expect(200)?;
+    ensure!(back.body == content::bytes(103, 100));
+    for i in (0..10).filter(|i| *i != 3) {
+        let remove = flags_of(&cluster, &format!("new{i}")).await?;
+        let args: Vec<&str> = ["quarantine", "remove"]
+            .into_iter()
+            .chain(remove.iter().map(String::as_str))
+            .collect();
+        let (code, out) = cluster.ask(&args).await?;
+        ensure!(code == 0, "{out}");
+    }
+    let (_, left) = cluster.ask(&["quarantine", "list"]).await?;
+    ensure!(left.trim().is_empty(), "{left}");
+    cluster.wait_fsck_clean(SOON).await?;
+    let mut names: Vec<String> = (0..10).map(|i| format!("old{i}")).collect();
+    names.push("new3".to_owned());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    cluster.wait_only(&names).await
+}

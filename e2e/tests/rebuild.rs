@@ -1,0 +1,130 @@
+//! A lost store costs no file: nodes refuse an empty one, and `manager rebuild`
+//! restores every record from them (rule 16).
+#![allow(clippy::unwrap_used)]
+
+use anyhow::{Result, ensure};
+use e2e::client::{Client, encode_name};
+use e2e::cluster::{Cluster, SOON};
+use e2e::content;
+use http::Request;
+use std::time::Duration;
+
+const FILES: u64 = 150;
+
+async fn put(client: &Client, i: u64) -> Result<u16> {
+    let request = Request::put(format!("/file/{}", encode_name(&format!("f{i} ä"))));
+    let request = request
+        .header("content-type", "image/x-own")
+        .header("idempotency-key", format!("\"k{i}\""));
+    let body = content::bytes(i, (i as usize * 977) % 100_000);
+    Ok(client
+        .send(request.body(body.into())?)
+        .await?
+        .status
+        .as_u16())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_comes_back_from_the_nodes() -> Result<()> {
+    let mut cluster = Cluster::start(3).await?;
+    let client = cluster.client();
+    for i in 0..FILES {
+        ensure!(put(&client, i).await? == 201);
+    }
+    for i in (0..FILES).step_by(10) {
+        client.delete(&format!("f{i} ä")).await?.expect(204)?;
+    }
+    let listing =
+        |answer: e2e::client::Answer| anyhow::Ok(answer.expect(200)?.json()?["files"].clone());
+    let before = listing(client.call(http::Method::GET, "/files?limit=1000").await?)?;
+    let cluster_id = client.status().await?.rest.get("cluster_id").cloned();
+    cluster.kill_manager().await?;
+    std::fs::rename(cluster.store(), cluster.folder().join("lost"))?;
+
+    // An empty store is another cluster: the nodes refuse it and lose nothing.
+    cluster.start_manager().await?;
+    let refused = tokio::time::timeout(Duration::from_secs(4), cluster.wait_available(1)).await;
+    ensure!(refused.is_err(), "a node joined a strange cluster");
+    ensure!(client.get("f1 ä").await?.status != 200);
+    cluster.kill_manager().await?;
+    let on_disk: usize = cluster.trees()?.iter().map(|tree| tree.files.len()).sum();
+    ensure!(
+        on_disk == before.as_array().unwrap().len(),
+        "{on_disk} files on disk"
+    );
+    std::fs::remove_dir_all(cluster.store())?;
+
+    let store = format!("embedded:{}", cluster.store().display());
+    let (grpc, nodes) = (cluster.grpc().to_string(), "3".to_owned());
+    let args = [
+        "rebuild", "--store", &store, "--grpc", &grpc, "--nodes", &nodes,
+    ];
+    let (status, out, log) = cluster
+        .manager_command(args)
+        .output(Duration::from_secs(120))
+        .await?;
+    ensure!(status.success(), "{out}{log}");
+    cluster.start_manager().await?;
+    cluster.wait_available(3).await?;
+    let after = listing(client.call(http::Method::GET, "/files?limit=1000").await?)?;
+    ensure!(after == before, "before {before}\nafter {after}");
+    ensure!(client.status().await?.rest.get("cluster_id").cloned() == cluster_id);
+    for i in 0..FILES {
+        let answer = client.get(&format!("f{i} ä")).await?;
+        if i % 10 == 0 {
+            ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+            continue;
+        }
+        ensure!(
+            answer.body == content::bytes(i, (i as usize * 977) % 100_000),
+            "f{i}"
+        );
+        ensure!(answer.header("content-type") == "image/x-own", "{answer:?}");
+        ensure!(
+            put(&client, i).await? == 201,
+            "its idempotency key came back too"
+        );
+    }
+    cluster.wait_fsck_clean(SOON).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_after_the_rebuild_brings_its_records() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..40 {
+        ensure!(put(&client, i).await? == 201);
+    }
+    cluster.kill_manager().await?;
+    cluster.kill_node(1).await?;
+    std::fs::remove_dir_all(cluster.store())?;
+    let store = format!("embedded:{}", cluster.store().display());
+    let grpc = cluster.grpc().to_string();
+    let args = [
+        "rebuild", "--store", &store, "--grpc", &grpc, "--nodes", "1",
+    ];
+    let (status, out, log) = cluster
+        .manager_command(args)
+        .output(Duration::from_secs(120))
+        .await?;
+    ensure!(status.success(), "{out}{log}");
+    cluster.start_manager().await?;
+    cluster.wait_available(1).await?;
+    ensure!(client.names().await?.len() == 20);
+    cluster.start_node(1).await?;
+    cluster.wait_available(2).await?;
+    e2e::wait::until(SOON, async || {
+        let names = client.names().await?;
+        ensure!(names.len() == 40, "{} files", names.len());
+        Ok(())
+    })
+    .await?;
+    for i in 0..40 {
+        let answer = client.get(&format!("f{i} ä")).await?.expect(200)?;
+        ensure!(
+            answer.body == content::bytes(i, (i as usize * 977) % 100_000),
+            "f{i}"
+        );
+    }
+    cluster.wait_fsck_clean(SOON).await
+}

@@ -1,0 +1,85 @@
+//! A slow reader and a slow writer don't hold up others, nor fill the memory.
+#![allow(clippy::unwrap_used)]
+
+use anyhow::Result;
+use e2e::cluster::Cluster;
+use e2e::{content, load};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// What others may wait for a small file while the slow ones hang about.
+const BEARABLE: Duration = Duration::from_secs(2);
+
+async fn others_go_on(cluster: &Cluster, tag: &str) -> Result<()> {
+    let client = cluster.client();
+    let mut worst = load::new_histogram()?;
+    for i in 0..100 {
+        let name = format!("quick-{tag}-{i}");
+        let begun = Instant::now();
+        client.put(&name, "quick").await?.expect(201)?;
+        assert_eq!(client.get(&name).await?.expect(200)?.body, "quick");
+        client.delete(&name).await?.expect(204)?;
+        worst.saturating_record(load::micros(begun.elapsed()));
+    }
+    assert!(
+        worst.max() < load::micros(BEARABLE),
+        "the slowest took {} µs",
+        worst.max()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_hold_up_nobody_and_cost_little_memory() -> Result<()> {
+    let cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    let data = content::bytes(1, 32 << 20);
+    client.put("large", data.clone()).await?.expect(201)?;
+    let before = cluster.manager()?.peak_memory()?;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(cluster.http()).await?;
+        stream
+            .write_all(b"GET /file/large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await?;
+        slow.push(stream);
+    }
+    others_go_on(&cluster, "readers").await?;
+    assert!(
+        client.get("large").await?.expect(200)?.body == data,
+        "beside 64 slow readers"
+    );
+    let added = cluster.manager()?.peak_memory()? - before;
+    assert!(
+        added < 256 << 20,
+        "64 slow readers of 32 MiB cost {added} bytes"
+    );
+    drop(slow);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_writers_hold_up_nobody_and_succeed_in_the_end() -> Result<()> {
+    let cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    let mut slow = Vec::new();
+    for i in 0..64 {
+        let mut stream = TcpStream::connect(cluster.http()).await?;
+        let head =
+            format!("PUT /file/slow-{i} HTTP/1.1\r\nHost: x\r\nContent-Length: 100100\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&[b'x'; 100_000]).await?;
+        slow.push(stream);
+    }
+    others_go_on(&cluster, "writers").await?;
+    for stream in &mut slow {
+        stream.write_all(&[b'y'; 100]).await?;
+    }
+    for stream in &mut slow {
+        assert_eq!(e2e::raw::read_answer(stream).await?.status, 201);
+    }
+    let body = client.get("slow-63").await?.expect(200)?.body;
+    assert_eq!((body.len(), &body[100_000..]), (100_100, &[b'y'; 100][..]));
+    Ok(())
+}
