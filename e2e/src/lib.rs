@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod content;
 pub mod journal;
 pub mod load;
+pub mod many;
 pub mod memory;
 pub mod powercut;
 pub mod raw;

@@ -12,6 +12,8 @@ enum Command {
     Bench(e2e::bench::Args),
     /// Real files in and out again while a node dies and another joins.
     Sources(e2e::sources::Args),
+    /// A large number of files, every directory watched.
+    Many(e2e::many::Args),
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
     /// Power cuts under load, in a guest of qemu.
@@ -36,7 +38,7 @@ fn run() -> anyhow::Result<()> {
         Command::Bench(_) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
-        Command::Sources(_) | Command::Memory(_) | Command::Powercut(_) => {
+        Command::Sources(_) | Command::Many(_) | Command::Memory(_) | Command::Powercut(_) => {
             tokio::runtime::Runtime::new()?
         }
     };
@@ -44,6 +46,7 @@ fn run() -> anyhow::Result<()> {
         match command {
             Command::Bench(args) => e2e::bench::run(args).await,
             Command::Sources(args) => e2e::sources::run(args).await,
+            Command::Many(args) => e2e::many::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }
