@@ -8,7 +8,10 @@ use uuid::Uuid;
 use crate::{Lease, NodeRow, Record, StoreError, StoreStats, Totals};
 
 /// What became of an insert.
-#[expect(clippy::large_enum_variant, reason = "passed on once, at once; a box would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "passed on once, at once; a box would cost more"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Insert {
     /// The record is durable.
@@ -18,7 +21,10 @@ pub enum Insert {
 }
 
 /// What became of a compare-and-swap.
-#[expect(clippy::large_enum_variant, reason = "passed on once, at once; a box would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "passed on once, at once; a box would cost more"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
     /// The change is durable.

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use fjall::{OwnedWriteBatch, PersistMode};
 use proto::{FileId, FileName, NodeId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
+use super::writes::{Buffers, Table, Writes};
 use crate::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals, encoding};
 
 /// Where the outcome of a change goes.
@@ -301,33 +301,34 @@ impl<'a> Batch<'a> {
 
     /// Makes the transaction durable; `totals` are those before it and, when this
     /// succeeds, those after it. Answers how many values were written.
-    pub(super) fn commit(self, totals: &mut Totals) -> Result<usize, StoreError> {
+    pub(super) fn commit(
+        self,
+        totals: &mut Totals,
+        buffers: &mut Buffers,
+    ) -> Result<usize, StoreError> {
         let Self {
             tables,
             files,
             meta,
         } = self;
-        let mut out = tables.db.batch().durability(Some(PersistMode::SyncData));
+        let mut out = Writes::new(tables);
         let mut after = *totals;
         for (name, Slot { stored, now }) in files {
             if stored != now {
                 count(&mut after, stored.as_ref(), now.as_ref())?;
-                write_file(tables, &mut out, &name, stored.as_ref(), now.as_ref())?;
+                write_file(&mut out, &name, stored.as_ref(), now.as_ref())?;
             }
         }
         if after != *totals {
-            out.insert(&tables.meta, TOTALS, encoding::encode_totals(&after));
+            out.put(Table::Meta, TOTALS, encoding::encode_totals(&after));
         }
         for (key, value) in meta {
             match value {
-                Some(value) => out.insert(&tables.meta, key, value),
-                None => out.remove(&tables.meta, key),
+                Some(value) => out.put(Table::Meta, &key, value),
+                None => out.remove(Table::Meta, &key),
             }
         }
-        let written = out.len();
-        if written > 0 {
-            out.commit().map_err(super::tables::failed)?;
-        }
+        let written = out.commit(buffers)?;
         *totals = after;
         Ok(written)
     }
@@ -362,28 +363,27 @@ fn count(
 
 /// Writes a name's record and what changed in the indices.
 fn write_file(
-    tables: &Tables,
-    out: &mut OwnedWriteBatch,
+    out: &mut Writes<'_>,
     name: &FileName,
     stored: Option<&Record>,
     now: Option<&Record>,
 ) -> Result<(), StoreError> {
-    let key = name.as_str();
+    let key = name.as_str().as_bytes();
     match now {
-        Some(record) => out.insert(&tables.files, key, encoding::encode_record(record)?),
-        None => out.remove(&tables.files, key),
+        Some(record) => out.put(Table::Files, key, encoding::encode_record(record)?),
+        None => out.remove(Table::Files, key),
     }
     let unsettled = |r: Option<&Record>| r.is_some_and(|r| !r.state.is_settled());
     match (unsettled(stored), unsettled(now)) {
-        (false, true) => out.insert(&tables.unsettled, key, ""),
-        (true, false) => out.remove(&tables.unsettled, key),
+        (false, true) => out.put(Table::Unsettled, key, Vec::new()),
+        (true, false) => out.remove(Table::Unsettled, key),
         (true, true) | (false, false) => {}
     }
     for node in only_in(stored, now) {
-        out.remove(&tables.copies, copy_key(node, key));
+        out.remove(Table::Copies, &copy_key(node, name.as_str()));
     }
     for node in only_in(now, stored) {
-        out.insert(&tables.copies, copy_key(node, key), "");
+        out.put(Table::Copies, &copy_key(node, name.as_str()), Vec::new());
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Answer, Batch, Change, Reply};
 use super::tables::Tables;
+use super::writes::Buffers;
 use crate::{Cause, StoreError, StoreStats, Totals};
 
 /// Changes that may wait; past it, those who ask wait for room.
@@ -98,6 +99,7 @@ impl Drop for Committer {
 
 fn run(tables: &Tables, mut changes: mpsc::Receiver<Change>, mut totals: Totals, shared: &Shared) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
+    let mut buffers = Buffers::default();
     while changes.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
         let count = waiting.len();
         match shared.broken.get() {
@@ -106,7 +108,7 @@ fn run(tables: &Tables, mut changes: mpsc::Receiver<Change>, mut totals: Totals,
                     change.refuse(StoreError::Refused(cause.clone()));
                 }
             }
-            None => commit(tables, waiting.drain(..), &mut totals, shared),
+            None => commit(tables, waiting.drain(..), &mut totals, &mut buffers, shared),
         }
         shared.stats.answered(count);
     }
@@ -117,12 +119,13 @@ fn commit(
     tables: &Tables,
     changes: impl ExactSizeIterator<Item = Change>,
     totals: &mut Totals,
+    buffers: &mut Buffers,
     shared: &Shared,
 ) {
     let (begun, count) = (Instant::now(), changes.len());
     let mut batch = Batch::new(tables);
     let answers: Vec<Answer> = changes.map(|change| batch.apply(change)).collect();
-    let failure = match batch.commit(totals) {
+    let failure = match batch.commit(totals, buffers) {
         Ok(0) => None,
         Ok(_) => {
             shared.stats.committed(count, begun.elapsed());

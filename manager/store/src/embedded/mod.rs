@@ -6,6 +6,7 @@ mod batch;
 mod committer;
 mod directory;
 mod tables;
+mod writes;
 
 use std::path::Path;
 

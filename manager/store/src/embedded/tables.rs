@@ -21,16 +21,18 @@ use crate::{Lease, NodeRow, Record, StoreError, Totals, encoding};
 
 /// Blocks of all tables that are kept in memory.
 const CACHE_BYTES: u64 = 96 << 20;
-/// What is written and not sorted yet, by table. The engine may hold a few of each.
-const FILES_BUFFER: u64 = 16 << 20;
-const COPIES_BUFFER: u64 = 8 << 20;
+/// What is written and not sorted yet, by table; see [`super::writes`]. The engine
+/// holds at most four of each, and the one being filled.
+pub(super) const FILES_BUFFER: u64 = 16 << 20;
+pub(super) const COPIES_BUFFER: u64 = 8 << 20;
 /// Small, so that what is added and removed all the time is sorted out soon.
-const UNSETTLED_BUFFER: u64 = 2 << 20;
-const META_BUFFER: u64 = 1 << 20;
+pub(super) const UNSETTLED_BUFFER: u64 = 2 << 20;
+pub(super) const META_BUFFER: u64 = 1 << 20;
 /// The journal's length bounds how much is replayed at a start.
 const JOURNAL_BYTES: u64 = 128 << 20;
-/// One thread sorts new data while the other merges.
-const WORKERS: usize = 2;
+/// One thread sorts new data and merges. With more, one spins while the others
+/// merge (fjall 3.1, `worker_pool.rs`), and this machine's cores have other work.
+const WORKERS: usize = 1;
 
 pub(super) const CLUSTER_ID: &[u8] = b"cluster-id";
 pub(super) const REBUILT_AT: &[u8] = b"rebuilt-at-ms";
@@ -100,7 +102,9 @@ impl Tables {
             .map_err(failed)?;
         let table = |name: &str, buffer: u64| {
             db.keyspace(name, || {
-                KeyspaceCreateOptions::default().max_memtable_size(buffer)
+                // Twice: the committer is to seal a buffer first, because the engine's
+                // own way waits for its thread.
+                KeyspaceCreateOptions::default().max_memtable_size(2 * buffer)
             })
             .map_err(failed)
         };
