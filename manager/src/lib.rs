@@ -1,1 +1,34 @@
-//! manager
+//! The manager: serves the REST API, decides which node holds each file,
+//! keeps the nodes in balance, and remembers where every file is.
+
+mod admin;
+mod admission;
+pub mod config;
+mod core;
+mod delete;
+mod download;
+pub mod failpoints;
+mod failure;
+mod fsck;
+mod leader;
+mod merge;
+mod metrics;
+mod moves;
+mod nodes;
+mod placement;
+mod quarantine;
+mod rebuild;
+pub mod recover;
+mod registry;
+pub mod remote;
+mod rest;
+pub mod serve;
+mod settle;
+#[cfg(feature = "standalone")]
+pub mod standalone;
+mod status;
+mod swap;
+mod trace;
+mod upload;
+
+pub(crate) use failure::Failure;

@@ -1,1 +1,19 @@
-//! node
+//! One file-server: the tree on its disk, the Storage service on its port, and
+//! its registration with the managers.
+
+pub mod config;
+pub mod creates;
+pub mod disk;
+pub mod failpoints;
+pub mod fault;
+pub mod identity;
+pub mod join;
+pub mod metrics;
+pub mod node;
+pub mod pool;
+mod run;
+pub mod service;
+pub mod uploads;
+
+pub use config::Config;
+pub use run::{Ready, run};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use subtle::ConstantTimeEq;
 use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 /// The fewest characters that a token must have.
@@ -135,22 +136,34 @@ impl Token {
     }
 
     /// An interceptor for servers that refuses callers without the token.
-    pub fn guard(
-        &self,
-    ) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone + Send + Sync + 'static {
-        let token = self.clone();
-        move |request| token.check(&request).map(|()| request)
+    pub fn guard(&self) -> Guard {
+        Guard(self.clone())
     }
 
     /// An interceptor for clients that sends the token with each call.
-    pub fn bearer(
-        &self,
-    ) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone + Send + Sync + 'static {
-        let token = self.clone();
-        move |mut request| {
-            token.attach(&mut request);
-            Ok(request)
-        }
+    pub fn bearer(&self) -> Bearer {
+        Bearer(self.clone())
+    }
+}
+
+/// Refuses calls without the token.
+#[derive(Debug, Clone)]
+pub struct Guard(Token);
+
+impl Interceptor for Guard {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        self.0.check(&request).map(|()| request)
+    }
+}
+
+/// Sends the token with each call.
+#[derive(Debug, Clone)]
+pub struct Bearer(Token);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        self.0.attach(&mut request);
+        Ok(request)
     }
 }
 

@@ -1,0 +1,189 @@
+//! Who may join: the right protocol, the right cluster, and one holder per
+//! node id. A refusal changes nothing, here or on the node's volume.
+
+use crate::core::Core;
+use crate::merge::row;
+use crate::nodes::identify;
+use manager_store::{NodeRow, StoreError};
+use proto::v1::Hello;
+use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};
+use std::time::Duration;
+use tonic::Status;
+use uuid::Uuid;
+
+/// How long the holder of an id has to answer before another takes its place.
+const HOLDER: Duration = Duration::from_secs(1);
+/// Times that a change of a node's row is tried.
+const TRIES: usize = 5;
+
+/// What a node claims to be, parsed.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Its id.
+    pub id: NodeId,
+    /// Its volume.
+    pub volume_id: Uuid,
+    /// Its session.
+    pub session: u64,
+    /// Its pool.
+    pub pool: String,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// Its volume's cluster, if it has one.
+    pub cluster_id: Option<Uuid>,
+    /// The protocol to speak with it.
+    pub protocol: u32,
+}
+
+impl Claim {
+    /// Reads and checks what does not need the store.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn read(hello: &Hello) -> Result<Self, Status> {
+        let id = NodeId::new(&hello.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let volume_id = Uuid::from_slice(&hello.volume_id)
+            .map_err(|_| Status::invalid_argument("volume id: must be 16 bytes"))?;
+        let cluster_id = match hello.cluster_id.len() {
+            0 => None,
+            _ => Some(
+                Uuid::from_slice(&hello.cluster_id)
+                    .map_err(|_| Status::invalid_argument("cluster id: must be 16 bytes"))?,
+            ),
+        };
+        let protocol = common_protocol(hello.protocol_min, hello.protocol_max)?;
+        Ok(Self {
+            id,
+            volume_id,
+            session: hello.session,
+            pool: hello.pool.clone(),
+            endpoint: hello.endpoint.clone(),
+            cluster_id,
+            protocol,
+        })
+    }
+}
+
+fn common_protocol(min: u32, max: u32) -> Result<u32, Status> {
+    let newest = max.min(PROTOCOL);
+    if newest >= min.max(PROTOCOL_MIN) {
+        return Ok(newest);
+    }
+    Err(Status::failed_precondition(format!(
+        "the node speaks protocol versions {min} to {max}, this manager {PROTOCOL_MIN} to \
+         {PROTOCOL}: bring them to neighbouring releases"
+    )))
+}
+
+/// Lets a node in, or says why not.
+///
+/// # Errors
+/// `FAILED_PRECONDITION` for another cluster or a replaced volume,
+/// `ALREADY_EXISTS` when the id is held by a node that lives.
+pub async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
+    if let Some(other) = claim.cluster_id
+        && other != core.cluster_id()
+        && !core.take_over_cluster(other).await.map_err(unavailable)?
+    {
+        return Err(Status::failed_precondition(format!(
+            "the volume belongs to cluster {other}, this manager's store is of cluster {}; \
+             nothing was changed (a store that was lost is restored by `manager rebuild`)",
+            core.cluster_id()
+        )));
+    }
+    refuse_second_holder(core, claim).await?;
+    for _ in 0..TRIES {
+        if claim_row(core, claim).await? {
+            return Ok(());
+        }
+    }
+    Err(Status::aborted("the node's row keeps changing"))
+}
+
+async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> {
+    let Some(holder) = core.nodes.joined(&claim.id) else { return Ok(()) };
+    if holder.session() == claim.session {
+        return Ok(());
+    }
+    // The one that comes back after a crash must not wait until its earlier
+    // stream is found dead: its endpoint is asked who is there.
+    let lives = identify(&holder.endpoint, &core.token, HOLDER)
+        .await
+        .is_ok_and(|who| who.session == holder.session());
+    if lives {
+        return Err(Status::already_exists(format!(
+            "node id {} is held by the node at {} (volume {}, session {:016x})",
+            claim.id,
+            holder.endpoint,
+            holder.volume_id,
+            holder.session()
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the node's row; answers whether the write was the next one.
+async fn claim_row(core: &Core, claim: &Claim) -> Result<bool, Status> {
+    let Some(found) = row(core, &claim.id).await.map_err(unavailable)? else {
+        return insert_row(core, claim, 1).await;
+    };
+    if found.volume_id != claim.volume_id {
+        let listed = core.store.listed_on(&claim.id, None, 1).await.map_err(unavailable)?;
+        if !listed.is_empty() {
+            return Err(Status::failed_precondition(format!(
+                "VolumeReplaced: node id {} has records on volume {}, but came with volume {}; \
+                 its records stay untouched and answer code 4 until that volume is back",
+                claim.id, found.volume_id, claim.volume_id
+            )));
+        }
+        return insert_row(core, claim, found.rev + 1).await;
+    }
+    if found.endpoint == claim.endpoint && found.pool == claim.pool {
+        return Ok(true);
+    }
+    let moved = NodeRow {
+        endpoint: claim.endpoint.clone(),
+        pool: claim.pool.clone(),
+        rev: found.rev + 1,
+        ..found
+    };
+    core.store.put_node(moved).await.map_err(unavailable)
+}
+
+async fn insert_row(core: &Core, claim: &Claim, rev: u64) -> Result<bool, Status> {
+    let row = NodeRow {
+        id: claim.id.clone(),
+        volume_id: claim.volume_id,
+        pool: claim.pool.clone(),
+        rev,
+        draining: false,
+        merged_session: 0,
+        endpoint: claim.endpoint.clone(),
+    };
+    core.store.put_node(row).await.map_err(unavailable)
+}
+
+fn unavailable(error: StoreError) -> Status {
+    Status::unavailable(format!("the metadata store does not answer: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_protocols_meet_and_strangers_are_refused() {
+        assert_eq!(common_protocol(PROTOCOL, PROTOCOL).ok(), Some(PROTOCOL));
+        assert_eq!(common_protocol(PROTOCOL_MIN, PROTOCOL + 1).ok(), Some(PROTOCOL));
+        let status = common_protocol(PROTOCOL + 1, PROTOCOL + 2).expect_err("no common version");
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn a_malformed_claim_names_its_field() {
+        let hello = Hello { node_id: "n 1".to_owned(), ..Hello::default() };
+        assert!(Claim::read(&hello).expect_err("a bad id").message().contains("node id"));
+        let hello = Hello { node_id: "n1".to_owned(), ..Hello::default() };
+        assert!(Claim::read(&hello).expect_err("no volume").message().contains("volume id"));
+    }
+}

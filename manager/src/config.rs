@@ -1,0 +1,193 @@
+//! The flags of the manager's commands, parsed once.
+
+use clap::{Args, Parser, Subcommand};
+use kit::token::TokenArgs;
+use std::net::SocketAddr;
+#[cfg(feature = "standalone")]
+use std::path::PathBuf;
+
+/// The manager of a distributed file server: serves the REST API and decides
+/// which node holds each file.
+#[derive(Debug, Parser)]
+#[command(name = "manager", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The manager's commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the REST API and the nodes that join
+    Serve(ServeArgs),
+    /// The whole service in one process: a manager, an embedded store and nodes
+    #[cfg(feature = "standalone")]
+    Standalone(StandaloneArgs),
+    /// Restore every record of a lost store from the nodes
+    Rebuild(RebuildArgs),
+    /// Compare store and nodes and tell each difference (exit status 1 if there is any)
+    Fsck(RemoteArgs),
+    /// Look after bytes that no record lists
+    Quarantine(QuarantineArgs),
+    /// List the nodes
+    Nodes(RemoteArgs),
+    /// Take all files off a node, or cancel that
+    Drain(DrainArgs),
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address of the REST API
+    #[arg(long, env = "DFS_HTTP", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000")]
+    pub http: SocketAddr,
+    /// Address that nodes and the command line reach the manager at
+    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    pub grpc: SocketAddr,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:8001")]
+    pub ops: SocketAddr,
+    /// Where the records are kept: embedded:DIR
+    #[arg(long, env = "DFS_STORE", value_name = "URL")]
+    pub store: String,
+    /// The token of the inner ports
+    #[command(flatten)]
+    pub token: TokenArgs,
+    /// Bounds and rates
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Bounds of the REST API
+    #[command(flatten)]
+    pub rest: crate::rest::RestLimits,
+}
+
+/// Flags of `standalone`.
+#[cfg(feature = "standalone")]
+#[derive(Debug, Args)]
+pub struct StandaloneArgs {
+    /// Directory for the records and the nodes' files; made if it is missing
+    #[arg(long, env = "DFS_DATA", value_name = "DIR", default_value = "dfs-data")]
+    pub data: PathBuf,
+    /// How many nodes to run
+    #[arg(long, env = "DFS_NODES", value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub nodes: u16,
+    /// Address of the REST API
+    #[arg(long, env = "DFS_HTTP", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000")]
+    pub http: SocketAddr,
+    /// Address that fsck and the other commands reach the manager at
+    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    pub grpc: SocketAddr,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:8001")]
+    pub ops: SocketAddr,
+    /// Free space that uploads leave on the disk, in bytes (suffixes KiB, MiB, GiB, TiB)
+    #[arg(long, env = "DFS_RESERVE", value_name = "SIZE", default_value = "64MiB")]
+    pub reserve: bytesize::ByteSize,
+    /// The token of the inner ports
+    #[command(flatten)]
+    pub token: TokenArgs,
+    /// Bounds and rates
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Bounds of the REST API
+    #[command(flatten)]
+    pub rest: crate::rest::RestLimits,
+}
+
+/// Flags of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// The new, empty store: embedded:DIR
+    #[arg(long, env = "DFS_STORE", value_name = "URL")]
+    pub store: String,
+    /// Address that the nodes join at, the same as the manager's
+    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    pub grpc: SocketAddr,
+    /// How many nodes to wait for; one that comes later is merged when it joins
+    #[arg(long, env = "DFS_NODES", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub nodes: u32,
+    /// The token of the inner ports
+    #[command(flatten)]
+    pub token: TokenArgs,
+}
+
+/// Flags of commands that ask a running manager.
+#[derive(Debug, Args)]
+pub struct RemoteArgs {
+    /// The running manager's inner address
+    #[arg(long, env = "DFS_MANAGER", value_name = "URL", default_value = "http://127.0.0.1:9000")]
+    pub manager: String,
+    /// The token of the inner ports
+    #[command(flatten)]
+    pub token: TokenArgs,
+}
+
+/// Flags of `quarantine`.
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+/// What can be done with bytes in quarantine.
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List what is in quarantine
+    List(RemoteArgs),
+    /// Give a copy its record back, under its own name
+    Adopt(QuarantinedArgs),
+    /// Remove a copy for good
+    Remove(QuarantinedArgs),
+}
+
+/// Names one copy in quarantine, as `list` shows it.
+#[derive(Debug, Args)]
+pub struct QuarantinedArgs {
+    /// The node that holds it
+    #[arg(long)]
+    pub node: proto::NodeId,
+    /// The file's id
+    #[arg(long)]
+    pub id: proto::FileId,
+    /// The copy's generation
+    #[arg(long)]
+    pub generation: u32,
+    /// How to reach the manager
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// Flags of `drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The node
+    #[arg(long)]
+    pub node: proto::NodeId,
+    /// Open the node to files again
+    #[arg(long)]
+    pub cancel: bool,
+    /// How to reach the manager
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// Rates of the leader's work.
+#[derive(Debug, Clone, Args)]
+pub struct Limits {
+    /// Files a second that balancing moves at the most; 0 is no limit
+    #[arg(long, env = "DFS_MOVE_FILES_PER_SECOND", value_name = "N", default_value_t = 1000)]
+    pub move_files_per_second: u32,
+    /// Bytes a second that balancing moves at the most; 0 is no limit
+    #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "N", default_value_t = 100 << 20)]
+    pub move_bytes_per_second: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { move_files_per_second: 1000, move_bytes_per_second: 100 << 20 }
+    }
+}

@@ -1,0 +1,174 @@
+//! What every room of the manager works with: the store, the nodes, the limits.
+
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::moves::Moves;
+use crate::nodes::{NoNode, Nodes};
+use crate::{Failure, merge::Missing};
+use kit::token::Token;
+use manager_store::{Record, Store, StoreError};
+use proto::{Code, FileId};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// The manager's state, shared by all that it does.
+pub struct Core {
+    /// The records.
+    pub store: Arc<dyn Store>,
+    /// The joined nodes.
+    pub nodes: Nodes,
+    /// Bounds and rates.
+    pub limits: Limits,
+    /// The token of the inner ports.
+    pub token: Token,
+    /// What Prometheus sees.
+    pub metrics: Metrics,
+    /// Balance and drain: what is under way.
+    pub moves: Moves,
+    /// Records whose bytes a node denied.
+    pub missing: Missing,
+    /// Files that this process works on, which its own janitor leaves alone.
+    busy: Mutex<HashSet<FileId>>,
+    /// The cluster that store and nodes belong to.
+    cluster_id: Mutex<Uuid>,
+    known_nodes: OnceLock<usize>,
+    /// A rebuild takes the cluster id from the first node that has one.
+    rebuilding: bool,
+    leader: AtomicU64,
+    /// The highest leader number that a node has seen.
+    leader_floor: AtomicU64,
+}
+
+impl Core {
+    /// Puts the parts together. A store that is being rebuilt takes over the
+    /// nodes' cluster id.
+    pub fn new(
+        store: Arc<dyn Store>,
+        cluster_id: Uuid,
+        limits: Limits,
+        token: Token,
+        rebuilding: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            nodes: Nodes::default(),
+            cluster_id: Mutex::new(cluster_id),
+            known_nodes: OnceLock::new(),
+            rebuilding,
+            moves: Moves::new(&limits),
+            limits,
+            token,
+            metrics: Metrics::new(),
+            missing: Missing::default(),
+            busy: Mutex::default(),
+            leader: AtomicU64::new(0),
+            leader_floor: AtomicU64::new(0),
+        })
+    }
+
+    /// The cluster that store and nodes belong to.
+    pub fn cluster_id(&self) -> Uuid {
+        *self.cluster_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over a node's cluster id, which only a rebuild does, and only
+    /// before its store holds a record. Answers whether it did.
+    ///
+    /// # Errors
+    /// When the store fails or holds records.
+    pub async fn take_over_cluster(&self, id: Uuid) -> Result<bool, StoreError> {
+        if !self.rebuilding {
+            return Ok(false);
+        }
+        self.store.set_cluster_id(id).await?;
+        *self.cluster_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        Ok(true)
+    }
+
+    /// How many nodes the store knew when this manager started.
+    pub fn known_nodes(&self) -> Option<usize> {
+        self.known_nodes.get().copied()
+    }
+
+    /// Looks up how many nodes the store knows, for readiness.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_known_nodes(&self) -> Result<(), StoreError> {
+        let known = self.store.nodes().await?.len();
+        self.known_nodes.get_or_init(|| known);
+        Ok(())
+    }
+
+    /// Marks a file as being worked on until the guard is dropped.
+    pub fn busy(self: &Arc<Self>, id: FileId) -> Busy {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        Busy { core: self.clone(), id }
+    }
+
+    /// Whether some request or move of this process works on the file.
+    pub fn is_busy(&self, id: &FileId) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// The number of the lease held, 0 where none is (rule 10).
+    pub fn leader(&self) -> u64 {
+        self.leader.load(Ordering::Relaxed)
+    }
+
+    /// The highest leader number that any node has seen: a lease must lie above
+    /// it for nodes to obey, which matters once a store was lost or set back.
+    pub fn leader_floor(&self) -> u64 {
+        self.leader_floor.load(Ordering::Relaxed)
+    }
+
+    /// Notes the highest leader number that a node has seen.
+    pub fn seen_leader(&self, number: u64) {
+        if number > self.leader() {
+            self.leader_floor.fetch_max(number, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes which lease is held.
+    pub fn set_leader(&self, number: u64) {
+        self.leader.store(number, Ordering::Relaxed);
+    }
+}
+
+/// A file that this process works on.
+pub struct Busy {
+    core: Arc<Core>,
+    id: FileId,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.core.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The record's next revision, ready to be changed and swapped in (rule 1).
+pub fn next_rev(record: &Record) -> Record {
+    let mut next = record.clone();
+    next.rev += 1;
+    next.token = rand::random();
+    next
+}
+
+impl From<NoNode> for Failure {
+    fn from(none: NoNode) -> Self {
+        match none {
+            NoNode::NoneAvailable => Self::new(Code::ServersUnavailable),
+            NoNode::NoRoom => Self::new(Code::InsufficientStorage),
+        }
+    }
+}

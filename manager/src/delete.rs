@@ -1,0 +1,103 @@
+//! The way of a delete: the record dooms the copies (rule 3), the nodes remove
+//! exactly these, and then the record goes.
+
+use crate::core::{Core, next_rev};
+use crate::failure::Failure;
+use crate::nodes::{CallError, listed_ref};
+use crate::swap::{Changed, swap};
+use crate::trace::Trace;
+use kit::crash_here;
+use manager_store::{Record, State, Swap};
+use proto::v1::DeleteRequest;
+use proto::{Code, FileName};
+use std::sync::Arc;
+
+/// Changes of a record that a delete follows before it gives up.
+const TRIES: usize = 20;
+
+/// Deletes a file.
+///
+/// # Errors
+/// Code 2 when it does not exist, code 4 when one of its nodes is out: before
+/// the file is marked nothing is changed; after it the janitor goes on.
+pub async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        let Some(record) = core.store.get(name).await? else {
+            return Err(Failure::new(Code::FileDoesNotExist));
+        };
+        match record.state {
+            State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
+            // Another request's delete: help, and leave the 204 to that one (rule 7).
+            State::Deleting => {
+                return match remove_doomed(core, trace, &record).await {
+                    Ok(()) => Err(Failure::new(Code::FileDoesNotExist)),
+                    Err(error) => Err(unfinished(&error)),
+                };
+            }
+            State::Stored | State::Moving => {}
+        }
+        if let Some(out) = record.copies.iter().find(|c| core.nodes.available(&c.node).is_none()) {
+            return Err(Failure::new(Code::FileUnavailable)
+                .because(format_args!("node {} is unavailable", out.node)));
+        }
+        let _busy = core.busy(record.id);
+        let mut doomed = next_rev(&record);
+        doomed.state = State::Deleting;
+        if let Changed::Lost(_) = swap(&*core.store, &doomed).await? {
+            continue;
+        }
+        crash_here!("manager::after_doom");
+        return remove_doomed(core, trace, &doomed).await.map_err(|error| unfinished(&error));
+    }
+    Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))
+}
+
+fn unfinished(error: &CallError) -> Failure {
+    Failure::new(Code::FileUnavailable)
+        .because(format_args!("the delete has begun and will be finished: {error}"))
+}
+
+/// Removes every copy of a record that is durably `deleting`, then the record.
+///
+/// # Errors
+/// When a node does not confirm; the record then stays, and the janitor goes on.
+pub async fn remove_doomed(
+    core: &Arc<Core>,
+    trace: Trace,
+    record: &Record,
+) -> Result<(), CallError> {
+    for copy in &record.copies {
+        remove_copy(core, trace, record, copy).await?;
+    }
+    crash_here!("manager::before_record_removed");
+    let removed = core.store.remove(&record.name, record.id, record.rev).await;
+    match removed {
+        Ok(Swap::Done | Swap::Mismatch(_)) => Ok(()),
+        Err(error) => Err(CallError::Lost(error.to_string())),
+    }
+}
+
+/// Removes one copy that a durable record dooms (rule 3).
+///
+/// # Errors
+/// When the node is out or does not confirm.
+pub async fn remove_copy(
+    core: &Arc<Core>,
+    trace: Trace,
+    record: &Record,
+    copy: &manager_store::Copy,
+) -> Result<(), CallError> {
+    let node = core
+        .nodes
+        .available(&copy.node)
+        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    let delete = DeleteRequest {
+        copy: Some(listed_ref(record, copy)),
+        session: copy.session,
+        trace: trace.0,
+    };
+    if node.link.delete(delete).await? {
+        node.file_left();
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! The way of a download: the record names the copy, the node proves that it
+//! holds that very copy, and a whole file's checksum is checked before its
+//! last bytes go out (invariant 3).
+
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::nodes::{CallError, Node, home_ref};
+use crate::trace::Trace;
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest as Crc};
+use futures::stream::{BoxStream, StreamExt};
+use manager_store::{Record, State};
+use proto::v1::{Fault, ReadRequest};
+use proto::{Code, FileName, SMALL};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Looks at a record that moves while it is being read.
+const TRIES: usize = 5;
+/// How long a GET waits for a delete to end.
+const DELETE_WAIT: Duration = Duration::from_secs(1);
+/// How long a node may leave a download without a byte.
+const STALL: Duration = Duration::from_secs(30);
+
+/// The bytes of an answer; an error breaks the answer off.
+pub type Body = BoxStream<'static, io::Result<Bytes>>;
+
+/// A file that exists, as one request sees it: it keeps this id (rule 12).
+pub struct Found {
+    core: Arc<Core>,
+    trace: Trace,
+    /// Its record.
+    pub record: Record,
+}
+
+/// Why a found file can't be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The name now stands for another file: look it up again.
+    Superseded,
+    /// As the client is told.
+    Failed(Failure),
+}
+
+impl From<Failure> for ReadError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Looks a file up.
+///
+/// # Errors
+/// Code 2 when it does not exist, code 4 while a delete of it goes on.
+pub async fn find(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<Found, Failure> {
+    let until = std::time::Instant::now() + DELETE_WAIT;
+    loop {
+        let Some(record) = core.store.get(name).await? else {
+            return Err(Failure::new(Code::FileDoesNotExist));
+        };
+        match record.state {
+            State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
+            State::Stored | State::Moving => {
+                return Ok(Found { core: core.clone(), trace, record });
+            }
+            State::Deleting if std::time::Instant::now() >= until => {
+                return Err(Failure::new(Code::FileUnavailable).because("it is being deleted"));
+            }
+            State::Deleting => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+impl Found {
+    /// Confirms that the node holds the file, without reading it: HEAD, 304 and
+    /// 416 rest on it as much as a GET (rule 12).
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn confirm(&mut self) -> Result<(), ReadError> {
+        for _ in 0..TRIES {
+            let node = self.node()?;
+            let state = node.link.stat(self.trace.0, home_ref(&self.record)).await;
+            let denied = match state {
+                Ok(state) if state.held => return Ok(()),
+                Ok(_) => CallError::Fault(Fault::NotFound, "not held".to_owned()),
+                Err(error) => error,
+            };
+            self.look_again(denied).await?;
+        }
+        Err(self.lost("it keeps moving"))
+    }
+
+    /// Reads a range; the whole file where none is given, checksum checked.
+    ///
+    /// # Errors
+    /// Code 4 when the node is out or denies the file, code 2 when it was
+    /// deleted meanwhile.
+    pub async fn read(&mut self, range: Option<(u64, u64)>) -> Result<Body, ReadError> {
+        let (offset, length) = range.unwrap_or((0, self.record.size));
+        if length == 0 {
+            self.confirm().await?;
+            return Ok(futures::stream::empty().boxed());
+        }
+        for _ in 0..TRIES {
+            let node = self.node()?;
+            let read = ReadRequest {
+                copy: Some(home_ref(&self.record)),
+                offset,
+                length,
+                trace: self.trace.0,
+            };
+            let whole = range.is_none().then_some(self.record.crc64);
+            let body = if length <= SMALL as u64 {
+                read_small(&node, read, whole).await
+            } else {
+                read_large(node, read, whole).await
+            };
+            match body {
+                Ok(body) => return Ok(body),
+                Err(error) => self.look_again(error).await?,
+            }
+        }
+        Err(self.lost("it keeps moving"))
+    }
+
+    fn node(&self) -> Result<Arc<Node>, Failure> {
+        self.core.nodes.available(&self.record.node).ok_or_else(|| {
+            Failure::new(Code::FileUnavailable)
+                .because(format_args!("node {} is unavailable", self.record.node))
+        })
+    }
+
+    /// After a denial: a record that moved on is followed (rule 8), one that
+    /// did not is a file whose bytes are missing (rule 11).
+    async fn look_again(&mut self, error: CallError) -> Result<(), ReadError> {
+        let CallError::Fault(fault, message) = &error else {
+            return Err(self.lost(&error.to_string()));
+        };
+        if *fault == Fault::Checksum {
+            return Err(self.lost("its bytes fail their checksum"));
+        }
+        let record = self.core.store.get(&self.record.name).await.map_err(Failure::from)?;
+        match record {
+            None => Err(Failure::new(Code::FileDoesNotExist).into()),
+            Some(record) if record.id != self.record.id => Err(ReadError::Superseded),
+            Some(record) if record.state == State::Deleting => Err(ReadError::Superseded),
+            Some(record) if record.rev == self.record.rev && *fault == Fault::NotFound => {
+                self.core.missing.note(&record);
+                Err(self.lost("its node does not hold it"))
+            }
+            Some(record) if record.rev == self.record.rev => Err(self.lost(message)),
+            Some(record) => {
+                self.record = record;
+                Ok(())
+            }
+        }
+    }
+
+    fn lost(&self, why: &str) -> ReadError {
+        let Record { name, id, node, .. } = &self.record;
+        tracing::warn!(request = %self.trace, %name, %id, %node, why, "a file can't be read");
+        Failure::new(Code::FileUnavailable).because(why).into()
+    }
+}
+
+async fn read_small(
+    node: &Node,
+    read: ReadRequest,
+    whole: Option<u64>,
+) -> Result<Body, CallError> {
+    let length = read.length;
+    let data = node.link.read(read).await?;
+    let intact = data.len() as u64 == length
+        && whole.is_none_or(|crc| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &data) == crc);
+    if intact {
+        Ok(futures::stream::once(async { Ok(data) }).boxed())
+    } else {
+        Err(CallError::Fault(Fault::Checksum, "the bytes fail their checksum".to_owned()))
+    }
+}
+
+async fn read_large(
+    node: Arc<Node>,
+    read: ReadRequest,
+    whole: Option<u64>,
+) -> Result<Body, CallError> {
+    let length = read.length;
+    let mut parts = node.link.download(read).await?;
+    // The first part tells whether the node holds the copy, while the client
+    // can still be told otherwise.
+    let first = next_part(&node, &mut parts).await?;
+    let body = async_stream::try_stream! {
+        let mut crc = Crc::new(CrcAlgorithm::Crc64Nvme);
+        let mut left = length;
+        let mut part = first;
+        loop {
+            if part.len() as u64 > left {
+                Err(io::Error::other("the node sent more than was asked for"))?;
+            }
+            left -= part.len() as u64;
+            if whole.is_some() {
+                crc.update(&part);
+            }
+            if left == 0 {
+                // Invariant 3: the last bytes of a corrupt file never leave.
+                if whole.is_some_and(|expected| crc.finalize() != expected) {
+                    tracing::error!(node = %node.id, "a file's bytes fail their checksum");
+                    Err(io::Error::other("the bytes fail their checksum"))?;
+                }
+                yield part;
+                break;
+            }
+            yield part;
+            part = next_part(&node, &mut parts).await.map_err(io::Error::other)?;
+        }
+    };
+    Ok(body.boxed())
+}
+
+async fn next_part(
+    node: &Node,
+    parts: &mut tonic::Streaming<proto::v1::DownloadPart>,
+) -> Result<Bytes, CallError> {
+    tokio::select! {
+        () = node.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
+        part = tokio::time::timeout(STALL, parts.message()) => match part {
+            Ok(Ok(Some(part))) => Ok(part.data),
+            Ok(Ok(None)) => Err(CallError::Fault(Fault::Checksum, "the file is short".to_owned())),
+            Ok(Err(status)) => Err(status.into()),
+            Err(_) => Err(CallError::Lost(format!("no bytes within {STALL:?}"))),
+        },
+    }
+}

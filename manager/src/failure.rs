@@ -1,0 +1,64 @@
+//! The one error that a request can end with: a code, and what helps beside it.
+
+use manager_store::StoreError;
+use proto::Code;
+use std::fmt;
+
+/// Why a request failed, as its caller is told.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The result code.
+    pub code: Code,
+    /// What helps beyond the code's own message.
+    pub detail: Option<String>,
+    /// After how many seconds another try makes sense.
+    pub retry_after: Option<u32>,
+}
+
+impl Failure {
+    /// A failure that its code explains.
+    pub fn new(code: Code) -> Self {
+        let retry_after = match code {
+            Code::ServersUnavailable | Code::FileUnavailable | Code::TooManyRequests => Some(1),
+            Code::FileDoesNotExist
+            | Code::FileNameExists
+            | Code::Internal
+            | Code::InvalidRequest
+            | Code::NotAuthorized
+            | Code::InsufficientStorage => None,
+        };
+        Self { code, detail: None, retry_after }
+    }
+
+    /// Adds what helps.
+    #[must_use]
+    pub fn because(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.message())?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the store failed");
+        Self::new(Code::ServersUnavailable).because("the metadata store does not answer")
+    }
+}
+
+impl From<Failure> for tonic::Status {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code.grpc_code(), failure.to_string())
+    }
+}

@@ -1,0 +1,121 @@
+//! The lease for the leader's work (rule 10): balance, drains, the janitor. It
+//! is taken only after its counter stood still for a whole term on this
+//! process's own clock. No safety rests on it.
+
+use crate::core::Core;
+use manager_store::{Lease, StoreError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long a lease stands without being renewed.
+const TERM: Duration = Duration::from_secs(3);
+/// How often it is renewed, or looked at.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Holds the lease whenever it can, until the token is cancelled.
+pub async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
+    let mut watch = Watch::default();
+    let mut held: Option<Lease> = None;
+    loop {
+        let beaten = match beat(&core, &holder, held, &mut watch).await {
+            Ok(Some(lease)) => overtake(&core, &holder, lease).await.map(Some),
+            other => other,
+        };
+        held = match beaten {
+            Ok(lease) => lease,
+            Err(error) => {
+                tracing::warn!(%error, "the lease can't be renewed");
+                None
+            }
+        };
+        core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+    }
+    core.set_leader(0);
+}
+
+async fn beat(
+    core: &Core,
+    holder: &str,
+    held: Option<Lease>,
+    watch: &mut Watch,
+) -> Result<Option<Lease>, StoreError> {
+    if let Some(lease) = held {
+        return match core.store.renew_lease(&lease).await? {
+            Ok(lease) => Ok(Some(lease)),
+            Err(other) => {
+                tracing::warn!(?other, "another manager leads now");
+                Ok(None)
+            }
+        };
+    }
+    let seen = core.store.lease().await?;
+    if !watch.stood_still(seen.as_ref(), Instant::now()) {
+        return Ok(None);
+    }
+    match core.store.take_lease(seen.as_ref(), holder).await? {
+        Ok(lease) => {
+            tracing::info!(number = lease.number, "leading");
+            Ok(Some(lease))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Raises the number above all that nodes have seen: a store that was lost or
+/// set back counts from below, and nodes obey only the highest.
+async fn overtake(core: &Core, holder: &str, mut lease: Lease) -> Result<Lease, StoreError> {
+    while lease.number <= core.leader_floor() {
+        match core.store.take_lease(Some(&lease), holder).await? {
+            Ok(higher) => lease = higher,
+            Err(_) => break,
+        }
+    }
+    Ok(lease)
+}
+
+/// Watches a lease that another holds.
+#[derive(Default)]
+struct Watch {
+    last: Option<(u64, u64, Instant)>,
+}
+
+impl Watch {
+    /// Whether the lease did not change for a whole term; one never taken is free.
+    fn stood_still(&mut self, seen: Option<&Lease>, now: Instant) -> bool {
+        let Some(lease) = seen else { return true };
+        match self.last {
+            Some((number, counter, since))
+                if number == lease.number && counter == lease.counter =>
+            {
+                now.duration_since(since) >= TERM
+            }
+            _ => {
+                self.last = Some((lease.number, lease.counter, now));
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_free_only_after_a_whole_term_without_a_beat() {
+        let mut watch = Watch::default();
+        let start = Instant::now();
+        let lease = |counter| Lease { holder: "a".to_owned(), number: 1, counter };
+        assert!(watch.stood_still(None, start));
+        assert!(!watch.stood_still(Some(&lease(1)), start));
+        assert!(!watch.stood_still(Some(&lease(1)), start + TERM / 2));
+        assert!(!watch.stood_still(Some(&lease(2)), start + TERM));
+        assert!(!watch.stood_still(Some(&lease(2)), start + TERM + TERM / 2));
+        assert!(watch.stood_still(Some(&lease(2)), start + TERM * 2));
+    }
+}

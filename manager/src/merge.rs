@@ -1,0 +1,225 @@
+//! The merge when a node joins (rule 11), in batches, both ways. Bytes are
+//! seen first and then their record; records are seen first and then the
+//! node's denial, and then the record again. That order is what keeps an
+//! upload or a move under way from being called a difference.
+
+use crate::core::{Core, now_ms};
+use crate::nodes::{CallError, Node, copy_ref, home_ref};
+use crate::rebuild::restore;
+use futures::StreamExt;
+use manager_store::{NodeRow, Record, State, StoreError};
+use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
+use proto::{FileId, FileName, NodeId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Records in one question to a node.
+const BATCH: usize = 512;
+/// Missing files that are remembered by name; beyond it only their count grows.
+const REMEMBERED: usize = 10_000;
+/// How long a merge that failed waits before it is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Records whose node denied the bytes.
+#[derive(Default)]
+pub struct Missing(Mutex<BTreeMap<FileName, (FileId, NodeId)>>);
+
+impl Missing {
+    /// Remembers one.
+    pub fn note(&self, record: &Record) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < REMEMBERED {
+            all.insert(record.name.clone(), (record.id, record.node.clone()));
+        }
+    }
+
+    fn forget_node(&self, node: &NodeId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, (_, on)| on != node);
+    }
+
+    /// How many are known.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Some of their names, in order.
+    pub fn names(&self, limit: usize) -> Vec<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.keys().take(limit).map(ToString::to_string).collect()
+    }
+}
+
+/// Why a merge did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// The node left or failed.
+    #[error(transparent)]
+    Node(#[from] CallError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a copy on a disk is to the store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A record lists it.
+    Listed,
+    /// None does: quarantine.
+    Unlisted,
+}
+
+/// Whether a record lists a copy.
+pub fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) -> Standing {
+    let listed = record.is_some_and(|record| {
+        record.id.as_bytes()[..] == meta.id[..]
+            && record
+                .copies
+                .iter()
+                .any(|c| c.node == *node && c.generation == meta.generation)
+    });
+    if listed { Standing::Listed } else { Standing::Unlisted }
+}
+
+/// Merges a node that joined until it is done or the node has left.
+pub async fn run(core: Arc<Core>, node: Arc<Node>) {
+    while !node.closed.is_cancelled() {
+        match merge(&core, &node).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(node = %node.id, %error, "the merge waits"),
+        }
+        tokio::select! {
+            () = node.closed.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
+    let session = node.session();
+    let Some(row) = row(core, &node.id).await? else { return Ok(()) };
+    if row.merged_session == session {
+        return Ok(());
+    }
+    let restoring = core.store.rebuilt_at_ms().await?.is_some() && row.merged_session == 0;
+    let quarantined = disk_to_store(core, node, restoring).await?;
+    let missing = store_to_disk(core, node).await?;
+    tracing::info!(node = %node.id, quarantined, missing, "merged");
+    let merged = NodeRow { merged_session: session, rev: row.rev + 1, ..row };
+    core.store.put_node(merged).await?;
+    Ok(())
+}
+
+/// The store's row of a node.
+///
+/// # Errors
+/// When the store fails.
+pub async fn row(core: &Core, id: &NodeId) -> Result<Option<NodeRow>, StoreError> {
+    Ok(core.store.nodes().await?.into_iter().find(|row| row.id == *id))
+}
+
+async fn disk_to_store(
+    core: &Arc<Core>,
+    node: &Arc<Node>,
+    restoring: bool,
+) -> Result<u64, MergeError> {
+    let mut quarantined = 0;
+    let mut inventory = node.link.inventory(false).await?;
+    while let Some(batch) = inventory.next().await {
+        for entry in batch.map_err(CallError::from)?.entries {
+            let Some((name, meta)) = readable(&entry) else {
+                tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
+                continue;
+            };
+            let record = core.store.get(&name).await?;
+            if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
+                continue;
+            }
+            if restoring && restore(core, node, record, &name, meta, entry.leaf).await? {
+                continue;
+            }
+            quarantine(core, node, &name, meta, entry.leaf).await?;
+            quarantined += 1;
+        }
+    }
+    Ok(quarantined)
+}
+
+/// The name and record of an inventory's entry, where they can be read.
+pub fn readable(entry: &InventoryEntry) -> Option<(FileName, &FileMeta)> {
+    let meta = entry.meta.as_ref()?;
+    Some((FileName::new(&meta.name).ok()?, meta))
+}
+
+/// Moves a copy that no record lists out of the way, for a person to judge.
+///
+/// # Errors
+/// When the node does not confirm.
+pub async fn quarantine(
+    core: &Core,
+    node: &Node,
+    name: &FileName,
+    meta: &FileMeta,
+    leaf: u32,
+) -> Result<(), CallError> {
+    let Ok(id) = FileId::from_wire(&meta.id) else { return Ok(()) };
+    let reason = format!("no record lists it, found at {}", now_ms());
+    let copy = Some(copy_ref(id, meta.generation, name, Some(leaf)));
+    let request = QuarantineRequest { copy, reason, leader: core.leader() };
+    if node.link.quarantine(request).await? {
+        node.file_left();
+        tracing::warn!(node = %node.id, %name, %id, "bytes without a record were quarantined");
+    }
+    Ok(())
+}
+
+async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeError> {
+    core.missing.forget_node(&node.id);
+    let mut after: Option<FileName> = None;
+    let mut missing = 0;
+    loop {
+        let page = core.store.listed_on(&node.id, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { return Ok(missing) };
+        after = Some(last.name.clone());
+        for record in denied(core, node, &page).await? {
+            core.missing.note(&record);
+            tracing::error!(node = %node.id, name = %record.name, "its node lacks the bytes");
+            missing += 1;
+        }
+    }
+}
+
+/// The records among `page` that live on the node, that it denies, and that
+/// are still at the same rev after the denial.
+///
+/// # Errors
+/// When node or store do not answer.
+pub async fn denied(
+    core: &Core,
+    node: &Node,
+    page: &[Record],
+) -> Result<Vec<Record>, MergeError> {
+    let here: Vec<&Record> = page
+        .iter()
+        .filter(|r| r.node == node.id && matches!(r.state, State::Stored | State::Moving))
+        .collect();
+    if here.is_empty() {
+        return Ok(Vec::new());
+    }
+    let states = node.link.inspect(here.iter().map(|r| home_ref(r)).collect()).await?;
+    let mut missing = Vec::new();
+    for (record, state) in here.into_iter().zip(states) {
+        if state.held {
+            continue;
+        }
+        if let Some(again) = core.store.get(&record.name).await?
+            && again.rev == record.rev
+            && again.id == record.id
+        {
+            missing.push(again);
+        }
+    }
+    Ok(missing)
+}

@@ -1,0 +1,202 @@
+//! What Prometheus sees of the manager.
+
+use crate::core::Core;
+use crate::status::skew;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A request's labels.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The route, as the documentation writes it.
+    pub route: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The result code of an error, 0 for none.
+    pub code: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabels {
+    node: String,
+}
+
+type NodeGauge = Family<NodeLabels, Gauge<u64, AtomicU64>>;
+type Total = Gauge<u64, AtomicU64>;
+
+/// The manager's metrics.
+pub struct Metrics {
+    /// All of them, for the ops port.
+    pub registry: Arc<Mutex<Registry>>,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    /// Bytes of files received.
+    pub received_bytes: Counter,
+    /// Bytes of files sent.
+    pub sent_bytes: Counter,
+    gauges: Gauges,
+}
+
+#[derive(Default)]
+struct Gauges {
+    node_available: NodeGauge,
+    node_files: NodeGauge,
+    node_bytes: NodeGauge,
+    node_free: NodeGauge,
+    node_queue: NodeGauge,
+    node_quarantined: NodeGauge,
+    skew: Total,
+    moves_left: Total,
+    missing: Total,
+    leader: Total,
+    moved_files: Total,
+    moved_bytes: Total,
+    failed_moves: Total,
+    store_queue: Total,
+    store_operations: Total,
+    store_commits: Total,
+    store_commit_seconds: Gauge<f64, AtomicU64>,
+}
+
+fn latency() -> Histogram {
+    // 100 µs to about 26 s.
+    Histogram::new(exponential_buckets(0.0001, 2.0, 19))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers every metric.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("dfs_manager");
+        let requests = Family::default();
+        let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latency);
+        let (received_bytes, sent_bytes) = (Counter::default(), Counter::default());
+        registry.register("http_requests", "Requests by route, status and code", requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the end of the answer's head",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register_with_unit(
+            "received",
+            "Bytes of files received",
+            Unit::Bytes,
+            received_bytes.clone(),
+        );
+        registry.register_with_unit("sent", "Bytes of files sent", Unit::Bytes, sent_bytes.clone());
+        let gauges = Gauges::default();
+        gauges.register(&mut registry);
+        let registry = Arc::new(Mutex::new(registry));
+        Self { registry, requests, seconds, received_bytes, sent_bytes, gauges }
+    }
+
+    /// Counts one request.
+    pub fn request(&self, labels: &RequestLabels, took: Duration) {
+        self.requests.get_or_create(labels).inc();
+        let route = RouteLabels { route: labels.route, method: labels.method };
+        self.seconds.get_or_create(&route).observe(took.as_secs_f64());
+    }
+
+    /// Brings the gauges up to date, just before they are read.
+    pub fn refresh(&self, core: &Core) {
+        self.gauges.refresh(core);
+    }
+}
+
+impl Gauges {
+    fn register(&self, registry: &mut Registry) {
+        let node = [
+            ("node_available", "1 while the node is joined", &self.node_available),
+            ("node_files", "Files on the node", &self.node_files),
+            ("node_bytes", "Bytes of files on the node", &self.node_bytes),
+            ("node_free_bytes", "Bytes that uploads may still use", &self.node_free),
+            ("node_queue_length", "Small operations that wait to be sent", &self.node_queue),
+            ("node_quarantined_files", "Copies in quarantine", &self.node_quarantined),
+        ];
+        for (name, help, gauge) in node {
+            registry.register(name, help, gauge.clone());
+        }
+        let totals = [
+            ("skew_files", "Most files on a node less the fewest", &self.skew),
+            ("moves_left_files", "Files that balancing still has to move", &self.moves_left),
+            ("missing_files", "Files whose node lacks the bytes", &self.missing),
+            ("leader", "1 while this manager does the leader's work", &self.leader),
+            ("moved_files", "Files moved since the start", &self.moved_files),
+            ("moved_bytes", "Bytes moved since the start", &self.moved_bytes),
+            ("failed_moves", "Moves that failed since the start", &self.failed_moves),
+            ("store_queue_length", "Changes that wait for a commit", &self.store_queue),
+            ("store_operations", "Changes asked of the store", &self.store_operations),
+            ("store_commits", "Durable commits", &self.store_commits),
+        ];
+        for (name, help, gauge) in totals {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "store_commit_seconds",
+            "Time spent in durable commits since the start",
+            self.store_commit_seconds.clone(),
+        );
+    }
+
+    fn refresh(&self, core: &Core) {
+        let nodes = core.nodes.all();
+        for family in [
+            &self.node_available,
+            &self.node_files,
+            &self.node_bytes,
+            &self.node_free,
+            &self.node_queue,
+            &self.node_quarantined,
+        ] {
+            family.clear();
+        }
+        for node in &nodes {
+            let report = node.report();
+            let labels = NodeLabels { node: node.id.to_string() };
+            let set = |family: &NodeGauge, value: u64| {
+                family.get_or_create(&labels).set(value);
+            };
+            set(&self.node_available, u64::from(node.is_available()));
+            set(&self.node_files, report.files);
+            set(&self.node_bytes, report.bytes);
+            set(&self.node_free, report.free);
+            set(&self.node_queue, node.link.queued() as u64);
+            set(&self.node_quarantined, report.quarantined);
+        }
+        self.skew.set(skew(&core.nodes.all_available()));
+        self.moves_left.set(core.moves.lines().iter().map(|m| m.files_left).sum());
+        self.missing.set(core.missing.count() as u64);
+        self.leader.set(u64::from(core.leader() != 0));
+        let (files, bytes, failed) = core.moves.totals();
+        self.moved_files.set(files);
+        self.moved_bytes.set(bytes);
+        self.failed_moves.set(failed);
+        let stats = core.store.stats();
+        self.store_queue.set(stats.queue_depth.load(Ordering::Relaxed));
+        self.store_operations.set(stats.operations.load(Ordering::Relaxed));
+        self.store_commits.set(stats.commits.load(Ordering::Relaxed));
+        let nanos = stats.commit_nanos.load(Ordering::Relaxed);
+        self.store_commit_seconds.set(nanos as f64 / 1e9);
+    }
+}

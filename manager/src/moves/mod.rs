@@ -1,0 +1,9 @@
+//! Balance and drain: which files move, how fast, and what is under way.
+
+mod carry;
+mod plan;
+mod run;
+mod throttle;
+
+
+pub use run::{MoveLine, Moves, run};

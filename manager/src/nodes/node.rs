@@ -1,0 +1,199 @@
+//! One joined node: its link, its last report, and the count that placement uses.
+
+use super::link::Link;
+use manager_store::{Copy, Record};
+use proto::v1::{CopyRef, Report};
+use proto::{FileId, FileName, NodeId};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A node without a report for this long is out; a stopped node is told from a
+/// busy one by nothing else, and 10 s is the promise.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// How long a node's count must have been left alone before a report, which may
+/// have been written before the last change, replaces it.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// What a node last said of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NodeReport {
+    /// Files on its disk.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that uploads may still use.
+    pub free: u64,
+    /// Size of its disk.
+    pub capacity: u64,
+    /// Copies in quarantine.
+    pub quarantined: u64,
+    /// Sealed by a drain.
+    pub sealed: bool,
+    /// A flush failed there.
+    pub read_only: bool,
+    /// Inodes that uploads may still use.
+    pub free_inodes: u64,
+}
+
+struct Heard {
+    report: NodeReport,
+    at: Instant,
+    counts_touched: Instant,
+}
+
+/// A node whose join stream is open.
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its volume.
+    pub volume_id: Uuid,
+    /// Its pool.
+    pub pool: String,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// The connections to it.
+    pub link: Link,
+    /// Cancelled when it leaves.
+    pub closed: CancellationToken,
+    session: AtomicU64,
+    files: AtomicI64,
+    bytes_in_flight: AtomicU64,
+    in_flight: AtomicI64,
+    heard: Mutex<Heard>,
+}
+
+impl Node {
+    /// A node that just joined, as its first report describes it.
+    pub fn new(
+        id: NodeId,
+        volume_id: Uuid,
+        pool: String,
+        endpoint: String,
+        link: Link,
+        closed: CancellationToken,
+        first: &Report,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            id,
+            volume_id,
+            pool,
+            endpoint,
+            link,
+            closed,
+            session: AtomicU64::new(first.session),
+            files: AtomicI64::new(i64::try_from(first.files).unwrap_or(i64::MAX)),
+            bytes_in_flight: AtomicU64::new(0),
+            in_flight: AtomicI64::new(0),
+            heard: Mutex::new(Heard { report: read(first), at: now, counts_touched: now }),
+        }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a report in.
+    pub fn hear(&self, report: &Report) {
+        self.session.store(report.session, Ordering::Relaxed);
+        let mut heard = self.heard();
+        heard.report = read(report);
+        heard.at = Instant::now();
+        let quiet = heard.counts_touched.elapsed() > SETTLE;
+        if quiet && self.in_flight.load(Ordering::Relaxed) == 0 {
+            let files = i64::try_from(report.files).unwrap_or(i64::MAX);
+            self.files.store(files, Ordering::Relaxed);
+        }
+    }
+
+    /// Its last report.
+    pub fn report(&self) -> NodeReport {
+        self.heard().report
+    }
+
+    /// Whether it reported lately and its stream is open.
+    pub fn is_available(&self) -> bool {
+        !self.closed.is_cancelled() && self.heard().at.elapsed() < SILENCE
+    }
+
+    /// Its session (rule 4).
+    pub fn session(&self) -> u64 {
+        self.session.load(Ordering::Relaxed)
+    }
+
+    /// Its files as placement counts them: those on disk and those on their way.
+    pub fn count(&self) -> u64 {
+        let files = self.files.load(Ordering::Relaxed) + self.in_flight.load(Ordering::Relaxed);
+        u64::try_from(files).unwrap_or(0)
+    }
+
+    /// Bytes that an upload may use, less what is promised to others.
+    pub fn free(&self) -> u64 {
+        self.report().free.saturating_sub(self.bytes_in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Whether a drain takes its files away: the node itself is sealed (rule 15).
+    pub fn is_draining(&self) -> bool {
+        self.report().sealed
+    }
+
+    pub(super) fn begin(&self, bytes: u64) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.bytes_in_flight.fetch_add(bytes, Ordering::Relaxed);
+        self.heard().counts_touched = Instant::now();
+    }
+
+    pub(super) fn end(&self, bytes: u64, landed: bool) {
+        if landed {
+            self.files.fetch_add(1, Ordering::Relaxed);
+        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.bytes_in_flight.fetch_sub(bytes, Ordering::Relaxed);
+        self.heard().counts_touched = Instant::now();
+    }
+
+    /// Counts one file more, whose placement is about to be dropped.
+    pub fn file_arrived(&self) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.heard().counts_touched = Instant::now();
+    }
+
+    /// Counts one file less.
+    pub fn file_left(&self) {
+        self.files.fetch_sub(1, Ordering::Relaxed);
+        self.heard().counts_touched = Instant::now();
+    }
+}
+
+fn read(report: &Report) -> NodeReport {
+    NodeReport {
+        files: report.files,
+        bytes: report.bytes,
+        free: report.free,
+        capacity: report.capacity,
+        quarantined: report.quarantined,
+        sealed: report.sealed,
+        read_only: report.read_only,
+        free_inodes: report.free_inodes,
+    }
+}
+
+/// A copy as a message names it.
+pub fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Option<u32>) -> CopyRef {
+    CopyRef { id: id.to_wire(), generation, name: name.as_str().to_owned(), leaf }
+}
+
+/// The copy of a record that counts, as a message names it.
+pub fn home_ref(record: &Record) -> CopyRef {
+    copy_ref(record.id, record.generation, &record.name, record.leaf)
+}
+
+/// Any copy of a record, as a message names it.
+pub fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
+    let home = copy.node == record.node && copy.generation == record.generation;
+    let leaf = if home { record.leaf } else { None };
+    copy_ref(record.id, copy.generation, &record.name, leaf)
+}

@@ -1,0 +1,151 @@
+//! The table of joined nodes.
+
+use super::node::Node;
+use crate::placement::{Candidate, Unplaced, choose};
+use proto::NodeId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// Every node whose join stream is open.
+pub struct Nodes {
+    joined: RwLock<BTreeMap<NodeId, Arc<Node>>>,
+    /// Makes choosing a node and counting the upload one step.
+    placing: Mutex<()>,
+    changes: watch::Sender<u64>,
+}
+
+/// Why no node could be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoNode {
+    /// No node takes files now.
+    NoneAvailable,
+    /// None has room.
+    NoRoom,
+}
+
+/// A node chosen for a file, counted there until it is dropped.
+pub struct Placement {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Its session when it was chosen (rule 4).
+    pub session: u64,
+    bytes: u64,
+    landed: bool,
+}
+
+impl Placement {
+    /// The file is on the node's disk.
+    pub fn landed(mut self) {
+        self.landed = true;
+    }
+}
+
+impl Drop for Placement {
+    fn drop(&mut self) {
+        self.node.end(self.bytes, self.landed);
+    }
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Self {
+            joined: RwLock::default(),
+            placing: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Nodes {
+    /// Lets a node in, in place of an earlier one of the same id.
+    pub fn insert(&self, node: Arc<Node>) {
+        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = joined.insert(node.id.clone(), node) {
+            earlier.closed.cancel();
+        }
+        drop(joined);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Takes a node out, unless another took its place.
+    pub fn remove(&self, node: &Arc<Node>) {
+        node.closed.cancel();
+        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        if joined.get(&node.id).is_some_and(|held| Arc::ptr_eq(held, node)) {
+            joined.remove(&node.id);
+        }
+        drop(joined);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Changes whenever a node joins or leaves.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Tells those who watch that a node's role changed.
+    pub fn touched(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// The node, if it is available.
+    pub fn available(&self, id: &NodeId) -> Option<Arc<Node>> {
+        self.joined(id).filter(|node| node.is_available())
+    }
+
+    /// The node, if its stream is open.
+    pub fn joined(&self, id: &NodeId) -> Option<Arc<Node>> {
+        self.joined.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Every node whose stream is open, in order of ids.
+    pub fn all(&self) -> Vec<Arc<Node>> {
+        self.joined.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Every available node, in order of ids.
+    pub fn all_available(&self) -> Vec<Arc<Node>> {
+        let mut nodes = self.all();
+        nodes.retain(|node| node.is_available());
+        nodes
+    }
+
+    /// Chooses a node for a file and counts it there.
+    ///
+    /// # Errors
+    /// Tells having no node from having no room.
+    pub fn place(&self, size: Option<u64>, tried: &[NodeId]) -> Result<Placement, NoNode> {
+        let mut nodes = self.all_available();
+        nodes.retain(|node| !tried.contains(&node.id));
+        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let candidates: Vec<Candidate> = nodes.iter().map(|node| candidate(node)).collect();
+        match choose(&candidates, size) {
+            Ok(chosen) => Ok(count_on(nodes.swap_remove(chosen), size)),
+            Err(Unplaced::NoneAvailable) => Err(NoNode::NoneAvailable),
+            Err(Unplaced::NoRoom) => Err(NoNode::NoRoom),
+        }
+    }
+
+    /// Counts a file on a node that was chosen by other means.
+    pub fn place_on(&self, node: Arc<Node>, size: u64) -> Placement {
+        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        count_on(node, Some(size))
+    }
+}
+
+fn candidate(node: &Node) -> Candidate {
+    let report = node.report();
+    Candidate {
+        files: node.count(),
+        free: node.free(),
+        free_inodes: report.free_inodes,
+        writable: !node.is_draining() && !report.read_only,
+    }
+}
+
+fn count_on(node: Arc<Node>, size: Option<u64>) -> Placement {
+    let bytes = size.unwrap_or(0);
+    node.begin(bytes);
+    Placement { session: node.session(), node, bytes, landed: false }
+}

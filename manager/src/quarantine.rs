@@ -1,0 +1,165 @@
+//! Quarantine, on a person's word: bytes without a record are listed, adopted
+//! back under their name, or removed.
+
+use crate::core::{Core, next_rev};
+use crate::failure::Failure;
+use crate::nodes::{CallError, Node, copy_ref};
+use crate::swap::{Changed, insert, swap};
+use futures::StreamExt;
+use manager_store::{Copy, Record, State};
+use proto::v1::{FileMeta, QuarantineRequest, Quarantined};
+use proto::{Code, FileId, FileName, NodeId};
+use std::sync::Arc;
+
+/// Everything in quarantine on one node.
+///
+/// # Errors
+/// When the node does not answer.
+pub async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
+    let mut found = Vec::new();
+    let mut inventory = node.link.inventory(true).await?;
+    while let Some(batch) = inventory.next().await {
+        for entry in batch?.entries {
+            found.push(Quarantined {
+                node_id: node.id.to_string(),
+                meta: entry.meta,
+                reason: entry.reason,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Gives a quarantined copy its record back, under its own name.
+///
+/// # Errors
+/// Code 2 when it is not there, code 3 when its name is in use.
+pub async fn adopt(
+    core: &Arc<Core>,
+    node: &NodeId,
+    id: FileId,
+    generation: u32,
+) -> Result<FileName, Failure> {
+    let node = available(core, node)?;
+    let (name, meta) = find(&node, id, generation).await?;
+    let _busy = core.busy(id);
+    // Rule 2: listed durably before the bytes appear in the tree.
+    let record = record_of(&node.id, node.session(), &name, id, &meta)?;
+    if let Changed::Lost(found) = insert(&*core.store, &record).await? {
+        return Err(Failure::new(Code::FileNameExists).because(match found {
+            Some(other) => format!("{name} is file {} now", other.id),
+            None => format!("{name} keeps changing"),
+        }));
+    }
+    let request = QuarantineRequest {
+        copy: Some(copy_ref(id, generation, &name, None)),
+        reason: String::new(),
+        leader: core.leader(),
+    };
+    let leaf = node
+        .link
+        .adopt(request)
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| Failure::new(Code::FileDoesNotExist).because("it left quarantine"))?;
+    let mut stored = next_rev(&record);
+    stored.state = State::Stored;
+    stored.leaf = Some(leaf);
+    match swap(&*core.store, &stored).await? {
+        Changed::Done => {
+            node.file_arrived();
+            Ok(name)
+        }
+        Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
+            .because("the record was settled meanwhile; look again")),
+    }
+}
+
+/// Removes a quarantined copy for good.
+///
+/// # Errors
+/// Code 2 when it is not there.
+pub async fn remove(
+    core: &Arc<Core>,
+    node: &NodeId,
+    id: FileId,
+    generation: u32,
+) -> Result<FileName, Failure> {
+    let node = available(core, node)?;
+    let (name, _) = find(&node, id, generation).await?;
+    let request = QuarantineRequest {
+        copy: Some(copy_ref(id, generation, &name, None)),
+        reason: String::new(),
+        leader: core.leader(),
+    };
+    if node.link.discard(request).await.map_err(unavailable)? {
+        Ok(name)
+    } else {
+        Err(Failure::new(Code::FileDoesNotExist))
+    }
+}
+
+/// The record that a copy's own metadata describes, `pending` on its node.
+///
+/// # Errors
+/// When the metadata is damaged.
+pub fn record_of(
+    node: &NodeId,
+    session: u64,
+    name: &FileName,
+    id: FileId,
+    meta: &FileMeta,
+) -> Result<Record, Failure> {
+    let sha256 = meta.sha256[..].try_into().map_err(|_| {
+        Failure::new(Code::Internal).because(format_args!("the record of {name} is damaged"))
+    })?;
+    let text = |s: &String| (!s.is_empty()).then(|| s.clone());
+    Ok(Record {
+        name: name.clone(),
+        id,
+        rev: 1,
+        token: rand::random(),
+        state: State::Pending,
+        node: node.clone(),
+        generation: meta.generation,
+        copies: vec![Copy { node: node.clone(), session, generation: meta.generation }],
+        next_generation: meta.generation + 1,
+        leaf: None,
+        size: meta.size,
+        sha256,
+        crc64: meta.crc64,
+        content_type: text(&meta.content_type),
+        created_ms: meta.created_ms,
+        idempotency_key: text(&meta.idempotency_key),
+        moved_event: 0,
+    })
+}
+
+fn available(core: &Core, node: &NodeId) -> Result<Arc<Node>, Failure> {
+    core.nodes.available(node).ok_or_else(|| {
+        Failure::new(Code::ServersUnavailable)
+            .because(format_args!("node {node} is unavailable"))
+    })
+}
+
+async fn find(
+    node: &Node,
+    id: FileId,
+    generation: u32,
+) -> Result<(FileName, FileMeta), Failure> {
+    list(node)
+        .await
+        .map_err(unavailable)?
+        .into_iter()
+        .filter_map(|entry| entry.meta)
+        .find(|meta| meta.id[..] == id.as_bytes()[..] && meta.generation == generation)
+        .and_then(|meta| Some((FileName::new(&meta.name).ok()?, meta)))
+        .ok_or_else(|| {
+            Failure::new(Code::FileDoesNotExist)
+                .because(format_args!("no such copy in quarantine on {}", node.id))
+        })
+}
+
+fn unavailable(error: CallError) -> Failure {
+    Failure::new(Code::ServersUnavailable).because(error)
+}

@@ -1,0 +1,84 @@
+//! The command `manager rebuild`: lets the nodes join an empty store, restores
+//! their records, and leaves when as many as asked for are merged.
+
+use crate::config::{Limits, RebuildArgs};
+use crate::core::{Core, now_ms};
+use crate::serve::{listen, serve_grpc};
+use crate::{leader, quarantine};
+use anyhow::{Context, bail};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks whether the nodes are merged.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// `manager rebuild`.
+///
+/// # Errors
+/// When the store holds records already, or the nodes are of two clusters.
+pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
+    let shutdown = kit::signals::shutdown()?;
+    let token = args.token.load()?;
+    token.allows_listening("--grpc", args.grpc)?;
+    let store = manager_store::open(&args.store).await?;
+    let begun = store.rebuilt_at_ms().await?.is_some();
+    if !begun && store.totals().await?.files > 0 {
+        bail!(
+            "--store {}: it holds records; rebuild restores a lost store into an empty one",
+            args.store
+        );
+    }
+    if !begun {
+        store.set_rebuilt_at_ms(now_ms()).await?;
+    }
+    let cluster = store.cluster_id().await?;
+    let core = Core::new(store, cluster, Limits::default(), token, true);
+    let listener = listen("--grpc", args.grpc).await?;
+    println!("ready grpc={}", listener.local_addr()?);
+    let inner = CancellationToken::new();
+    let serving = tokio::spawn(serve_grpc(listener, core.clone(), inner.clone()));
+    let holder = format!("rebuild/{}", std::process::id());
+    let leading = tokio::spawn(leader::run(core.clone(), holder, inner.clone()));
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before all nodes were merged; \
+            the records restored so far are kept, run it again")),
+        done = wait_for_nodes(&core, args.nodes) => done,
+    };
+    if ended.is_ok() {
+        report(&core).await?;
+    }
+    inner.cancel();
+    leading.await?;
+    serving.await?.context("the inner port failed")?;
+    ended
+}
+
+async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
+    loop {
+        let rows = core.store.nodes().await?;
+        let merged = rows
+            .iter()
+            .filter(|row| {
+                core.nodes.available(&row.id).is_some_and(|n| n.session() == row.merged_session)
+            })
+            .count();
+        if merged >= wanted as usize {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn report(core: &Arc<Core>) -> anyhow::Result<()> {
+    let totals = core.store.totals().await?;
+    let nodes = core.nodes.all_available();
+    println!("restored {} files, {} bytes, from {} nodes", totals.files, totals.bytes, nodes.len());
+    for node in nodes {
+        for held in quarantine::list(&node).await? {
+            let name = held.meta.map(|meta| meta.name).unwrap_or_default();
+            println!("quarantined on {}: {name} ({})", node.id, held.reason);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The Registry service: nodes join here, and stay for as long as their
+//! stream is open and their reports arrive.
+
+use crate::admission::{Claim, admit};
+use crate::core::Core;
+use crate::merge;
+use crate::nodes::{Link, Node};
+use futures::{Stream, StreamExt};
+use proto::v1::registry_server::Registry;
+use proto::v1::{
+    Heard, Hello, ManagerMessage, NodeMessage, Report, Welcome, manager_message, node_message,
+};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// How long a node may take to say who it is, and to report first.
+const FIRST_WORDS: Duration = Duration::from_secs(10);
+/// A node that is silent for this long is out; with the time a broken call
+/// takes it stays under the promised 10 s.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Answers that may wait for a node.
+const ANSWERS: usize = 8;
+
+type Answers = mpsc::Sender<Result<ManagerMessage, Status>>;
+
+/// The service.
+pub struct RegistryService {
+    core: Arc<Core>,
+    shutdown: CancellationToken,
+}
+
+impl RegistryService {
+    /// Serves joins until `shutdown` is cancelled.
+    pub fn new(core: Arc<Core>, shutdown: CancellationToken) -> Self {
+        Self { core, shutdown }
+    }
+}
+
+#[tonic::async_trait]
+impl Registry for RegistryService {
+    type JoinStream = Pin<Box<dyn Stream<Item = Result<ManagerMessage, Status>> + Send>>;
+
+    async fn join(
+        &self,
+        request: Request<Streaming<NodeMessage>>,
+    ) -> Result<Response<Self::JoinStream>, Status> {
+        let mut messages = request.into_inner();
+        let hello = match next(&mut messages).await? {
+            node_message::Kind::Hello(hello) => hello,
+            node_message::Kind::Report(_) => {
+                return Err(Status::invalid_argument("a node says Hello before it reports"));
+            }
+        };
+        let claim = Claim::read(&hello)?;
+        admit(&self.core, &claim).await?;
+        self.core.seen_leader(hello.leader_seen);
+        let (answers, stream) = mpsc::channel(ANSWERS);
+        let welcome = manager_message::Kind::Welcome(Welcome {
+            cluster_id: self.core.cluster_id().into_bytes().to_vec().into(),
+            protocol: claim.protocol,
+            leader: self.core.leader(),
+        });
+        send(&answers, welcome).await?;
+        let core = self.core.clone();
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = stay(core, hello, claim, messages, answers) => {}
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// The life of one node's join.
+async fn stay(
+    core: Arc<Core>,
+    hello: Hello,
+    claim: Claim,
+    mut messages: Streaming<NodeMessage>,
+    answers: Answers,
+) {
+    let first = match next(&mut messages).await {
+        Ok(node_message::Kind::Report(report)) => report,
+        Ok(node_message::Kind::Hello(_)) | Err(_) => return,
+    };
+    let closed = CancellationToken::new();
+    let link = match Link::connect(&hello.endpoint, &core.token, closed.clone()).await {
+        Ok(link) => link,
+        Err(error) => {
+            tracing::warn!(node = %claim.id, endpoint = hello.endpoint, %error, "can't be reached");
+            let why = format!("the manager can't reach {}: {error}", hello.endpoint);
+            // The node logs it and tries again.
+            let _ = answers.send(Err(Status::failed_precondition(why))).await;
+            return;
+        }
+    };
+    let node = Arc::new(Node::new(
+        claim.id.clone(),
+        claim.volume_id,
+        hello.pool,
+        hello.endpoint,
+        link,
+        closed.clone(),
+        &first,
+    ));
+    core.nodes.insert(node.clone());
+    tracing::info!(
+        node = %node.id, endpoint = node.endpoint, files = first.files, session = first.session,
+        "joined"
+    );
+    let merging = tokio::spawn(merge::run(core.clone(), node.clone()));
+    let why = listen(&core, &node, &mut messages, &answers).await;
+    core.nodes.remove(&node);
+    merging.abort();
+    tracing::warn!(node = %node.id, why, "left");
+}
+
+async fn listen(
+    core: &Core,
+    node: &Node,
+    messages: &mut Streaming<NodeMessage>,
+    answers: &Answers,
+) -> String {
+    loop {
+        let message = tokio::select! {
+            () = node.closed.cancelled() => return "its connection broke".to_owned(),
+            message = tokio::time::timeout(SILENCE, messages.next()) => message,
+        };
+        let report = match message {
+            Err(_) => return format!("no report for {SILENCE:?}"),
+            Ok(None) => return "it closed its stream".to_owned(),
+            Ok(Some(Err(status))) => return status.to_string(),
+            Ok(Some(Ok(message))) => match message.kind {
+                Some(node_message::Kind::Report(report)) => report,
+                Some(node_message::Kind::Hello(_)) | None => continue,
+            },
+        };
+        take(core, node, &report);
+        let heard = manager_message::Kind::Heard(Heard { leader: core.leader() });
+        if send(answers, heard).await.is_err() {
+            return "it closed its stream".to_owned();
+        }
+    }
+}
+
+fn take(core: &Core, node: &Node, report: &Report) {
+    let sealed_before = node.is_draining();
+    node.hear(report);
+    if node.is_draining() != sealed_before {
+        core.nodes.touched();
+    }
+}
+
+async fn send(answers: &Answers, kind: manager_message::Kind) -> Result<(), Status> {
+    answers
+        .send(Ok(ManagerMessage { kind: Some(kind) }))
+        .await
+        .map_err(|_| Status::cancelled("the node closed its stream"))
+}
+
+async fn next(messages: &mut Streaming<NodeMessage>) -> Result<node_message::Kind, Status> {
+    let message = tokio::time::timeout(FIRST_WORDS, messages.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("the node said nothing"))??;
+    message
+        .and_then(|m| m.kind)
+        .ok_or_else(|| Status::invalid_argument("the node closed its stream without a word"))
+}

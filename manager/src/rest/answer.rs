@@ -1,0 +1,114 @@
+//! Answers in JSON, errors above all: `{"code","message","detail"}`.
+
+use crate::Failure;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use proto::Code;
+use serde::Serialize;
+
+/// The media type of every JSON answer.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: u8,
+    message: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+/// The answer to a request that failed.
+pub(super) fn failure(failure: Failure) -> Response<Body> {
+    failure_as(status_of(failure.code), failure)
+}
+
+/// The same with a status that says more than its code's own.
+pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body> {
+    let body = ErrorBody {
+        code: failure.code.number(),
+        message: failure.code.message(),
+        detail: failure.detail.as_deref(),
+    };
+    let mut response = json(status, &body);
+    if let Some(seconds) = failure.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // The front counts answers by their codes.
+    response.extensions_mut().insert(failure.code);
+    response
+}
+
+/// The status of a code where nothing says more.
+pub(super) fn status_of(code: Code) -> StatusCode {
+    let status = match code {
+        // The caller is not known; 403 is for one who is, and may not.
+        Code::NotAuthorized => 401,
+        Code::ServersUnavailable
+        | Code::FileDoesNotExist
+        | Code::FileNameExists
+        | Code::FileUnavailable
+        | Code::Internal
+        | Code::InvalidRequest
+        | Code::InsufficientStorage
+        | Code::TooManyRequests => code.http_status(),
+    };
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(text) => bytes(status, JSON, text.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer has no JSON form");
+            bytes(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                JSON,
+                Bytes::from_static(br#"{"code":5,"message":"Internal error"}"#),
+            )
+        }
+    }
+}
+
+/// An answer that is at hand.
+pub(super) fn bytes(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<Body> {
+    let length = HeaderValue::from(body.len() as u64);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    async fn body(response: Response<Body>) -> Value {
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn an_error_is_its_code_its_message_and_what_helps() {
+        let response = failure(Failure::new(Code::ServersUnavailable).because("none joined"));
+        assert_eq!((response.status(), &response.headers()[RETRY_AFTER]), (
+            StatusCode::SERVICE_UNAVAILABLE,
+            &HeaderValue::from_static("1")
+        ));
+        let told = json!({"code": 1, "message": "Servers unavailable", "detail": "none joined"});
+        assert_eq!(body(response).await, told);
+        let response = failure(Failure::new(Code::FileDoesNotExist));
+        assert!(!response.headers().contains_key(RETRY_AFTER));
+        assert_eq!(body(response).await, json!({"code": 2, "message": "File does not exist"}));
+    }
+
+    #[test]
+    fn every_code_has_the_status_of_the_contract() {
+        let all: Vec<u16> = Code::ALL.iter().map(|code| status_of(*code).as_u16()).collect();
+        assert_eq!(all, [503, 404, 409, 503, 500, 400, 401, 507, 429]);
+    }
+}

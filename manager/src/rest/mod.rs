@@ -1,0 +1,54 @@
+//! The REST API: axum's routes behind an accept loop of our own, which holds
+//! the limits on connections, heads and idle time (invariant 9).
+
+mod answer;
+mod docs;
+mod download;
+mod file_body;
+mod front;
+mod gate;
+mod io;
+mod limits;
+mod listing;
+mod name;
+mod openapi;
+mod post;
+mod put;
+mod query;
+mod request_body;
+mod router;
+mod routes;
+mod schemas;
+mod server;
+mod time;
+
+use crate::core::Core;
+use bytes::Bytes;
+use std::sync::Arc;
+
+pub use limits::RestLimits;
+pub(crate) use server::serve;
+
+/// What the handlers share.
+struct Rest {
+    core: Arc<Core>,
+    limits: RestLimits,
+    gates: gate::Gates,
+    /// The document at `/openapi.json`.
+    openapi: Bytes,
+    /// The page at `/docs`.
+    docs: Bytes,
+}
+
+impl Rest {
+    fn new(core: Arc<Core>, limits: RestLimits) -> Arc<Self> {
+        let document = openapi::document();
+        Arc::new(Self {
+            core,
+            gates: gate::Gates::new(&limits),
+            limits,
+            openapi: Bytes::from(document.to_string()),
+            docs: Bytes::from(docs::page(&document)),
+        })
+    }
+}

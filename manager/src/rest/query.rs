@@ -1,0 +1,116 @@
+//! The query of `GET /files`.
+
+use super::name::well_escaped;
+use crate::Failure;
+use percent_encoding::percent_decode;
+use proto::Code;
+
+/// Files on a page unless told.
+pub(super) const DEFAULT_LIMIT: usize = 1000;
+/// Files on a page at the most.
+pub(super) const MAX_LIMIT: usize = 10_000;
+/// Bytes of `prefix` and `after`: no name is longer.
+const MAX_TEXT: usize = proto::FileName::MAX_BYTES;
+
+/// What a listing shall show.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ListQuery {
+    /// What the names begin with.
+    pub(super) prefix: String,
+    /// The name that those wanted come after.
+    pub(super) after: Option<String>,
+    /// How many, if told.
+    pub(super) limit: Option<usize>,
+}
+
+impl ListQuery {
+    /// Reads a query string; fields unknown are ignored. `+` is a space, as in
+    /// every form.
+    ///
+    /// # Errors
+    /// Code 6, naming the field.
+    pub(super) fn parse(query: &str) -> Result<Self, Failure> {
+        let mut parsed = Self::default();
+        let (mut prefix, mut after) = (None, None);
+        for pair in query.split('&') {
+            let (field, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match field {
+                "prefix" => once("prefix", &mut prefix, text("prefix", value)?)?,
+                "after" => once("after", &mut after, text("after", value)?)?,
+                "limit" => once("limit", &mut parsed.limit, limit(value)?)?,
+                _ => {}
+            }
+        }
+        parsed.prefix = prefix.unwrap_or_default();
+        parsed.after = after.filter(|name| !name.is_empty());
+        Ok(parsed)
+    }
+}
+
+fn once<T>(field: &str, slot: &mut Option<T>, value: T) -> Result<(), Failure> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(invalid(field, "is given twice")),
+    }
+}
+
+fn limit(value: &str) -> Result<usize, Failure> {
+    match value.parse() {
+        Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        _ => Err(invalid("limit", &format!("must be a number from 1 to {MAX_LIMIT}"))),
+    }
+}
+
+fn text(field: &str, value: &str) -> Result<String, Failure> {
+    let spaced = value.replace('+', " ");
+    if !well_escaped(spaced.as_bytes()) {
+        return Err(invalid(field, "% must be followed by two hex digits"));
+    }
+    let text = percent_decode(spaced.as_bytes())
+        .decode_utf8()
+        .map_err(|_| invalid(field, "must be valid UTF-8"))?;
+    if text.len() > MAX_TEXT {
+        return Err(invalid(field, &format!("is longer than {MAX_TEXT} bytes")));
+    }
+    Ok(text.into_owned())
+}
+
+fn invalid(field: &str, why: &str) -> Failure {
+    Failure::new(Code::InvalidRequest).because(format_args!("{field}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read() {
+        let all = ListQuery::parse("prefix=a%20b&after=a+b%2B&limit=7&x=%zz").expect("good");
+        let wanted = ListQuery {
+            prefix: "a b".to_owned(),
+            after: Some("a b+".to_owned()),
+            limit: Some(7),
+        };
+        assert_eq!(all, wanted);
+        assert_eq!(ListQuery::parse("").ok(), Some(ListQuery::default()));
+        assert_eq!(ListQuery::parse("after=&prefix=").ok(), Some(ListQuery::default()));
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=", "limit"),
+            ("limit=10001", "limit"),
+            ("limit=99999999999999999999", "limit"),
+            ("prefix=%FF", "prefix"),
+            ("after=%", "after"),
+            ("prefix=a&prefix=b", "prefix"),
+        ] {
+            let failure = ListQuery::parse(query).expect_err(query);
+            assert_eq!(failure.code, Code::InvalidRequest);
+            assert!(failure.detail.expect("a detail").starts_with(field), "{query}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The running manager: its listeners, its background work, its end.
+
+use crate::admin::AdminService;
+use crate::config::{Limits, ServeArgs};
+use crate::core::Core;
+use crate::registry::RegistryService;
+use crate::rest::{self, RestLimits};
+use crate::{leader, moves, settle};
+use anyhow::Context;
+use kit::ops::Ops;
+use kit::token::Token;
+use manager_store::Store;
+use proto::v1::admin_server::AdminServer;
+use proto::v1::registry_server::RegistryServer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A manager is ready when every node that the store knows has joined, or
+/// after this long.
+const JOIN_GRACE: Duration = Duration::from_secs(15);
+/// How long requests in flight may take to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(300);
+
+/// What a manager needs to run.
+pub struct Config {
+    /// The REST API's address.
+    pub http: SocketAddr,
+    /// The inner address.
+    pub grpc: SocketAddr,
+    /// The ops port's address.
+    pub ops: SocketAddr,
+    /// The inner ports' token.
+    pub token: Token,
+    /// Bounds and rates.
+    pub limits: Limits,
+    /// Bounds of the REST API.
+    pub rest: RestLimits,
+}
+
+/// Where a manager listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The REST API.
+    pub http: SocketAddr,
+    /// The inner address.
+    pub grpc: SocketAddr,
+    /// The ops port.
+    pub ops: SocketAddr,
+}
+
+/// A manager that listens.
+pub struct Manager {
+    core: Arc<Core>,
+    config: Config,
+    http: TcpListener,
+    grpc: TcpListener,
+    ops: TcpListener,
+}
+
+impl Manager {
+    /// Opens the listeners.
+    ///
+    /// # Errors
+    /// Names the flag whose address can't be had.
+    pub async fn bind(store: Arc<dyn Store>, config: Config) -> anyhow::Result<Self> {
+        config.token.allows_listening("--grpc", config.grpc)?;
+        let http = listen("--http", config.http).await?;
+        let grpc = listen("--grpc", config.grpc).await?;
+        let ops = listen("--ops", config.ops).await?;
+        let cluster = store.cluster_id().await?;
+        let core = Core::new(store, cluster, config.limits.clone(), config.token.clone(), false);
+        core.count_known_nodes().await?;
+        Ok(Self { core, config, http, grpc, ops })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            http: self.http.local_addr()?,
+            grpc: self.grpc.local_addr()?,
+            ops: self.ops.local_addr()?,
+        })
+    }
+
+    /// Serves until `shutdown` is cancelled and what is in flight has ended.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { core, config, http, grpc, ops } = self;
+        // Nodes, leader and ops port stay until the last request has ended.
+        let inner = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let holder = format!("{}/{}", std::process::id(), uuid::Uuid::new_v4());
+        tracker.spawn(leader::run(core.clone(), holder, inner.clone()));
+        tracker.spawn(moves::run(core.clone(), inner.clone()));
+        tracker.spawn(stop_with(inner.clone(), settle::run(core.clone())));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let ready = readiness(core.clone(), stopping.clone());
+        tracker.spawn(kit::ops::serve(ops, ops_port(&core, ready), inner.clone()));
+        let serving = tokio::spawn(serve_grpc(grpc, core.clone(), inner.clone()));
+        let announce = shutdown.clone();
+        tokio::spawn(async move {
+            announce.cancelled().await;
+            stopping.store(true, Ordering::Relaxed);
+        });
+        let rest = rest::serve(http, core, config.rest, shutdown.clone());
+        let ended = tokio::select! {
+            ended = rest => ended.context("the REST API failed"),
+            () = overdue(shutdown) => Ok(()),
+        };
+        inner.cancel();
+        tracker.close();
+        tracker.wait().await;
+        ended?;
+        serving.await?.context("the inner port failed")?;
+        Ok(())
+    }
+}
+
+async fn overdue(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+    tracing::warn!("leaving with requests in flight, after {DRAIN:?}");
+}
+
+async fn stop_with(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Serves Registry and Admin until the token is cancelled.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_grpc(
+    listener: TcpListener,
+    core: Arc<Core>,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let guard = core.token.guard();
+    let registry = RegistryService::new(core.clone(), shutdown.clone());
+    let incoming = TcpListenerStream::new(listener);
+    tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(2)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(3)))
+        .add_service(RegistryServer::with_interceptor(registry, guard.clone()))
+        .add_service(AdminServer::with_interceptor(AdminService(core), guard))
+        .serve_with_incoming_shutdown(incoming, async move { shutdown.cancelled().await })
+        .await
+}
+
+fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness {
+    let started = Instant::now();
+    let joined = AtomicBool::new(false);
+    Arc::new(move || {
+        if stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        // Once ready, only SIGTERM ends it.
+        if joined.load(Ordering::Relaxed) || started.elapsed() >= JOIN_GRACE {
+            joined.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let known = core.known_nodes();
+        let here = core.nodes.all_available().len();
+        if known.is_some_and(|known| here >= known) {
+            joined.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        Err(format!("{here} of {} nodes have joined", known.unwrap_or(0)))
+    })
+}
+
+fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
+    let refreshed = core.clone();
+    Ops {
+        registry: core.metrics.registry.clone(),
+        readiness,
+        refresh: Arc::new(move || refreshed.metrics.refresh(&refreshed)),
+    }
+}
+
+/// Listens, or names the flag that asked for it.
+///
+/// # Errors
+/// When the address can't be had.
+pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
+}
+
+/// `manager serve`.
+///
+/// # Errors
+/// When store or listeners can't be had.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let shutdown = kit::signals::shutdown()?;
+    let token = args.token.load()?;
+    let store = manager_store::open(&args.store).await?;
+    let config = Config {
+        http: args.http,
+        grpc: args.grpc,
+        ops: args.ops,
+        token,
+        limits: args.limits,
+        rest: args.rest,
+    };
+    let manager = Manager::bind(store, config).await?;
+    let at = manager.addresses()?;
+    println!("ready http={} grpc={} ops={}", at.http, at.grpc, at.ops);
+    manager.run(shutdown).await
+}

@@ -1,0 +1,195 @@
+//! The janitor: brings records that no request works on any more to an end
+//! (rule 9). Whoever settles a record raises its rev first (rule 1), so that
+//! whatever the earlier owner still sends comes too late to count.
+
+use crate::core::{Core, next_rev};
+use crate::delete::{remove_copy, remove_doomed};
+use crate::nodes::{CallError, listed_ref};
+use crate::swap::{Changed, swap};
+use crate::trace::Trace;
+use manager_store::{Record, State, StoreError};
+use proto::FileName;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the janitor looks for records to settle.
+const ROUND: Duration = Duration::from_secs(1);
+/// Records in one look.
+const PAGE: usize = 256;
+
+/// Why a record is not settled yet.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsettled {
+    /// A node is out, or does not confirm: wait.
+    #[error(transparent)]
+    Node(#[from] CallError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another change came first.
+    #[error("another change came first")]
+    Raced,
+}
+
+/// What a record that nobody works on needs.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    AskNode,
+    DropExtraCopies,
+    FinishDelete,
+}
+
+fn decide(state: State) -> Next {
+    match state {
+        State::Stored => Next::Nothing,
+        State::Pending => Next::AskNode,
+        State::Moving => Next::DropExtraCopies,
+        State::Deleting => Next::FinishDelete,
+    }
+}
+
+/// Settles one record.
+///
+/// # Errors
+/// When it has to wait; nothing is lost by that.
+pub async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unsettled> {
+    let trace = Trace::random();
+    match decide(record.state) {
+        Next::Nothing => Ok(()),
+        Next::AskNode => settle_pending(core, trace, record).await,
+        Next::DropExtraCopies => settle_moving(core, trace, record).await,
+        Next::FinishDelete => {
+            let owned = raise(core, record).await?;
+            Ok(remove_doomed(core, trace, &owned).await?)
+        }
+    }
+}
+
+async fn raise(core: &Core, record: &Record) -> Result<Record, Unsettled> {
+    let owned = next_rev(record);
+    commit(core, owned).await
+}
+
+async fn commit(core: &Core, record: Record) -> Result<Record, Unsettled> {
+    match swap(&*core.store, &record).await? {
+        Changed::Done => Ok(record),
+        Changed::Lost(_) => Err(Unsettled::Raced),
+    }
+}
+
+/// `pending` whose node holds the bytes whole becomes `stored`; denied, it is
+/// doomed first, so that a finish that is still on its way finds a tombstone.
+async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
+    for copy in &record.copies {
+        if core.nodes.available(&copy.node).is_none() {
+            return Err(CallError::Lost(format!("node {} is unavailable", copy.node)).into());
+        }
+    }
+    let owned = raise(core, record).await?;
+    for copy in &owned.copies {
+        let node = core
+            .nodes
+            .available(&copy.node)
+            .ok_or_else(|| CallError::Lost(format!("node {} left", copy.node)))?;
+        let state = node.link.stat(trace.0, listed_ref(&owned, copy)).await?;
+        let whole = state.meta.as_ref().is_some_and(|meta| meta.size == owned.size);
+        if state.held && whole {
+            let mut stored = next_rev(&owned);
+            stored.state = State::Stored;
+            stored.node = copy.node.clone();
+            stored.generation = copy.generation;
+            stored.leaf = Some(state.leaf);
+            // With other copies listed it is a move that the next round ends.
+            stored.state = if stored.copies.len() > 1 { State::Moving } else { State::Stored };
+            let stored = commit(core, stored).await?;
+            tracing::info!(request = %trace, name = %stored.name, "an open upload was completed");
+            return Ok(());
+        }
+    }
+    let mut doomed = next_rev(&owned);
+    doomed.state = State::Deleting;
+    let doomed = commit(core, doomed).await?;
+    remove_doomed(core, trace, &doomed).await?;
+    tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
+    Ok(())
+}
+
+/// `moving`: all copies but the named one are removed (rules 8 and 9).
+async fn settle_moving(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
+    let owned = raise(core, record).await?;
+    drop_extra_copies(core, trace, owned).await.map(|_| ())
+}
+
+/// Removes every copy but the one that counts, and lists it alone.
+///
+/// # Errors
+/// When a node is out; the record then stays `moving`.
+pub async fn drop_extra_copies(
+    core: &Arc<Core>,
+    trace: Trace,
+    record: Record,
+) -> Result<Record, Unsettled> {
+    for copy in &record.copies {
+        if copy.node != record.node || copy.generation != record.generation {
+            remove_copy(core, trace, &record, copy).await?;
+        }
+    }
+    let mut settled = next_rev(&record);
+    settled.state = State::Stored;
+    settled.copies.retain(|c| c.node == record.node && c.generation == record.generation);
+    commit(core, settled).await
+}
+
+/// One round over every unsettled record that nobody here works on.
+///
+/// # Errors
+/// When the store fails.
+pub async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
+    let mut after: Option<FileName> = None;
+    let mut settled = 0;
+    loop {
+        let page = core.store.unsettled(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(settled) };
+        after = Some(last.name.clone());
+        for record in &page {
+            if core.is_busy(&record.id) {
+                continue;
+            }
+            match settle(core, record).await {
+                Ok(()) => settled += 1,
+                Err(why) => {
+                    tracing::debug!(name = %record.name, state = ?record.state, %why, "waits");
+                }
+            }
+        }
+    }
+}
+
+/// Settles for as long as this process leads.
+pub async fn run(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(ROUND).await;
+        if core.leader() == 0 {
+            continue;
+        }
+        match round(&core).await {
+            Ok(0) => {}
+            Ok(settled) => tracing::info!(settled, "records were settled"),
+            Err(error) => tracing::warn!(%error, "the janitor can't read the store"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_end() {
+        assert_eq!(decide(State::Stored), Next::Nothing);
+        assert_eq!(decide(State::Pending), Next::AskNode);
+        assert_eq!(decide(State::Moving), Next::DropExtraCopies);
+        assert_eq!(decide(State::Deleting), Next::FinishDelete);
+    }
+}

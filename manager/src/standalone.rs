@@ -1,0 +1,124 @@
+//! `manager standalone`: the whole service in one process, for a laptop. The
+//! manager and its nodes talk over real loopback gRPC, as they do in a cluster.
+
+use crate::config::StandaloneArgs;
+use crate::serve::{Config, Manager};
+use anyhow::Context;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long the nodes may take to join before the service says it is ready.
+const JOIN: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// The pool of the nodes.
+const POOL: &str = "standalone";
+
+/// `manager standalone`.
+///
+/// # Errors
+/// When the data directory is in use or a listener can't be had.
+pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
+    let shutdown = kit::signals::shutdown()?;
+    let token = args.token.load()?;
+    std::fs::create_dir_all(&args.data)
+        .with_context(|| format!("--data {}", args.data.display()))?;
+    let store = manager_store::open(&format!("embedded:{}", args.data.join("store").display()))
+        .await
+        .with_context(|| format!("--data {}", args.data.display()))?;
+    let config = Config {
+        http: args.http,
+        grpc: args.grpc,
+        ops: args.ops,
+        token: token.clone(),
+        limits: args.limits,
+        rest: args.rest,
+    };
+    let manager = Manager::bind(store, config).await?;
+    let at = manager.addresses()?;
+    let core = manager.core();
+    let mut serving = tokio::spawn(manager.run(shutdown.clone()));
+
+    // Nodes outlive the manager's last request.
+    let inner = CancellationToken::new();
+    let mut nodes = JoinSet::new();
+    let dirs = node_dirs(&args.data, args.nodes)?;
+    let count = dirs.len();
+    for (number, dir) in dirs {
+        let config = node::Config {
+            data: dir,
+            managers: vec![format!("http://{}", at.grpc)],
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertise: None,
+            id: node_id(number)?,
+            pool: POOL.to_owned(),
+            token: token.clone(),
+            reserve: args.reserve.as_u64(),
+            ..node::Config::default()
+        };
+        nodes.spawn(node::run(config, inner.clone()));
+    }
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        failed = nodes.join_next() => match failed {
+            Some(Ok(Err(error))) => return Err(error.context("a node failed")),
+            _ => None,
+        },
+        () = joined(&core, count) => None,
+    };
+    if ended.is_none() {
+        println!("ready http={} grpc={} ops={}", at.http, at.grpc, at.ops);
+    }
+    let ended = match ended {
+        Some(ended) => ended,
+        None => serving.await,
+    };
+    inner.cancel();
+    while nodes.join_next().await.is_some() {}
+    ended?
+}
+
+async fn joined(core: &crate::core::Core, count: usize) {
+    let until = tokio::time::Instant::now() + JOIN;
+    while core.nodes.all_available().len() < count && tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn node_id(number: u16) -> anyhow::Result<proto::NodeId> {
+    Ok(proto::NodeId::new(&format!("node-{number}"))?)
+}
+
+/// The nodes' directories: as many as asked for, and any that an earlier start
+/// made, since they may hold files.
+fn node_dirs(data: &Path, wanted: u16) -> anyhow::Result<Vec<(u16, PathBuf)>> {
+    let mut numbers: Vec<u16> = (1..=wanted).collect();
+    for entry in std::fs::read_dir(data)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|n| n.strip_prefix("node-")?.parse().ok());
+        if let Some(number) = number
+            && number > wanted
+        {
+            tracing::warn!(number, wanted, "an earlier start had this node: it runs as well");
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers.into_iter().map(|n| (n, data.join(format!("node-{n}")))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_of_an_earlier_start_is_never_left_out() {
+        let data = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(data.path().join("node-5")).expect("made");
+        let dirs = node_dirs(data.path(), 2).expect("listed");
+        assert_eq!(dirs.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 5]);
+    }
+}

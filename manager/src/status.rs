@@ -1,0 +1,132 @@
+//! What `GET /status` tells.
+
+use crate::core::Core;
+use crate::merge::Missing;
+use crate::moves::MoveLine;
+use crate::nodes::Node;
+use manager_store::{NodeRow, StoreError};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Missing files that are told by name.
+const NAMES: usize = 20;
+
+/// The service as a person wants to see it.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// Whether this manager does the leader's work.
+    pub leader: bool,
+    /// Every node that the store knows.
+    pub nodes: Vec<NodeStatus>,
+    /// Files of the service.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Most files on an available node less the fewest.
+    pub skew: u64,
+    /// Files that go from node to node now.
+    pub moves: Vec<MoveLine>,
+    /// Files moved since this manager started.
+    pub moved_files: u64,
+    /// Their bytes.
+    pub moved_bytes: u64,
+    /// Copies in quarantine, all nodes together.
+    pub quarantined: u64,
+    /// Files whose node lacks the bytes.
+    pub missing: MissingStatus,
+}
+
+/// One node.
+#[derive(Debug, Serialize)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: String,
+    /// Its pool.
+    pub pool: String,
+    /// `available`, `unavailable` or `draining`.
+    pub state: &'static str,
+    /// Files on it, as it last said.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that uploads may still use.
+    pub free: u64,
+    /// Size of its disk.
+    pub capacity: u64,
+    /// Copies in quarantine.
+    pub quarantined: u64,
+    /// A flush failed there; it takes no files until it is restarted.
+    pub read_only: bool,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// Its volume.
+    pub volume: String,
+}
+
+/// Files whose node lacks the bytes.
+#[derive(Debug, Serialize)]
+pub struct MissingStatus {
+    /// How many are known.
+    pub files: usize,
+    /// The first of their names.
+    pub names: Vec<String>,
+}
+
+/// Takes stock.
+///
+/// # Errors
+/// When the store fails.
+pub async fn status(core: &Core) -> Result<Status, StoreError> {
+    let totals = core.store.totals().await?;
+    let rows = core.store.nodes().await?;
+    let nodes: Vec<NodeStatus> = rows.iter().map(|row| node_status(core, row)).collect();
+    let (moved_files, moved_bytes, _) = core.moves.totals();
+    Ok(Status {
+        cluster_id: core.cluster_id().to_string(),
+        leader: core.leader() != 0,
+        quarantined: nodes.iter().map(|n| n.quarantined).sum(),
+        nodes,
+        files: totals.files,
+        bytes: totals.bytes,
+        skew: skew(&core.nodes.all_available()),
+        moves: core.moves.lines(),
+        moved_files,
+        moved_bytes,
+        missing: missing(&core.missing),
+    })
+}
+
+/// Most files less the fewest, over the available nodes that are not drained.
+pub fn skew(available: &[Arc<Node>]) -> u64 {
+    let counts = || available.iter().filter(|n| !n.is_draining()).map(|n| n.report().files);
+    counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
+}
+
+fn missing(missing: &Missing) -> MissingStatus {
+    MissingStatus { files: missing.count(), names: missing.names(NAMES) }
+}
+
+fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
+    let node = core.nodes.available(&row.id);
+    let report = node.as_ref().map(|n| n.report()).unwrap_or_default();
+    let state = match &node {
+        None => "unavailable",
+        Some(node) if node.is_draining() => "draining",
+        Some(_) => "available",
+    };
+    NodeStatus {
+        id: row.id.to_string(),
+        pool: row.pool.clone(),
+        state,
+        files: report.files,
+        bytes: report.bytes,
+        free: report.free,
+        capacity: report.capacity,
+        quarantined: report.quarantined,
+        read_only: report.read_only,
+        endpoint: row.endpoint.clone(),
+        volume: row.volume_id.to_string(),
+    }
+}

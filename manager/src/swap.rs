@@ -1,0 +1,71 @@
+//! Changes of one record whose outcome is made certain (rule 1): after a
+//! mismatch or an unknown outcome, the record is read back and the own token
+//! means that it happened.
+
+use manager_store::{Insert, Record, Store, StoreError, Swap};
+
+/// Tries to read a record back after an unknown outcome.
+const READ_BACKS: u32 = 5;
+
+/// How a change ended.
+#[derive(Debug)]
+pub enum Changed {
+    /// It is durable.
+    Done,
+    /// Another change came first; the record as it is now.
+    Lost(Option<Record>),
+}
+
+/// Swaps a record in.
+///
+/// # Errors
+/// When the store fails and does not even tell how it stands.
+pub async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
+    match store.swap(new.clone()).await {
+        Ok(Swap::Done) => Ok(Changed::Done),
+        Ok(Swap::Mismatch(found)) => Ok(judge(new, found)),
+        Err(error) if error.outcome_unknown() => {
+            let found = read_back(store, new, error).await?;
+            Ok(judge(new, found))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Inserts a record under its name.
+///
+/// # Errors
+/// As [`swap`].
+pub async fn insert(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
+    match store.insert(new.clone()).await {
+        Ok(Insert::Inserted) => Ok(Changed::Done),
+        Ok(Insert::Exists(found)) => Ok(judge(new, Some(found))),
+        Err(error) if error.outcome_unknown() => {
+            let found = read_back(store, new, error).await?;
+            Ok(judge(new, found))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn judge(new: &Record, found: Option<Record>) -> Changed {
+    match found {
+        Some(record) if record.id == new.id && record.token == new.token => Changed::Done,
+        other => Changed::Lost(other),
+    }
+}
+
+async fn read_back(
+    store: &dyn Store,
+    new: &Record,
+    mut error: StoreError,
+) -> Result<Option<Record>, StoreError> {
+    for _ in 0..READ_BACKS {
+        match store.get(&new.name).await {
+            Ok(found) => return Ok(found),
+            Err(again) => error = again,
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Err(error)
+}

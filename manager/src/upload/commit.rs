@@ -1,0 +1,294 @@
+//! The end of an upload: reserve, link, commit.
+
+use super::reserve::{NameWait, Reserved, relist};
+use super::{FINISH, FIRST_GENERATION, Stream, UploadMeta, fault_failure};
+use crate::core::{Busy, Core, next_rev, now_ms};
+use crate::failure::Failure;
+use crate::nodes::{CallError, Placement};
+use crate::swap::{Changed, swap};
+use crate::trace::Trace;
+use bytes::Bytes;
+use kit::crash_here;
+use manager_store::{Copy, Record, State};
+use proto::v1::{Fault, FileMeta, Finish, Open, UploadPart, upload_part};
+use proto::{Code, FileId, NodeId};
+use std::sync::Arc;
+
+/// Nodes that one small upload is tried on.
+const TRIES: usize = 4;
+
+/// An upload whose body has ended, with the checksums of what arrived.
+pub struct Received {
+    pub(super) core: Arc<Core>,
+    pub(super) trace: Trace,
+    pub(super) id: FileId,
+    pub(super) bytes: Bytes,
+    pub(super) stream: Option<Stream>,
+    /// Bytes received.
+    pub size: u64,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+    pub(super) crc64: u64,
+}
+
+/// How an upload ended well.
+#[derive(Debug)]
+pub enum Stored {
+    /// It is new.
+    Created(Record),
+    /// The same upload was answered before (same key, same bytes).
+    Repeated(Record),
+}
+
+impl Stored {
+    /// The file's record.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Created(record) | Self::Repeated(record) => record,
+        }
+    }
+}
+
+impl Received {
+    /// Makes the file durable under its name: reserves, links, commits.
+    ///
+    /// # Errors
+    /// Codes 1, 3, 6 (another body under a used key), 8. After code 1 the
+    /// outcome may be open; the janitor settles it (rule 9).
+    pub async fn commit(mut self, meta: UploadMeta) -> Result<Stored, Failure> {
+        let _busy: Busy = self.core.busy(self.id);
+        match self.stream.take() {
+            Some(stream) => self.commit_stream(stream, meta).await,
+            None => self.commit_small(meta).await,
+        }
+    }
+
+    async fn commit_stream(&self, mut stream: Stream, meta: UploadMeta) -> Result<Stored, Failure> {
+        let node = stream.placement.node.clone();
+        let mut record = self.record(&meta, &node.id, stream.placement.session, FIRST_GENERATION);
+        let mut wait = NameWait::new();
+        loop {
+            match self.reserve(&record).await? {
+                Reserved::Yes => break,
+                Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
+                Reserved::Wait => wait.pause().await?,
+            }
+        }
+        crash_here!("manager::after_reserve");
+        let finish = Finish {
+            meta: Some(self.meta(&record)),
+        };
+        let part = UploadPart {
+            part: Some(upload_part::Part::Finish(finish)),
+        };
+        let sent = stream.parts.send(part).await.is_ok();
+        let outcome = match tokio::time::timeout(FINISH, &mut stream.outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(CallError::Lost("no answer to finish".to_owned())),
+        };
+        match outcome {
+            Ok(leaf) => {
+                let stored = self.publish(&mut record, leaf).await?;
+                count_landed(stream);
+                Ok(stored)
+            }
+            Err(error) if !sent || error.certainly_not_done() => {
+                self.withdraw(&record).await;
+                Err(match error {
+                    CallError::Fault(fault, message) => fault_failure(fault, &message),
+                    CallError::Lost(why) => Failure::new(Code::ServersUnavailable).because(why),
+                })
+            }
+            Err(error) => Err(unknown(&error)),
+        }
+    }
+
+    /// A small file is still in memory, so that a node that fails before
+    /// `finish` costs the client nothing: the next one is tried (rule 6).
+    async fn commit_small(&self, meta: UploadMeta) -> Result<Stored, Failure> {
+        let mut tried: Vec<NodeId> = Vec::new();
+        let mut reserved: Option<Record> = None;
+        let mut last = Failure::new(Code::ServersUnavailable);
+        let mut wait = NameWait::new();
+        for _ in 0..TRIES {
+            let placement = match self.core.nodes.place(Some(self.size), &tried) {
+                Ok(placement) => placement,
+                Err(none) => {
+                    if tried.is_empty() {
+                        last = none.into();
+                    }
+                    break;
+                }
+            };
+            let mut record = match &reserved {
+                None => self.record(
+                    &meta,
+                    &placement.node.id,
+                    placement.session,
+                    FIRST_GENERATION,
+                ),
+                Some(earlier) => relist(earlier, &placement),
+            };
+            // The node writes while the reservation becomes durable.
+            let (staged, listed) = tokio::join!(
+                self.stage(&record, &placement),
+                self.list(&record, reserved.is_some(), &mut wait)
+            );
+            match listed {
+                Ok(Reserved::Yes) => {}
+                Ok(Reserved::Repeated(earlier)) => {
+                    self.abort(&record, &placement).await;
+                    return Ok(Stored::Repeated(earlier));
+                }
+                Ok(Reserved::Wait) => unreachable!("list waits by itself"),
+                Err(failure) => {
+                    self.abort(&record, &placement).await;
+                    return Err(failure);
+                }
+            }
+            crash_here!("manager::after_reserve");
+            let linked = match staged {
+                Ok(()) => {
+                    placement
+                        .node
+                        .link
+                        .finish(self.trace.0, self.meta(&record))
+                        .await
+                }
+                // Its bytes never left, so nothing of it can be linked.
+                Err(error) => Err(CallError::Fault(Fault::Busy, error.to_string())),
+            };
+            match linked {
+                Ok(leaf) => {
+                    let stored = self.publish(&mut record, leaf).await?;
+                    placement.landed();
+                    return Ok(stored);
+                }
+                Err(error) if error.certainly_not_done() => {
+                    if let CallError::Fault(fault, message) = &error {
+                        last = fault_failure(*fault, message);
+                        if *fault != Fault::WrongSession {
+                            tried.push(placement.node.id.clone());
+                        }
+                    }
+                    reserved = Some(record);
+                }
+                Err(error) => return Err(unknown(&error)),
+            }
+        }
+        if let Some(record) = &reserved {
+            self.withdraw(record).await;
+        }
+        Err(last)
+    }
+
+    async fn stage(&self, record: &Record, placement: &Placement) -> Result<(), CallError> {
+        let open = Open {
+            id: self.id.to_wire(),
+            generation: record.generation,
+            session: placement.session,
+            name: record.name.as_str().to_owned(),
+            size: Some(self.size),
+            trace: self.trace.0,
+        };
+        placement
+            .node
+            .link
+            .stage(open, self.bytes.clone(), self.meta(record))
+            .await
+    }
+
+    async fn abort(&self, record: &Record, placement: &Placement) {
+        placement
+            .node
+            .link
+            .abort(self.trace.0, self.id.to_wire(), record.generation)
+            .await;
+    }
+
+    /// Commits the record as `stored` (rule 6), after which the file exists.
+    async fn publish(&self, record: &mut Record, leaf: u32) -> Result<Stored, Failure> {
+        crash_here!("manager::before_stored");
+        let mut stored = next_rev(record);
+        stored.state = State::Stored;
+        stored.leaf = Some(leaf);
+        let outcome = swap(&*self.core.store, &stored).await?;
+        crash_here!("manager::after_stored");
+        match outcome {
+            Changed::Done => Ok(Stored::Created(stored)),
+            // Rule 1: the own id stored means that it happened.
+            Changed::Lost(Some(other)) if other.id == self.id && other.state != State::Pending => {
+                Ok(Stored::Created(other))
+            }
+            Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
+                .because("the upload was settled as failed; it left nothing behind")),
+        }
+    }
+
+    /// Takes the reservation back after the node confirmed that it linked
+    /// nothing and never will.
+    async fn withdraw(&self, record: &Record) {
+        let removed = self
+            .core
+            .store
+            .remove(&record.name, record.id, record.rev)
+            .await;
+        if let Err(error) = removed {
+            tracing::warn!(request = %self.trace, %error, "a reservation is left to the janitor");
+        }
+    }
+
+    fn record(&self, meta: &UploadMeta, node: &NodeId, session: u64, generation: u32) -> Record {
+        Record {
+            name: meta.name.clone(),
+            id: self.id,
+            rev: 1,
+            token: rand::random(),
+            state: State::Pending,
+            node: node.clone(),
+            generation,
+            copies: vec![Copy {
+                node: node.clone(),
+                session,
+                generation,
+            }],
+            next_generation: generation + 1,
+            leaf: None,
+            size: self.size,
+            sha256: self.sha256,
+            crc64: self.crc64,
+            content_type: meta.content_type.clone(),
+            created_ms: now_ms(),
+            idempotency_key: meta.idempotency_key.clone(),
+            moved_event: 0,
+        }
+    }
+
+    fn meta(&self, record: &Record) -> FileMeta {
+        FileMeta {
+            id: record.id.to_wire(),
+            generation: record.generation,
+            name: record.name.as_str().to_owned(),
+            size: record.size,
+            sha256: Bytes::copy_from_slice(&record.sha256),
+            crc64: record.crc64,
+            created_ms: record.created_ms,
+            content_type: record.content_type.clone().unwrap_or_default(),
+            idempotency_key: record.idempotency_key.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Counts the file on its node; the stream has ended well.
+fn count_landed(stream: Stream) {
+    stream.placement.node.file_arrived();
+    drop(stream);
+}
+
+fn unknown(error: &CallError) -> Failure {
+    tracing::warn!(%error, "an upload's outcome is left to the janitor");
+    Failure::new(Code::ServersUnavailable).because(
+        "the node did not confirm the file; it will be settled, ask for it or repeat the upload \
+         with the same Idempotency-Key",
+    )
+}

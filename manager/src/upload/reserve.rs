@@ -1,0 +1,115 @@
+//! Reserving a name: one `pending` record per name decides between uploads
+//! (invariant 4), and tells a repetition from a name in use.
+
+use super::commit::Received;
+use crate::core::next_rev;
+use crate::failure::Failure;
+use crate::nodes::Placement;
+use crate::swap::{Changed, insert, swap};
+use manager_store::{Copy, Record, State};
+use proto::Code;
+use std::time::{Duration, Instant};
+
+/// How long an upload waits for another one of its name, or for a delete, to end.
+const NAME_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits before its first look; each further wait is twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+/// The longest wait between two looks.
+const SLOWEST_LOOK: Duration = Duration::from_millis(100);
+
+/// What became of one try to reserve the name.
+pub(super) enum Reserved {
+    Yes,
+    Repeated(Record),
+    Wait,
+}
+
+impl Received {
+    /// Lists the copy durably (rule 2): the first time by reserving the name,
+    /// later by a swap of our own pending record.
+    pub(super) async fn list(
+        &self,
+        record: &Record,
+        reserved: bool,
+        wait: &mut NameWait,
+    ) -> Result<Reserved, Failure> {
+        if reserved {
+            return match swap(&*self.core.store, record).await? {
+                Changed::Done => Ok(Reserved::Yes),
+                Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
+                    .because("the reservation was settled by another")),
+            };
+        }
+        loop {
+            match self.reserve(record).await? {
+                Reserved::Wait => wait.pause().await?,
+                other => return Ok(other),
+            }
+        }
+    }
+
+    pub(super) async fn reserve(&self, record: &Record) -> Result<Reserved, Failure> {
+        let found = match insert(&*self.core.store, record).await? {
+            Changed::Done => return Ok(Reserved::Yes),
+            Changed::Lost(found) => found,
+        };
+        match found {
+            // It went between the insert and the look: try again at once.
+            None => Ok(Reserved::Wait),
+            Some(other) => match other.state {
+                State::Pending | State::Deleting => Ok(Reserved::Wait),
+                State::Stored | State::Moving => self.repeated(record, other),
+            },
+        }
+    }
+
+    /// Tells the repetition of an upload from a name that is in use.
+    fn repeated(&self, record: &Record, other: Record) -> Result<Reserved, Failure> {
+        if record.idempotency_key.is_none() || other.idempotency_key != record.idempotency_key {
+            return Err(Failure::new(Code::FileNameExists));
+        }
+        if other.sha256 == self.sha256 && other.size == self.size {
+            return Ok(Reserved::Repeated(other));
+        }
+        Err(Failure::new(Code::InvalidRequest)
+            .because("Idempotency-Key: was used for this name with another body"))
+    }
+}
+
+/// The same pending record on another node, under a generation never used
+/// before; the earlier copy is unlisted, as its node denied it for good.
+pub(super) fn relist(earlier: &Record, placement: &Placement) -> Record {
+    let mut record = next_rev(earlier);
+    record.node = placement.node.id.clone();
+    record.generation = earlier.next_generation;
+    record.next_generation = earlier.next_generation + 1;
+    record.copies = vec![Copy {
+        node: record.node.clone(),
+        session: placement.session,
+        generation: record.generation,
+    }];
+    record
+}
+
+/// Waits for a name that is about to be free or taken.
+pub(super) struct NameWait {
+    until: Instant,
+    pause: Duration,
+}
+
+impl NameWait {
+    pub(super) fn new() -> Self {
+        Self { until: Instant::now() + NAME_WAIT, pause: FIRST_LOOK }
+    }
+
+    /// Waits until it is time for another look.
+    pub(super) async fn pause(&mut self) -> Result<(), Failure> {
+        if Instant::now() >= self.until {
+            return Err(Failure::new(Code::ServersUnavailable)
+                .because("another upload or delete of this name has not ended yet"));
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! What a node is told at its start: the flags of `node serve`, checked.
+
+use clap::Args;
+use kit::token::{Token, TokenArgs};
+use prometheus_client::registry::Registry;
+use proto::NodeId;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tonic::transport::Uri;
+
+/// The flags of `node serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Directory of this node's volume; made and formatted if it is new
+    #[arg(long, env = "DFS_DATA", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Managers to join, as http://HOST:PORT; every address behind a name is joined (repeat the flag or separate by commas)
+    #[arg(long, env = "DFS_MANAGER", value_name = "URL", value_delimiter = ',', required = true, value_parser = manager)]
+    pub manager: Vec<Uri>,
+    /// Address that managers and other nodes call; port 0 takes a free one
+    #[arg(long, env = "DFS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:9100")]
+    pub listen: SocketAddr,
+    /// HOST:PORT under which managers and other nodes reach this node; the address listened on unless that is 0.0.0.0
+    #[arg(long, env = "DFS_ADVERTISE", value_name = "HOST:PORT", value_parser = host_port)]
+    pub advertise: Option<String>,
+    /// This node's id, the same for as long as its volume lives
+    #[arg(long, env = "DFS_ID", value_name = "NAME")]
+    pub id: NodeId,
+    /// Pool that this node belongs to
+    #[arg(long, env = "DFS_POOL", value_name = "NAME", default_value = "default", value_parser = pool)]
+    pub pool: String,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "0.0.0.0:9101")]
+    pub ops: SocketAddr,
+    /// Bytes of the disk that uploads never use (suffixes K, M, G, T of 1024, as in 64M)
+    #[arg(long, env = "DFS_RESERVE", value_name = "BYTES", default_value = "64M", value_parser = bytes)]
+    pub reserve: u64,
+    /// The most bytes that files may take on this volume; all of the disk unless set
+    #[arg(long, env = "DFS_CAPACITY", value_name = "BYTES", value_parser = bytes)]
+    pub capacity: Option<u64>,
+    /// Refuse a data directory that is not on a mount of its own
+    #[arg(long, env = "DFS_REQUIRE_MOUNT")]
+    pub require_mount: bool,
+    /// Seconds after which an upload that brings nothing is given up
+    #[arg(long, env = "DFS_UPLOAD_IDLE", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub upload_idle: Duration,
+    /// Seconds that requests in flight may take to finish after SIGTERM
+    #[arg(long, env = "DFS_DRAIN_TIMEOUT", value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub drain_timeout: Duration,
+    /// Stage files under names even where the filesystem has unnamed ones
+    #[arg(long, env = "DFS_NO_TMPFILE", hide = true)]
+    pub no_tmpfile: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub token: TokenArgs,
+}
+
+/// What a node needs to run.
+#[derive(Clone)]
+pub struct Config {
+    /// The volume's directory.
+    pub data: PathBuf,
+    /// The managers to join.
+    pub managers: Vec<Uri>,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Where others reach the node; the address listened on if unset.
+    pub advertise: Option<String>,
+    /// The node's id.
+    pub id: NodeId,
+    /// Its pool.
+    pub pool: String,
+    /// The ops port's address; none within another process.
+    pub ops: Option<SocketAddr>,
+    /// Bytes that uploads never use.
+    pub reserve: u64,
+    /// The most bytes that files may take.
+    pub capacity: Option<u64>,
+    /// Refuse a volume that is no mount.
+    pub require_mount: bool,
+    /// How long an upload may bring nothing.
+    pub upload_idle: Duration,
+    /// How long requests may take to finish at the end.
+    pub drain_timeout: Duration,
+    /// Stage under names.
+    pub no_tmpfile: bool,
+    /// The token of the inner ports.
+    pub token: Token,
+    /// Where the metrics go; a registry of its own if unset.
+    pub registry: Option<Arc<Mutex<Registry>>>,
+    /// Tombstones of one session, see [`crate::creates::MAX_TOMBSTONES`].
+    pub max_tombstones: usize,
+}
+
+impl Config {
+    /// A node on loopback with a port of the system's choice, as tests and
+    /// `manager standalone` want it.
+    pub fn local(data: PathBuf, id: NodeId, managers: Vec<Uri>) -> Self {
+        Self {
+            data,
+            managers,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: None,
+            id,
+            pool: "default".to_owned(),
+            ops: None,
+            reserve: 64 << 20,
+            capacity: None,
+            require_mount: false,
+            upload_idle: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(300),
+            no_tmpfile: false,
+            token: Token::default(),
+            registry: None,
+            max_tombstones: crate::creates::MAX_TOMBSTONES,
+        }
+    }
+}
+
+impl ServeArgs {
+    /// Checks the flags against one another.
+    ///
+    /// # Errors
+    /// Names the flag.
+    pub fn into_config(self) -> anyhow::Result<Config> {
+        let token = self.token.load()?;
+        token.allows_listening("--listen", self.listen)?;
+        if self.advertise.is_none() && self.listen.ip().is_unspecified() {
+            anyhow::bail!("--advertise: is needed where --listen is {}", self.listen.ip());
+        }
+        Ok(Config {
+            data: self.data,
+            managers: self.manager,
+            listen: self.listen,
+            advertise: self.advertise,
+            id: self.id,
+            pool: self.pool,
+            ops: Some(self.ops),
+            reserve: self.reserve,
+            capacity: self.capacity,
+            require_mount: self.require_mount,
+            upload_idle: self.upload_idle,
+            drain_timeout: self.drain_timeout,
+            no_tmpfile: self.no_tmpfile,
+            token,
+            registry: None,
+            max_tombstones: crate::creates::MAX_TOMBSTONES,
+        })
+    }
+}
+
+/// Parses a manager's address.
+///
+/// # Errors
+/// When it is no `http://HOST:PORT`.
+pub fn manager(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|_| "must be http://HOST:PORT".to_owned())?;
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if uri.scheme_str() != Some("http") || uri.host().is_none() || !bare {
+        return Err("must be http://HOST:PORT".to_owned());
+    }
+    Ok(uri)
+}
+
+fn host_port(text: &str) -> Result<String, String> {
+    let fits = text.parse::<tonic::codegen::http::uri::Authority>().is_ok_and(|authority| {
+        authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty()
+    });
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("must be HOST:PORT".to_owned())
+    }
+}
+
+fn pool(text: &str) -> Result<String, String> {
+    let fits = (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 63 letters, digits or any of . _ -".to_owned())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be a whole number of seconds above 0".to_owned()),
+    }
+}
+
+/// Parses a size such as `1048576`, `64M` or `1GiB`; suffixes are powers of 1024.
+///
+/// # Errors
+/// When it is none.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let bad = || "must be a number of bytes, such as 1048576, 64M or 1GiB".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let shift = match suffix.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_suffixes_of_1024() {
+        for (text, size) in [("0", 0), ("12", 12), ("64M", 64 << 20), ("1GiB", 1 << 30), ("2k", 2048)] {
+            assert_eq!(bytes(text), Ok(size));
+        }
+        for text in ["", "M", "1.5G", "-1", "1X", "99999999999T"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_manager_is_an_http_address() {
+        for good in ["http://m:9000", "http://127.0.0.1:9000/", "http://[::1]:9000"] {
+            assert!(manager(good).is_ok(), "{good}");
+        }
+        for bad in ["m:9000", "https://m:9000", "http://m:9000/x", "http://", ""] {
+            assert!(manager(bad).is_err(), "{bad}");
+        }
+        assert!(host_port("n:9100").is_ok() && host_port("n").is_err() && host_port(":1").is_err());
+    }
+}

@@ -1,0 +1,458 @@
+//! The creates that are open, the session, and the tombstones: what rules 3
+//! and 4 ask of a node. It decides; others act.
+
+use crate::disk::meta::{CopyKey, Meta};
+use crate::disk::stage::Staged;
+use crate::fault::Failure;
+use proto::FileName;
+use proto::v1::Fault;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// The most creates open at once.
+pub const MAX_OPEN: usize = 4096;
+/// The most tombstones of one session: 24 bytes each.
+pub const MAX_TOMBSTONES: usize = 262_144;
+
+/// What a Finish waits for: its record, and how it is answered.
+pub struct Finish {
+    /// The record.
+    pub meta: Box<Meta>,
+    /// Takes the leaf, or why not.
+    pub done: crate::disk::Done<u32>,
+    /// When Finish came.
+    pub begun: Instant,
+}
+
+/// How far a create has come.
+enum State {
+    /// A thread writes its bytes, or a stream brings them.
+    Writing(Option<Finish>),
+    /// All bytes are there; Finish has not come.
+    Staged(Box<Staged>),
+    /// It failed; Finish will be told.
+    Failed(Failure),
+    /// A thread flushes it; it can still be ended.
+    Sealing,
+    /// The committer has it: a delete waits behind it in the queue.
+    Committing,
+}
+
+struct Create {
+    /// Told apart from a later create of the same copy by a number of its own.
+    number: u64,
+    name: FileName,
+    touched: Instant,
+    state: State,
+}
+
+/// What a Finish found.
+pub enum Finished {
+    /// The file is staged: seal and commit it.
+    Go(u64, Box<Staged>, Finish),
+    /// Its bytes are still being written; whoever writes them goes on.
+    Later,
+    /// No such create: tell the caller why.
+    Refused(Finish, Failure),
+}
+
+/// What became of a create while its bytes were written.
+pub enum Written {
+    /// Finish came meanwhile: seal and commit it.
+    Go(Box<Staged>, Finish),
+    /// Nothing to do now.
+    Settled,
+    /// Finish came meanwhile, and is to be told of the failure.
+    Refused(Finish, Failure),
+}
+
+/// All of it, to be held under one lock.
+pub struct Creates {
+    session: u64,
+    next: u64,
+    open: HashMap<CopyKey, Create>,
+    tombstones: HashSet<CopyKey>,
+    max_tombstones: usize,
+    sealed: bool,
+}
+
+impl Creates {
+    /// Begins a session; `max_tombstones` is [`MAX_TOMBSTONES`] but in tests.
+    pub fn new(sealed: bool, max_tombstones: usize) -> Self {
+        Self {
+            session: fresh(),
+            next: 0,
+            open: HashMap::new(),
+            tombstones: HashSet::new(),
+            max_tombstones,
+            sealed,
+        }
+    }
+
+    /// The session that creates must carry.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Whether new creates are refused.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Creates that are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Opens a create and gives its number. A refusal is kept for the Finish
+    /// of a create that was sent as one message, which has no other answer.
+    ///
+    /// # Errors
+    /// By rules 3, 4 and 15, or when too many are open.
+    pub fn open(&mut self, key: CopyKey, session: u64, name: FileName) -> Result<u64, Failure> {
+        if session != self.session {
+            let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
+            failure.session = self.session;
+            return Err(failure);
+        }
+        if self.tombstones.contains(&key) {
+            return Err(tombstone());
+        }
+        if self.sealed {
+            return Err(sealed());
+        }
+        if self.open.contains_key(&key) {
+            return Err(Failure::invalid("that create is open already: it is sent once"));
+        }
+        if self.open.len() >= MAX_OPEN {
+            return Err(Failure::new(Fault::Busy, "too many creates are open"));
+        }
+        self.next += 1;
+        let create = Create {
+            number: self.next,
+            name,
+            touched: Instant::now(),
+            state: State::Writing(None),
+        };
+        self.open.insert(key, create);
+        Ok(self.next)
+    }
+
+    /// Keeps a refusal for the Finish that will come. Bounded: past the bound
+    /// Finish is told that the create is unknown.
+    pub fn keep_refusal(&mut self, key: CopyKey, name: FileName, failure: Failure) {
+        if self.open.len() < 2 * MAX_OPEN && !self.open.contains_key(&key) {
+            self.next += 1;
+            let create = Create {
+                number: self.next,
+                name,
+                touched: Instant::now(),
+                state: State::Failed(failure),
+            };
+            self.open.insert(key, create);
+        }
+    }
+
+    fn get(&mut self, key: CopyKey, number: u64) -> Option<&mut Create> {
+        self.open.get_mut(&key).filter(|c| c.number == number)
+    }
+
+    /// Notes that bytes arrive. False when the create was ended.
+    pub fn touch(&mut self, key: CopyKey, number: u64) -> bool {
+        match self.get(key, number) {
+            Some(create) => {
+                create.touched = Instant::now();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The bytes are written, or failed to be.
+    pub fn written(
+        &mut self,
+        key: CopyKey,
+        number: u64,
+        result: Result<Box<Staged>, Failure>,
+    ) -> Written {
+        let Some(create) = self.get(key, number) else {
+            return Written::Settled;
+        };
+        create.touched = Instant::now();
+        let State::Writing(finish) = &mut create.state else {
+            return Written::Settled;
+        };
+        match (finish.take(), result) {
+            (Some(finish), Ok(staged)) => {
+                create.state = State::Sealing;
+                Written::Go(staged, finish)
+            }
+            (Some(finish), Err(failure)) => {
+                self.open.remove(&key);
+                Written::Refused(finish, failure)
+            }
+            (None, Ok(staged)) => {
+                create.state = State::Staged(staged);
+                Written::Settled
+            }
+            (None, Err(failure)) => {
+                create.state = State::Failed(failure);
+                Written::Settled
+            }
+        }
+    }
+
+    /// Finish came for a create that was sent as one message.
+    pub fn finish(&mut self, name: &FileName, finish: Finish) -> Finished {
+        let key = finish.meta.key;
+        let why = self.why_gone(key);
+        let Some(create) = self.open.get_mut(&key) else {
+            return Finished::Refused(finish, why);
+        };
+        if create.name != *name {
+            return Finished::Refused(finish, Failure::invalid("the create has another name"));
+        }
+        create.touched = Instant::now();
+        let number = create.number;
+        match std::mem::replace(&mut create.state, State::Sealing) {
+            State::Staged(staged) => Finished::Go(number, staged, finish),
+            State::Writing(None) => {
+                create.state = State::Writing(Some(finish));
+                Finished::Later
+            }
+            State::Failed(failure) => {
+                self.open.remove(&key);
+                Finished::Refused(finish, failure)
+            }
+            busy @ (State::Writing(Some(_)) | State::Sealing | State::Committing) => {
+                create.state = busy;
+                Finished::Refused(finish, Failure::invalid("finish is sent once"))
+            }
+        }
+    }
+
+    /// A stream that brought the bytes itself goes on to seal them. False when
+    /// the create was ended.
+    pub fn seal_stream(&mut self, key: CopyKey, number: u64, name: &FileName) -> bool {
+        match self.get(key, number) {
+            Some(create) if create.name == *name => {
+                create.state = State::Sealing;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The file is sealed. True if it may be linked: then the caller hands it to
+    /// the committer before it gives the lock back, so that a delete that comes
+    /// later stands behind it.
+    pub fn commit(&mut self, key: CopyKey, number: u64) -> bool {
+        match self.get(key, number) {
+            Some(create) => {
+                create.state = State::Committing;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The create has ended.
+    pub fn end(&mut self, key: CopyKey, number: u64) {
+        if self.get(key, number).is_some() {
+            self.open.remove(&key);
+        }
+    }
+
+    /// Ends a create whose Finish was never sent.
+    pub fn abort(&mut self, key: CopyKey) {
+        let ended = self.open.get(&key).is_some_and(Create::can_end);
+        if ended {
+            self.open.remove(&key);
+        }
+    }
+
+    /// A delete of that copy: ends an open create, and leaves a tombstone if
+    /// the copy was listed in this session (rule 3). Where the tombstones are
+    /// full the node begins a new session (rule 4). What it returns is to be
+    /// answered once the lock is given back.
+    #[must_use]
+    pub fn doom(&mut self, key: CopyKey, session: u64) -> Option<Finish> {
+        if session == self.session {
+            if self.tombstones.len() >= self.max_tombstones {
+                self.session = fresh();
+                self.tombstones.clear();
+            } else {
+                self.tombstones.insert(key);
+            }
+        }
+        if self.open.get(&key).is_some_and(Create::can_end) {
+            return self.open.remove(&key).and_then(Create::waiting);
+        }
+        None
+    }
+
+    /// Why a create that is not open is not.
+    pub fn why_gone(&self, key: CopyKey) -> Failure {
+        if self.tombstones.contains(&key) {
+            tombstone()
+        } else if self.sealed {
+            sealed()
+        } else {
+            Failure::new(Fault::NotFound, "no such create is open")
+        }
+    }
+
+    /// Refuses creates from now on, and ends those that are open; or takes them
+    /// again (rule 15). What it returns is to be answered.
+    #[must_use]
+    pub fn set_sealed(&mut self, sealed: bool) -> Vec<Finish> {
+        self.sealed = sealed;
+        if sealed {
+            self.end_where(|_| true)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Ends creates for which nothing happened for `idle`.
+    #[must_use]
+    pub fn sweep(&mut self, idle: Duration) -> Vec<Finish> {
+        self.end_where(|create| {
+            let waits = matches!(create.state, State::Staged(_) | State::Failed(_));
+            waits && create.touched.elapsed() > idle
+        })
+    }
+
+    fn end_where(&mut self, which: impl Fn(&Create) -> bool) -> Vec<Finish> {
+        self.open
+            .extract_if(|_, create| create.can_end() && which(create))
+            .filter_map(|(_, create)| create.waiting())
+            .collect()
+    }
+}
+
+impl Create {
+    fn can_end(&self) -> bool {
+        !matches!(self.state, State::Committing)
+    }
+
+    /// The Finish that waits for its bytes.
+    fn waiting(self) -> Option<Finish> {
+        match self.state {
+            State::Writing(finish) => finish,
+            State::Staged(_) | State::Failed(_) | State::Sealing | State::Committing => None,
+        }
+    }
+}
+
+fn tombstone() -> Failure {
+    Failure::new(Fault::Tombstone, "the copy was deleted before its create came")
+}
+
+fn sealed() -> Failure {
+    Failure::new(Fault::Sealed, "the node is sealed by a drain")
+}
+
+/// A session's number: random, and never 0, which stands for none.
+fn fresh() -> u64 {
+    rand::random::<u64>() | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::FileId;
+
+    fn key() -> CopyKey {
+        CopyKey {
+            id: FileId::random(),
+            generation: 1,
+        }
+    }
+
+    fn name() -> FileName {
+        FileName::new("a").expect("a good name")
+    }
+
+    fn fault(result: Result<u64, Failure>) -> Option<Fault> {
+        result.err().map(|failure| failure.fault)
+    }
+
+    #[test]
+    fn creates_of_another_session_are_refused_with_the_one_that_is() {
+        let mut creates = Creates::new(false, 8);
+        let session = creates.session();
+        let refused = creates.open(key(), session ^ 2, name()).expect_err("another session");
+        assert_eq!((refused.fault, refused.session), (Fault::WrongSession, session));
+        assert!(creates.open(key(), session, name()).is_ok());
+    }
+
+    #[test]
+    fn a_create_that_comes_after_its_delete_is_refused() {
+        let mut creates = Creates::new(false, 8);
+        let (late, session) = (key(), creates.session());
+        assert!(creates.doom(late, session).is_none());
+        assert_eq!(fault(creates.open(late, session, name())), Some(Fault::Tombstone));
+        let other = CopyKey {
+            generation: 2,
+            ..late
+        };
+        assert!(creates.open(other, session, name()).is_ok());
+    }
+
+    #[test]
+    fn a_delete_ends_an_open_create() {
+        let mut creates = Creates::new(false, 8);
+        let (open, session) = (key(), creates.session());
+        let number = creates.open(open, session, name()).expect("opened");
+        assert!(creates.doom(open, session).is_none());
+        assert!(!creates.touch(open, number));
+        assert!(!creates.commit(open, number));
+        assert_eq!(creates.why_gone(open).fault, Fault::Tombstone);
+    }
+
+    #[test]
+    fn full_tombstones_begin_a_session_and_open_creates_go_on() {
+        let mut creates = Creates::new(false, 2);
+        let (early, session) = (key(), creates.session());
+        let number = creates.open(early, session, name()).expect("opened");
+        for _ in 0..3 {
+            let _ = creates.doom(key(), session);
+        }
+        assert_ne!(creates.session(), session);
+        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::WrongSession));
+        assert!(creates.commit(early, number));
+    }
+
+    #[test]
+    fn a_sealed_node_ends_and_refuses_creates_until_it_is_opened() {
+        let mut creates = Creates::new(false, 8);
+        let (open, session) = (key(), creates.session());
+        let number = creates.open(open, session, name()).expect("opened");
+        let _ = creates.set_sealed(true);
+        assert!(!creates.commit(open, number));
+        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::Sealed));
+        let _ = creates.set_sealed(false);
+        assert!(creates.open(key(), session, name()).is_ok());
+    }
+
+    #[test]
+    fn what_the_committer_has_is_not_ended_by_a_delete() {
+        let mut creates = Creates::new(false, 8);
+        let (open, session) = (key(), creates.session());
+        let number = creates.open(open, session, name()).expect("opened");
+        assert!(creates.commit(open, number));
+        let _ = creates.doom(open, session);
+        assert!(creates.touch(open, number));
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut creates = Creates::new(false, 8);
+        let session = creates.session();
+        for _ in 0..MAX_OPEN {
+            creates.open(key(), session, name()).expect("opened");
+        }
+        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::Busy));
+    }
+}

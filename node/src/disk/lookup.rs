@@ -1,0 +1,171 @@
+//! Finding one copy: the index says where it may lie, its attribute says
+//! whether it does.
+
+use super::meta::{CopyKey, MAX_RECORD, Meta, XATTR};
+use super::{Place, Shared, file_path};
+use crate::fault::Failure;
+use bytes::Bytes;
+use proto::v1::{self, Fault};
+use proto::{FileId, FileName, LEAF_COUNT};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// One copy, with a hint at where it lies.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// The file's name.
+    pub name: FileName,
+    /// Which copy of it.
+    pub key: CopyKey,
+    /// The leaf that the record tells.
+    pub leaf: Option<u32>,
+}
+
+/// An open file that is the copy asked for.
+#[derive(Debug)]
+pub struct Found {
+    /// The leaf it lies in.
+    pub leaf: u32,
+    /// Its record.
+    pub meta: Meta,
+    pub(super) file: OwnedFd,
+}
+
+impl Copy {
+    /// Checks a message's reference.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn from_wire(copy: Option<v1::CopyRef>) -> Result<Self, Failure> {
+        let copy = copy.ok_or_else(|| Failure::invalid("the copy is missing"))?;
+        Ok(Self {
+            name: FileName::new(&copy.name).map_err(Failure::invalid)?,
+            key: CopyKey {
+                id: FileId::from_wire(&copy.id).map_err(Failure::invalid)?,
+                generation: copy.generation,
+            },
+            leaf: copy.leaf,
+        })
+    }
+
+    /// The leaves to look at, the hinted one first.
+    pub(super) fn candidates(&self, shared: &Shared, place: Place) -> Vec<u32> {
+        let index = shared.index(place);
+        let hint = self
+            .leaf
+            .filter(|leaf| *leaf < LEAF_COUNT && index.contains(&self.name, *leaf));
+        match hint {
+            // Nearly always right, and then the only one.
+            Some(leaf) => {
+                let mut leaves = index.leaves(&self.name);
+                leaves.retain(|other| *other != leaf);
+                leaves.insert(0, leaf);
+                leaves
+            }
+            None => index.leaves(&self.name),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
+        for leaf in copy.candidates(self, place) {
+            let Some(file) = self.open(place, leaf, &copy.name)? else {
+                continue;
+            };
+            match read_meta(&file) {
+                Ok(Some(meta)) if meta.key == copy.key => {
+                    return Ok(Some(Found { leaf, meta, file }));
+                }
+                Ok(_) => {}
+                Err(error) => return Err(Failure::io("read the record", error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens a file; None if there is none.
+    pub(super) fn open(
+        &self,
+        place: Place,
+        leaf: u32,
+        name: &FileName,
+    ) -> Result<Option<OwnedFd>, Failure> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let path = file_path(leaf, name);
+        match rustix::fs::openat(self.root(place), path, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(Failure::io("open", error)),
+        }
+    }
+}
+
+/// A file's record; None where it has none that can be understood.
+pub(super) fn read_meta(file: &OwnedFd) -> Result<Option<Meta>, Errno> {
+    let mut record = [0u8; MAX_RECORD];
+    match rustix::fs::fgetxattr(file, XATTR, &mut record) {
+        Ok(length) => Ok(Meta::decode(&record[..length]).ok()),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Found {
+    /// Reads exactly `length` bytes at `offset`.
+    ///
+    /// # Errors
+    /// `Checksum` when the file is shorter than its record says.
+    pub fn read(&self, offset: u64, length: usize) -> Result<Bytes, Failure> {
+        let mut buffer = Vec::with_capacity(length);
+        while buffer.len() < length {
+            let at = offset + buffer.len() as u64;
+            let left = length - buffer.len();
+            let spare = rustix::buffer::spare_capacity(&mut buffer);
+            match rustix::io::pread(&self.file, spare, at) {
+                Ok(0) => {
+                    let message = format!("the file ends at {at}, {left} bytes too early");
+                    return Err(Failure::new(Fault::Checksum, message));
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Failure::io("read", error)),
+            }
+        }
+        buffer.truncate(length);
+        Ok(Bytes::from(buffer))
+    }
+
+    /// The part of the file that a request means: from `offset`, `length` bytes
+    /// or, if that is 0, to the end.
+    ///
+    /// # Errors
+    /// `Invalid` when it lies beyond the end.
+    pub fn range(&self, offset: u64, length: u64) -> Result<std::ops::Range<u64>, Failure> {
+        let size = self.meta.size;
+        let end = match length {
+            0 => size,
+            _ => offset.saturating_add(length),
+        };
+        if offset > size || end > size {
+            let message = format!("bytes {offset} to {end} of a file of {size}");
+            return Err(Failure::invalid(message));
+        }
+        Ok(offset..end)
+    }
+
+    /// Says that the file will be read from front to back.
+    pub fn expect_sequential(&self) {
+        // Only advice: nothing depends on whether it is taken.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::Sequential);
+    }
+
+    /// Whether the file is as long as its record says.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    pub fn is_whole(&self) -> Result<bool, Failure> {
+        let stat = rustix::fs::fstat(&self.file).map_err(|e| Failure::io("stat", e))?;
+        Ok(stat.st_size as u64 == self.meta.size)
+    }
+}

@@ -1,0 +1,155 @@
+//! What the committer is asked to do, and the queue it takes it from.
+
+use super::lookup::Copy;
+use super::meta::Meta;
+use super::stage::{Staged, Staging};
+use crate::fault::Failure;
+use proto::FileName;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Takes the answer, once, on the committer's thread: it must not block.
+pub type Done<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
+
+/// A change of a tree. Each is answered after it is durable, or certainly did
+/// not happen (`Io`: it may have).
+pub enum Op {
+    /// Links a sealed file; answers its leaf.
+    Link {
+        /// The file, sealed with `meta`.
+        staged: Box<Staged>,
+        /// The name it gets.
+        name: FileName,
+        /// Its record.
+        meta: Box<Meta>,
+        /// The answer.
+        done: Done<u32>,
+    },
+    /// Removes exactly that copy from `data/` (rule 3); answers whether it was there.
+    Remove {
+        /// The copy.
+        copy: Copy,
+        /// The answer.
+        done: Done<bool>,
+    },
+    /// Removes exactly that copy from quarantine.
+    Discard {
+        /// The copy.
+        copy: Copy,
+        /// The answer.
+        done: Done<bool>,
+    },
+    /// Moves a copy to quarantine; answers its leaf there, None if it was not there.
+    Quarantine {
+        /// The copy.
+        copy: Copy,
+        /// Why, for people.
+        reason: String,
+        /// The answer.
+        done: Done<Option<u32>>,
+    },
+    /// Moves a copy back into `data/`; answers its leaf there.
+    Adopt {
+        /// The copy.
+        copy: Copy,
+        /// The answer.
+        done: Done<Option<u32>>,
+    },
+    /// Answers when all that was asked before is durable.
+    Barrier {
+        /// The answer.
+        done: Done<()>,
+    },
+}
+
+impl Op {
+    /// The name it touches: two operations on one name never share a batch.
+    pub(super) fn name(&self) -> Option<&FileName> {
+        match self {
+            Self::Link { name, .. } => Some(name),
+            Self::Remove { copy, .. }
+            | Self::Discard { copy, .. }
+            | Self::Quarantine { copy, .. }
+            | Self::Adopt { copy, .. } => Some(&copy.name),
+            Self::Barrier { .. } => None,
+        }
+    }
+
+    /// Answers that it did not happen.
+    pub(super) fn deny(self, failure: Failure) {
+        match self {
+            Self::Link { done, .. } => done(Err(failure)),
+            Self::Remove { done, .. } | Self::Discard { done, .. } => done(Err(failure)),
+            Self::Quarantine { done, .. } | Self::Adopt { done, .. } => done(Err(failure)),
+            Self::Barrier { done } => done(Err(failure)),
+        }
+    }
+}
+
+/// The committer's queue. Its bound is that of the creates and the streams,
+/// which hold a permit for each operation they ask for.
+pub(super) struct Queue {
+    staging: Staging,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    ops: VecDeque<Op>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(staging: Staging) -> Self {
+        Self {
+            staging,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
+    pub(super) fn staging(&self) -> &Staging {
+        &self.staging
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, op: Op) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            op.deny(Failure::new(proto::v1::Fault::Busy, "the node is leaving"));
+            return;
+        }
+        state.ops.push_back(op);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Waits for operations and takes them all. None once closed and empty.
+    pub(super) fn take(&self) -> Option<VecDeque<Op>> {
+        let mut state = self.lock();
+        while state.ops.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Some(std::mem::take(&mut state.ops))
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().ops.len()
+    }
+}

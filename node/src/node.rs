@@ -1,0 +1,274 @@
+//! One node: its volume, its trees and its open creates, and the verbs on them
+//! that every way in shares.
+
+use crate::creates::Creates;
+use crate::disk::{Copy, Disk, Done, Op, Place};
+use crate::fault::Failure;
+use crate::identity::Volume;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use proto::v1::{self, Fault};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Threads that write and flush files: as many flushes can share a journal commit.
+const WRITERS: usize = 64;
+/// Threads that read files.
+const READERS: usize = 16;
+
+/// What the services, the joins and the background work share.
+pub struct Node {
+    /// The volume's identity and lock.
+    pub volume: Volume,
+    /// Its files.
+    pub disk: Disk,
+    /// Threads that write and flush files.
+    pub writers: Pool,
+    /// Threads that read files.
+    pub readers: Pool,
+    /// Its metrics.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the node begins to leave.
+    pub leaving: CancellationToken,
+    creates: Mutex<Creates>,
+    changed: watch::Sender<()>,
+}
+
+impl Node {
+    /// A node on an open volume.
+    pub fn new(
+        volume: Volume,
+        disk: Disk,
+        metrics: Arc<Metrics>,
+        leaving: CancellationToken,
+        max_tombstones: usize,
+    ) -> Arc<Self> {
+        let sealed = volume.identity().sealed;
+        Arc::new(Self {
+            volume,
+            disk,
+            writers: Pool::new("writer", WRITERS),
+            readers: Pool::new("reader", READERS),
+            metrics,
+            leaving,
+            creates: Mutex::new(Creates::new(sealed, max_tombstones)),
+            changed: watch::Sender::new(()),
+        })
+    }
+
+    pub(crate) fn creates(&self) -> MutexGuard<'_, Creates> {
+        // Each of its methods leaves it whole, whatever its caller does next.
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session of now.
+    pub fn session(&self) -> u64 {
+        self.creates().session()
+    }
+
+    /// Wakes whoever reports when session, seal or health changed.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// What the node tells managers about itself.
+    pub fn report(&self) -> v1::Report {
+        let room = self.disk.space().room();
+        let creates = self.creates();
+        v1::Report {
+            session: creates.session(),
+            files: self.disk.files(),
+            bytes: self.disk.bytes(),
+            free: room.free,
+            capacity: room.capacity,
+            quarantined: self.disk.quarantined(),
+            sealed: creates.is_sealed(),
+            read_only: self.disk.is_read_only(),
+            free_inodes: room.inodes,
+        }
+    }
+
+    /// Brings the gauges up to date.
+    pub fn refresh_metrics(&self) {
+        let report = self.report();
+        let metrics = &self.metrics;
+        let clamp = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.files.set(clamp(report.files));
+        metrics.bytes.set(clamp(report.bytes));
+        metrics.free_bytes.set(clamp(report.free));
+        metrics.quarantined.set(clamp(report.quarantined));
+        metrics.sealed.set(i64::from(report.sealed));
+        metrics.read_only.set(i64::from(report.read_only));
+        metrics.open_creates.set(self.creates().len() as i64);
+        metrics.commit_queue.set(self.disk.waiting() as i64);
+        metrics.write_queue.set(self.writers.waiting() as i64);
+    }
+
+    /// What has to be done now and then: asks for the free space, ends idle
+    /// creates, and tells of a disk that has become read-only.
+    pub async fn housekeeping(self: Arc<Self>, idle: Duration) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut read_only = false;
+        loop {
+            tokio::select! {
+                () = self.leaving.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            let node = Arc::clone(&self);
+            self.readers.call(move || node.disk.space().refresh()).await;
+            self.refresh_metrics();
+            let ended = self.creates().sweep(idle);
+            for finish in ended {
+                (finish.done)(Err(Failure::new(Fault::NotFound, "the create was idle too long")));
+            }
+            if self.disk.is_read_only() != read_only {
+                read_only = !read_only;
+                self.changed.send_replace(());
+            }
+        }
+    }
+
+    /// Removes exactly that copy (rule 3). The committer takes up what was
+    /// asked before, so that a create it already has is linked first and then
+    /// removed.
+    pub fn delete(self: &Arc<Self>, copy: Copy, session: u64, done: Done<bool>) {
+        let node = Arc::clone(self);
+        let counted: Done<bool> = Box::new(move |result| {
+            Metrics::count(&node.metrics.deletes, &result);
+            done(result);
+        });
+        let mut creates = self.creates();
+        let before = creates.session();
+        let waiting = creates.doom(copy.key, session);
+        let renewed = creates.session() != before;
+        let why = creates.why_gone(copy.key);
+        self.disk.submit(Op::Remove {
+            copy,
+            done: counted,
+        });
+        drop(creates);
+        if let Some(finish) = waiting {
+            (finish.done)(Err(why));
+        }
+        if renewed {
+            tracing::info!("the tombstones are full: a new session begins (rule 4)");
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Waits until all that was asked before is durable.
+    ///
+    /// # Errors
+    /// When a flush failed.
+    pub async fn barrier(&self) -> Result<(), Failure> {
+        self.ask(|done| Op::Barrier { done }).await
+    }
+
+    /// Asks the committer and waits for its answer.
+    ///
+    /// # Errors
+    /// As the operation says.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(Done<T>) -> Op,
+    ) -> Result<T, Failure> {
+        let (send, receive) = oneshot::channel();
+        self.disk.submit(op(Box::new(move |result| {
+            // Nobody waits any more where the request was dropped.
+            let _ = send.send(result);
+        })));
+        receive.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// What the node holds of a copy, durably and whole. Blocks. A copy that is
+    /// not held may be on its way: only [`Self::states`] may deny it.
+    pub(crate) fn state(&self, copy: &Copy) -> Result<v1::CopyState, Failure> {
+        let Some(found) = self.disk.find(Place::Data, copy)? else {
+            return Ok(v1::CopyState::default());
+        };
+        Ok(v1::CopyState {
+            held: found.is_whole()?,
+            leaf: found.leaf,
+            meta: Some(found.meta.to_wire(&copy.name)),
+        })
+    }
+
+    /// What the node holds of these copies. A denial comes only after all that
+    /// was asked before is durable (rule 5).
+    ///
+    /// # Errors
+    /// When a copy can't be read, or a flush failed.
+    pub async fn states(
+        self: &Arc<Self>,
+        copies: Vec<Copy>,
+    ) -> Result<Vec<v1::CopyState>, Failure> {
+        let (copies, states) = self.look(copies).await?;
+        if states.iter().all(|state| state.held) {
+            return Ok(states);
+        }
+        self.barrier().await?;
+        Ok(self.look(copies).await?.1)
+    }
+
+    async fn look(
+        self: &Arc<Self>,
+        copies: Vec<Copy>,
+    ) -> Result<(Vec<Copy>, Vec<v1::CopyState>), Failure> {
+        let node = Arc::clone(self);
+        self.readers
+            .call(move || {
+                let states: Result<Vec<_>, _> = copies.iter().map(|c| node.state(c)).collect();
+                states.map(|states| (copies, states))
+            })
+            .await
+            .unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Refuses a leader below the highest that was seen; a higher one is stored
+    /// before it is obeyed (rule 10).
+    ///
+    /// # Errors
+    /// `StaleLeader`, or `Io` when it can't be stored.
+    pub async fn obey(self: &Arc<Self>, leader: u64) -> Result<(), Failure> {
+        let node = Arc::clone(self);
+        let seen = self
+            .writers
+            .call(move || node.volume.observe_leader(leader))
+            .await
+            .ok_or_else(gone)?;
+        match seen {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(highest)) => {
+                let message = format!("leader {leader} is below {highest}");
+                Err(Failure::new(Fault::StaleLeader, message))
+            }
+            Err(error) => Err(Failure::new(Fault::Io, format!("store the leader: {error}"))),
+        }
+    }
+
+    /// Seals the node against new files, or opens it again, durably (rule 15).
+    /// When it returns nothing more can appear.
+    ///
+    /// # Errors
+    /// When it can't be stored or flushed.
+    pub async fn seal(self: &Arc<Self>, sealed: bool) -> Result<(), Failure> {
+        let node = Arc::clone(self);
+        let stored = self.writers.call(move || node.volume.set_sealed(sealed)).await;
+        stored
+            .ok_or_else(gone)?
+            .map_err(|error| Failure::new(Fault::Io, format!("store the seal: {error}")))?;
+        let ended = self.creates().set_sealed(sealed);
+        for finish in ended {
+            (finish.done)(Err(Failure::new(Fault::Sealed, "the node was sealed by a drain")));
+        }
+        self.changed.send_replace(());
+        self.barrier().await
+    }
+}
+
+/// The answer where a thread of ours failed.
+pub(crate) fn gone() -> Failure {
+    Failure::new(Fault::Io, "the operation was broken off")
+}

@@ -1,0 +1,197 @@
+//! A node's life: open the volume, serve, stay joined, leave in order.
+
+use crate::config::Config;
+use crate::disk::{Disk, Options};
+use crate::identity::Volume;
+use crate::join::Joiner;
+use crate::metrics::Metrics;
+use crate::node::Node;
+use crate::service::StorageService;
+use anyhow::Context;
+use kit::ops::Ops;
+use proto::v1::storage_server::StorageServer;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Flow-control windows: large bodies must not wait for a round trip.
+const WINDOW: u32 = 8 << 20;
+const FRAME: u32 = 256 << 10;
+/// Streams of one connection.
+const STREAMS: u32 = 1024;
+
+/// Where a node that is ready listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    /// The Storage service.
+    pub listen: SocketAddr,
+    /// The ops port.
+    pub ops: Option<SocketAddr>,
+}
+
+/// Runs a node until `shutdown` is cancelled and what is in flight has ended.
+/// `ready` is told once the volume is open and the node listens; managers need
+/// not be there.
+///
+/// # Errors
+/// When the volume is refused or an address can't be listened on.
+pub async fn run(
+    config: Config,
+    shutdown: CancellationToken,
+    ready: oneshot::Sender<Ready>,
+) -> anyhow::Result<()> {
+    config.token.allows_listening("--listen", config.listen)?;
+    raise_file_limit();
+    // The address first: a second node must not scan the volume in vain.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("--listen {}", config.listen))?;
+    let listen = listener.local_addr().context("--listen")?;
+    let metrics = Arc::new(Metrics::default());
+    let node = open(&config, Arc::clone(&metrics), shutdown.clone()).await?;
+    let registry = config.registry.clone().unwrap_or_default();
+    register(&registry, &metrics, config.id.as_str());
+    node.refresh_metrics();
+
+    let stop = CancellationToken::new();
+    let ops = serve_ops(&config, &node, registry, stop.clone()).await?;
+    let housekeeping = tokio::spawn(Arc::clone(&node).housekeeping(config.upload_idle));
+    let joiner = Arc::new(Joiner {
+        node: Arc::clone(&node),
+        pool: config.pool.clone(),
+        advertise: config.advertise.clone().unwrap_or_else(|| listen.to_string()),
+        token: config.token.clone(),
+        stop: stop.clone(),
+    });
+    let joins = tokio::spawn(joiner.run(config.managers.clone()));
+    tracing::info!(
+        id = config.id.as_str(),
+        volume = %node.volume.identity().volume_id,
+        files = node.disk.files(),
+        %listen,
+        "ready"
+    );
+    // Whoever started us may not care.
+    let _ = ready.send(Ready { listen, ops });
+
+    let served = serve(&config, listener, Arc::clone(&node), shutdown.clone()).await;
+    stop.cancel();
+    shutdown.cancel();
+    // Neither panics; both end with the tokens.
+    let _ = joins.await;
+    let _ = housekeeping.await;
+    tracing::info!(id = config.id.as_str(), "left");
+    served
+}
+
+async fn open(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    leaving: CancellationToken,
+) -> anyhow::Result<Arc<Node>> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || {
+        let volume = Volume::open(&config.data, &config.id, config.require_mount)?;
+        let options = Options {
+            reserve: config.reserve,
+            capacity: config.capacity,
+            no_tmpfile: config.no_tmpfile,
+        };
+        let disk = Disk::open(volume.path(), options, Arc::clone(&metrics))
+            .with_context(|| format!("--data {}", config.data.display()))?;
+        Ok(Node::new(volume, disk, metrics, leaving, config.max_tombstones))
+    })
+    .await
+    .context("opening the volume")?
+}
+
+fn register(
+    registry: &Mutex<prometheus_client::registry::Registry>,
+    metrics: &Metrics,
+    id: &str,
+) {
+    let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+    metrics.register(registry.sub_registry_with_label(("node".into(), id.to_owned().into())));
+}
+
+async fn serve_ops(
+    config: &Config,
+    node: &Arc<Node>,
+    registry: Arc<Mutex<prometheus_client::registry::Registry>>,
+    stop: CancellationToken,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(address) = config.ops else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--ops {address}"))?;
+    let bound = listener.local_addr().context("--ops")?;
+    let (asked, scraped) = (Arc::clone(node), Arc::clone(node));
+    let ops = Ops {
+        registry,
+        readiness: Arc::new(move || {
+            if asked.leaving.is_cancelled() {
+                Err("the node is leaving".to_owned())
+            } else if asked.disk.is_read_only() {
+                Err("a flush failed: no writes until a restart".to_owned())
+            } else {
+                Ok(())
+            }
+        }),
+        refresh: Arc::new(move || scraped.refresh_metrics()),
+    };
+    tokio::spawn(async move {
+        if let Err(error) = kit::ops::serve(listener, ops, stop).await {
+            tracing::error!(%error, "the ops port");
+        }
+    });
+    Ok(Some(bound))
+}
+
+async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    node: Arc<Node>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = StorageService::new(node, config.token.clone(), config.upload_idle);
+    let service = StorageServer::with_interceptor(service, config.token.guard());
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let served = tonic::transport::Server::builder()
+        .initial_stream_window_size(WINDOW / 2)
+        .initial_connection_window_size(WINDOW)
+        .max_frame_size(FRAME)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(config.drain_timeout).await;
+    };
+    tokio::select! {
+        served = served => served.context("serving"),
+        () = overdue => {
+            tracing::warn!("requests in flight were broken off");
+            Ok(())
+        }
+    }
+}
+
+/// Open creates and downloads hold a file each: takes what the system allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

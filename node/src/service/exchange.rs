@@ -1,0 +1,339 @@
+//! Small operations, many to a message, on a few long-lived streams.
+
+use super::Trace;
+use crate::creates::Finish;
+use crate::disk::meta::{CopyKey, Meta};
+use crate::disk::{Copy, Place};
+use crate::fault::Failure;
+use crate::metrics::Metrics;
+use crate::node::Node;
+use crate::uploads::Opening;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use proto::v1::reply::Result as Outcome;
+use proto::v1::request::Op;
+use proto::v1::{self, Fault};
+use proto::{FileId, SMALL};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tonic::{Status, Streaming};
+
+/// Operations of one stream that are not answered yet.
+const PENDING: usize = 4096;
+/// Reads that one thread does at a stretch.
+const READS: usize = 64;
+/// Bytes of file data after which a message of replies is sent.
+const REPLY_BYTES: usize = 1 << 20;
+/// Replies of one message.
+const REPLY_COUNT: usize = 512;
+/// How long a stream still takes operations once the node leaves.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers on their way out, and the room they take until then.
+struct Answers {
+    replies: Vec<v1::Reply>,
+    _room: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// One stream's way to its answers.
+#[derive(Clone)]
+struct Lane {
+    node: Arc<Node>,
+    /// Bounded by `pending`.
+    answers: mpsc::UnboundedSender<Answers>,
+}
+
+/// Serves one stream.
+pub(super) fn serve(
+    node: Arc<Node>,
+    bytes: Arc<Semaphore>,
+    requests: Streaming<v1::Requests>,
+) -> BoxStream<'static, Result<v1::Replies, Status>> {
+    let (send, receive) = mpsc::unbounded_channel();
+    let pending = Arc::new(Semaphore::new(PENDING));
+    let lane = Lane {
+        node,
+        answers: send,
+    };
+    tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending), requests));
+    let out = futures::stream::unfold((receive, pending), |(mut receive, pending)| async move {
+        let replies = collect(&mut receive).await?;
+        pending.add_permits(replies.len());
+        Some((Ok(v1::Replies { replies }), (receive, pending)))
+    });
+    out.boxed()
+}
+
+/// Takes the next answers, and with them all others that are ready.
+async fn collect(receive: &mut mpsc::UnboundedReceiver<Answers>) -> Option<Vec<v1::Reply>> {
+    let mut replies = receive.recv().await?.replies;
+    let mut bytes = data_bytes(&replies);
+    while bytes < REPLY_BYTES && replies.len() < REPLY_COUNT {
+        let Ok(more) = receive.try_recv() else { break };
+        bytes += data_bytes(&more.replies);
+        replies.extend(more.replies);
+    }
+    Some(replies)
+}
+
+fn data_bytes(replies: &[v1::Reply]) -> usize {
+    let size = |reply: &v1::Reply| match &reply.result {
+        Some(Outcome::Data(data)) => data.len(),
+        _ => 0,
+    };
+    replies.iter().map(size).sum()
+}
+
+async fn receive_all(
+    lane: Lane,
+    bytes: Arc<Semaphore>,
+    pending: Arc<Semaphore>,
+    mut requests: Streaming<v1::Requests>,
+) {
+    let leaving = lane.node.leaving.clone();
+    let grace = async {
+        leaving.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(grace);
+    loop {
+        let message = tokio::select! {
+            () = &mut grace => return,
+            message = requests.message() => message,
+        };
+        match message {
+            Ok(Some(message)) => lane.take(&bytes, &pending, message.requests).await,
+            Ok(None) => return,
+            Err(status) => {
+                tracing::debug!(%status, "an exchange broke off");
+                return;
+            }
+        }
+    }
+}
+
+/// A read or a look, done together with the others of its message.
+struct Look {
+    seq: u64,
+    trace: u64,
+    kind: LookKind,
+}
+
+enum LookKind {
+    Read(v1::ReadRequest),
+    Stat(v1::StatRequest),
+}
+
+impl Lane {
+    async fn take(
+        &self,
+        bytes: &Arc<Semaphore>,
+        pending: &Semaphore,
+        requests: Vec<v1::Request>,
+    ) {
+        let mut looks = Vec::new();
+        for request in requests {
+            let v1::Request { seq, trace, op } = request;
+            let Some(op) = op else {
+                continue;
+            };
+            if !matches!(op, Op::Write(_) | Op::Abort(_)) {
+                // Given back when its answer goes out. The semaphore is never closed.
+                if let Ok(permit) = pending.acquire().await {
+                    permit.forget();
+                }
+            }
+            match op {
+                Op::Write(write) => {
+                    let room = room(bytes, write.data.len()).await;
+                    self.write(write, room);
+                }
+                Op::Finish(finish) => self.finish(seq, trace, finish),
+                Op::Abort(abort) => {
+                    if let Ok(id) = FileId::from_wire(&abort.id) {
+                        let generation = abort.generation;
+                        self.node.creates().abort(CopyKey { id, generation });
+                    }
+                }
+                Op::Delete(delete) => self.delete(seq, trace, delete),
+                Op::Read(read) => looks.push(Look {
+                    seq,
+                    trace,
+                    kind: LookKind::Read(read),
+                }),
+                Op::Stat(stat) => looks.push(Look {
+                    seq,
+                    trace,
+                    kind: LookKind::Stat(stat),
+                }),
+            }
+        }
+        while !looks.is_empty() {
+            let rest = looks.split_off(looks.len().min(READS));
+            let room = room(bytes, looks.len() * SMALL).await;
+            self.look(std::mem::replace(&mut looks, rest), room);
+        }
+    }
+
+    fn answer(&self, seq: u64, outcome: Outcome) {
+        let reply = v1::Reply {
+            seq,
+            result: Some(outcome),
+        };
+        // Nobody listens any more where the stream broke off.
+        let _ = self.answers.send(Answers {
+            replies: vec![reply],
+            _room: None,
+        });
+    }
+
+    fn write(&self, write: v1::Write, room: Option<OwnedSemaphorePermit>) {
+        let opening = match Opening::from_wire(write.open) {
+            Ok(opening) => opening,
+            // Its Finish will find no create.
+            Err(failure) => {
+                tracing::warn!(%failure, "a create that makes no sense");
+                return;
+            }
+        };
+        tracing::debug!(request = %Trace(opening.trace), name = %opening.name, "create");
+        // A record that makes no sense is left to Finish, which can answer.
+        let meta = write.meta.and_then(|meta| Meta::from_wire(meta).ok());
+        let meta = meta.filter(|(name, _)| *name == opening.name);
+        self.node
+            .write(opening, write.data, meta.map(|(_, meta)| meta), room);
+    }
+
+    fn finish(&self, seq: u64, trace: u64, finish: v1::Finish) {
+        let meta = finish.meta.ok_or_else(|| Failure::invalid("finish has no record"));
+        let meta = meta.and_then(|meta| Meta::from_wire(meta).map_err(Failure::invalid));
+        let (name, meta) = match meta {
+            Ok(meta) => meta,
+            Err(failure) => return self.answer(seq, Outcome::Failure(failure.to_wire())),
+        };
+        tracing::debug!(request = %Trace(trace), %name, "finish");
+        let lane = self.clone();
+        let finish = Finish {
+            meta: Box::new(meta),
+            begun: Instant::now(),
+            done: Box::new(move |result| {
+                let outcome = match result {
+                    Ok(leaf) => Outcome::Linked(v1::Linked { leaf }),
+                    Err(failure) => {
+                        tracing::debug!(request = %Trace(trace), %failure, "create failed");
+                        Outcome::Failure(failure.to_wire())
+                    }
+                };
+                lane.answer(seq, outcome);
+            }),
+        };
+        self.node.finish(name, finish);
+    }
+
+    fn delete(&self, seq: u64, trace: u64, delete: v1::DeleteRequest) {
+        let copy = match Copy::from_wire(delete.copy) {
+            Ok(copy) => copy,
+            Err(failure) => return self.answer(seq, Outcome::Failure(failure.to_wire())),
+        };
+        tracing::debug!(request = %Trace(trace), name = %copy.name, "delete");
+        let lane = self.clone();
+        let done = Box::new(move |result: Result<bool, Failure>| {
+            let outcome = match result {
+                Ok(found) => Outcome::Deleted(v1::DeleteReply { found }),
+                Err(failure) => Outcome::Failure(failure.to_wire()),
+            };
+            lane.answer(seq, outcome);
+        });
+        self.node.delete(copy, delete.session, done);
+    }
+
+    /// Does reads and looks on one thread, and answers them together.
+    fn look(&self, looks: Vec<Look>, room: Option<OwnedSemaphorePermit>) {
+        let lane = self.clone();
+        self.node.readers.run(move || {
+            let replies = looks.into_iter().filter_map(|look| lane.look_one(look));
+            let replies: Vec<v1::Reply> = replies.collect();
+            if !replies.is_empty() {
+                // Nobody listens any more where the stream broke off.
+                let _ = lane.answers.send(Answers {
+                    replies,
+                    _room: room.map(Arc::new),
+                });
+            }
+        });
+    }
+
+    /// None where the answer has to wait for the committer.
+    fn look_one(&self, look: Look) -> Option<v1::Reply> {
+        let Look { seq, trace, kind } = look;
+        let outcome = match kind {
+            LookKind::Read(read) => {
+                let data = self.read(read, trace);
+                Metrics::count(&self.node.metrics.downloads, &data);
+                data.map(Outcome::Data)
+            }
+            LookKind::Stat(stat) => match Copy::from_wire(stat.copy) {
+                Ok(copy) => return self.stat(seq, copy),
+                Err(failure) => Err(failure),
+            },
+        };
+        Some(v1::Reply {
+            seq,
+            result: Some(outcome.unwrap_or_else(|failure| Outcome::Failure(failure.to_wire()))),
+        })
+    }
+
+    fn read(&self, read: v1::ReadRequest, trace: u64) -> Result<bytes::Bytes, Failure> {
+        let copy = Copy::from_wire(read.copy)?;
+        tracing::debug!(request = %Trace(trace), name = %copy.name, "read");
+        let found = self.node.disk.find(Place::Data, &copy)?.ok_or_else(|| {
+            Failure::new(Fault::NotFound, "the node does not hold that copy")
+        })?;
+        let range = found.range(read.offset, read.length)?;
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        if length > SMALL {
+            return Err(Failure::invalid("too much for one message: use download-file"));
+        }
+        found.read(range.start, length)
+    }
+
+    /// Confirms a copy at once; a denial waits until all is flushed (rule 5).
+    fn stat(&self, seq: u64, copy: Copy) -> Option<v1::Reply> {
+        let found = self.node.state(&copy);
+        if let Ok(state) = &found
+            && !state.held
+        {
+            let lane = self.clone();
+            let done = Box::new(move |flushed: Result<(), Failure>| {
+                let node = Arc::clone(&lane.node);
+                // Not on the committer's thread: it must not wait for a read.
+                node.readers.run(move || {
+                    let state = flushed.and_then(|()| lane.node.state(&copy));
+                    lane.answer(seq, state_outcome(state));
+                });
+            });
+            self.node.disk.submit(crate::disk::Op::Barrier { done });
+            return None;
+        }
+        Some(v1::Reply {
+            seq,
+            result: Some(state_outcome(found)),
+        })
+    }
+}
+
+fn state_outcome(state: Result<v1::CopyState, Failure>) -> Outcome {
+    match state {
+        Ok(state) => Outcome::State(state),
+        Err(failure) => Outcome::Failure(failure.to_wire()),
+    }
+}
+
+/// Waits for room in memory.
+async fn room(bytes: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePermit> {
+    // A message is far below all the room there is.
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    // The semaphore is never closed.
+    Arc::clone(bytes).acquire_many_owned(wanted).await.ok()
+}

@@ -1,0 +1,66 @@
+//! Every copy that the node holds, streamed from disk in batches.
+
+use crate::disk::{Listed, Place};
+use crate::node::Node;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use proto::v1;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+/// Entries of one message.
+const BATCH: usize = 512;
+/// Messages that wait for the caller.
+const AHEAD: usize = 4;
+
+/// Walks one tree, at the pace at which the caller takes the batches.
+pub(super) fn serve(
+    node: Arc<Node>,
+    quarantine: bool,
+    permit: OwnedSemaphorePermit,
+) -> BoxStream<'static, Result<v1::InventoryBatch, Status>> {
+    let place = if quarantine {
+        Place::Quarantine
+    } else {
+        Place::Data
+    };
+    let (send, receive) = mpsc::channel(AHEAD);
+    // A thread of its own, bounded by the permit: a slow caller holds up nobody.
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let mut entries = Vec::with_capacity(BATCH);
+        let mut put = |entries: &mut Vec<v1::InventoryEntry>| {
+            let entries = std::mem::take(entries);
+            send.blocking_send(Ok(v1::InventoryBatch { entries }))
+                .is_ok()
+        };
+        let walked = node.disk.walk(place, &mut |listed| {
+            entries.push(entry(place, listed));
+            entries.len() < BATCH || put(&mut entries)
+        });
+        if !entries.is_empty() {
+            put(&mut entries);
+        }
+        if let Err(failure) = walked {
+            tracing::error!(%failure, "the inventory can't be read");
+            // Nobody listens any more where the stream broke off.
+            let _ = send.blocking_send(Err(Status::from(failure)));
+        }
+    });
+    ReceiverStream::new(receive).boxed()
+}
+
+fn entry(place: Place, listed: Listed) -> v1::InventoryEntry {
+    let unreadable = match listed.meta {
+        Some(_) => String::new(),
+        None => listed.path(place),
+    };
+    v1::InventoryEntry {
+        meta: listed.meta.map(|meta| meta.to_wire(&listed.name)),
+        leaf: listed.leaf,
+        unreadable,
+        reason: listed.reason,
+    }
+}

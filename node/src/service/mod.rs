@@ -1,0 +1,246 @@
+//! The Storage service: from messages to the node's verbs and back.
+
+
+mod download;
+mod exchange;
+mod inventory;
+mod peers;
+mod transfer;
+mod upload;
+mod verify;
+
+use crate::disk::{Copy, Op};
+use crate::fault::Failure;
+use crate::node::Node;
+use futures::stream::BoxStream;
+use peers::Peers;
+use proto::v1;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Uploads with a stream of their own at once; each holds about 1 MiB.
+const UPLOADS: usize = 256;
+/// Downloads with a stream of their own at once; each holds about 768 KiB.
+const DOWNLOADS: usize = 256;
+/// Walks of the tree, and checks of files, at once.
+const WALKS: usize = 4;
+/// Bytes of small operations in flight.
+const EXCHANGE_BYTES: usize = 64 << 20;
+
+/// The service; cheap to clone.
+#[derive(Clone)]
+pub struct StorageService {
+    node: Arc<Node>,
+    limits: Arc<Limits>,
+    peers: Arc<Peers>,
+    /// How long a stream may bring nothing.
+    idle: Duration,
+}
+
+struct Limits {
+    uploads: Semaphore,
+    downloads: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
+    exchange: Arc<Semaphore>,
+}
+
+impl StorageService {
+    /// The service of a node.
+    pub fn new(node: Arc<Node>, token: kit::token::Token, idle: Duration) -> Self {
+        let limits = Limits {
+            uploads: Semaphore::new(UPLOADS),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            walks: Arc::new(Semaphore::new(WALKS)),
+            exchange: Arc::new(Semaphore::new(EXCHANGE_BYTES)),
+        };
+        Self {
+            node,
+            limits: Arc::new(limits),
+            peers: Arc::new(Peers::new(token)),
+            idle,
+        }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl v1::storage_server::Storage for StorageService {
+    type ExchangeStream = BoxStream<'static, Result<v1::Replies, Status>>;
+    type DownloadFileStream = BoxStream<'static, Result<v1::DownloadPart, Status>>;
+    type InventoryStream = BoxStream<'static, Result<v1::InventoryBatch, Status>>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<v1::Requests>>,
+    ) -> Answer<Self::ExchangeStream> {
+        let bytes = Arc::clone(&self.limits.exchange);
+        let replies = exchange::serve(Arc::clone(&self.node), bytes, request.into_inner());
+        Ok(Response::new(replies))
+    }
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<v1::UploadPart>>,
+    ) -> Answer<v1::UploadReply> {
+        let _permit = self
+            .limits
+            .uploads
+            .try_acquire()
+            .map_err(|_| Status::resource_exhausted("too many uploads at once"))?;
+        let linked = upload::serve(&self.node, request.into_inner(), self.idle).await;
+        Ok(Response::new(upload_reply(linked)))
+    }
+
+    async fn download_file(
+        &self,
+        request: Request<v1::ReadRequest>,
+    ) -> Answer<Self::DownloadFileStream> {
+        let permit = Arc::clone(&self.limits.downloads)
+            .try_acquire_owned()
+            .map_err(|_| Status::resource_exhausted("too many downloads at once"))?;
+        let parts = download::serve(&self.node, request.into_inner(), permit).await?;
+        Ok(Response::new(parts))
+    }
+
+    async fn delete_file(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::DeleteReply> {
+        let request = request.into_inner();
+        let copy = Copy::from_wire(request.copy)?;
+        tracing::debug!(request = %Trace(request.trace), name = %copy.name, "delete");
+        let (send, receive) = tokio::sync::oneshot::channel();
+        self.node.delete(
+            copy,
+            request.session,
+            Box::new(move |result| {
+                // Nobody waits any more where the request was dropped.
+                let _ = send.send(result);
+            }),
+        );
+        let found = receive
+            .await
+            .unwrap_or_else(|_| Err(crate::node::gone()))?;
+        Ok(Response::new(v1::DeleteReply { found }))
+    }
+
+    async fn transfer_file(
+        &self,
+        request: Request<v1::TransferRequest>,
+    ) -> Answer<v1::UploadReply> {
+        let linked = transfer::serve(&self.node, &self.peers, request.into_inner()).await;
+        crate::metrics::Metrics::count(&self.node.metrics.transfers, &linked);
+        Ok(Response::new(upload_reply(linked)))
+    }
+
+    async fn inventory(
+        &self,
+        request: Request<v1::InventoryRequest>,
+    ) -> Answer<Self::InventoryStream> {
+        let permit = Arc::clone(&self.limits.walks)
+            .acquire_owned()
+            .await
+            .map_err(|_| Status::unavailable("the node is leaving"))?;
+        let quarantine = request.into_inner().quarantine;
+        let batches = inventory::serve(Arc::clone(&self.node), quarantine, permit);
+        Ok(Response::new(batches))
+    }
+
+    async fn inspect(&self, request: Request<v1::InspectRequest>) -> Answer<v1::InspectReply> {
+        let copies = copies(request.into_inner())?;
+        let states = self.node.states(copies).await?;
+        Ok(Response::new(v1::InspectReply { states }))
+    }
+
+    async fn quarantine(
+        &self,
+        request: Request<v1::QuarantineRequest>,
+    ) -> Answer<v1::QuarantineReply> {
+        let request = request.into_inner();
+        let copy = Copy::from_wire(request.copy)?;
+        self.node.obey(request.leader).await?;
+        tracing::info!(name = %copy.name, reason = request.reason, "quarantine");
+        let reason = request.reason;
+        let leaf = self
+            .node
+            .ask(|done| Op::Quarantine { copy, reason, done })
+            .await?;
+        Ok(Response::new(quarantine_reply(leaf)))
+    }
+
+    async fn adopt(&self, request: Request<v1::QuarantineRequest>) -> Answer<v1::QuarantineReply> {
+        let copy = Copy::from_wire(request.into_inner().copy)?;
+        tracing::info!(name = %copy.name, "adopt from quarantine");
+        let leaf = self.node.ask(|done| Op::Adopt { copy, done }).await?;
+        Ok(Response::new(quarantine_reply(leaf)))
+    }
+
+    async fn discard(
+        &self,
+        request: Request<v1::QuarantineRequest>,
+    ) -> Answer<v1::QuarantineReply> {
+        let copy = Copy::from_wire(request.into_inner().copy)?;
+        tracing::info!(name = %copy.name, "discard from quarantine");
+        let found = self.node.ask(|done| Op::Discard { copy, done }).await?;
+        Ok(Response::new(v1::QuarantineReply { found, leaf: 0 }))
+    }
+
+    async fn seal(&self, request: Request<v1::SealRequest>) -> Answer<v1::SealReply> {
+        let request = request.into_inner();
+        self.node.obey(request.leader).await?;
+        self.node.seal(request.sealed).await?;
+        tracing::info!(sealed = request.sealed, "seal");
+        Ok(Response::new(v1::SealReply {
+            files: self.node.disk.files(),
+            quarantined: self.node.disk.quarantined(),
+        }))
+    }
+
+    async fn verify(&self, request: Request<v1::InspectRequest>) -> Answer<v1::VerifyReply> {
+        let _permit = self.limits.walks.acquire().await;
+        let copies = copies(request.into_inner())?;
+        let intact = verify::verify(&self.node, copies).await?;
+        Ok(Response::new(v1::VerifyReply { intact }))
+    }
+
+    async fn identify(&self, _: Request<v1::IdentifyRequest>) -> Answer<v1::IdentifyReply> {
+        let identity = self.node.volume.identity();
+        Ok(Response::new(v1::IdentifyReply {
+            node_id: identity.node_id,
+            volume_id: bytes::Bytes::copy_from_slice(identity.volume_id.as_bytes()),
+            session: self.node.session(),
+        }))
+    }
+}
+
+/// A request's id as the logs of manager and node show it.
+pub(crate) struct Trace(pub(crate) u64);
+
+impl std::fmt::Display for Trace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+fn copies(request: v1::InspectRequest) -> Result<Vec<Copy>, Failure> {
+    let copies = request.copies.into_iter();
+    copies.map(|copy| Copy::from_wire(Some(copy))).collect()
+}
+
+fn upload_reply(linked: Result<u32, Failure>) -> v1::UploadReply {
+    use v1::upload_reply::Result as Outcome;
+    let result = match linked {
+        Ok(leaf) => Outcome::Linked(v1::Linked { leaf }),
+        Err(failure) => Outcome::Failure(failure.to_wire()),
+    };
+    v1::UploadReply {
+        result: Some(result),
+    }
+}
+
+fn quarantine_reply(leaf: Option<u32>) -> v1::QuarantineReply {
+    v1::QuarantineReply {
+        found: leaf.is_some(),
+        leaf: leaf.unwrap_or_default(),
+    }
+}

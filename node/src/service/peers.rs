@@ -1,0 +1,59 @@
+//! Connections to other nodes, kept for the next transfer.
+
+use crate::fault::Failure;
+use kit::token::Token;
+use proto::v1::Fault;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+
+/// The most connections kept; the one longest unused goes first.
+const KEPT: usize = 64;
+const CONNECT: Duration = Duration::from_secs(5);
+/// As the node's own server takes them.
+const WINDOW: u32 = 8 << 20;
+
+/// The connections of one node to its peers.
+pub(super) struct Peers {
+    token: Token,
+    /// By endpoint, the latest used at the end.
+    channels: Mutex<Vec<(String, Channel)>>,
+}
+
+impl Peers {
+    pub(super) fn new(token: Token) -> Self {
+        Self {
+            token,
+            channels: Mutex::default(),
+        }
+    }
+
+    pub(super) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// A connection to `HOST:PORT`; made on first use, and again when it broke.
+    pub(super) fn channel(&self, endpoint: &str) -> Result<Channel, Failure> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = channels.iter().position(|(known, _)| known == endpoint) {
+            let kept = channels.remove(at);
+            let channel = kept.1.clone();
+            channels.push(kept);
+            return Ok(channel);
+        }
+        let target = Endpoint::from_shared(format!("http://{endpoint}"))
+            .map_err(|error| Failure::new(Fault::Invalid, format!("{endpoint}: {error}")))?;
+        let channel = target
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .connect_lazy();
+        if channels.len() >= KEPT {
+            channels.remove(0);
+        }
+        channels.push((endpoint.to_owned(), channel.clone()));
+        Ok(channel)
+    }
+}

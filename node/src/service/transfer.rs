@@ -1,0 +1,130 @@
+//! Sends this node's copy straight to another node (rule 8).
+
+use super::Trace;
+use super::peers::Peers;
+use crate::disk::{Copy, Found, Place};
+use crate::fault::Failure;
+use crate::node::{Node, gone};
+use proto::CHUNK;
+use proto::v1::upload_part::Part;
+use proto::v1::{self, Fault};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How long the other node may take for a chunk, or for its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sends the copy; answers the leaf it lies in over there.
+pub(super) async fn serve(
+    node: &Arc<Node>,
+    peers: &Peers,
+    request: v1::TransferRequest,
+) -> Result<u32, Failure> {
+    let copy = Copy::from_wire(request.copy)?;
+    node.obey(request.leader).await?;
+    let trace = Trace(request.trace);
+    tracing::debug!(request = %trace, name = %copy.name, to = request.target_endpoint, "transfer");
+    let channel = peers.channel(&request.target_endpoint)?;
+    let mut client =
+        v1::storage_client::StorageClient::with_interceptor(channel, peers.token().bearer());
+
+    let (found, copy) = find(node, copy).await?;
+    let mut meta = found.meta.clone();
+    meta.key.generation = request.target_generation;
+    let open = v1::Open {
+        id: meta.key.id.to_wire(),
+        generation: meta.key.generation,
+        session: request.target_session,
+        name: copy.name.as_str().to_owned(),
+        size: Some(meta.size),
+        trace: request.trace,
+    };
+    let finish = v1::Finish {
+        meta: Some(meta.to_wire(&copy.name)),
+    };
+    let (send, receive) = mpsc::channel(2);
+    let source = Arc::clone(node);
+    let sending = async move {
+        let sent = send_all(&source, &found, &send, open, finish).await;
+        drop(send);
+        // The answer may already be there, and then the caller has gone on.
+        if sent.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    };
+    let answer = tokio::select! {
+        answer = client.upload_file(ReceiverStream::new(receive)) => answer,
+        () = sending => {
+            return Err(Failure::new(Fault::Io, "the other node does not answer"));
+        }
+    };
+    let reply = answer.map_err(|status| {
+        Failure::new(Fault::Io, format!("{}: {status}", request.target_endpoint))
+    })?;
+    kit::crash_here!("node::transfer_after_finish");
+    outcome(reply.into_inner())
+}
+
+async fn find(node: &Arc<Node>, copy: Copy) -> Result<(Arc<Found>, Copy), Failure> {
+    let looker = Arc::clone(node);
+    node.readers
+        .call(move || {
+            let found = looker.disk.find(Place::Data, &copy)?;
+            found.map(|found| (Arc::new(found), copy)).ok_or_else(|| {
+                Failure::new(Fault::NotFound, "the node does not hold that copy")
+            })
+        })
+        .await
+        .unwrap_or_else(|| Err(gone()))
+}
+
+/// Sends Open, all chunks and Finish. Where the copy can't be read, the stream
+/// ends without Finish, and the other node keeps nothing.
+async fn send_all(
+    node: &Arc<Node>,
+    found: &Arc<Found>,
+    send: &mpsc::Sender<v1::UploadPart>,
+    open: v1::Open,
+    finish: v1::Finish,
+) -> Result<(), Failure> {
+    put(send, Part::Open(open)).await?;
+    let size = found.meta.size;
+    let mut offset = 0;
+    while offset < size {
+        let length = CHUNK.min(usize::try_from(size - offset).unwrap_or(CHUNK));
+        let (file, from) = (Arc::clone(found), offset);
+        let read = node.readers.call(move || file.read(from, length)).await;
+        let chunk = read.unwrap_or_else(|| Err(gone())).inspect_err(|failure| {
+            tracing::warn!(%failure, "a copy that can't be read is not sent");
+        })?;
+        offset += length as u64;
+        put(send, Part::Chunk(chunk)).await?;
+    }
+    kit::crash_here!("node::transfer_before_finish");
+    put(send, Part::Finish(finish)).await
+}
+
+async fn put(send: &mpsc::Sender<v1::UploadPart>, part: Part) -> Result<(), Failure> {
+    let part = v1::UploadPart { part: Some(part) };
+    match send.send_timeout(part, PATIENCE).await {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(gone()),
+        Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(gone()),
+    }
+}
+
+fn outcome(reply: v1::UploadReply) -> Result<u32, Failure> {
+    use v1::upload_reply::Result as Outcome;
+    match reply.result {
+        Some(Outcome::Linked(linked)) => Ok(linked.leaf),
+        Some(Outcome::Failure(failure)) => Err(Failure {
+            fault: failure.fault(),
+            message: format!("the other node: {}", failure.message),
+            session: failure.session,
+        }),
+        None => Err(Failure::new(Fault::Io, "the other node's answer is empty")),
+    }
+}

@@ -1,0 +1,169 @@
+//! A file with a stream of its own: Open, chunks, Finish.
+
+use super::Trace;
+use crate::creates::Finish;
+use crate::disk::meta::{CopyKey, Meta};
+use crate::disk::stage::Staged;
+use crate::fault::Failure;
+use crate::node::{Node, gone};
+use crate::uploads::Opening;
+use bytes::Bytes;
+use proto::v1::upload_part::Part;
+use proto::v1::{self, Fault};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tonic::Streaming;
+
+/// Bytes that are written in one go, while the next ones arrive.
+const PIECE: usize = 512 * 1024;
+
+/// Ends the create, unless it went on to its commit.
+struct Guard<'a> {
+    node: &'a Node,
+    key: CopyKey,
+    number: u64,
+    armed: bool,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.node.creates().end(self.key, self.number);
+        }
+    }
+}
+
+/// Serves one stream to its end; answers the leaf.
+pub(super) async fn serve(
+    node: &Arc<Node>,
+    mut parts: Streaming<v1::UploadPart>,
+    idle: Duration,
+) -> Result<u32, Failure> {
+    let opening = match next(&mut parts, idle).await? {
+        Part::Open(open) => Opening::from_wire(Some(open))?,
+        Part::Chunk(_) | Part::Finish(_) => return Err(Failure::invalid("open comes first")),
+    };
+    let trace = opening.trace;
+    tracing::debug!(request = %Trace(trace), name = %opening.name, "upload");
+    let number = node.open(&opening)?;
+    let mut guard = Guard {
+        node,
+        key: opening.key,
+        number,
+        armed: true,
+    };
+    let (staged, finish) = receive(node, &opening, number, &mut parts, idle).await?;
+    let meta = finish.meta.ok_or_else(|| Failure::invalid("finish has no record"))?;
+    let (name, meta) = Meta::from_wire(meta).map_err(Failure::invalid)?;
+    if meta.key != opening.key {
+        return Err(Failure::invalid("finish is of another copy than open"));
+    }
+    let (send, receive) = oneshot::channel();
+    let finish = Finish {
+        meta: Box::new(meta),
+        begun: Instant::now(),
+        done: Box::new(move |result| {
+            // Nobody waits any more where the request was dropped.
+            let _ = send.send(result);
+        }),
+    };
+    {
+        let mut creates = node.creates();
+        if !creates.seal_stream(opening.key, number, &name) {
+            return Err(creates.why_gone(opening.key));
+        }
+    }
+    // From here on its end is the commit's affair, also if the caller goes.
+    guard.armed = false;
+    node.finish_staged(number, staged, name, finish);
+    let linked = receive.await.unwrap_or_else(|_| Err(gone()));
+    if let Err(failure) = &linked {
+        tracing::debug!(request = %Trace(trace), %failure, "upload failed");
+    }
+    linked
+}
+
+/// Takes the chunks, and writes each piece while the next one arrives.
+async fn receive(
+    node: &Arc<Node>,
+    opening: &Opening,
+    number: u64,
+    parts: &mut Streaming<v1::UploadPart>,
+    idle: Duration,
+) -> Result<(Box<Staged>, v1::Finish), Failure> {
+    let mut writer = Writer::begin(node, opening.size);
+    let mut piece: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        match next(parts, idle).await? {
+            Part::Open(_) => return Err(Failure::invalid("open is sent once")),
+            Part::Chunk(chunk) => {
+                bytes += chunk.len();
+                piece.push(chunk);
+                if bytes >= PIECE {
+                    bytes = 0;
+                    writer.write(node, std::mem::take(&mut piece)).await?;
+                    if !node.creates().touch(opening.key, number) {
+                        return Err(node.creates().why_gone(opening.key));
+                    }
+                }
+            }
+            Part::Finish(finish) => {
+                writer.write(node, piece).await?;
+                return Ok((writer.end().await?, finish));
+            }
+        }
+    }
+}
+
+/// Writes pieces in their order, one at a time, on threads of the pool.
+struct Writer {
+    running: oneshot::Receiver<Result<Box<Staged>, Failure>>,
+}
+
+impl Writer {
+    fn begin(node: &Arc<Node>, size: Option<u64>) -> Self {
+        let worker = Arc::clone(node);
+        Self::start(node, move || worker.disk.stage(size).map(Box::new))
+    }
+
+    fn start(
+        node: &Arc<Node>,
+        job: impl FnOnce() -> Result<Box<Staged>, Failure> + Send + 'static,
+    ) -> Self {
+        let (send, running) = oneshot::channel();
+        node.writers.run(move || {
+            // Not wanted any more: the staged file goes with it.
+            let _ = send.send(job());
+        });
+        Self { running }
+    }
+
+    /// Waits for the piece before, and has this one written.
+    async fn write(&mut self, node: &Arc<Node>, piece: Vec<Bytes>) -> Result<(), Failure> {
+        let mut staged = (&mut self.running).await.unwrap_or_else(|_| Err(gone()))?;
+        *self = Self::start(node, move || {
+            staged.append(&piece)?;
+            kit::crash_here!("node::after_stage");
+            Ok(staged)
+        });
+        Ok(())
+    }
+
+    async fn end(self) -> Result<Box<Staged>, Failure> {
+        self.running.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+async fn next(parts: &mut Streaming<v1::UploadPart>, idle: Duration) -> Result<Part, Failure> {
+    let broken = |why: String| Failure::new(Fault::Invalid, why);
+    let message = tokio::time::timeout(idle, parts.message())
+        .await
+        .map_err(|_| broken("nothing came for too long".to_owned()))?
+        .map_err(|status| broken(format!("the stream broke off: {status}")))?;
+    message
+        .ok_or_else(|| broken("the stream ended before finish".to_owned()))?
+        .part
+        .ok_or_else(|| broken("a part without content".to_owned()))
+}
