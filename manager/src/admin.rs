@@ -28,7 +28,7 @@ const PAGE: usize = 1000;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The service.
-pub struct AdminService(pub Arc<Core>);
+pub(crate) struct AdminService(pub Arc<Core>);
 
 #[tonic::async_trait]
 impl Admin for AdminService {
@@ -42,7 +42,12 @@ impl Admin for AdminService {
         let pool = request.into_inner().pool;
         let status = status(&self.0).await.map_err(Failure::from)?;
         let wanted = |node: &NodeStatus| pool.is_empty() || node.pool == pool;
-        let nodes = status.nodes.into_iter().filter(wanted).map(node_line).collect();
+        let nodes = status
+            .nodes
+            .into_iter()
+            .filter(wanted)
+            .map(node_line)
+            .collect();
         Ok(Response::new(ListNodesReply { nodes }))
     }
 
@@ -54,7 +59,10 @@ impl Admin for AdminService {
         let rows = self.0.store.nodes().await.map_err(Failure::from)?;
         let mut available = self.0.nodes.all_available();
         available.retain(|n| pool.is_empty() || n.pool == pool);
-        let known = rows.iter().filter(|row| pool.is_empty() || row.pool == pool).count();
+        let known = rows
+            .iter()
+            .filter(|row| pool.is_empty() || row.pool == pool)
+            .count();
         Ok(Response::new(PoolStatusReply {
             files: available.iter().map(|n| n.report().files).sum(),
             bytes: available.iter().map(|n| n.report().bytes).sum(),
@@ -103,7 +111,9 @@ impl Admin for AdminService {
                 all.extend(quarantine::list(&node).await.map_err(lost)?);
             }
         }
-        Ok(Response::new(Box::pin(tokio_stream::iter(all.into_iter().map(Ok)))))
+        Ok(Response::new(Box::pin(tokio_stream::iter(
+            all.into_iter().map(Ok),
+        ))))
     }
 
     async fn adopt_quarantined(
@@ -112,7 +122,9 @@ impl Admin for AdminService {
     ) -> Result<Response<QuarantineAnswer>, Status> {
         let (node, id, generation) = parse(&request.into_inner())?;
         let name = quarantine::adopt(&self.0, &node, id, generation).await?;
-        Ok(Response::new(QuarantineAnswer { filename: name.to_string() }))
+        Ok(Response::new(QuarantineAnswer {
+            filename: name.to_string(),
+        }))
     }
 
     async fn remove_quarantined(
@@ -121,7 +133,9 @@ impl Admin for AdminService {
     ) -> Result<Response<QuarantineAnswer>, Status> {
         let (node, id, generation) = parse(&request.into_inner())?;
         let name = quarantine::remove(&self.0, &node, id, generation).await?;
-        Ok(Response::new(QuarantineAnswer { filename: name.to_string() }))
+        Ok(Response::new(QuarantineAnswer {
+            filename: name.to_string(),
+        }))
     }
 }
 
@@ -131,7 +145,11 @@ impl AdminService {
     async fn seal(&self, id: &str, sealed: bool) -> Result<Response<DrainReply>, Status> {
         let id = NodeId::new(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let node = self.available(&id)?;
-        let reply = node.link.seal(sealed, self.0.leader()).await.map_err(lost)?;
+        let reply = node
+            .link
+            .seal(sealed, self.0.leader())
+            .await
+            .map_err(lost)?;
         let records_left = self.records_on(&id).await?;
         let holds = self.holds(&node, sealed);
         Ok(Response::new(DrainReply {
@@ -157,7 +175,9 @@ impl AdminService {
         loop {
             let page = self.0.store.listed_on(id, after.as_ref(), PAGE).await;
             let page = page.map_err(Failure::from)?;
-            let Some(last) = page.last() else { return Ok(records) };
+            let Some(last) = page.last() else {
+                return Ok(records);
+            };
             after = Some(last.name.clone());
             records += page.len() as u64;
         }
@@ -175,8 +195,7 @@ impl AdminService {
 }
 
 fn parse(wanted: &QuarantinedRef) -> Result<(NodeId, FileId, u32), Status> {
-    let node =
-        NodeId::new(&wanted.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let node = NodeId::new(&wanted.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
     let id = FileId::from_wire(&wanted.id).map_err(|e| Status::invalid_argument(e.to_string()))?;
     Ok((node, id, wanted.generation))
 }

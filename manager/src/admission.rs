@@ -18,7 +18,7 @@ const TRIES: usize = 5;
 
 /// What a node claims to be, parsed.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Its id.
     pub id: NodeId,
     /// Its volume.
@@ -40,8 +40,9 @@ impl Claim {
     ///
     /// # Errors
     /// Names the field.
-    pub fn read(hello: &Hello) -> Result<Self, Status> {
-        let id = NodeId::new(&hello.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    pub(crate) fn read(hello: &Hello) -> Result<Self, Status> {
+        let id =
+            NodeId::new(&hello.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let volume_id = Uuid::from_slice(&hello.volume_id)
             .map_err(|_| Status::invalid_argument("volume id: must be 16 bytes"))?;
         let cluster_id = match hello.cluster_id.len() {
@@ -80,7 +81,7 @@ fn common_protocol(min: u32, max: u32) -> Result<u32, Status> {
 /// # Errors
 /// `FAILED_PRECONDITION` for another cluster or a replaced volume,
 /// `ALREADY_EXISTS` when the id is held by a node that lives.
-pub async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
+pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
     if let Some(other) = claim.cluster_id
         && other != core.cluster_id()
         && !core.take_over_cluster(other).await.map_err(unavailable)?
@@ -101,7 +102,9 @@ pub async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
 }
 
 async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> {
-    let Some(holder) = core.nodes.joined(&claim.id) else { return Ok(()) };
+    let Some(holder) = core.nodes.joined(&claim.id) else {
+        return Ok(());
+    };
     if holder.session() == claim.session {
         return Ok(());
     }
@@ -128,7 +131,11 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<bool, Status> {
         return insert_row(core, claim, 1).await;
     };
     if found.volume_id != claim.volume_id {
-        let listed = core.store.listed_on(&claim.id, None, 1).await.map_err(unavailable)?;
+        let listed = core
+            .store
+            .listed_on(&claim.id, None, 1)
+            .await
+            .map_err(unavailable)?;
         if !listed.is_empty() {
             return Err(Status::failed_precondition(format!(
                 "VolumeReplaced: node id {} has records on volume {}, but came with volume {}; \
@@ -174,16 +181,35 @@ mod tests {
     #[test]
     fn neighbouring_protocols_meet_and_strangers_are_refused() {
         assert_eq!(common_protocol(PROTOCOL, PROTOCOL).ok(), Some(PROTOCOL));
-        assert_eq!(common_protocol(PROTOCOL_MIN, PROTOCOL + 1).ok(), Some(PROTOCOL));
+        assert_eq!(
+            common_protocol(PROTOCOL_MIN, PROTOCOL + 1).ok(),
+            Some(PROTOCOL)
+        );
         let status = common_protocol(PROTOCOL + 1, PROTOCOL + 2).expect_err("no common version");
         assert_eq!(status.code(), tonic::Code::FailedPrecondition);
     }
 
     #[test]
     fn a_malformed_claim_names_its_field() {
-        let hello = Hello { node_id: "n 1".to_owned(), ..Hello::default() };
-        assert!(Claim::read(&hello).expect_err("a bad id").message().contains("node id"));
-        let hello = Hello { node_id: "n1".to_owned(), ..Hello::default() };
-        assert!(Claim::read(&hello).expect_err("no volume").message().contains("volume id"));
+        let hello = Hello {
+            node_id: "n 1".to_owned(),
+            ..Hello::default()
+        };
+        assert!(
+            Claim::read(&hello)
+                .expect_err("a bad id")
+                .message()
+                .contains("node id")
+        );
+        let hello = Hello {
+            node_id: "n1".to_owned(),
+            ..Hello::default()
+        };
+        assert!(
+            Claim::read(&hello)
+                .expect_err("no volume")
+                .message()
+                .contains("volume id")
+        );
     }
 }

@@ -40,13 +40,28 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address of the REST API
-    #[arg(long, env = "DFS_HTTP", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        env = "DFS_HTTP",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8000"
+    )]
     pub http: SocketAddr,
     /// Address that nodes and the command line reach the manager at
-    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    #[arg(
+        long,
+        env = "DFS_GRPC",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:9000"
+    )]
     pub grpc: SocketAddr,
     /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:8001")]
+    #[arg(
+        long,
+        env = "DFS_OPS",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8001"
+    )]
     pub ops: SocketAddr,
     /// Where the records are kept: embedded:DIR
     #[arg(long, env = "DFS_STORE", value_name = "URL")]
@@ -74,17 +89,33 @@ pub struct StandaloneArgs {
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub nodes: u16,
     /// Address of the REST API
-    #[arg(long, env = "DFS_HTTP", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        env = "DFS_HTTP",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8000"
+    )]
     pub http: SocketAddr,
     /// Address that fsck and the other commands reach the manager at
-    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    #[arg(
+        long,
+        env = "DFS_GRPC",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:9000"
+    )]
     pub grpc: SocketAddr,
     /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:8001")]
+    #[arg(
+        long,
+        env = "DFS_OPS",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8001"
+    )]
     pub ops: SocketAddr,
     /// Free space that uploads leave on the disk, in bytes (suffixes KiB, MiB, GiB, TiB)
-    #[arg(long, env = "DFS_RESERVE", value_name = "SIZE", default_value = "64MiB")]
-    pub reserve: bytesize::ByteSize,
+    #[arg(long, env = "DFS_RESERVE", value_name = "SIZE", default_value = "64MiB",
+          value_parser = kit::units::size)]
+    pub reserve: u64,
     /// The token of the inner ports
     #[command(flatten)]
     pub token: TokenArgs,
@@ -103,7 +134,12 @@ pub struct RebuildArgs {
     #[arg(long, env = "DFS_STORE", value_name = "URL")]
     pub store: String,
     /// Address that the nodes join at, the same as the manager's
-    #[arg(long, env = "DFS_GRPC", value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    #[arg(
+        long,
+        env = "DFS_GRPC",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:9000"
+    )]
     pub grpc: SocketAddr,
     /// How many nodes to wait for; one that comes later is merged when it joins
     #[arg(long, env = "DFS_NODES", value_name = "N",
@@ -118,7 +154,12 @@ pub struct RebuildArgs {
 #[derive(Debug, Args)]
 pub struct RemoteArgs {
     /// The running manager's inner address
-    #[arg(long, env = "DFS_MANAGER", value_name = "URL", default_value = "http://127.0.0.1:9000")]
+    #[arg(
+        long,
+        env = "DFS_MANAGER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9000"
+    )]
     pub manager: String,
     /// The token of the inner ports
     #[command(flatten)]
@@ -179,15 +220,24 @@ pub struct DrainArgs {
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
     /// Files a second that balancing moves at the most; 0 is no limit
-    #[arg(long, env = "DFS_MOVE_FILES_PER_SECOND", value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long,
+        env = "DFS_MOVE_FILES_PER_SECOND",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     pub move_files_per_second: u32,
-    /// Bytes a second that balancing moves at the most; 0 is no limit
-    #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "N", default_value_t = 100 << 20)]
+    /// Bytes a second that balancing moves at the most, 0 for no limit (suffixes KiB, MiB, GiB)
+    #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "SIZE", default_value = "100MiB",
+          value_parser = kit::units::size)]
     pub move_bytes_per_second: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { move_files_per_second: 1000, move_bytes_per_second: 100 << 20 }
+        Self {
+            move_files_per_second: 1000,
+            move_bytes_per_second: 100 << 20,
+        }
     }
 }

@@ -71,7 +71,10 @@ impl Core {
 
     /// The cluster that store and nodes belong to.
     pub fn cluster_id(&self) -> Uuid {
-        *self.cluster_id.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .cluster_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over a node's cluster id, which only a rebuild does, and only
@@ -84,7 +87,10 @@ impl Core {
             return Ok(false);
         }
         self.store.set_cluster_id(id).await?;
-        *self.cluster_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        *self
+            .cluster_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = id;
         Ok(true)
     }
 
@@ -105,13 +111,22 @@ impl Core {
 
     /// Marks a file as being worked on until the guard is dropped.
     pub fn busy(self: &Arc<Self>, id: FileId) -> Busy {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        Busy { core: self.clone(), id }
+        self.busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id);
+        Busy {
+            core: self.clone(),
+            id,
+        }
     }
 
     /// Whether some request or move of this process works on the file.
     pub fn is_busy(&self, id: &FileId) -> bool {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
     }
 
     /// The number of the lease held, 0 where none is (rule 10).
@@ -146,18 +161,24 @@ pub struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.core.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.core
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
     }
 }
 
 /// Milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The record's next revision, ready to be changed and swapped in (rule 1).
-pub fn next_rev(record: &Record) -> Record {
+pub(crate) fn next_rev(record: &Record) -> Record {
     let mut next = record.clone();
     next.rev += 1;
     next.token = rand::random();

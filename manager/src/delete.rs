@@ -20,7 +20,7 @@ const TRIES: usize = 20;
 /// # Errors
 /// Code 2 when it does not exist, code 4 when one of its nodes is out: before
 /// the file is marked nothing is changed; after it the janitor goes on.
-pub async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(), Failure> {
+pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(), Failure> {
     for _ in 0..TRIES {
         let Some(record) = core.store.get(name).await? else {
             return Err(Failure::new(Code::FileDoesNotExist));
@@ -36,7 +36,11 @@ pub async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(
             }
             State::Stored | State::Moving => {}
         }
-        if let Some(out) = record.copies.iter().find(|c| core.nodes.available(&c.node).is_none()) {
+        if let Some(out) = record
+            .copies
+            .iter()
+            .find(|c| core.nodes.available(&c.node).is_none())
+        {
             return Err(Failure::new(Code::FileUnavailable)
                 .because(format_args!("node {} is unavailable", out.node)));
         }
@@ -47,21 +51,24 @@ pub async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(
             continue;
         }
         crash_here!("manager::after_doom");
-        return remove_doomed(core, trace, &doomed).await.map_err(|error| unfinished(&error));
+        return remove_doomed(core, trace, &doomed)
+            .await
+            .map_err(|error| unfinished(&error));
     }
     Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))
 }
 
 fn unfinished(error: &CallError) -> Failure {
-    Failure::new(Code::FileUnavailable)
-        .because(format_args!("the delete has begun and will be finished: {error}"))
+    Failure::new(Code::FileUnavailable).because(format_args!(
+        "the delete has begun and will be finished: {error}"
+    ))
 }
 
 /// Removes every copy of a record that is durably `deleting`, then the record.
 ///
 /// # Errors
 /// When a node does not confirm; the record then stays, and the janitor goes on.
-pub async fn remove_doomed(
+pub(crate) async fn remove_doomed(
     core: &Arc<Core>,
     trace: Trace,
     record: &Record,
@@ -81,7 +88,7 @@ pub async fn remove_doomed(
 ///
 /// # Errors
 /// When the node is out or does not confirm.
-pub async fn remove_copy(
+pub(crate) async fn remove_copy(
     core: &Arc<Core>,
     trace: Trace,
     record: &Record,

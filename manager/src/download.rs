@@ -24,10 +24,10 @@ const DELETE_WAIT: Duration = Duration::from_secs(1);
 const STALL: Duration = Duration::from_secs(30);
 
 /// The bytes of an answer; an error breaks the answer off.
-pub type Body = BoxStream<'static, io::Result<Bytes>>;
+pub(crate) type Body = BoxStream<'static, io::Result<Bytes>>;
 
 /// A file that exists, as one request sees it: it keeps this id (rule 12).
-pub struct Found {
+pub(crate) struct Found {
     core: Arc<Core>,
     trace: Trace,
     /// Its record.
@@ -36,7 +36,7 @@ pub struct Found {
 
 /// Why a found file can't be read.
 #[derive(Debug)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The name now stands for another file: look it up again.
     Superseded,
     /// As the client is told.
@@ -53,7 +53,11 @@ impl From<Failure> for ReadError {
 ///
 /// # Errors
 /// Code 2 when it does not exist, code 4 while a delete of it goes on.
-pub async fn find(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<Found, Failure> {
+pub(crate) async fn find(
+    core: &Arc<Core>,
+    trace: Trace,
+    name: &FileName,
+) -> Result<Found, Failure> {
     let until = std::time::Instant::now() + DELETE_WAIT;
     loop {
         let Some(record) = core.store.get(name).await? else {
@@ -62,7 +66,11 @@ pub async fn find(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<Fou
         match record.state {
             State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
             State::Stored | State::Moving => {
-                return Ok(Found { core: core.clone(), trace, record });
+                return Ok(Found {
+                    core: core.clone(),
+                    trace,
+                    record,
+                });
             }
             State::Deleting if std::time::Instant::now() >= until => {
                 return Err(Failure::new(Code::FileUnavailable).because("it is being deleted"));
@@ -78,7 +86,7 @@ impl Found {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn confirm(&mut self) -> Result<(), ReadError> {
+    pub(crate) async fn confirm(&mut self) -> Result<(), ReadError> {
         for _ in 0..TRIES {
             let node = self.node()?;
             let state = node.link.stat(self.trace.0, home_ref(&self.record)).await;
@@ -97,7 +105,7 @@ impl Found {
     /// # Errors
     /// Code 4 when the node is out or denies the file, code 2 when it was
     /// deleted meanwhile.
-    pub async fn read(&mut self, range: Option<(u64, u64)>) -> Result<Body, ReadError> {
+    pub(crate) async fn read(&mut self, range: Option<(u64, u64)>) -> Result<Body, ReadError> {
         let (offset, length) = range.unwrap_or((0, self.record.size));
         if length == 0 {
             self.confirm().await?;
@@ -141,7 +149,12 @@ impl Found {
         if *fault == Fault::Checksum {
             return Err(self.lost("its bytes fail their checksum"));
         }
-        let record = self.core.store.get(&self.record.name).await.map_err(Failure::from)?;
+        let record = self
+            .core
+            .store
+            .get(&self.record.name)
+            .await
+            .map_err(Failure::from)?;
         match record {
             None => Err(Failure::new(Code::FileDoesNotExist).into()),
             Some(record) if record.id != self.record.id => Err(ReadError::Superseded),
@@ -165,11 +178,7 @@ impl Found {
     }
 }
 
-async fn read_small(
-    node: &Node,
-    read: ReadRequest,
-    whole: Option<u64>,
-) -> Result<Body, CallError> {
+async fn read_small(node: &Node, read: ReadRequest, whole: Option<u64>) -> Result<Body, CallError> {
     let length = read.length;
     let data = node.link.read(read).await?;
     let intact = data.len() as u64 == length
@@ -177,7 +186,10 @@ async fn read_small(
     if intact {
         Ok(futures::stream::once(async { Ok(data) }).boxed())
     } else {
-        Err(CallError::Fault(Fault::Checksum, "the bytes fail their checksum".to_owned()))
+        Err(CallError::Fault(
+            Fault::Checksum,
+            "the bytes fail their checksum".to_owned(),
+        ))
     }
 }
 

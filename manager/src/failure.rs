@@ -27,7 +27,11 @@ impl Failure {
             | Code::NotAuthorized
             | Code::InsufficientStorage => None,
         };
-        Self { code, detail: None, retry_after }
+        Self {
+            code,
+            detail: None,
+            retry_after,
+        }
     }
 
     /// Adds what helps.

@@ -18,23 +18,23 @@ use tokio::sync::mpsc;
 const PAGE: usize = 512;
 
 /// Where findings go.
-pub type Findings = mpsc::Sender<Finding>;
+pub(crate) type Findings = mpsc::Sender<Finding>;
 
 /// The kinds of difference.
 mod kind {
-    pub const NODE_UNAVAILABLE: &str = "node-unavailable";
-    pub const BYTES_WITHOUT_RECORD: &str = "bytes-without-record";
-    pub const UNREADABLE: &str = "unreadable-file";
-    pub const MISSING_BYTES: &str = "missing-bytes";
-    pub const UNSETTLED: &str = "unsettled-record";
-    pub const QUARANTINED: &str = "quarantined";
+    pub(super) const NODE_UNAVAILABLE: &str = "node-unavailable";
+    pub(super) const BYTES_WITHOUT_RECORD: &str = "bytes-without-record";
+    pub(super) const UNREADABLE: &str = "unreadable-file";
+    pub(super) const MISSING_BYTES: &str = "missing-bytes";
+    pub(super) const UNSETTLED: &str = "unsettled-record";
+    pub(super) const QUARANTINED: &str = "quarantined";
 }
 
 /// Compares everything, and tells each difference as it is found.
 ///
 /// # Errors
 /// When store or nodes fail in the midst: then nothing is certain.
-pub async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), MergeError> {
+pub(crate) async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), MergeError> {
     let before = unsettled(core).await?;
     for row in core.store.nodes().await? {
         match core.nodes.available(&row.id) {
@@ -42,8 +42,13 @@ pub async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), MergeError
             None => {
                 let records = !core.store.listed_on(&row.id, None, 1).await?.is_empty();
                 if records {
-                    tell(findings, kind::NODE_UNAVAILABLE, &row.id, "its files can't be checked")
-                        .await;
+                    tell(
+                        findings,
+                        kind::NODE_UNAVAILABLE,
+                        &row.id,
+                        "its files can't be checked",
+                    )
+                    .await;
                 }
             }
         }
@@ -51,7 +56,9 @@ pub async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), MergeError
     // What was unsettled before and has not moved since waits for something.
     let after = unsettled(core).await?;
     for (name, record) in after {
-        let stuck = before.get(&name).is_some_and(|b| b.rev == record.rev && b.id == record.id);
+        let stuck = before
+            .get(&name)
+            .is_some_and(|b| b.rev == record.rev && b.id == record.id);
         if stuck && !core.is_busy(&record.id) {
             let detail = format!("it is {:?} at rev {}", record.state, record.rev);
             tell_record(findings, kind::UNSETTLED, &record, &detail).await;
@@ -65,7 +72,9 @@ async fn unsettled(core: &Core) -> Result<BTreeMap<FileName, Record>, MergeError
     let mut after: Option<FileName> = None;
     loop {
         let page = core.store.unsettled(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(all) };
+        let Some(last) = page.last() else {
+            return Ok(all);
+        };
         after = Some(last.name.clone());
         all.extend(page.into_iter().map(|record| (record.name.clone(), record)));
     }
@@ -88,9 +97,8 @@ async fn check_node(
                 continue;
             }
             // A delete may have ended since the inventory's line was read.
-            let asked = proto::FileId::from_wire(&meta.id).map(|id| {
-                crate::nodes::copy_ref(id, meta.generation, &name, Some(entry.leaf))
-            });
+            let asked = proto::FileId::from_wire(&meta.id)
+                .map(|id| crate::nodes::copy_ref(id, meta.generation, &name, Some(entry.leaf)));
             let still = match asked {
                 Ok(copy) => node.link.inspect(vec![copy]).await?.iter().any(|s| s.held),
                 Err(_) => true,
@@ -125,15 +133,13 @@ async fn check_node(
     Ok(())
 }
 
-async fn check_records(
-    core: &Core,
-    node: &Node,
-    findings: &Findings,
-) -> Result<(), MergeError> {
+async fn check_records(core: &Core, node: &Node, findings: &Findings) -> Result<(), MergeError> {
     let mut after: Option<FileName> = None;
     loop {
         let page = core.store.listed_on(&node.id, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
         after = Some(last.name.clone());
         for record in merge::denied(core, node, &page).await? {
             if record.state == State::Stored {

@@ -14,7 +14,7 @@ const TERM: Duration = Duration::from_secs(3);
 const BEAT: Duration = Duration::from_millis(500);
 
 /// Holds the lease whenever it can, until the token is cancelled.
-pub async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
+pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
     let mut watch = Watch::default();
     let mut held: Option<Lease> = None;
     loop {
@@ -110,7 +110,11 @@ mod tests {
     fn a_lease_is_free_only_after_a_whole_term_without_a_beat() {
         let mut watch = Watch::default();
         let start = Instant::now();
-        let lease = |counter| Lease { holder: "a".to_owned(), number: 1, counter };
+        let lease = |counter| Lease {
+            holder: "a".to_owned(),
+            number: 1,
+            counter,
+        };
         assert!(watch.stood_still(None, start));
         assert!(!watch.stood_still(Some(&lease(1)), start));
         assert!(!watch.stood_still(Some(&lease(1)), start + TERM / 2));

@@ -53,7 +53,7 @@ impl Missing {
 
 /// Why a merge did not end.
 #[derive(Debug, thiserror::Error)]
-pub enum MergeError {
+pub(crate) enum MergeError {
     /// The node left or failed.
     #[error(transparent)]
     Node(#[from] CallError),
@@ -64,7 +64,7 @@ pub enum MergeError {
 
 /// What a copy on a disk is to the store.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// A record lists it.
     Listed,
     /// None does: quarantine.
@@ -72,7 +72,7 @@ pub enum Standing {
 }
 
 /// Whether a record lists a copy.
-pub fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) -> Standing {
+pub(crate) fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) -> Standing {
     let listed = record.is_some_and(|record| {
         record.id.as_bytes()[..] == meta.id[..]
             && record
@@ -80,11 +80,15 @@ pub fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) -> Stan
                 .iter()
                 .any(|c| c.node == *node && c.generation == meta.generation)
     });
-    if listed { Standing::Listed } else { Standing::Unlisted }
+    if listed {
+        Standing::Listed
+    } else {
+        Standing::Unlisted
+    }
 }
 
 /// Merges a node that joined until it is done or the node has left.
-pub async fn run(core: Arc<Core>, node: Arc<Node>) {
+pub(crate) async fn run(core: Arc<Core>, node: Arc<Node>) {
     while !node.closed.is_cancelled() {
         match merge(&core, &node).await {
             Ok(()) => return,
@@ -99,7 +103,9 @@ pub async fn run(core: Arc<Core>, node: Arc<Node>) {
 
 async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     let session = node.session();
-    let Some(row) = row(core, &node.id).await? else { return Ok(()) };
+    let Some(row) = row(core, &node.id).await? else {
+        return Ok(());
+    };
     if row.merged_session == session {
         return Ok(());
     }
@@ -107,7 +113,11 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     let quarantined = disk_to_store(core, node, restoring).await?;
     let missing = store_to_disk(core, node).await?;
     tracing::info!(node = %node.id, quarantined, missing, "merged");
-    let merged = NodeRow { merged_session: session, rev: row.rev + 1, ..row };
+    let merged = NodeRow {
+        merged_session: session,
+        rev: row.rev + 1,
+        ..row
+    };
     core.store.put_node(merged).await?;
     Ok(())
 }
@@ -116,8 +126,13 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn row(core: &Core, id: &NodeId) -> Result<Option<NodeRow>, StoreError> {
-    Ok(core.store.nodes().await?.into_iter().find(|row| row.id == *id))
+pub(crate) async fn row(core: &Core, id: &NodeId) -> Result<Option<NodeRow>, StoreError> {
+    Ok(core
+        .store
+        .nodes()
+        .await?
+        .into_iter()
+        .find(|row| row.id == *id))
 }
 
 async fn disk_to_store(
@@ -148,7 +163,7 @@ async fn disk_to_store(
 }
 
 /// The name and record of an inventory's entry, where they can be read.
-pub fn readable(entry: &InventoryEntry) -> Option<(FileName, &FileMeta)> {
+pub(crate) fn readable(entry: &InventoryEntry) -> Option<(FileName, &FileMeta)> {
     let meta = entry.meta.as_ref()?;
     Some((FileName::new(&meta.name).ok()?, meta))
 }
@@ -157,17 +172,23 @@ pub fn readable(entry: &InventoryEntry) -> Option<(FileName, &FileMeta)> {
 ///
 /// # Errors
 /// When the node does not confirm.
-pub async fn quarantine(
+pub(crate) async fn quarantine(
     core: &Core,
     node: &Node,
     name: &FileName,
     meta: &FileMeta,
     leaf: u32,
 ) -> Result<(), CallError> {
-    let Ok(id) = FileId::from_wire(&meta.id) else { return Ok(()) };
+    let Ok(id) = FileId::from_wire(&meta.id) else {
+        return Ok(());
+    };
     let reason = format!("no record lists it, found at {}", now_ms());
     let copy = Some(copy_ref(id, meta.generation, name, Some(leaf)));
-    let request = QuarantineRequest { copy, reason, leader: core.leader() };
+    let request = QuarantineRequest {
+        copy,
+        reason,
+        leader: core.leader(),
+    };
     if node.link.quarantine(request).await? {
         node.file_left();
         tracing::warn!(node = %node.id, %name, %id, "bytes without a record were quarantined");
@@ -180,8 +201,13 @@ async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeE
     let mut after: Option<FileName> = None;
     let mut missing = 0;
     loop {
-        let page = core.store.listed_on(&node.id, after.as_ref(), BATCH).await?;
-        let Some(last) = page.last() else { return Ok(missing) };
+        let page = core
+            .store
+            .listed_on(&node.id, after.as_ref(), BATCH)
+            .await?;
+        let Some(last) = page.last() else {
+            return Ok(missing);
+        };
         after = Some(last.name.clone());
         for record in denied(core, node, &page).await? {
             core.missing.note(&record);
@@ -196,7 +222,7 @@ async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeE
 ///
 /// # Errors
 /// When node or store do not answer.
-pub async fn denied(
+pub(crate) async fn denied(
     core: &Core,
     node: &Node,
     page: &[Record],
@@ -208,7 +234,10 @@ pub async fn denied(
     if here.is_empty() {
         return Ok(Vec::new());
     }
-    let states = node.link.inspect(here.iter().map(|r| home_ref(r)).collect()).await?;
+    let states = node
+        .link
+        .inspect(here.iter().map(|r| home_ref(r)).collect())
+        .await?;
     let mut missing = Vec::new();
     for (record, state) in here.into_iter().zip(states) {
         if state.held {

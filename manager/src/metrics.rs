@@ -91,7 +91,11 @@ impl Metrics {
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latency);
         let (received_bytes, sent_bytes) = (Counter::default(), Counter::default());
-        registry.register("http_requests", "Requests by route, status and code", requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests by route, status and code",
+            requests.clone(),
+        );
         registry.register_with_unit(
             "http_request_duration",
             "Time to the end of the answer's head",
@@ -104,18 +108,35 @@ impl Metrics {
             Unit::Bytes,
             received_bytes.clone(),
         );
-        registry.register_with_unit("sent", "Bytes of files sent", Unit::Bytes, sent_bytes.clone());
+        registry.register_with_unit(
+            "sent",
+            "Bytes of files sent",
+            Unit::Bytes,
+            sent_bytes.clone(),
+        );
         let gauges = Gauges::default();
         gauges.register(&mut registry);
         let registry = Arc::new(Mutex::new(registry));
-        Self { registry, requests, seconds, received_bytes, sent_bytes, gauges }
+        Self {
+            registry,
+            requests,
+            seconds,
+            received_bytes,
+            sent_bytes,
+            gauges,
+        }
     }
 
     /// Counts one request.
     pub fn request(&self, labels: &RequestLabels, took: Duration) {
         self.requests.get_or_create(labels).inc();
-        let route = RouteLabels { route: labels.route, method: labels.method };
-        self.seconds.get_or_create(&route).observe(took.as_secs_f64());
+        let route = RouteLabels {
+            route: labels.route,
+            method: labels.method,
+        };
+        self.seconds
+            .get_or_create(&route)
+            .observe(took.as_secs_f64());
     }
 
     /// Brings the gauges up to date, just before they are read.
@@ -127,26 +148,78 @@ impl Metrics {
 impl Gauges {
     fn register(&self, registry: &mut Registry) {
         let node = [
-            ("node_available", "1 while the node is joined", &self.node_available),
+            (
+                "node_available",
+                "1 while the node is joined",
+                &self.node_available,
+            ),
             ("node_files", "Files on the node", &self.node_files),
             ("node_bytes", "Bytes of files on the node", &self.node_bytes),
-            ("node_free_bytes", "Bytes that uploads may still use", &self.node_free),
-            ("node_queue_length", "Small operations that wait to be sent", &self.node_queue),
-            ("node_quarantined_files", "Copies in quarantine", &self.node_quarantined),
+            (
+                "node_free_bytes",
+                "Bytes that uploads may still use",
+                &self.node_free,
+            ),
+            (
+                "node_queue_length",
+                "Small operations that wait to be sent",
+                &self.node_queue,
+            ),
+            (
+                "node_quarantined_files",
+                "Copies in quarantine",
+                &self.node_quarantined,
+            ),
         ];
         for (name, help, gauge) in node {
             registry.register(name, help, gauge.clone());
         }
         let totals = [
-            ("skew_files", "Most files on a node less the fewest", &self.skew),
-            ("moves_left_files", "Files that balancing still has to move", &self.moves_left),
-            ("missing_files", "Files whose node lacks the bytes", &self.missing),
-            ("leader", "1 while this manager does the leader's work", &self.leader),
-            ("moved_files", "Files moved since the start", &self.moved_files),
-            ("moved_bytes", "Bytes moved since the start", &self.moved_bytes),
-            ("failed_moves", "Moves that failed since the start", &self.failed_moves),
-            ("store_queue_length", "Changes that wait for a commit", &self.store_queue),
-            ("store_operations", "Changes asked of the store", &self.store_operations),
+            (
+                "skew_files",
+                "Most files on a node less the fewest",
+                &self.skew,
+            ),
+            (
+                "moves_left_files",
+                "Files that balancing still has to move",
+                &self.moves_left,
+            ),
+            (
+                "missing_files",
+                "Files whose node lacks the bytes",
+                &self.missing,
+            ),
+            (
+                "leader",
+                "1 while this manager does the leader's work",
+                &self.leader,
+            ),
+            (
+                "moved_files",
+                "Files moved since the start",
+                &self.moved_files,
+            ),
+            (
+                "moved_bytes",
+                "Bytes moved since the start",
+                &self.moved_bytes,
+            ),
+            (
+                "failed_moves",
+                "Moves that failed since the start",
+                &self.failed_moves,
+            ),
+            (
+                "store_queue_length",
+                "Changes that wait for a commit",
+                &self.store_queue,
+            ),
+            (
+                "store_operations",
+                "Changes asked of the store",
+                &self.store_operations,
+            ),
             ("store_commits", "Durable commits", &self.store_commits),
         ];
         for (name, help, gauge) in totals {
@@ -173,7 +246,9 @@ impl Gauges {
         }
         for node in &nodes {
             let report = node.report();
-            let labels = NodeLabels { node: node.id.to_string() };
+            let labels = NodeLabels {
+                node: node.id.to_string(),
+            };
             let set = |family: &NodeGauge, value: u64| {
                 family.get_or_create(&labels).set(value);
             };
@@ -185,7 +260,8 @@ impl Gauges {
             set(&self.node_quarantined, report.quarantined);
         }
         self.skew.set(skew(&core.nodes.all_available()));
-        self.moves_left.set(core.moves.lines().iter().map(|m| m.files_left).sum());
+        self.moves_left
+            .set(core.moves.lines().iter().map(|m| m.files_left).sum());
         self.missing.set(core.missing.count() as u64);
         self.leader.set(u64::from(core.leader() != 0));
         let (files, bytes, failed) = core.moves.totals();
@@ -193,9 +269,12 @@ impl Gauges {
         self.moved_bytes.set(bytes);
         self.failed_moves.set(failed);
         let stats = core.store.stats();
-        self.store_queue.set(stats.queue_depth.load(Ordering::Relaxed));
-        self.store_operations.set(stats.operations.load(Ordering::Relaxed));
-        self.store_commits.set(stats.commits.load(Ordering::Relaxed));
+        self.store_queue
+            .set(stats.queue_depth.load(Ordering::Relaxed));
+        self.store_operations
+            .set(stats.operations.load(Ordering::Relaxed));
+        self.store_commits
+            .set(stats.commits.load(Ordering::Relaxed));
         let nanos = stats.commit_nanos.load(Ordering::Relaxed);
         self.store_commit_seconds.set(nanos as f64 / 1e9);
     }

@@ -6,7 +6,7 @@ const UNKNOWN_SIZE: u64 = 64 * 1024;
 
 /// What placement sees of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Files, those on their way included.
     pub files: u64,
     /// Bytes that an upload may use.
@@ -19,7 +19,7 @@ pub struct Candidate {
 
 /// Why no node was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unplaced {
+pub(crate) enum Unplaced {
     /// No node takes files now.
     NoneAvailable,
     /// Nodes take files, but none has room for this one.
@@ -31,7 +31,7 @@ pub enum Unplaced {
 ///
 /// # Errors
 /// Tells having no node from having no room.
-pub fn choose(candidates: &[Candidate], size: Option<u64>) -> Result<usize, Unplaced> {
+pub(crate) fn choose(candidates: &[Candidate], size: Option<u64>) -> Result<usize, Unplaced> {
     let needed = size.unwrap_or(UNKNOWN_SIZE);
     let writable = || candidates.iter().enumerate().filter(|(_, c)| c.writable);
     writable()
@@ -50,22 +50,41 @@ mod tests {
     use proptest::prelude::*;
 
     fn node(files: u64, free: u64) -> Candidate {
-        Candidate { files, free, free_inodes: 1, writable: true }
+        Candidate {
+            files,
+            free,
+            free_inodes: 1,
+            writable: true,
+        }
     }
 
     #[test]
     fn the_emptiest_node_with_room_receives_the_file() {
         let mib = 1 << 20;
-        let closed = Candidate { writable: false, ..node(0, mib) };
+        let closed = Candidate {
+            writable: false,
+            ..node(0, mib)
+        };
         for (candidates, size, chosen) in [
             (vec![], None, Err(Unplaced::NoneAvailable)),
             (vec![closed], None, Err(Unplaced::NoneAvailable)),
             (vec![node(5, mib), node(4, mib), node(4, mib)], None, Ok(1)),
             (vec![closed, node(9, mib)], Some(10), Ok(1)),
             (vec![node(0, 10), node(9, mib)], Some(11), Ok(1)),
-            (vec![node(0, 10), node(9, 20)], Some(21), Err(Unplaced::NoRoom)),
+            (
+                vec![node(0, 10), node(9, 20)],
+                Some(21),
+                Err(Unplaced::NoRoom),
+            ),
             (vec![node(0, 0)], Some(0), Err(Unplaced::NoRoom)),
-            (vec![Candidate { free_inodes: 0, ..node(0, mib) }], Some(1), Err(Unplaced::NoRoom)),
+            (
+                vec![Candidate {
+                    free_inodes: 0,
+                    ..node(0, mib)
+                }],
+                Some(1),
+                Err(Unplaced::NoRoom),
+            ),
         ] {
             assert_eq!(choose(&candidates, size), chosen, "{candidates:?} {size:?}");
         }

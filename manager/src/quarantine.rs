@@ -15,7 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the node does not answer.
-pub async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
+pub(crate) async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
     let mut found = Vec::new();
     let mut inventory = node.link.inventory(true).await?;
     while let Some(batch) = inventory.next().await {
@@ -34,7 +34,7 @@ pub async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
 ///
 /// # Errors
 /// Code 2 when it is not there, code 3 when its name is in use.
-pub async fn adopt(
+pub(crate) async fn adopt(
     core: &Arc<Core>,
     node: &NodeId,
     id: FileId,
@@ -79,7 +79,7 @@ pub async fn adopt(
 ///
 /// # Errors
 /// Code 2 when it is not there.
-pub async fn remove(
+pub(crate) async fn remove(
     core: &Arc<Core>,
     node: &NodeId,
     id: FileId,
@@ -103,7 +103,7 @@ pub async fn remove(
 ///
 /// # Errors
 /// When the metadata is damaged.
-pub fn record_of(
+pub(crate) fn record_of(
     node: &NodeId,
     session: u64,
     name: &FileName,
@@ -122,7 +122,11 @@ pub fn record_of(
         state: State::Pending,
         node: node.clone(),
         generation: meta.generation,
-        copies: vec![Copy { node: node.clone(), session, generation: meta.generation }],
+        copies: vec![Copy {
+            node: node.clone(),
+            session,
+            generation: meta.generation,
+        }],
         next_generation: meta.generation + 1,
         leaf: None,
         size: meta.size,
@@ -137,16 +141,11 @@ pub fn record_of(
 
 fn available(core: &Core, node: &NodeId) -> Result<Arc<Node>, Failure> {
     core.nodes.available(node).ok_or_else(|| {
-        Failure::new(Code::ServersUnavailable)
-            .because(format_args!("node {node} is unavailable"))
+        Failure::new(Code::ServersUnavailable).because(format_args!("node {node} is unavailable"))
     })
 }
 
-async fn find(
-    node: &Node,
-    id: FileId,
-    generation: u32,
-) -> Result<(FileName, FileMeta), Failure> {
+async fn find(node: &Node, id: FileId, generation: u32) -> Result<(FileName, FileMeta), Failure> {
     list(node)
         .await
         .map_err(unavailable)?

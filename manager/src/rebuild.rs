@@ -22,9 +22,15 @@ enum Verdict {
 
 fn judge(record: &Record, meta: &FileMeta) -> Verdict {
     let ours = (record.created_ms, *record.id.as_bytes(), record.generation);
-    let Ok(id) = <[u8; 16]>::try_from(&meta.id[..]) else { return Verdict::Loses };
+    let Ok(id) = <[u8; 16]>::try_from(&meta.id[..]) else {
+        return Verdict::Loses;
+    };
     let theirs = (meta.created_ms, id, meta.generation);
-    if theirs > ours { Verdict::Wins } else { Verdict::Loses }
+    if theirs > ours {
+        Verdict::Wins
+    } else {
+        Verdict::Loses
+    }
 }
 
 /// Restores the record of one copy, if it wins over what is there; answers
@@ -34,7 +40,7 @@ fn judge(record: &Record, meta: &FileMeta) -> Verdict {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn restore(
+pub(crate) async fn restore(
     core: &Core,
     node: &Node,
     found: Option<Record>,
@@ -42,7 +48,9 @@ pub async fn restore(
     meta: &FileMeta,
     leaf: u32,
 ) -> Result<bool, MergeError> {
-    let Ok(id) = FileId::from_wire(&meta.id) else { return Ok(false) };
+    let Ok(id) = FileId::from_wire(&meta.id) else {
+        return Ok(false);
+    };
     let Ok(mut record) = record_of(&node.id, node.session(), name, id, meta) else {
         return Ok(false);
     };
@@ -81,7 +89,11 @@ mod tests {
             state: State::Stored,
             node: node.clone(),
             generation,
-            copies: vec![Copy { node, session: 1, generation }],
+            copies: vec![Copy {
+                node,
+                session: 1,
+                generation,
+            }],
             next_generation: generation + 1,
             leaf: None,
             size: 0,
@@ -109,7 +121,10 @@ mod tests {
             ((6, 2, 1), (5, 1, 9), Verdict::Loses),
             ((5, 1, 1), (5, 1, 1), Verdict::Loses),
         ] {
-            let judged = judge(&record(ours.0, ours.1, ours.2), &meta(theirs.0, theirs.1, theirs.2));
+            let judged = judge(
+                &record(ours.0, ours.1, ours.2),
+                &meta(theirs.0, theirs.1, theirs.2),
+            );
             assert_eq!(judged, verdict, "{ours:?} {theirs:?}");
         }
     }

@@ -60,7 +60,9 @@ async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
         let merged = rows
             .iter()
             .filter(|row| {
-                core.nodes.available(&row.id).is_some_and(|n| n.session() == row.merged_session)
+                core.nodes
+                    .available(&row.id)
+                    .is_some_and(|n| n.session() == row.merged_session)
             })
             .count();
         if merged >= wanted as usize {
@@ -73,7 +75,12 @@ async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
 async fn report(core: &Arc<Core>) -> anyhow::Result<()> {
     let totals = core.store.totals().await?;
     let nodes = core.nodes.all_available();
-    println!("restored {} files, {} bytes, from {} nodes", totals.files, totals.bytes, nodes.len());
+    println!(
+        "restored {} files, {} bytes, from {} nodes",
+        totals.files,
+        totals.bytes,
+        nodes.len()
+    );
     for node in nodes {
         for held in quarantine::list(&node).await? {
             let name = held.meta.map(|meta| meta.name).unwrap_or_default();

@@ -29,14 +29,14 @@ const ANSWERS: usize = 8;
 type Answers = mpsc::Sender<Result<ManagerMessage, Status>>;
 
 /// The service.
-pub struct RegistryService {
+pub(crate) struct RegistryService {
     core: Arc<Core>,
     shutdown: CancellationToken,
 }
 
 impl RegistryService {
     /// Serves joins until `shutdown` is cancelled.
-    pub fn new(core: Arc<Core>, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(core: Arc<Core>, shutdown: CancellationToken) -> Self {
         Self { core, shutdown }
     }
 }
@@ -53,7 +53,9 @@ impl Registry for RegistryService {
         let hello = match next(&mut messages).await? {
             node_message::Kind::Hello(hello) => hello,
             node_message::Kind::Report(_) => {
-                return Err(Status::invalid_argument("a node says Hello before it reports"));
+                return Err(Status::invalid_argument(
+                    "a node says Hello before it reports",
+                ));
             }
         };
         let claim = Claim::read(&hello)?;
@@ -143,7 +145,9 @@ async fn listen(
             },
         };
         take(core, node, &report);
-        let heard = manager_message::Kind::Heard(Heard { leader: core.leader() });
+        let heard = manager_message::Kind::Heard(Heard {
+            leader: core.leader(),
+        });
         if send(answers, heard).await.is_err() {
             return "it closed its stream".to_owned();
         }

@@ -37,18 +37,28 @@ async fn connect(
 /// # Errors
 /// When the manager can't be asked, or could not finish.
 pub async fn fsck(args: RemoteArgs) -> anyhow::Result<ExitCode> {
-    let mut findings = connect(&args).await?.fsck(FsckRequest {}).await?.into_inner();
+    let mut findings = connect(&args)
+        .await?
+        .fsck(FsckRequest {})
+        .await?
+        .into_inner();
     let mut differences = 0u64;
     while let Some(found) = findings.message().await? {
         differences += 1;
-        let id = FileId::from_wire(&found.id).map(|id| id.to_string()).unwrap_or_default();
+        let id = FileId::from_wire(&found.id)
+            .map(|id| id.to_string())
+            .unwrap_or_default();
         println!(
             "{} node={} name={:?} id={id} generation={} {}",
             found.kind, found.node_id, found.name, found.generation, found.detail
         );
     }
     println!("{differences} differences");
-    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+    Ok(if differences == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DIFFERENT)
+    })
 }
 
 /// `manager nodes`.
@@ -56,7 +66,9 @@ pub async fn fsck(args: RemoteArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When the manager can't be asked.
 pub async fn nodes(args: RemoteArgs) -> anyhow::Result<()> {
-    let asked = ListNodesRequest { pool: String::new() };
+    let asked = ListNodesRequest {
+        pool: String::new(),
+    };
     let reply = connect(&args).await?.list_nodes(asked).await?.into_inner();
     for node in reply.nodes {
         println!(
@@ -80,7 +92,9 @@ pub async fn nodes(args: RemoteArgs) -> anyhow::Result<()> {
 /// When the manager can't be asked, or the node is out.
 pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
     let mut client = connect(&args.remote).await?;
-    let request = DrainRequest { node_id: args.node.to_string() };
+    let request = DrainRequest {
+        node_id: args.node.to_string(),
+    };
     let reply = if args.cancel {
         client.cancel_drain(request).await?
     } else {
@@ -89,7 +103,11 @@ pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
     .into_inner();
     println!(
         "{} sealed={} files-left={} quarantined={} records-left={} {}",
-        args.node, reply.sealed, reply.files_left, reply.quarantined, reply.records_left,
+        args.node,
+        reply.sealed,
+        reply.files_left,
+        reply.quarantined,
+        reply.records_left,
         reply.holds
     );
     Ok(())
@@ -104,13 +122,19 @@ pub async fn quarantine(args: QuarantineArgs) -> anyhow::Result<()> {
         QuarantineCommand::List(remote) => list(remote).await,
         QuarantineCommand::Adopt(copy) => {
             let wanted = wanted(&copy);
-            let answer = connect(&copy.remote).await?.adopt_quarantined(wanted).await?;
+            let answer = connect(&copy.remote)
+                .await?
+                .adopt_quarantined(wanted)
+                .await?;
             println!("adopted {}", answer.into_inner().filename);
             Ok(())
         }
         QuarantineCommand::Remove(copy) => {
             let wanted = wanted(&copy);
-            let answer = connect(&copy.remote).await?.remove_quarantined(wanted).await?;
+            let answer = connect(&copy.remote)
+                .await?
+                .remove_quarantined(wanted)
+                .await?;
             println!("removed {}", answer.into_inner().filename);
             Ok(())
         }
@@ -118,11 +142,19 @@ pub async fn quarantine(args: QuarantineArgs) -> anyhow::Result<()> {
 }
 
 async fn list(remote: RemoteArgs) -> anyhow::Result<()> {
-    let asked = ListQuarantineRequest { node_id: String::new() };
-    let mut all = connect(&remote).await?.list_quarantine(asked).await?.into_inner();
+    let asked = ListQuarantineRequest {
+        node_id: String::new(),
+    };
+    let mut all = connect(&remote)
+        .await?
+        .list_quarantine(asked)
+        .await?
+        .into_inner();
     while let Some(held) = all.message().await? {
         let meta = held.meta.unwrap_or_default();
-        let id = FileId::from_wire(&meta.id).map(|id| id.to_string()).unwrap_or_default();
+        let id = FileId::from_wire(&meta.id)
+            .map(|id| id.to_string())
+            .unwrap_or_default();
         println!(
             "--node {} --id {id} --generation {} name={:?} size={} {}",
             held.node_id, meta.generation, meta.name, meta.size, held.reason

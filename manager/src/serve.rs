@@ -74,9 +74,21 @@ impl Manager {
         let grpc = listen("--grpc", config.grpc).await?;
         let ops = listen("--ops", config.ops).await?;
         let cluster = store.cluster_id().await?;
-        let core = Core::new(store, cluster, config.limits.clone(), config.token.clone(), false);
+        let core = Core::new(
+            store,
+            cluster,
+            config.limits.clone(),
+            config.token.clone(),
+            false,
+        );
         core.count_known_nodes().await?;
-        Ok(Self { core, config, http, grpc, ops })
+        Ok(Self {
+            core,
+            config,
+            http,
+            grpc,
+            ops,
+        })
     }
 
     /// Where it listens.
@@ -91,12 +103,24 @@ impl Manager {
         })
     }
 
+    /// What its rooms share.
+    #[cfg(feature = "standalone")]
+    pub(crate) fn core(&self) -> Arc<Core> {
+        self.core.clone()
+    }
+
     /// Serves until `shutdown` is cancelled and what is in flight has ended.
     ///
     /// # Errors
     /// When a listener fails.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { core, config, http, grpc, ops } = self;
+        let Self {
+            core,
+            config,
+            http,
+            grpc,
+            ops,
+        } = self;
         // Nodes, leader and ops port stay until the last request has ended.
         let inner = CancellationToken::new();
         let tracker = TaskTracker::new();
@@ -180,7 +204,10 @@ fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness 
             joined.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        Err(format!("{here} of {} nodes have joined", known.unwrap_or(0)))
+        Err(format!(
+            "{here} of {} nodes have joined",
+            known.unwrap_or(0)
+        ))
     })
 }
 
@@ -198,7 +225,9 @@ fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
 /// # Errors
 /// When the address can't be had.
 pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{flag} {address}"))
 }
 
 /// `manager serve`.

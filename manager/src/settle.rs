@@ -19,7 +19,7 @@ const PAGE: usize = 256;
 
 /// Why a record is not settled yet.
 #[derive(Debug, thiserror::Error)]
-pub enum Unsettled {
+pub(crate) enum Unsettled {
     /// A node is out, or does not confirm: wait.
     #[error(transparent)]
     Node(#[from] CallError),
@@ -53,7 +53,7 @@ fn decide(state: State) -> Next {
 ///
 /// # Errors
 /// When it has to wait; nothing is lost by that.
-pub async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unsettled> {
+pub(crate) async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unsettled> {
     let trace = Trace::random();
     match decide(record.state) {
         Next::Nothing => Ok(()),
@@ -93,7 +93,10 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
             .available(&copy.node)
             .ok_or_else(|| CallError::Lost(format!("node {} left", copy.node)))?;
         let state = node.link.stat(trace.0, listed_ref(&owned, copy)).await?;
-        let whole = state.meta.as_ref().is_some_and(|meta| meta.size == owned.size);
+        let whole = state
+            .meta
+            .as_ref()
+            .is_some_and(|meta| meta.size == owned.size);
         if state.held && whole {
             let mut stored = next_rev(&owned);
             stored.state = State::Stored;
@@ -101,7 +104,11 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
             stored.generation = copy.generation;
             stored.leaf = Some(state.leaf);
             // With other copies listed it is a move that the next round ends.
-            stored.state = if stored.copies.len() > 1 { State::Moving } else { State::Stored };
+            stored.state = if stored.copies.len() > 1 {
+                State::Moving
+            } else {
+                State::Stored
+            };
             let stored = commit(core, stored).await?;
             tracing::info!(request = %trace, name = %stored.name, "an open upload was completed");
             return Ok(());
@@ -125,7 +132,7 @@ async fn settle_moving(core: &Arc<Core>, trace: Trace, record: &Record) -> Resul
 ///
 /// # Errors
 /// When a node is out; the record then stays `moving`.
-pub async fn drop_extra_copies(
+pub(crate) async fn drop_extra_copies(
     core: &Arc<Core>,
     trace: Trace,
     record: Record,
@@ -137,7 +144,9 @@ pub async fn drop_extra_copies(
     }
     let mut settled = next_rev(&record);
     settled.state = State::Stored;
-    settled.copies.retain(|c| c.node == record.node && c.generation == record.generation);
+    settled
+        .copies
+        .retain(|c| c.node == record.node && c.generation == record.generation);
     commit(core, settled).await
 }
 
@@ -145,12 +154,14 @@ pub async fn drop_extra_copies(
 ///
 /// # Errors
 /// When the store fails.
-pub async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
+pub(crate) async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
     let mut after: Option<FileName> = None;
     let mut settled = 0;
     loop {
         let page = core.store.unsettled(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(settled) };
+        let Some(last) = page.last() else {
+            return Ok(settled);
+        };
         after = Some(last.name.clone());
         for record in &page {
             if core.is_busy(&record.id) {
@@ -167,7 +178,7 @@ pub async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
 }
 
 /// Settles for as long as this process leads.
-pub async fn run(core: Arc<Core>) {
+pub(crate) async fn run(core: Arc<Core>) {
     loop {
         tokio::time::sleep(ROUND).await;
         if core.leader() == 0 {

@@ -4,9 +4,9 @@
 use crate::config::StandaloneArgs;
 use crate::serve::{Config, Manager};
 use anyhow::Context;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,21 +45,20 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     // Nodes outlive the manager's last request.
     let inner = CancellationToken::new();
     let mut nodes = JoinSet::new();
+    let managers = vec![format!("http://{}", at.grpc).parse().context("--grpc")?];
     let dirs = node_dirs(&args.data, args.nodes)?;
     let count = dirs.len();
     for (number, dir) in dirs {
+        let id = node_id(number)?;
         let config = node::Config {
-            data: dir,
-            managers: vec![format!("http://{}", at.grpc)],
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            advertise: None,
-            id: node_id(number)?,
             pool: POOL.to_owned(),
             token: token.clone(),
-            reserve: args.reserve.as_u64(),
-            ..node::Config::default()
+            reserve: args.reserve,
+            ..node::Config::local(dir, id, managers.clone())
         };
-        nodes.spawn(node::run(config, inner.clone()));
+        // The manager tells when they have joined; nobody waits for less.
+        let (ready, _) = oneshot::channel();
+        nodes.spawn(node::run(config, inner.clone(), ready));
     }
     let ended = tokio::select! {
         ended = &mut serving => Some(ended),
@@ -98,16 +97,25 @@ fn node_dirs(data: &Path, wanted: u16) -> anyhow::Result<Vec<(u16, PathBuf)>> {
     let mut numbers: Vec<u16> = (1..=wanted).collect();
     for entry in std::fs::read_dir(data)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|n| n.strip_prefix("node-")?.parse().ok());
+        let number = name
+            .to_str()
+            .and_then(|n| n.strip_prefix("node-")?.parse().ok());
         if let Some(number) = number
             && number > wanted
         {
-            tracing::warn!(number, wanted, "an earlier start had this node: it runs as well");
+            tracing::warn!(
+                number,
+                wanted,
+                "an earlier start had this node: it runs as well"
+            );
             numbers.push(number);
         }
     }
     numbers.sort_unstable();
-    Ok(numbers.into_iter().map(|n| (n, data.join(format!("node-{n}")))).collect())
+    Ok(numbers
+        .into_iter()
+        .map(|n| (n, data.join(format!("node-{n}"))))
+        .collect())
 }
 
 #[cfg(test)]

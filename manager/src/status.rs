@@ -5,6 +5,7 @@ use crate::merge::Missing;
 use crate::moves::MoveLine;
 use crate::nodes::Node;
 use manager_store::{NodeRow, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use std::sync::Arc;
 const NAMES: usize = 20;
 
 /// The service as a person wants to see it.
-#[derive(Debug, Serialize)]
-pub struct Status {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Status {
     /// The cluster's id.
     pub cluster_id: String,
     /// Whether this manager does the leader's work.
@@ -39,8 +40,8 @@ pub struct Status {
 }
 
 /// One node.
-#[derive(Debug, Serialize)]
-pub struct NodeStatus {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NodeStatus {
     /// Its id.
     pub id: String,
     /// Its pool.
@@ -66,8 +67,8 @@ pub struct NodeStatus {
 }
 
 /// Files whose node lacks the bytes.
-#[derive(Debug, Serialize)]
-pub struct MissingStatus {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct MissingStatus {
     /// How many are known.
     pub files: usize,
     /// The first of their names.
@@ -78,7 +79,7 @@ pub struct MissingStatus {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn status(core: &Core) -> Result<Status, StoreError> {
+pub(crate) async fn status(core: &Core) -> Result<Status, StoreError> {
     let totals = core.store.totals().await?;
     let rows = core.store.nodes().await?;
     let nodes: Vec<NodeStatus> = rows.iter().map(|row| node_status(core, row)).collect();
@@ -99,13 +100,21 @@ pub async fn status(core: &Core) -> Result<Status, StoreError> {
 }
 
 /// Most files less the fewest, over the available nodes that are not drained.
-pub fn skew(available: &[Arc<Node>]) -> u64 {
-    let counts = || available.iter().filter(|n| !n.is_draining()).map(|n| n.report().files);
+pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
+    let counts = || {
+        available
+            .iter()
+            .filter(|n| !n.is_draining())
+            .map(|n| n.report().files)
+    };
     counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
 }
 
 fn missing(missing: &Missing) -> MissingStatus {
-    MissingStatus { files: missing.count(), names: missing.names(NAMES) }
+    MissingStatus {
+        files: missing.count(),
+        names: missing.names(NAMES),
+    }
 }
 
 fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {

@@ -8,8 +8,12 @@ use manager_store::{Insert, Record, Store, StoreError, Swap};
 const READ_BACKS: u32 = 5;
 
 /// How a change ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "judged at once, where it is made"
+)]
 #[derive(Debug)]
-pub enum Changed {
+pub(crate) enum Changed {
     /// It is durable.
     Done,
     /// Another change came first; the record as it is now.
@@ -20,7 +24,7 @@ pub enum Changed {
 ///
 /// # Errors
 /// When the store fails and does not even tell how it stands.
-pub async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
+pub(crate) async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
     match store.swap(new.clone()).await {
         Ok(Swap::Done) => Ok(Changed::Done),
         Ok(Swap::Mismatch(found)) => Ok(judge(new, found)),
@@ -36,7 +40,7 @@ pub async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError
 ///
 /// # Errors
 /// As [`swap`].
-pub async fn insert(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
+pub(crate) async fn insert(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
     match store.insert(new.clone()).await {
         Ok(Insert::Inserted) => Ok(Changed::Done),
         Ok(Insert::Exists(found)) => Ok(judge(new, Some(found))),

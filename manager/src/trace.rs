@@ -4,11 +4,11 @@ use std::fmt;
 
 /// A request's id, 16 hex digits in logs and in `X-Request-Id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trace(pub u64);
+pub(crate) struct Trace(pub u64);
 
 impl Trace {
     /// Draws an id.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(rand::random())
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use kit::token::{Token, TokenArgs};
+use kit::units::{size, time};
 use prometheus_client::registry::Registry;
 use proto::NodeId;
 use std::net::SocketAddr;
@@ -20,7 +21,12 @@ pub struct ServeArgs {
     #[arg(long, env = "DFS_MANAGER", value_name = "URL", value_delimiter = ',', required = true, value_parser = manager)]
     pub manager: Vec<Uri>,
     /// Address that managers and other nodes call; port 0 takes a free one
-    #[arg(long, env = "DFS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:9100")]
+    #[arg(
+        long,
+        env = "DFS_LISTEN",
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:9100"
+    )]
     pub listen: SocketAddr,
     /// HOST:PORT under which managers and other nodes reach this node; the address listened on unless that is 0.0.0.0
     #[arg(long, env = "DFS_ADVERTISE", value_name = "HOST:PORT", value_parser = host_port)]
@@ -32,22 +38,27 @@ pub struct ServeArgs {
     #[arg(long, env = "DFS_POOL", value_name = "NAME", default_value = "default", value_parser = pool)]
     pub pool: String,
     /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "DFS_OPS", value_name = "ADDR:PORT", default_value = "0.0.0.0:9101")]
+    #[arg(
+        long,
+        env = "DFS_OPS",
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:9101"
+    )]
     pub ops: SocketAddr,
-    /// Bytes of the disk that uploads never use (suffixes K, M, G, T of 1024, as in 64M)
-    #[arg(long, env = "DFS_RESERVE", value_name = "BYTES", default_value = "64M", value_parser = bytes)]
+    /// Bytes of the disk that uploads never use (suffixes KiB, MiB, GiB, TiB)
+    #[arg(long, env = "DFS_RESERVE", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub reserve: u64,
     /// The most bytes that files may take on this volume; all of the disk unless set
-    #[arg(long, env = "DFS_CAPACITY", value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, env = "DFS_CAPACITY", value_name = "SIZE", value_parser = size)]
     pub capacity: Option<u64>,
     /// Refuse a data directory that is not on a mount of its own
     #[arg(long, env = "DFS_REQUIRE_MOUNT")]
     pub require_mount: bool,
-    /// Seconds after which an upload that brings nothing is given up
-    #[arg(long, env = "DFS_UPLOAD_IDLE", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// How long an upload may bring nothing before it is given up
+    #[arg(long, env = "DFS_UPLOAD_IDLE", value_name = "TIME", default_value = "60s", value_parser = time)]
     pub upload_idle: Duration,
-    /// Seconds that requests in flight may take to finish after SIGTERM
-    #[arg(long, env = "DFS_DRAIN_TIMEOUT", value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    /// How long requests in flight may take to finish after SIGTERM
+    #[arg(long, env = "DFS_DRAIN_TIMEOUT", value_name = "TIME", default_value = "300s", value_parser = time)]
     pub drain_timeout: Duration,
     /// Stage files under names even where the filesystem has unnamed ones
     #[arg(long, env = "DFS_NO_TMPFILE", hide = true)]
@@ -128,7 +139,10 @@ impl ServeArgs {
         let token = self.token.load()?;
         token.allows_listening("--listen", self.listen)?;
         if self.advertise.is_none() && self.listen.ip().is_unspecified() {
-            anyhow::bail!("--advertise: is needed where --listen is {}", self.listen.ip());
+            anyhow::bail!(
+                "--advertise: is needed where --listen is {}",
+                self.listen.ip()
+            );
         }
         Ok(Config {
             data: self.data,
@@ -156,7 +170,9 @@ impl ServeArgs {
 /// # Errors
 /// When it is no `http://HOST:PORT`.
 pub fn manager(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|_| "must be http://HOST:PORT".to_owned())?;
+    let uri: Uri = text
+        .parse()
+        .map_err(|_| "must be http://HOST:PORT".to_owned())?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
     if uri.scheme_str() != Some("http") || uri.host().is_none() || !bare {
         return Err("must be http://HOST:PORT".to_owned());
@@ -165,9 +181,11 @@ pub fn manager(text: &str) -> Result<Uri, String> {
 }
 
 fn host_port(text: &str) -> Result<String, String> {
-    let fits = text.parse::<tonic::codegen::http::uri::Authority>().is_ok_and(|authority| {
-        authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty()
-    });
+    let fits = text
+        .parse::<tonic::codegen::http::uri::Authority>()
+        .is_ok_and(|authority| {
+            authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty()
+        });
     if fits {
         Ok(text.to_owned())
     } else {
@@ -177,7 +195,9 @@ fn host_port(text: &str) -> Result<String, String> {
 
 fn pool(text: &str) -> Result<String, String> {
     let fits = (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if fits {
         Ok(text.to_owned())
     } else {
@@ -185,50 +205,17 @@ fn pool(text: &str) -> Result<String, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
-        _ => Err("must be a whole number of seconds above 0".to_owned()),
-    }
-}
-
-/// Parses a size such as `1048576`, `64M` or `1GiB`; suffixes are powers of 1024.
-///
-/// # Errors
-/// When it is none.
-pub fn bytes(text: &str) -> Result<u64, String> {
-    let bad = || "must be a number of bytes, such as 1048576, 64M or 1GiB".to_owned();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let number: u64 = number.parse().map_err(|_| bad())?;
-    let shift = match suffix.to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 10,
-        "M" | "MB" | "MIB" => 20,
-        "G" | "GB" | "GIB" => 30,
-        "T" | "TB" | "TIB" => 40,
-        _ => return Err(bad()),
-    };
-    number.checked_mul(1 << shift).ok_or_else(bad)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_suffixes_of_1024() {
-        for (text, size) in [("0", 0), ("12", 12), ("64M", 64 << 20), ("1GiB", 1 << 30), ("2k", 2048)] {
-            assert_eq!(bytes(text), Ok(size));
-        }
-        for text in ["", "M", "1.5G", "-1", "1X", "99999999999T"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn a_manager_is_an_http_address() {
-        for good in ["http://m:9000", "http://127.0.0.1:9000/", "http://[::1]:9000"] {
+        for good in [
+            "http://m:9000",
+            "http://127.0.0.1:9000/",
+            "http://[::1]:9000",
+        ] {
             assert!(manager(good).is_ok(), "{good}");
         }
         for bad in ["m:9000", "https://m:9000", "http://m:9000/x", "http://", ""] {

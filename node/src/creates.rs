@@ -16,6 +16,8 @@ pub const MAX_TOMBSTONES: usize = 262_144;
 
 /// What a Finish waits for: its record, and how it is answered.
 pub struct Finish {
+    /// The name that the file gets.
+    pub name: FileName,
     /// The record.
     pub meta: Box<Meta>,
     /// Takes the leaf, or why not.
@@ -41,7 +43,6 @@ enum State {
 struct Create {
     /// Told apart from a later create of the same copy by a number of its own.
     number: u64,
-    name: FileName,
     touched: Instant,
     state: State,
 }
@@ -100,7 +101,7 @@ impl Creates {
     }
 
     /// Creates that are open.
-    pub fn len(&self) -> usize {
+    pub fn open_count(&self) -> usize {
         self.open.len()
     }
 
@@ -109,7 +110,7 @@ impl Creates {
     ///
     /// # Errors
     /// By rules 3, 4 and 15, or when too many are open.
-    pub fn open(&mut self, key: CopyKey, session: u64, name: FileName) -> Result<u64, Failure> {
+    pub fn open(&mut self, key: CopyKey, session: u64) -> Result<u64, Failure> {
         if session != self.session {
             let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
             failure.session = self.session;
@@ -122,7 +123,9 @@ impl Creates {
             return Err(sealed());
         }
         if self.open.contains_key(&key) {
-            return Err(Failure::invalid("that create is open already: it is sent once"));
+            return Err(Failure::invalid(
+                "that create is open already: it is sent once",
+            ));
         }
         if self.open.len() >= MAX_OPEN {
             return Err(Failure::new(Fault::Busy, "too many creates are open"));
@@ -130,7 +133,6 @@ impl Creates {
         self.next += 1;
         let create = Create {
             number: self.next,
-            name,
             touched: Instant::now(),
             state: State::Writing(None),
         };
@@ -140,12 +142,11 @@ impl Creates {
 
     /// Keeps a refusal for the Finish that will come. Bounded: past the bound
     /// Finish is told that the create is unknown.
-    pub fn keep_refusal(&mut self, key: CopyKey, name: FileName, failure: Failure) {
+    pub fn keep_refusal(&mut self, key: CopyKey, failure: Failure) {
         if self.open.len() < 2 * MAX_OPEN && !self.open.contains_key(&key) {
             self.next += 1;
             let create = Create {
                 number: self.next,
-                name,
                 touched: Instant::now(),
                 state: State::Failed(failure),
             };
@@ -203,15 +204,12 @@ impl Creates {
     }
 
     /// Finish came for a create that was sent as one message.
-    pub fn finish(&mut self, name: &FileName, finish: Finish) -> Finished {
+    pub fn finish(&mut self, finish: Finish) -> Finished {
         let key = finish.meta.key;
         let why = self.why_gone(key);
         let Some(create) = self.open.get_mut(&key) else {
             return Finished::Refused(finish, why);
         };
-        if create.name != *name {
-            return Finished::Refused(finish, Failure::invalid("the create has another name"));
-        }
         create.touched = Instant::now();
         let number = create.number;
         match std::mem::replace(&mut create.state, State::Sealing) {
@@ -233,13 +231,13 @@ impl Creates {
 
     /// A stream that brought the bytes itself goes on to seal them. False when
     /// the create was ended.
-    pub fn seal_stream(&mut self, key: CopyKey, number: u64, name: &FileName) -> bool {
+    pub fn seal_stream(&mut self, key: CopyKey, number: u64) -> bool {
         match self.get(key, number) {
-            Some(create) if create.name == *name => {
+            Some(create) => {
                 create.state = State::Sealing;
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -346,7 +344,10 @@ impl Create {
 }
 
 fn tombstone() -> Failure {
-    Failure::new(Fault::Tombstone, "the copy was deleted before its create came")
+    Failure::new(
+        Fault::Tombstone,
+        "the copy was deleted before its create came",
+    )
 }
 
 fn sealed() -> Failure {
@@ -370,10 +371,6 @@ mod tests {
         }
     }
 
-    fn name() -> FileName {
-        FileName::new("a").expect("a good name")
-    }
-
     fn fault(result: Result<u64, Failure>) -> Option<Fault> {
         result.err().map(|failure| failure.fault)
     }
@@ -382,9 +379,14 @@ mod tests {
     fn creates_of_another_session_are_refused_with_the_one_that_is() {
         let mut creates = Creates::new(false, 8);
         let session = creates.session();
-        let refused = creates.open(key(), session ^ 2, name()).expect_err("another session");
-        assert_eq!((refused.fault, refused.session), (Fault::WrongSession, session));
-        assert!(creates.open(key(), session, name()).is_ok());
+        let refused = creates
+            .open(key(), session ^ 2)
+            .expect_err("another session");
+        assert_eq!(
+            (refused.fault, refused.session),
+            (Fault::WrongSession, session)
+        );
+        assert!(creates.open(key(), session).is_ok());
     }
 
     #[test]
@@ -392,19 +394,19 @@ mod tests {
         let mut creates = Creates::new(false, 8);
         let (late, session) = (key(), creates.session());
         assert!(creates.doom(late, session).is_none());
-        assert_eq!(fault(creates.open(late, session, name())), Some(Fault::Tombstone));
+        assert_eq!(fault(creates.open(late, session)), Some(Fault::Tombstone));
         let other = CopyKey {
             generation: 2,
             ..late
         };
-        assert!(creates.open(other, session, name()).is_ok());
+        assert!(creates.open(other, session).is_ok());
     }
 
     #[test]
     fn a_delete_ends_an_open_create() {
         let mut creates = Creates::new(false, 8);
         let (open, session) = (key(), creates.session());
-        let number = creates.open(open, session, name()).expect("opened");
+        let number = creates.open(open, session).expect("opened");
         assert!(creates.doom(open, session).is_none());
         assert!(!creates.touch(open, number));
         assert!(!creates.commit(open, number));
@@ -415,12 +417,15 @@ mod tests {
     fn full_tombstones_begin_a_session_and_open_creates_go_on() {
         let mut creates = Creates::new(false, 2);
         let (early, session) = (key(), creates.session());
-        let number = creates.open(early, session, name()).expect("opened");
+        let number = creates.open(early, session).expect("opened");
         for _ in 0..3 {
             let _ = creates.doom(key(), session);
         }
         assert_ne!(creates.session(), session);
-        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::WrongSession));
+        assert_eq!(
+            fault(creates.open(key(), session)),
+            Some(Fault::WrongSession)
+        );
         assert!(creates.commit(early, number));
     }
 
@@ -428,19 +433,19 @@ mod tests {
     fn a_sealed_node_ends_and_refuses_creates_until_it_is_opened() {
         let mut creates = Creates::new(false, 8);
         let (open, session) = (key(), creates.session());
-        let number = creates.open(open, session, name()).expect("opened");
+        let number = creates.open(open, session).expect("opened");
         let _ = creates.set_sealed(true);
         assert!(!creates.commit(open, number));
-        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::Sealed));
+        assert_eq!(fault(creates.open(key(), session)), Some(Fault::Sealed));
         let _ = creates.set_sealed(false);
-        assert!(creates.open(key(), session, name()).is_ok());
+        assert!(creates.open(key(), session).is_ok());
     }
 
     #[test]
     fn what_the_committer_has_is_not_ended_by_a_delete() {
         let mut creates = Creates::new(false, 8);
         let (open, session) = (key(), creates.session());
-        let number = creates.open(open, session, name()).expect("opened");
+        let number = creates.open(open, session).expect("opened");
         assert!(creates.commit(open, number));
         let _ = creates.doom(open, session);
         assert!(creates.touch(open, number));
@@ -451,8 +456,8 @@ mod tests {
         let mut creates = Creates::new(false, 8);
         let session = creates.session();
         for _ in 0..MAX_OPEN {
-            creates.open(key(), session, name()).expect("opened");
+            creates.open(key(), session).expect("opened");
         }
-        assert_eq!(fault(creates.open(key(), session, name())), Some(Fault::Busy));
+        assert_eq!(fault(creates.open(key(), session)), Some(Fault::Busy));
     }
 }

@@ -46,7 +46,9 @@ pub enum VolumeError {
         holder: String,
     },
     /// Written by a newer version.
-    #[error("--data {path}: has format {found}, this version knows up to {FORMAT}; nothing was changed")]
+    #[error(
+        "--data {path}: has format {found}, this version knows up to {FORMAT}; nothing was changed"
+    )]
     Newer {
         /// The volume.
         path: PathBuf,
@@ -54,7 +56,9 @@ pub enum VolumeError {
         found: u64,
     },
     /// Another node's volume.
-    #[error("--data {path}: belongs to node {found:?}, not to {wanted:?} (--id); nothing was changed")]
+    #[error(
+        "--data {path}: belongs to node {found:?}, not to {wanted:?} (--id); nothing was changed"
+    )]
     OtherNode {
         /// The volume.
         path: PathBuf,
@@ -64,7 +68,9 @@ pub enum VolumeError {
         wanted: String,
     },
     /// No mount, where one is required.
-    #[error("--data {0}: neither it nor its parent is a mount point (--require-mount); nothing was changed")]
+    #[error(
+        "--data {0}: neither it nor its parent is a mount point (--require-mount); nothing was changed"
+    )]
     NoMount(PathBuf),
     /// The identity can't be understood.
     #[error("--data {path}: {FILE} can't be understood; nothing was changed")]

@@ -179,7 +179,13 @@ impl Joiner {
         &self,
         manager: &Uri,
         address: SocketAddr,
-    ) -> Result<(mpsc::Sender<v1::NodeMessage>, tonic::Streaming<v1::ManagerMessage>), Ended> {
+    ) -> Result<
+        (
+            mpsc::Sender<v1::NodeMessage>,
+            tonic::Streaming<v1::ManagerMessage>,
+        ),
+        Ended,
+    > {
         let unreachable = |error: &dyn std::error::Error| Ended::Unreachable(chain(error));
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| unreachable(&error))?
@@ -188,7 +194,10 @@ impl Joiner {
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(4));
-        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| unreachable(&error))?;
         let mut client = RegistryClient::with_interceptor(channel, self.token.bearer());
         let (send, receive) = mpsc::channel(4);
         // There is room for the first message.

@@ -45,7 +45,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let Ok(ready) = receive.await else { return };
         let ready: node::Ready = ready;
         let metrics = ready.ops.map(|ops| format!(" metrics={ops}"));
-        println!("ready listen={}{}", ready.listen, metrics.unwrap_or_default());
+        println!(
+            "ready listen={}{}",
+            ready.listen,
+            metrics.unwrap_or_default()
+        );
     });
     node::run(config, shutdown, send).await
 }

@@ -87,14 +87,38 @@ impl Metrics {
         for (name, help, gauge) in [
             ("files", "Files on this node", &self.files),
             ("bytes", "Bytes of the files on this node", &self.bytes),
-            ("free_bytes", "Bytes that uploads may still use", &self.free_bytes),
-            ("quarantined_files", "Files in quarantine", &self.quarantined),
+            (
+                "free_bytes",
+                "Bytes that uploads may still use",
+                &self.free_bytes,
+            ),
+            (
+                "quarantined_files",
+                "Files in quarantine",
+                &self.quarantined,
+            ),
             ("sealed", "1 while sealed by a drain", &self.sealed),
-            ("read_only", "1 after a flush failed, until the restart", &self.read_only),
+            (
+                "read_only",
+                "1 after a flush failed, until the restart",
+                &self.read_only,
+            ),
             ("open_creates", "Uploads in flight", &self.open_creates),
-            ("commit_queue_depth", "Changes that wait for the committer", &self.commit_queue),
-            ("write_queue_depth", "Files that wait for a writing thread", &self.write_queue),
-            ("managers_joined", "Managers that this node is joined to", &self.managers),
+            (
+                "commit_queue_depth",
+                "Changes that wait for the committer",
+                &self.commit_queue,
+            ),
+            (
+                "write_queue_depth",
+                "Files that wait for a writing thread",
+                &self.write_queue,
+            ),
+            (
+                "managers_joined",
+                "Managers that this node is joined to",
+                &self.managers,
+            ),
         ] {
             registry.register(name, help, gauge.clone());
         }
@@ -102,15 +126,31 @@ impl Metrics {
             ("uploads", "Uploads that ended, by result", &self.uploads),
             ("downloads", "Files read, by result", &self.downloads),
             ("deletes", "Files deleted, by result", &self.deletes),
-            ("transfers", "Files sent to other nodes, by result", &self.transfers),
+            (
+                "transfers",
+                "Files sent to other nodes, by result",
+                &self.transfers,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }
         for (name, help, histogram) in [
-            ("upload_finish_seconds", "From Finish to its answer", &self.upload_seconds),
+            (
+                "upload_finish_seconds",
+                "From Finish to its answer",
+                &self.upload_seconds,
+            ),
             ("file_flush_seconds", "Flushes of a file", &self.file_flush),
-            ("directory_flush_seconds", "Flushes of a batch's directories", &self.dir_flush),
-            ("commit_batch_size", "Changes that shared one flush", &self.batch),
+            (
+                "directory_flush_seconds",
+                "Flushes of a batch's directories",
+                &self.dir_flush,
+            ),
+            (
+                "commit_batch_size",
+                "Changes that shared one flush",
+                &self.batch,
+            ),
         ] {
             registry.register(name, help, histogram.clone());
         }

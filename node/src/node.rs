@@ -101,7 +101,7 @@ impl Node {
         metrics.quarantined.set(clamp(report.quarantined));
         metrics.sealed.set(i64::from(report.sealed));
         metrics.read_only.set(i64::from(report.read_only));
-        metrics.open_creates.set(self.creates().len() as i64);
+        metrics.open_creates.set(self.creates().open_count() as i64);
         metrics.commit_queue.set(self.disk.waiting() as i64);
         metrics.write_queue.set(self.writers.waiting() as i64);
     }
@@ -121,7 +121,10 @@ impl Node {
             self.refresh_metrics();
             let ended = self.creates().sweep(idle);
             for finish in ended {
-                (finish.done)(Err(Failure::new(Fault::NotFound, "the create was idle too long")));
+                (finish.done)(Err(Failure::new(
+                    Fault::NotFound,
+                    "the create was idle too long",
+                )));
             }
             if self.disk.is_read_only() != read_only {
                 read_only = !read_only;
@@ -244,7 +247,10 @@ impl Node {
                 let message = format!("leader {leader} is below {highest}");
                 Err(Failure::new(Fault::StaleLeader, message))
             }
-            Err(error) => Err(Failure::new(Fault::Io, format!("store the leader: {error}"))),
+            Err(error) => Err(Failure::new(
+                Fault::Io,
+                format!("store the leader: {error}"),
+            )),
         }
     }
 
@@ -255,13 +261,19 @@ impl Node {
     /// When it can't be stored or flushed.
     pub async fn seal(self: &Arc<Self>, sealed: bool) -> Result<(), Failure> {
         let node = Arc::clone(self);
-        let stored = self.writers.call(move || node.volume.set_sealed(sealed)).await;
+        let stored = self
+            .writers
+            .call(move || node.volume.set_sealed(sealed))
+            .await;
         stored
             .ok_or_else(gone)?
             .map_err(|error| Failure::new(Fault::Io, format!("store the seal: {error}")))?;
         let ended = self.creates().set_sealed(sealed);
         for finish in ended {
-            (finish.done)(Err(Failure::new(Fault::Sealed, "the node was sealed by a drain")));
+            (finish.done)(Err(Failure::new(
+                Fault::Sealed,
+                "the node was sealed by a drain",
+            )));
         }
         self.changed.send_replace(());
         self.barrier().await

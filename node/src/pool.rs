@@ -59,7 +59,11 @@ impl Pool {
         match started {
             Ok(_) => queue.threads += 1,
             // The threads there are will get to it; the first one must start.
-            Err(error) => assert!(queue.threads > 0, "no thread for {}: {error}", self.shared.name),
+            Err(error) => assert!(
+                queue.threads > 0,
+                "no thread for {}: {error}",
+                self.shared.name
+            ),
         }
     }
 

@@ -62,7 +62,10 @@ pub async fn run(
     let joiner = Arc::new(Joiner {
         node: Arc::clone(&node),
         pool: config.pool.clone(),
-        advertise: config.advertise.clone().unwrap_or_else(|| listen.to_string()),
+        advertise: config
+            .advertise
+            .clone()
+            .unwrap_or_else(|| listen.to_string()),
         token: config.token.clone(),
         stop: stop.clone(),
     });
@@ -102,17 +105,19 @@ async fn open(
         };
         let disk = Disk::open(volume.path(), options, Arc::clone(&metrics))
             .with_context(|| format!("--data {}", config.data.display()))?;
-        Ok(Node::new(volume, disk, metrics, leaving, config.max_tombstones))
+        Ok(Node::new(
+            volume,
+            disk,
+            metrics,
+            leaving,
+            config.max_tombstones,
+        ))
     })
     .await
     .context("opening the volume")?
 }
 
-fn register(
-    registry: &Mutex<prometheus_client::registry::Registry>,
-    metrics: &Metrics,
-    id: &str,
-) {
+fn register(registry: &Mutex<prometheus_client::registry::Registry>, metrics: &Metrics, id: &str) {
     let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
     metrics.register(registry.sub_registry_with_label(("node".into(), id.to_owned().into())));
 }

@@ -12,8 +12,8 @@ use crate::fault::Failure;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use bytes::Bytes;
+use proto::FileId;
 use proto::v1::{self, Fault};
-use proto::{FileId, FileName};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,8 +23,6 @@ pub struct Opening {
     pub key: CopyKey,
     /// The session of its record.
     pub session: u64,
-    /// Its name.
-    pub name: FileName,
     /// Its size, where that is known.
     pub size: Option<u64>,
     /// The id of the client's request.
@@ -44,7 +42,6 @@ impl Opening {
                 generation: open.generation,
             },
             session: open.session,
-            name: FileName::new(&open.name).map_err(Failure::invalid)?,
             size: open.size,
             trace: open.trace,
         })
@@ -60,8 +57,7 @@ impl Node {
         if self.leaving.is_cancelled() {
             return Err(Failure::new(Fault::Busy, "the node is leaving"));
         }
-        self.creates()
-            .open(opening.key, opening.session, opening.name.clone())
+        self.creates().open(opening.key, opening.session)
     }
 
     /// A create that came as one message: stages it on a thread of the pool.
@@ -78,8 +74,7 @@ impl Node {
         let number = match self.open(&opening) {
             Ok(number) => number,
             Err(failure) => {
-                let Opening { key, name, .. } = opening;
-                self.creates().keep_refusal(key, name, failure);
+                self.creates().keep_refusal(opening.key, failure);
                 return;
             }
         };
@@ -91,7 +86,7 @@ impl Node {
             let written = node.creates().written(key, number, staged);
             match written {
                 Written::Go(staged, finish) => {
-                    node.seal_and_commit(number, staged, opening.name, finish);
+                    node.seal_and_commit(number, staged, finish);
                 }
                 Written::Settled => {}
                 Written::Refused(finish, failure) => (finish.done)(Err(failure)),
@@ -113,15 +108,17 @@ impl Node {
     fn flush(&self, staged: &mut Staged, meta: Meta) -> Result<(), Failure> {
         let begun = Instant::now();
         let sealed = staged.seal(meta);
-        self.metrics.file_flush.observe(begun.elapsed().as_secs_f64());
+        self.metrics
+            .file_flush
+            .observe(begun.elapsed().as_secs_f64());
         sealed
     }
 
     /// Finish of a create that came as one message.
-    pub fn finish(self: &Arc<Self>, name: FileName, finish: Finish) {
-        let finished = self.creates().finish(&name, finish);
+    pub fn finish(self: &Arc<Self>, finish: Finish) {
+        let finished = self.creates().finish(finish);
         match finished {
-            Finished::Go(number, staged, finish) => self.finish_staged(number, staged, name, finish),
+            Finished::Go(number, staged, finish) => self.finish_staged(number, staged, finish),
             Finished::Later => {}
             Finished::Refused(finish, failure) => (finish.done)(Err(failure)),
         }
@@ -129,47 +126,34 @@ impl Node {
 
     /// All bytes are staged and Finish has come: on to the link. What is
     /// flushed already needs no thread.
-    pub fn finish_staged(
-        self: &Arc<Self>,
-        number: u64,
-        staged: Box<Staged>,
-        name: FileName,
-        finish: Finish,
-    ) {
+    pub fn finish_staged(self: &Arc<Self>, number: u64, staged: Box<Staged>, finish: Finish) {
         if staged.is_sealed_with(&finish.meta) {
-            return self.commit(number, staged, name, finish);
+            return self.commit(number, staged, finish);
         }
         let node = Arc::clone(self);
         self.writers
-            .run(move || node.seal_and_commit(number, staged, name, finish));
+            .run(move || node.seal_and_commit(number, staged, finish));
     }
 
     /// Flushes bytes and record, if that is not done, and commits. Blocks.
-    fn seal_and_commit(
-        self: &Arc<Self>,
-        number: u64,
-        mut staged: Box<Staged>,
-        name: FileName,
-        finish: Finish,
-    ) {
+    fn seal_and_commit(self: &Arc<Self>, number: u64, mut staged: Box<Staged>, finish: Finish) {
         if !staged.is_sealed_with(&finish.meta)
             && let Err(failure) = self.flush(&mut staged, (*finish.meta).clone())
         {
             self.creates().end(finish.meta.key, number);
             return (finish.done)(Err(failure));
         }
-        self.commit(number, staged, name, finish);
+        self.commit(number, staged, finish);
     }
 
     /// Hands a flushed file to the committer, unless its create was ended.
-    fn commit(
-        self: &Arc<Self>,
-        number: u64,
-        staged: Box<Staged>,
-        name: FileName,
-        finish: Finish,
-    ) {
-        let Finish { meta, done, begun } = finish;
+    fn commit(self: &Arc<Self>, number: u64, staged: Box<Staged>, finish: Finish) {
+        let Finish {
+            name,
+            meta,
+            done,
+            begun,
+        } = finish;
         let key = meta.key;
         let node = Arc::clone(self);
         let ended: Done<u32> = Box::new(move |result| {

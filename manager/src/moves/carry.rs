@@ -15,7 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When it did not arrive. What it leaves open, the janitor settles.
-pub async fn carry(
+pub(super) async fn carry(
     core: &Arc<Core>,
     record: Record,
     placement: Placement,
@@ -35,7 +35,11 @@ pub async fn carry(
     moving.moved_event = event;
     moving.next_generation = generation + 1;
     let session = placement.session;
-    moving.copies.push(Copy { node: target.id.clone(), session, generation });
+    moving.copies.push(Copy {
+        node: target.id.clone(),
+        session,
+        generation,
+    });
     commit(core, &moving).await?;
     crash_here!("manager::move_listed");
 

@@ -5,5 +5,4 @@ mod plan;
 mod run;
 mod throttle;
 
-
-pub use run::{MoveLine, Moves, run};
+pub(crate) use run::{MoveLine, Moves, run};

@@ -4,7 +4,7 @@ use proto::NodeId;
 
 /// What the planner sees of an available node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeLoad {
+pub(super) struct NodeLoad {
     /// The node.
     pub id: NodeId,
     /// Its files.
@@ -17,7 +17,7 @@ pub struct NodeLoad {
 
 /// So many files shall go from one node to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flow {
+pub(super) struct Flow {
     /// The giver.
     pub from: NodeId,
     /// The receiver.
@@ -29,7 +29,7 @@ pub struct Flow {
 /// Plans the fewest moves after which the nodes that stay differ by at most
 /// one file and draining nodes hold none. Nodes that can't receive give what
 /// is too much and get nothing.
-pub fn plan(nodes: &[NodeLoad]) -> Vec<Flow> {
+pub(super) fn plan(nodes: &[NodeLoad]) -> Vec<Flow> {
     let targets = targets(nodes);
     let mut givers = Vec::new();
     let mut takers = Vec::new();
@@ -51,7 +51,11 @@ pub fn plan(nodes: &[NodeLoad]) -> Vec<Flow> {
             && let Some((to, deficit)) = &mut taker
         {
             let files = surplus.min(*deficit);
-            flows.push(Flow { from: from.id.clone(), to: to.id.clone(), files });
+            flows.push(Flow {
+                from: from.id.clone(),
+                to: to.id.clone(),
+                files,
+            });
             surplus -= files;
             *deficit -= files;
             if *deficit == 0 {
@@ -64,7 +68,10 @@ pub fn plan(nodes: &[NodeLoad]) -> Vec<Flow> {
 
 /// How many files each node shall hold in the end.
 fn targets(nodes: &[NodeLoad]) -> Vec<u64> {
-    let mut targets: Vec<u64> = nodes.iter().map(|n| if n.draining { 0 } else { n.files }).collect();
+    let mut targets: Vec<u64> = nodes
+        .iter()
+        .map(|n| if n.draining { 0 } else { n.files })
+        .collect();
     // Nodes that can't receive keep at most the level; raise it until all fits.
     let mut level: Vec<usize> = (0..nodes.len()).filter(|i| !nodes[*i].draining).collect();
     let mut pool: u64 = nodes.iter().map(|n| n.files).sum();
@@ -75,7 +82,9 @@ fn targets(nodes: &[NodeLoad]) -> Vec<u64> {
         }
         let share = pool / level.len() as u64;
         // One that can't receive and lies below the level keeps what it has.
-        let below = level.iter().position(|i| !nodes[*i].receives && nodes[*i].files <= share);
+        let below = level
+            .iter()
+            .position(|i| !nodes[*i].receives && nodes[*i].files <= share);
         let Some(below) = below else { break };
         let node = level.swap_remove(below);
         pool -= nodes[node].files;
@@ -99,14 +108,27 @@ mod tests {
 
     fn load(i: usize, files: u64, draining: bool, receives: bool) -> NodeLoad {
         let id = NodeId::new(&format!("n{i}")).expect("a node id");
-        NodeLoad { id, files, draining, receives }
+        NodeLoad {
+            id,
+            files,
+            draining,
+            receives,
+        }
     }
 
     fn after(nodes: &[NodeLoad], flows: &[Flow]) -> Vec<u64> {
-        let at = |id: &NodeId| nodes.iter().position(|n| n.id == *id).expect("a known node");
+        let at = |id: &NodeId| {
+            nodes
+                .iter()
+                .position(|n| n.id == *id)
+                .expect("a known node")
+        };
         let mut files: Vec<u64> = nodes.iter().map(|n| n.files).collect();
         for flow in flows {
-            assert!(flow.files > 0 && flow.from != flow.to, "an empty flow: {flow:?}");
+            assert!(
+                flow.files > 0 && flow.from != flow.to,
+                "an empty flow: {flow:?}"
+            );
             files[at(&flow.from)] -= flow.files;
             files[at(&flow.to)] += flow.files;
         }
@@ -115,8 +137,11 @@ mod tests {
 
     #[test]
     fn a_new_node_gets_its_share_and_no_more() {
-        let nodes: Vec<_> =
-            [334, 333, 333, 0].iter().enumerate().map(|(i, f)| load(i, *f, false, true)).collect();
+        let nodes: Vec<_> = [334, 333, 333, 0]
+            .iter()
+            .enumerate()
+            .map(|(i, f)| load(i, *f, false, true))
+            .collect();
         let flows = plan(&nodes);
         assert_eq!(flows.iter().map(|f| f.files).sum::<u64>(), 250);
         assert!(flows.iter().all(|f| f.to.as_str() == "n3"));
@@ -125,7 +150,11 @@ mod tests {
 
     #[test]
     fn a_draining_node_gives_everything() {
-        let nodes = [load(0, 10, true, true), load(1, 4, false, true), load(2, 5, false, true)];
+        let nodes = [
+            load(0, 10, true, true),
+            load(1, 4, false, true),
+            load(2, 5, false, true),
+        ];
         assert_eq!(after(&nodes, &plan(&nodes)), [0, 9, 10]);
     }
 

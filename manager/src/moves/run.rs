@@ -8,6 +8,7 @@ use crate::config::Limits;
 use crate::core::{Core, now_ms};
 use manager_store::{Record, State, StoreError};
 use proto::{FileName, NodeId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ const STEP: u64 = 256;
 const SIDE_BY_SIDE: usize = 8;
 
 /// One line of `/status`: files that go from one node to another.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MoveLine {
     /// The giver.
     pub from: String,
@@ -73,14 +74,25 @@ impl Moves {
     /// Files and bytes moved, and moves that failed, since the start.
     pub fn totals(&self) -> (u64, u64, u64) {
         let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        (read(&self.moved_files), read(&self.moved_bytes), read(&self.failed))
+        (
+            read(&self.moved_files),
+            read(&self.moved_bytes),
+            read(&self.failed),
+        )
     }
 
     /// What is under way, for a person.
     pub fn lines(&self) -> Vec<MoveLine> {
-        let state = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let seconds = state.since.map_or(0.0, |at| at.elapsed().as_secs_f64());
-        let rate = if seconds > 0.0 { state.moved as f64 / seconds } else { 0.0 };
+        let rate = if seconds > 0.0 {
+            state.moved as f64 / seconds
+        } else {
+            0.0
+        };
         let left: u64 = state.flows.iter().map(|f| f.files).sum();
         state
             .flows
@@ -96,7 +108,10 @@ impl Moves {
     }
 
     fn show(&self, flows: Vec<Flow>) {
-        let mut state = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if flows.is_empty() {
             *state = UnderWay::default();
         } else {
@@ -108,7 +123,10 @@ impl Moves {
     fn moved(&self, bytes: u64) {
         self.moved_files.fetch_add(1, Ordering::Relaxed);
         self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).moved += 1;
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .moved += 1;
     }
 }
 
@@ -123,12 +141,16 @@ struct Event {
 
 impl Event {
     fn new(nodes: Vec<(NodeId, bool)>, earlier: u64) -> Self {
-        Self { number: now_ms().max(earlier + 1), nodes, cursors: BTreeMap::new() }
+        Self {
+            number: now_ms().max(earlier + 1),
+            nodes,
+            cursors: BTreeMap::new(),
+        }
     }
 }
 
 /// Keeps the balance for as long as this process leads.
-pub async fn run(core: Arc<Core>, shutdown: CancellationToken) {
+pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
     let mut changes = core.nodes.changes();
     let mut event: Option<Event> = None;
     let mut last = 0;
@@ -191,7 +213,10 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
         let mut left = flow.files.min(STEP);
         while left > 0 {
             let after = event.cursors.get(&flow.from).cloned();
-            let page = core.store.listed_on(&flow.from, after.as_ref(), PAGE).await?;
+            let page = core
+                .store
+                .listed_on(&flow.from, after.as_ref(), PAGE)
+                .await?;
             let Some(last) = page.last() else {
                 // The end of the node's files: what failed is tried in the next round.
                 event.cursors.remove(&flow.from);
@@ -207,7 +232,12 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
                     continue;
                 }
                 while running.len() >= SIDE_BY_SIDE {
-                    moved += u64::from(running.join_next().await.is_some_and(|r| r.is_ok_and(|m| m)));
+                    moved += u64::from(
+                        running
+                            .join_next()
+                            .await
+                            .is_some_and(|r| r.is_ok_and(|m| m)),
+                    );
                 }
                 if start(core, &mut running, record, flow, event.number).await {
                     left -= 1;
@@ -236,7 +266,9 @@ async fn start(
     flow: &Flow,
     event: u64,
 ) -> bool {
-    let Some(target) = core.nodes.available(&flow.to) else { return false };
+    let Some(target) = core.nodes.available(&flow.to) else {
+        return false;
+    };
     if target.free() < record.size {
         return false;
     }

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Paces moves. A move that is due later waits for its turn, in order.
-pub struct Throttle {
+pub(super) struct Throttle {
     files_per_second: u32,
     bytes_per_second: u64,
     next: Mutex<Option<Instant>>,
@@ -13,12 +13,16 @@ pub struct Throttle {
 
 impl Throttle {
     /// A pace; 0 means no limit.
-    pub fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
-        Self { files_per_second, bytes_per_second, next: Mutex::new(None) }
+    pub(super) fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
+        Self {
+            files_per_second,
+            bytes_per_second,
+            next: Mutex::new(None),
+        }
     }
 
     /// Waits until a file of `bytes` may move.
-    pub async fn wait(&self, bytes: u64) {
+    pub(super) async fn wait(&self, bytes: u64) {
         let due = {
             let mut next = self.next.lock().await;
             let now = Instant::now();

@@ -50,12 +50,8 @@ impl From<NodeFailure> for CallError {
 impl From<tonic::Status> for CallError {
     fn from(status: tonic::Status) -> Self {
         match status.code() {
-            tonic::Code::NotFound => {
-                Self::Fault(Fault::NotFound, status.message().to_owned())
-            }
-            tonic::Code::DataLoss => {
-                Self::Fault(Fault::Checksum, status.message().to_owned())
-            }
+            tonic::Code::NotFound => Self::Fault(Fault::NotFound, status.message().to_owned()),
+            tonic::Code::DataLoss => Self::Fault(Fault::Checksum, status.message().to_owned()),
             _ => Self::Lost(status.to_string()),
         }
     }
@@ -69,7 +65,7 @@ struct Outgoing {
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<reply::Result>>>>;
 
 /// The manager's end of a node's `Exchange` stream.
-pub struct Exchange {
+pub(super) struct Exchange {
     queue: mpsc::Sender<Outgoing>,
     seq: AtomicU64,
 }
@@ -77,23 +73,31 @@ pub struct Exchange {
 impl Exchange {
     /// Starts the exchange over an open stream pair; it lives until the node's
     /// stream ends or `closed` is cancelled, and cancels `closed` itself then.
-    pub fn start(
+    pub(super) fn start(
         requests: mpsc::Sender<Requests>,
         replies: tonic::Streaming<Replies>,
         closed: CancellationToken,
     ) -> Self {
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let waiting: Waiting = Arc::default();
-        tokio::spawn(write_all(outgoing, requests, waiting.clone(), closed.clone()));
+        tokio::spawn(write_all(
+            outgoing,
+            requests,
+            waiting.clone(),
+            closed.clone(),
+        ));
         tokio::spawn(read_all(replies, waiting, closed));
-        Self { queue, seq: AtomicU64::new(1) }
+        Self {
+            queue,
+            seq: AtomicU64::new(1),
+        }
     }
 
     /// Sends an operation that has no answer of its own.
     ///
     /// # Errors
     /// When the node is gone.
-    pub async fn tell(&self, trace: u64, op: request::Op) -> Result<(), CallError> {
+    pub(super) async fn tell(&self, trace: u64, op: request::Op) -> Result<(), CallError> {
         self.send(trace, op, None).await
     }
 
@@ -101,7 +105,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When the node refuses, or does not answer before the deadline.
-    pub async fn ask(
+    pub(super) async fn ask(
         &self,
         trace: u64,
         op: request::Op,
@@ -110,7 +114,9 @@ impl Exchange {
         let (sender, receiver) = oneshot::channel();
         let answered = async {
             self.send(trace, op, Some(sender)).await?;
-            receiver.await.map_err(|_| CallError::Lost("the connection broke".to_owned()))
+            receiver
+                .await
+                .map_err(|_| CallError::Lost("the connection broke".to_owned()))
         };
         match tokio::time::timeout(deadline, answered).await {
             Ok(Ok(reply::Result::Failure(failure))) => Err(failure.into()),
@@ -120,7 +126,7 @@ impl Exchange {
     }
 
     /// How many operations wait for the writer.
-    pub fn queued(&self) -> usize {
+    pub(super) fn queued(&self) -> usize {
         QUEUE - self.queue.capacity()
     }
 
@@ -131,7 +137,11 @@ impl Exchange {
         reply: Option<oneshot::Sender<reply::Result>>,
     ) -> Result<(), CallError> {
         let seq = self.seq.fetch_add(1, Ordering::Relaxed);
-        let request = Request { seq, trace, op: Some(op) };
+        let request = Request {
+            seq,
+            trace,
+            op: Some(op),
+        };
         self.queue
             .send(Outgoing { request, reply })
             .await
@@ -209,5 +219,8 @@ async fn read_all(
 
 /// Dropping the senders tells every caller that its answer is lost.
 fn fail_all(waiting: &Waiting) {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    waiting
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
 }

@@ -19,9 +19,9 @@ use tonic::transport::{Channel, Endpoint};
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(2);
 /// The deadline of a call that only touches one small file.
-pub const CALL: Duration = Duration::from_secs(10);
+pub(super) const CALL: Duration = Duration::from_secs(10);
 /// The deadline of a call whose work grows with the file.
-pub const LONG_CALL: Duration = Duration::from_secs(600);
+pub(super) const LONG_CALL: Duration = Duration::from_secs(600);
 /// Messages that may wait in a stream to the node.
 const STREAM_QUEUE: usize = 4;
 /// Flow-control windows: large enough to keep a loopback or a data-centre link busy.
@@ -58,7 +58,12 @@ impl Link {
             .map_err(|_| tonic::Status::deadline_exceeded("the exchange did not open"))??
             .into_inner();
         let exchange = Exchange::start(requests, replies, closed.clone());
-        Ok(Self { exchange, large, small, closed })
+        Ok(Self {
+            exchange,
+            large,
+            small,
+            closed,
+        })
     }
 
     /// How many small operations wait to be sent.
@@ -73,7 +78,11 @@ impl Link {
     pub async fn stage(&self, open: Open, data: Bytes, meta: FileMeta) -> Result<(), CallError> {
         let trace = open.trace;
         // With the record at hand the node flushes file and record at once.
-        let write = Write { open: Some(open), data, meta: Some(meta) };
+        let write = Write {
+            open: Some(open),
+            data,
+            meta: Some(meta),
+        };
         self.exchange.tell(trace, request::Op::Write(write)).await
     }
 
@@ -92,7 +101,10 @@ impl Link {
     /// Drops a staged file whose finish was never sent.
     pub async fn abort(&self, trace: u64, id: Bytes, generation: u32) {
         // A node that is gone has dropped it already.
-        let _ = self.exchange.tell(trace, request::Op::Abort(Abort { id, generation })).await;
+        let _ = self
+            .exchange
+            .tell(trace, request::Op::Abort(Abort { id, generation }))
+            .await;
     }
 
     /// Reads a small range in one message.
@@ -100,7 +112,11 @@ impl Link {
     /// # Errors
     /// NOT_FOUND when the node does not hold that copy.
     pub async fn read(&self, read: ReadRequest) -> Result<Bytes, CallError> {
-        match self.exchange.ask(read.trace, request::Op::Read(read), CALL).await? {
+        match self
+            .exchange
+            .ask(read.trace, request::Op::Read(read), CALL)
+            .await?
+        {
             reply::Result::Data(data) => Ok(data),
             other => Err(unexpected(&other)),
         }
@@ -123,7 +139,11 @@ impl Link {
     /// # Errors
     /// When the node does not confirm.
     pub async fn delete(&self, delete: DeleteRequest) -> Result<bool, CallError> {
-        match self.exchange.ask(delete.trace, request::Op::Delete(delete), CALL).await? {
+        match self
+            .exchange
+            .ask(delete.trace, request::Op::Delete(delete), CALL)
+            .await?
+        {
             reply::Result::Deleted(deleted) => Ok(deleted.found),
             other => Err(unexpected(&other)),
         }
@@ -133,7 +153,10 @@ impl Link {
     /// from the handle.
     pub fn upload(
         &self,
-    ) -> (mpsc::Sender<UploadPart>, tokio::task::JoinHandle<Result<u32, CallError>>) {
+    ) -> (
+        mpsc::Sender<UploadPart>,
+        tokio::task::JoinHandle<Result<u32, CallError>>,
+    ) {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
         let mut client = self.large.clone();
         let closed = self.closed.clone();
@@ -168,7 +191,11 @@ impl Link {
     /// See [`CallError::certainly_not_done`].
     pub async fn transfer(&self, transfer: TransferRequest) -> Result<u32, CallError> {
         let mut client = self.large.clone();
-        linked(self.bounded(LONG_CALL, client.transfer_file(transfer)).await?.result)
+        linked(
+            self.bounded(LONG_CALL, client.transfer_file(transfer))
+                .await?
+                .result,
+        )
     }
 
     /// Streams what the node holds, from disk.
@@ -180,7 +207,8 @@ impl Link {
         quarantine: bool,
     ) -> Result<tonic::Streaming<InventoryBatch>, CallError> {
         let mut client = self.large.clone();
-        self.bounded(CALL, client.inventory(InventoryRequest { quarantine })).await
+        self.bounded(CALL, client.inventory(InventoryRequest { quarantine }))
+            .await
     }
 
     /// Asks about many copies at once.
@@ -190,12 +218,17 @@ impl Link {
     pub async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
         let mut client = self.small.clone();
         let asked = copies.len();
-        let states =
-            self.bounded(LONG_CALL, client.inspect(InspectRequest { copies })).await?.states;
+        let states = self
+            .bounded(LONG_CALL, client.inspect(InspectRequest { copies }))
+            .await?
+            .states;
         if states.len() == asked {
             Ok(states)
         } else {
-            Err(CallError::Lost(format!("{} answers to {asked} questions", states.len())))
+            Err(CallError::Lost(format!(
+                "{} answers to {asked} questions",
+                states.len()
+            )))
         }
     }
 
@@ -233,7 +266,8 @@ impl Link {
     /// When the node does not confirm.
     pub async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
         let mut client = self.small.clone();
-        self.bounded(CALL, client.seal(SealRequest { sealed, leader })).await
+        self.bounded(CALL, client.seal(SealRequest { sealed, leader }))
+            .await
     }
 
     async fn bounded<T>(
@@ -255,14 +289,17 @@ impl Link {
 ///
 /// # Errors
 /// When nobody answers there in time.
-pub async fn identify(
+pub(crate) async fn identify(
     endpoint: &str,
     token: &Token,
     deadline: Duration,
 ) -> Result<proto::v1::IdentifyReply, tonic::Status> {
     let asked = async {
         let mut client = client(endpoint, token).await?;
-        Ok(client.identify(proto::v1::IdentifyRequest {}).await?.into_inner())
+        Ok(client
+            .identify(proto::v1::IdentifyRequest {})
+            .await?
+            .into_inner())
     };
     tokio::time::timeout(deadline, asked)
         .await

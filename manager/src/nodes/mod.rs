@@ -5,7 +5,7 @@ mod link;
 mod node;
 mod table;
 
-pub use exchange::CallError;
-pub use link::{Link, identify};
-pub use node::{Node, copy_ref, home_ref, listed_ref};
-pub use table::{NoNode, Nodes, Placement};
+pub(crate) use exchange::CallError;
+pub(crate) use link::{Link, identify};
+pub(crate) use node::{Node, copy_ref, home_ref, listed_ref};
+pub(crate) use table::{NoNode, Nodes, Placement};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// A node without a report for this long is out; a stopped node is told from a
 /// busy one by nothing else, and 10 s is the promise.
-pub const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// How long a node's count must have been left alone before a report, which may
 /// have been written before the last change, replaces it.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -88,7 +88,11 @@ impl Node {
             files: AtomicI64::new(i64::try_from(first.files).unwrap_or(i64::MAX)),
             bytes_in_flight: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
-            heard: Mutex::new(Heard { report: read(first), at: now, counts_touched: now }),
+            heard: Mutex::new(Heard {
+                report: read(first),
+                at: now,
+                counts_touched: now,
+            }),
         }
     }
 
@@ -132,7 +136,9 @@ impl Node {
 
     /// Bytes that an upload may use, less what is promised to others.
     pub fn free(&self) -> u64 {
-        self.report().free.saturating_sub(self.bytes_in_flight.load(Ordering::Relaxed))
+        self.report()
+            .free
+            .saturating_sub(self.bytes_in_flight.load(Ordering::Relaxed))
     }
 
     /// Whether a drain takes its files away: the node itself is sealed (rule 15).
@@ -182,17 +188,22 @@ fn read(report: &Report) -> NodeReport {
 }
 
 /// A copy as a message names it.
-pub fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Option<u32>) -> CopyRef {
-    CopyRef { id: id.to_wire(), generation, name: name.as_str().to_owned(), leaf }
+pub(crate) fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Option<u32>) -> CopyRef {
+    CopyRef {
+        id: id.to_wire(),
+        generation,
+        name: name.as_str().to_owned(),
+        leaf,
+    }
 }
 
 /// The copy of a record that counts, as a message names it.
-pub fn home_ref(record: &Record) -> CopyRef {
+pub(crate) fn home_ref(record: &Record) -> CopyRef {
     copy_ref(record.id, record.generation, &record.name, record.leaf)
 }
 
 /// Any copy of a record, as a message names it.
-pub fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
+pub(crate) fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
     let home = copy.node == record.node && copy.generation == record.generation;
     let leaf = if home { record.leaf } else { None };
     copy_ref(record.id, copy.generation, &record.name, leaf)

@@ -72,7 +72,10 @@ impl Nodes {
     pub fn remove(&self, node: &Arc<Node>) {
         node.closed.cancel();
         let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
-        if joined.get(&node.id).is_some_and(|held| Arc::ptr_eq(held, node)) {
+        if joined
+            .get(&node.id)
+            .is_some_and(|held| Arc::ptr_eq(held, node))
+        {
             joined.remove(&node.id);
         }
         drop(joined);
@@ -96,12 +99,21 @@ impl Nodes {
 
     /// The node, if its stream is open.
     pub fn joined(&self, id: &NodeId) -> Option<Arc<Node>> {
-        self.joined.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.joined
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     /// Every node whose stream is open, in order of ids.
     pub fn all(&self) -> Vec<Arc<Node>> {
-        self.joined.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.joined
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Every available node, in order of ids.
@@ -147,5 +159,10 @@ fn candidate(node: &Node) -> Candidate {
 fn count_on(node: Arc<Node>, size: Option<u64>) -> Placement {
     let bytes = size.unwrap_or(0);
     node.begin(bytes);
-    Placement { session: node.session(), node, bytes, landed: false }
+    Placement {
+        session: node.session(),
+        node,
+        bytes,
+        landed: false,
+    }
 }

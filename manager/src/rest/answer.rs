@@ -6,17 +6,58 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use proto::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The media type of every JSON answer.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+/// An error.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct ErrorBody<'a> {
+    /// The result code, 1 to 9.
     code: u8,
+    /// What the code says.
     message: &'static str,
+    /// What helps beyond that.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+}
+
+/// Why a request is refused, with a status that may say more than the code's.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    failure: Failure,
+}
+
+impl Refusal {
+    /// Code 6 with a status of its own.
+    pub(super) fn invalid(status: StatusCode, why: impl std::fmt::Display) -> Self {
+        let failure = Failure::new(Code::InvalidRequest).because(why);
+        Self { status, failure }
+    }
+
+    /// Code 6, 400.
+    pub(super) fn bad(why: impl std::fmt::Display) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// The answer.
+    pub(super) fn response(self) -> Response<Body> {
+        failure_as(self.status, self.failure)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: status_of(failure.code),
+            failure,
+        }
+    }
 }
 
 /// The answer to a request that failed.
@@ -33,7 +74,9 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
     };
     let mut response = json(status, &body);
     if let Some(seconds) = failure.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     // The front counts answers by their codes.
     response.extensions_mut().insert(failure.code);
@@ -82,33 +125,70 @@ pub(super) fn bytes(status: StatusCode, kind: HeaderValue, body: Bytes) -> Respo
     response
 }
 
+/// A record's moment. The formats of HTTP and RFC 3339 end with the year 9999,
+/// which only a damaged record is beyond.
+pub(super) fn moment(ms: u64) -> SystemTime {
+    const END: u64 = 253_402_300_799_999;
+    UNIX_EPOCH + Duration::from_millis(ms.min(END))
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC.
+pub(super) fn rfc3339(ms: u64) -> String {
+    humantime::format_rfc3339_millis(moment(ms)).to_string()
+}
+
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|d| char::from(HEX[usize::from(d)]));
+    bytes.iter().flat_map(digits).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
 
     async fn body(response: Response<Body>) -> Value {
-        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .expect("a body");
         serde_json::from_slice(&body).expect("JSON")
     }
 
     #[tokio::test]
     async fn an_error_is_its_code_its_message_and_what_helps() {
         let response = failure(Failure::new(Code::ServersUnavailable).because("none joined"));
-        assert_eq!((response.status(), &response.headers()[RETRY_AFTER]), (
-            StatusCode::SERVICE_UNAVAILABLE,
-            &HeaderValue::from_static("1")
-        ));
+        assert_eq!(
+            (response.status(), &response.headers()[RETRY_AFTER]),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                &HeaderValue::from_static("1")
+            )
+        );
         let told = json!({"code": 1, "message": "Servers unavailable", "detail": "none joined"});
         assert_eq!(body(response).await, told);
         let response = failure(Failure::new(Code::FileDoesNotExist));
         assert!(!response.headers().contains_key(RETRY_AFTER));
-        assert_eq!(body(response).await, json!({"code": 2, "message": "File does not exist"}));
+        assert_eq!(
+            body(response).await,
+            json!({"code": 2, "message": "File does not exist"})
+        );
+    }
+
+    #[test]
+    fn moments_and_digests_have_their_usual_forms() {
+        assert_eq!(rfc3339(951_782_400_123), "2000-02-29T00:00:00.123Z");
+        assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(hex(&[0, 1, 0xab, 0xff]), "0001abff");
     }
 
     #[test]
     fn every_code_has_the_status_of_the_contract() {
-        let all: Vec<u16> = Code::ALL.iter().map(|code| status_of(*code).as_u16()).collect();
+        let all: Vec<u16> = Code::ALL
+            .iter()
+            .map(|code| status_of(*code).as_u16())
+            .collect();
         assert_eq!(all, [503, 404, 409, 503, 500, 400, 401, 507, 429]);
     }
 }

@@ -4,7 +4,7 @@
 use super::Rest;
 use super::answer;
 use super::io::InFlight;
-use super::routes::{self, Action};
+use super::routes;
 use crate::Failure;
 use crate::metrics::RequestLabels;
 use crate::trace::Trace;
@@ -54,16 +54,23 @@ impl Front {
         } else {
             let mut request = request.map(AxumBody::new);
             request.extensions_mut().insert(trace);
-            let served = AssertUnwindSafe(self.router.call(request)).catch_unwind().await;
+            let served = AssertUnwindSafe(self.router.call(request))
+                .catch_unwind()
+                .await;
             match served {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(_) => panicked(trace),
             }
         };
-        response.headers_mut().insert(X_REQUEST_ID.clone(), id_value(trace));
+        response
+            .headers_mut()
+            .insert(X_REQUEST_ID.clone(), id_value(trace));
         self.count(&response, &method, route, trace, begun);
-        Ok(response.map(|body| Counted { body, _in_flight: in_flight }))
+        Ok(response.map(|body| Counted {
+            body,
+            _in_flight: in_flight,
+        }))
     }
 
     fn count(
@@ -76,36 +83,22 @@ impl Front {
     ) {
         let took = begun.elapsed();
         let status = response.status();
-        let code = response.extensions().get::<Code>().map_or(0, |code| code.number());
-        let labels =
-            RequestLabels { route, method: known(method), status: status.as_u16(), code };
+        let code = response
+            .extensions()
+            .get::<Code>()
+            .map_or(0, |code| code.number());
+        let labels = RequestLabels {
+            route,
+            method: routes::method_label(method),
+            status: status.as_u16(),
+            code,
+        };
         self.rest.core.metrics.request(&labels, took);
         let (method, status) = (labels.method, labels.status);
         if status >= 500 {
             tracing::warn!(request = %trace, method, route, status, code, ?took, "answered");
         } else {
             tracing::debug!(request = %trace, method, route, status, code, ?took, "answered");
-        }
-    }
-}
-
-/// The label of a method; what clients make up must not make up metrics.
-fn known(method: &Method) -> &'static str {
-    let listed = |action: &&routes::Operation| action.method == *method;
-    match routes::OPERATIONS.iter().find(listed) {
-        Some(operation) => operation.action.method_label(),
-        None => "other",
-    }
-}
-
-impl Action {
-    fn method_label(self) -> &'static str {
-        match self {
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Head => "HEAD",
-            Self::Delete => "DELETE",
-            Self::Get | Self::List | Self::Status | Self::OpenApi | Self::Docs => "GET",
         }
     }
 }
@@ -119,16 +112,12 @@ fn trace_of(headers: &HeaderMap) -> Trace {
 fn parse_id(text: &[u8]) -> Option<Trace> {
     let digits = std::str::from_utf8(text).ok()?;
     let hex = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    hex.then(|| u64::from_str_radix(digits, 16).ok().map(Trace)).flatten()
+    hex.then(|| u64::from_str_radix(digits, 16).ok().map(Trace))
+        .flatten()
 }
 
 fn id_value(trace: Trace) -> HeaderValue {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [b'0'; 16];
-    for (at, digit) in digits.iter_mut().enumerate() {
-        *digit = HEX[(trace.0 >> (60 - 4 * at)) as usize & 15];
-    }
-    HeaderValue::from_bytes(&digits).expect("hex digits are a header's value")
+    HeaderValue::from_str(&trace.to_string()).expect("hex digits are a header's value")
 }
 
 /// The length of the head as HTTP/1.1 writes it, about.
@@ -136,14 +125,17 @@ fn head_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> u64 {
     const LINE: usize = ": \r\n".len();
     let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
     let first = method.as_str().len() + path + "  HTTP/1.1\r\n\r\n".len();
-    let fields: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE).sum();
+    let fields: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + LINE)
+        .sum();
     (first + fields) as u64
 }
 
 fn head_too_long(limit: u64) -> Response<AxumBody> {
-    let failure = Failure::new(Code::InvalidRequest)
-        .because(format_args!("the head of the request is over the limit of {limit} bytes"));
+    let failure = Failure::new(Code::InvalidRequest).because(format_args!(
+        "the head of the request is over the limit of {limit} bytes"
+    ));
     answer::failure_as(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, failure)
 }
 
@@ -186,14 +178,14 @@ mod tests {
     fn a_clients_own_request_id_is_kept_if_it_has_our_form() {
         assert_eq!(parse_id(b"00000000000000ff"), Some(Trace(255)));
         assert_eq!(id_value(Trace(0x0123_4567_89ab_cdef)), "0123456789abcdef");
-        for other in ["", "ff", "+0000000000000ff", "00000000000000fg", "00000000000000000"] {
+        for other in [
+            "",
+            "ff",
+            "+0000000000000ff",
+            "00000000000000fg",
+            "00000000000000000",
+        ] {
             assert_eq!(parse_id(other.as_bytes()), None, "{other:?}");
         }
-    }
-
-    #[test]
-    fn an_id_is_told_as_the_log_shows_it() {
-        let trace = Trace::random();
-        assert_eq!(id_value(trace), trace.to_string());
     }
 }

@@ -9,15 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Listings that are built at once: each holds one page in memory.
-const LISTINGS: usize = 16;
-
 /// The bounds of one manager.
 pub(super) struct Gates {
     uploads: Gate,
     upload_bytes: Gate,
     downloads: Gate,
-    listings: Gate,
 }
 
 /// A place in a bounded set, given back when it is dropped.
@@ -31,7 +27,11 @@ struct Gate {
 
 impl Gate {
     fn new(places: usize, wait: Duration, what: &'static str) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), wait, what }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            wait,
+            what,
+        }
     }
 
     async fn enter(&self, places: u32) -> Result<Place, Failure> {
@@ -41,9 +41,7 @@ impl Gate {
         let waiting = self.places.clone().acquire_many_owned(places);
         match tokio::time::timeout(self.wait, waiting).await {
             Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => {
-                Err(Failure::new(Code::TooManyRequests).because(self.what))
-            }
+            Ok(Err(_)) | Err(_) => Err(Failure::new(Code::TooManyRequests).because(self.what)),
         }
     }
 }
@@ -56,7 +54,6 @@ impl Gates {
             uploads: Gate::new(limits.max_uploads, wait, "--max-uploads are in flight"),
             upload_bytes: Gate::new(bytes, wait, "--max-upload-bytes are in flight"),
             downloads: Gate::new(limits.max_downloads, wait, "--max-downloads are in flight"),
-            listings: Gate::new(LISTINGS, wait, "too many listings are being made"),
         }
     }
 
@@ -64,15 +61,15 @@ impl Gates {
     pub(super) async fn upload(&self, size: Option<u64>) -> Result<(Place, Place), Failure> {
         let bytes = size.map_or(UPLOAD_BUFFERS, |size| size.min(UPLOAD_BUFFERS));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Ok((self.uploads.enter(1).await?, self.upload_bytes.enter(bytes).await?))
+        Ok((
+            self.uploads.enter(1).await?,
+            self.upload_bytes.enter(bytes).await?,
+        ))
     }
 
+    /// For a download or a listing.
     pub(super) async fn download(&self) -> Result<Place, Failure> {
         self.downloads.enter(1).await
-    }
-
-    pub(super) async fn listing(&self) -> Result<Place, Failure> {
-        self.listings.enter(1).await
     }
 }
 

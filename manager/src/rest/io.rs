@@ -58,18 +58,18 @@ impl Drop for InFlight {
 /// A timer that is armed only while something is awaited, and kept for the
 /// next time: most requests never need it.
 #[derive(Default)]
-struct Alarm {
+pub(super) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
 }
 
 impl Alarm {
-    fn disarm(&mut self) {
+    pub(super) fn disarm(&mut self) {
         self.armed = false;
     }
 
     /// Ready when `after` has gone by since the alarm was armed.
-    fn poll(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| {
             self.armed = true;
             Box::pin(tokio::time::sleep(after))
@@ -229,9 +229,17 @@ mod tests {
     fn guarded() -> (DuplexStream, Guarded<DuplexStream>, Arc<Activity>) {
         let (client, server) = tokio::io::duplex(64);
         let seconds = Duration::from_secs;
-        let deadlines = Deadlines { head: seconds(5), idle: seconds(60), write: seconds(20) };
+        let deadlines = Deadlines {
+            head: seconds(5),
+            idle: seconds(60),
+            write: seconds(20),
+        };
         let activity = Arc::new(Activity::default());
-        (client, Guarded::new(server, deadlines, activity.clone()), activity)
+        (
+            client,
+            Guarded::new(server, deadlines, activity.clone()),
+            activity,
+        )
     }
 
     /// Seconds until reading fails.
@@ -285,14 +293,23 @@ mod tests {
         let (_client, mut server, activity) = guarded();
         let _served = activity.begin();
         let waited = tokio::time::timeout(Duration::from_secs(3600), server.read_u8()).await;
-        assert!(waited.is_err(), "the body's own deadline ends it, not this one");
+        assert!(
+            waited.is_err(),
+            "the body's own deadline ends it, not this one"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_cut_off() {
         let (_client, mut server, _) = guarded();
         let begun = Instant::now();
-        let error = server.write_all(&[0; 1000]).await.expect_err("nobody reads");
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::TimedOut, 20));
+        let error = server
+            .write_all(&[0; 1000])
+            .await
+            .expect_err("nobody reads");
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (ErrorKind::TimedOut, 20)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The bounds of the REST API, each a flag.
 
 use clap::Args;
+use kit::units::{size_above_0, time};
 use std::time::Duration;
 
 /// What one upload counts at the most against `--max-upload-bytes`: about what
@@ -12,7 +13,7 @@ pub(super) const UPLOAD_BUFFERS: u64 = 1 << 20;
 pub struct RestLimits {
     /// Longest request body that is taken, base64 included (suffixes KiB, MiB, GiB, TiB)
     #[arg(long, env = "DFS_MAX_BODY_BYTES", value_name = "SIZE", default_value = "1TiB",
-          value_parser = size)]
+          value_parser = size_above_0)]
     pub max_body_bytes: u64,
     /// Longest head of a request, from the method to the empty line; longer ones are answered 431
     #[arg(long, env = "DFS_MAX_HEADER_BYTES", value_name = "SIZE", default_value = "32KiB",
@@ -56,60 +57,20 @@ pub struct RestLimits {
     pub max_wait: Duration,
 }
 
-/// Reads `4096`, `32KiB`, `1GiB`.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &text[digits.len()..] {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        other => return Err(format!("{other:?} is not one of KiB, MiB, GiB, TiB")),
-    };
-    let number: u64 = digits
-        .trim_end()
-        .parse()
-        .map_err(|_| "a size such as 4096, 32KiB or 1GiB is wanted".to_owned())?;
-    match number.checked_mul(1 << shift) {
-        Some(0) => Err("must not be 0".to_owned()),
-        Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
-        _ => Err("is too large".to_owned()),
-    }
-}
-
 fn header_size(text: &str) -> Result<u64, String> {
-    match size(text)? {
+    match size_above_0(text)? {
         bytes @ 1024..=1_048_576 => Ok(bytes),
         _ => Err("must be from 1KiB to 1MiB".to_owned()),
     }
 }
 
 fn upload_bytes(text: &str) -> Result<u64, String> {
-    let bytes = size(text)?;
+    let bytes = size_above_0(text)?;
     let most = tokio::sync::Semaphore::MAX_PERMITS as u64;
     if (UPLOAD_BUFFERS..=most).contains(&bytes) {
         return Ok(bytes);
     }
     Err("must be 1MiB or more, as one upload needs that much".to_owned())
-}
-
-/// Reads `500ms`, `30s`, `5m`.
-fn time(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let wrong = || "a time such as 500ms, 30s or 5m is wanted".to_owned();
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let millis = match &text[digits.len()..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => return Err(wrong()),
-    };
-    match number.checked_mul(millis) {
-        Some(0) => Err("must not be 0".to_owned()),
-        Some(millis) if millis <= 86_400_000 => Ok(Duration::from_millis(millis)),
-        _ => Err("must be a day at the most".to_owned()),
-    }
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -142,7 +103,7 @@ mod tests {
     fn a_bad_value_is_refused_by_its_flag() {
         let cases = [
             ("--max-body-bytes", "0"),
-            ("--max-body-bytes", "1KB"),
+            ("--max-body-bytes", "1XB"),
             ("--max-body-bytes", "99999999999TiB"),
             ("--max-header-bytes", "1"),
             ("--header-timeout", "soon"),
@@ -160,14 +121,5 @@ mod tests {
             let error = Flags::try_parse_from(["manager", &given]).expect_err(&given);
             assert!(error.to_string().contains(flag), "{error}");
         }
-    }
-
-    #[test]
-    fn sizes_and_times_have_units() {
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("32KiB"), Ok(32 << 10));
-        assert_eq!(size("1GiB"), Ok(1 << 30));
-        assert_eq!(time("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(time("5m"), Ok(Duration::from_secs(300)));
     }
 }

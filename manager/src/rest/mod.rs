@@ -20,13 +20,12 @@ mod router;
 mod routes;
 mod schemas;
 mod server;
-mod time;
 
 use crate::core::Core;
 use bytes::Bytes;
 use std::sync::Arc;
 
-pub use limits::RestLimits;
+pub(crate) use limits::RestLimits;
 pub(crate) use server::serve;
 
 /// What the handlers share.

@@ -11,8 +11,11 @@ use std::borrow::Cow;
 pub(super) const FILE: &str = "/file/";
 
 /// All but the unreserved characters of RFC 3986.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The name that a path under [`FILE`] stands for.
 ///
@@ -22,7 +25,9 @@ pub(super) fn in_path(uri: &Uri) -> Result<FileName, Failure> {
     let segment = uri.path().strip_prefix(FILE).unwrap_or_default();
     let invalid = |why: &dyn std::fmt::Display| Failure::new(Code::InvalidRequest).because(why);
     if !well_escaped(segment.as_bytes()) {
-        return Err(invalid(&"filename: % must be followed by two hex digits, as in %25"));
+        return Err(invalid(
+            &"filename: % must be followed by two hex digits, as in %25",
+        ));
     }
     match Cow::from(percent_decode(segment.as_bytes())) {
         Cow::Borrowed(_) => FileName::new(segment).map_err(|e| invalid(&e)),
@@ -50,9 +55,13 @@ pub(super) fn escaped(text: &str) -> impl std::fmt::Display {
 
 /// Whether each `%` has its two hex digits.
 pub(super) fn well_escaped(text: &[u8]) -> bool {
-    text.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
-        text.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
-    })
+    text.iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'%')
+        .all(|(at, _)| {
+            text.get(at + 1..at + 3)
+                .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+        })
 }
 
 #[cfg(test)]

@@ -57,7 +57,10 @@ fn once<T>(field: &str, slot: &mut Option<T>, value: T) -> Result<(), Failure> {
 fn limit(value: &str) -> Result<usize, Failure> {
     match value.parse() {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        _ => Err(invalid("limit", &format!("must be a number from 1 to {MAX_LIMIT}"))),
+        _ => Err(invalid(
+            "limit",
+            &format!("must be a number from 1 to {MAX_LIMIT}"),
+        )),
     }
 }
 
@@ -93,7 +96,10 @@ mod tests {
         };
         assert_eq!(all, wanted);
         assert_eq!(ListQuery::parse("").ok(), Some(ListQuery::default()));
-        assert_eq!(ListQuery::parse("after=&prefix=").ok(), Some(ListQuery::default()));
+        assert_eq!(
+            ListQuery::parse("after=&prefix=").ok(),
+            Some(ListQuery::default())
+        );
     }
 
     #[test]
@@ -110,7 +116,10 @@ mod tests {
         ] {
             let failure = ListQuery::parse(query).expect_err(query);
             assert_eq!(failure.code, Code::InvalidRequest);
-            assert!(failure.detail.expect("a detail").starts_with(field), "{query}");
+            assert!(
+                failure.detail.expect("a detail").starts_with(field),
+                "{query}"
+            );
         }
     }
 }

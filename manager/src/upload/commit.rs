@@ -18,7 +18,7 @@ use std::sync::Arc;
 const TRIES: usize = 4;
 
 /// An upload whose body has ended, with the checksums of what arrived.
-pub struct Received {
+pub(crate) struct Received {
     pub(super) core: Arc<Core>,
     pub(super) trace: Trace,
     pub(super) id: FileId,
@@ -33,7 +33,7 @@ pub struct Received {
 
 /// How an upload ended well.
 #[derive(Debug)]
-pub enum Stored {
+pub(crate) enum Stored {
     /// It is new.
     Created(Record),
     /// The same upload was answered before (same key, same bytes).
@@ -42,7 +42,7 @@ pub enum Stored {
 
 impl Stored {
     /// The file's record.
-    pub fn record(&self) -> &Record {
+    pub(crate) fn record(&self) -> &Record {
         match self {
             Self::Created(record) | Self::Repeated(record) => record,
         }
@@ -55,7 +55,7 @@ impl Received {
     /// # Errors
     /// Codes 1, 3, 6 (another body under a used key), 8. After code 1 the
     /// outcome may be open; the janitor settles it (rule 9).
-    pub async fn commit(mut self, meta: UploadMeta) -> Result<Stored, Failure> {
+    pub(crate) async fn commit(mut self, meta: UploadMeta) -> Result<Stored, Failure> {
         let _busy: Busy = self.core.busy(self.id);
         match self.stream.take() {
             Some(stream) => self.commit_stream(stream, meta).await,
@@ -187,7 +187,6 @@ impl Received {
             id: self.id.to_wire(),
             generation: record.generation,
             session: placement.session,
-            name: record.name.as_str().to_owned(),
             size: Some(self.size),
             trace: self.trace.0,
         };

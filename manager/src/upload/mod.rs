@@ -5,7 +5,7 @@
 mod commit;
 mod reserve;
 
-pub use commit::{Received, Stored};
+pub(crate) use commit::{Received, Stored};
 
 use crate::core::Core;
 use crate::failure::Failure;
@@ -29,7 +29,7 @@ const FINISH: Duration = Duration::from_secs(120);
 
 /// What a client says of its file beside the bytes.
 #[derive(Debug, Clone)]
-pub struct UploadMeta {
+pub(crate) struct UploadMeta {
     /// The name.
     pub name: FileName,
     /// The content type given.
@@ -39,7 +39,7 @@ pub struct UploadMeta {
 }
 
 /// An upload whose bytes are arriving.
-pub struct Upload {
+pub(crate) struct Upload {
     core: Arc<Core>,
     trace: Trace,
     id: FileId,
@@ -49,7 +49,6 @@ pub struct Upload {
     crc64: Crc,
     small: BytesMut,
     /// Where a body that is no longer small flows to.
-    name_hint: Option<FileName>,
     stream: Option<Stream>,
 }
 
@@ -68,7 +67,7 @@ impl Drop for Stream {
 
 impl Upload {
     /// Begins an upload of a size that may be known.
-    pub fn begin(core: &Arc<Core>, trace: Trace, size_hint: Option<u64>) -> Self {
+    pub(crate) fn begin(core: &Arc<Core>, trace: Trace, size_hint: Option<u64>) -> Self {
         Self {
             core: core.clone(),
             trace,
@@ -78,7 +77,6 @@ impl Upload {
             sha256: Sha256::new(),
             crc64: Crc::new(CrcAlgorithm::Crc64Nvme),
             small: BytesMut::new(),
-            name_hint: None,
             stream: None,
         }
     }
@@ -88,8 +86,7 @@ impl Upload {
     ///
     /// # Errors
     /// Code 3, or the store's failure.
-    pub async fn name(&mut self, name: &FileName, has_key: bool) -> Result<(), Failure> {
-        self.name_hint = Some(name.clone());
+    pub(crate) async fn name(&self, name: &FileName, has_key: bool) -> Result<(), Failure> {
         if has_key {
             return Ok(());
         }
@@ -109,7 +106,7 @@ impl Upload {
     ///
     /// # Errors
     /// When no node can take them.
-    pub async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
         self.size += bytes.len() as u64;
         self.sha256.update(&bytes);
         self.crc64.update(&bytes);
@@ -132,11 +129,6 @@ impl Upload {
             id: self.id.to_wire(),
             generation: FIRST_GENERATION,
             session: placement.session,
-            // The node learns the final name from Finish; JSON may tell it last.
-            name: self
-                .name_hint
-                .as_ref()
-                .map_or_else(String::new, |n| n.as_str().to_owned()),
             size: self.size_hint,
             trace: self.trace.0,
         };
@@ -172,7 +164,7 @@ impl Upload {
     }
 
     /// The body has ended.
-    pub fn end(mut self) -> Received {
+    pub(crate) fn end(mut self) -> Received {
         Received {
             core: self.core,
             trace: self.trace,

@@ -18,6 +18,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(4);
 const SLOWEST_LOOK: Duration = Duration::from_millis(100);
 
 /// What became of one try to reserve the name.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "judged at once, where it is made"
+)]
 pub(super) enum Reserved {
     Yes,
     Repeated(Record),
@@ -99,7 +103,10 @@ pub(super) struct NameWait {
 
 impl NameWait {
     pub(super) fn new() -> Self {
-        Self { until: Instant::now() + NAME_WAIT, pause: FIRST_LOOK }
+        Self {
+            until: Instant::now() + NAME_WAIT,
+            pause: FIRST_LOOK,
+        }
     }
 
     /// Waits until it is time for another look.

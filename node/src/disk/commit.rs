@@ -90,6 +90,9 @@ impl DirKey {
     }
 }
 
+/// An answer that waits for what came before it.
+type After = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+
 /// What was done but is not flushed yet.
 #[derive(Default)]
 struct Batch {
@@ -102,7 +105,7 @@ struct Batch {
     removed: Vec<Removed>,
     moved: Vec<Moved>,
     /// Answers that only wait for what came before them.
-    after: Vec<Box<dyn FnOnce(Result<(), Failure>) + Send>>,
+    after: Vec<After>,
 }
 
 struct Linked {

@@ -63,9 +63,7 @@ impl Index {
             tag: self.tag(name),
             leaf,
         };
-        self.entries
-            .find(wanted.hash(), |e| *e == wanted)
-            .is_some()
+        self.entries.find(wanted.hash(), |e| *e == wanted).is_some()
     }
 
     /// Every leaf that may hold a file of this name.
@@ -79,7 +77,7 @@ impl Index {
     }
 
     /// How many files it knows.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.len()
     }
 }
@@ -106,7 +104,7 @@ mod tests {
         assert_eq!(index.leaves(&name("f7")), [999]);
         assert!(!index.contains(&name("f7"), 0));
         assert!(index.contains(&name("f7"), 999));
-        assert_eq!(index.len(), 20_000);
+        assert_eq!(index.count(), 20_000);
         assert_eq!(std::mem::size_of::<Entry>(), 8);
     }
 }

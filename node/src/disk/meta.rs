@@ -104,7 +104,11 @@ impl Meta {
         let id = FileId::from_wire(&meta.id).map_err(|_| BadMeta::Field("id"))?;
         let sha256 = match meta.sha256.len() {
             0 => None,
-            _ => Some(meta.sha256[..].try_into().map_err(|_| BadMeta::Field("sha256"))?),
+            _ => Some(
+                meta.sha256[..]
+                    .try_into()
+                    .map_err(|_| BadMeta::Field("sha256"))?,
+            ),
         };
         if meta.content_type.len() > MAX_TEXT {
             return Err(BadMeta::Field("content type"));
@@ -197,8 +201,8 @@ impl Meta {
             return Err(BadMeta::Field("flag"));
         }
         let id = FileId::from_wire(take(&mut rest, 16)?).map_err(|_| BadMeta::Length)?;
-        let generation = u32::try_from(take_varint(&mut rest)?)
-            .map_err(|_| BadMeta::Field("generation"))?;
+        let generation =
+            u32::try_from(take_varint(&mut rest)?).map_err(|_| BadMeta::Field("generation"))?;
         let size = take_varint(&mut rest)?;
         let crc64 = u64::from_le_bytes(array(take(&mut rest, 8)?)?);
         let zigzag = take_varint(&mut rest)?;
@@ -296,7 +300,10 @@ mod tests {
         let ids = (any::<[u8; 16]>(), any::<u32>());
         let sums = (any::<u64>(), any::<Option<[u8; 32]>>());
         let texts = (
-            prop_oneof![prop::sample::select(&TYPES[..]).prop_map(str::to_owned), ".{0,40}"],
+            prop_oneof![
+                prop::sample::select(&TYPES[..]).prop_map(str::to_owned),
+                ".{0,40}"
+            ],
             ".{0,40}",
         );
         (ids, any::<u64>(), sums, any::<u64>(), texts).prop_map(

@@ -189,12 +189,12 @@ impl Disk {
 
     /// Files in `data/` that are flushed.
     pub fn files(&self) -> u64 {
-        self.shared.index(Place::Data).len() as u64
+        self.shared.index(Place::Data).count() as u64
     }
 
     /// Files in quarantine.
     pub fn quarantined(&self) -> u64 {
-        self.shared.index(Place::Quarantine).len() as u64
+        self.shared.index(Place::Quarantine).count() as u64
     }
 
     /// Bytes of the files in `data/`.
@@ -231,11 +231,7 @@ impl Disk {
     ///
     /// # Errors
     /// When a directory can't be read.
-    pub fn walk(
-        &self,
-        place: Place,
-        each: &mut dyn FnMut(Listed) -> bool,
-    ) -> Result<(), Failure> {
+    pub fn walk(&self, place: Place, each: &mut dyn FnMut(Listed) -> bool) -> Result<(), Failure> {
         self.shared.walk(place, each)
     }
 }
@@ -318,13 +314,8 @@ fn staging(dir: &Path, data: &OwnedFd, no_tmpfile: bool) -> Result<Staging, Open
     let root = directory(dir)?;
     let probe = "probe";
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let named = rustix::fs::openat(
-        &root,
-        probe,
-        flags | OFlags::CREATE,
-        stage::FILE_MODE,
-    )
-    .map_err(io_error("write to", dir))?;
+    let named = rustix::fs::openat(&root, probe, flags | OFlags::CREATE, stage::FILE_MODE)
+        .map_err(io_error("write to", dir))?;
     let attributes = rustix::fs::fsetxattr(
         &named,
         meta::XATTR,

@@ -59,7 +59,10 @@ impl Scan {
         walk.share_out(&units)?;
         // Now that the directories below are tidy, those above may be empty.
         lock(&walk.units).clear();
-        let found = walk.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let found = walk
+            .found
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         for unit in units {
             prune(&root, unit);
         }
@@ -139,11 +142,7 @@ impl Walk<'_> {
             self.unit(level + 1, child)?;
             // Only an empty directory lets itself be removed.
             if level + 1 < LEVELS {
-                let _ = rustix::fs::unlinkat(
-                    self.root,
-                    path(level + 1, child),
-                    AtFlags::REMOVEDIR,
-                );
+                let _ = rustix::fs::unlinkat(self.root, path(level + 1, child), AtFlags::REMOVEDIR);
             }
         }
         Ok(())
@@ -156,7 +155,11 @@ impl Walk<'_> {
         let Inner { children, foreign } = self.read_inner(level, number)?;
         if foreign > 0 {
             let path = format!("{}/{}", self.tree, path(level, number));
-            tracing::warn!(path, foreign, "entries that are not the node's are left alone");
+            tracing::warn!(
+                path,
+                foreign,
+                "entries that are not the node's are left alone"
+            );
             let first = number * MAX_ENTRIES as u32;
             let absent = (first..first + MAX_ENTRIES as u32)
                 .rev()
@@ -166,7 +169,9 @@ impl Walk<'_> {
                 return Err(OpenError::Overfull(path));
             }
             let width = 36u32.pow((LEVELS - level - 1) as u32);
-            let ranges = blocked.iter().map(|child| child * width..(child + 1) * width);
+            let ranges = blocked
+                .iter()
+                .map(|child| child * width..(child + 1) * width);
             lock(&self.found).blocked.extend(ranges);
         }
         Ok(children)

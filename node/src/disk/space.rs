@@ -125,9 +125,7 @@ impl Space {
         Room {
             free,
             capacity,
-            inodes: state
-                .inodes
-                .saturating_sub(state.claims + RESERVED_INODES),
+            inodes: state.inodes.saturating_sub(state.claims + RESERVED_INODES),
         }
     }
 
@@ -238,7 +236,10 @@ mod tests {
     fn what_is_promised_is_not_promised_twice() {
         let space = space(40_960);
         let first = space.claim(30_000).expect("room");
-        assert_eq!(space.claim(20_000).expect_err("no room").fault, Fault::NoSpace);
+        assert_eq!(
+            space.claim(20_000).expect_err("no room").fault,
+            Fault::NoSpace
+        );
         drop(first);
         let mut second = space.claim(0).expect("room");
         assert!(second.written(40_000).is_ok());

@@ -85,9 +85,8 @@ impl Staging {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let (file, name) = match self {
             Self::Unnamed(dir) => {
-                let file =
-                    rustix::fs::openat(dir, ".", flags | OFlags::TMPFILE, FILE_MODE)
-                        .map_err(|e| Failure::io("create", e))?;
+                let file = rustix::fs::openat(dir, ".", flags | OFlags::TMPFILE, FILE_MODE)
+                    .map_err(|e| Failure::io("create", e))?;
                 (file, None)
             }
             Self::Named(names) => {
@@ -218,7 +217,10 @@ impl Staged {
             return Err(Failure::new(Fault::Checksum, message));
         }
         if self.crc.finalize() != meta.crc64 {
-            return Err(Failure::new(Fault::Checksum, "the bytes have another CRC-64"));
+            return Err(Failure::new(
+                Fault::Checksum,
+                "the bytes have another CRC-64",
+            ));
         }
         Ok(())
     }

@@ -242,7 +242,13 @@ mod tests {
         let mut tree = Tree::new(Shape::REAL, Vec::new(), Vec::new());
         assert_eq!(tree.reserve(&[]), Some(Slot { leaf: 0, made: 0 }));
         for _ in 1..36 {
-            assert_eq!(tree.reserve(&[]), Some(Slot { leaf: 0, made: LEVELS }));
+            assert_eq!(
+                tree.reserve(&[]),
+                Some(Slot {
+                    leaf: 0,
+                    made: LEVELS
+                })
+            );
         }
         let next = Slot {
             leaf: 1,

@@ -37,7 +37,9 @@ pub(super) async fn serve(
             let read = node.readers.call(move || file.read(from, length)).await;
             let part = read.unwrap_or_else(|| Err(gone()));
             let failed = part.is_err();
-            let part = part.map(|data| v1::DownloadPart { data }).map_err(Status::from);
+            let part = part
+                .map(|data| v1::DownloadPart { data })
+                .map_err(Status::from);
             // The caller went, or is told what failed: nothing more to do.
             if send.send(part).await.is_err() || failed {
                 return;
@@ -57,9 +59,10 @@ async fn open(
     let looker = Arc::clone(node);
     node.readers
         .call(move || {
-            let found = looker.disk.find(Place::Data, &copy)?.ok_or_else(|| {
-                Failure::new(Fault::NotFound, "the node does not hold that copy")
-            })?;
+            let found = looker
+                .disk
+                .find(Place::Data, &copy)?
+                .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
             let range = found.range(request.offset, request.length)?;
             found.expect_sequential();
             Ok((Arc::new(found), range))

@@ -126,12 +126,7 @@ enum LookKind {
 }
 
 impl Lane {
-    async fn take(
-        &self,
-        bytes: &Arc<Semaphore>,
-        pending: &Semaphore,
-        requests: Vec<v1::Request>,
-    ) {
+    async fn take(&self, bytes: &Arc<Semaphore>, pending: &Semaphore, requests: Vec<v1::Request>) {
         let mut looks = Vec::new();
         for request in requests {
             let v1::Request { seq, trace, op } = request;
@@ -197,16 +192,17 @@ impl Lane {
                 return;
             }
         };
-        tracing::debug!(request = %Trace(opening.trace), name = %opening.name, "create");
+        tracing::debug!(request = %Trace(opening.trace), id = %opening.key.id, "create");
         // A record that makes no sense is left to Finish, which can answer.
         let meta = write.meta.and_then(|meta| Meta::from_wire(meta).ok());
-        let meta = meta.filter(|(name, _)| *name == opening.name);
         self.node
             .write(opening, write.data, meta.map(|(_, meta)| meta), room);
     }
 
     fn finish(&self, seq: u64, trace: u64, finish: v1::Finish) {
-        let meta = finish.meta.ok_or_else(|| Failure::invalid("finish has no record"));
+        let meta = finish
+            .meta
+            .ok_or_else(|| Failure::invalid("finish has no record"));
         let meta = meta.and_then(|meta| Meta::from_wire(meta).map_err(Failure::invalid));
         let (name, meta) = match meta {
             Ok(meta) => meta,
@@ -215,6 +211,7 @@ impl Lane {
         tracing::debug!(request = %Trace(trace), %name, "finish");
         let lane = self.clone();
         let finish = Finish {
+            name,
             meta: Box::new(meta),
             begun: Instant::now(),
             done: Box::new(move |result| {
@@ -228,7 +225,7 @@ impl Lane {
                 lane.answer(seq, outcome);
             }),
         };
-        self.node.finish(name, finish);
+        self.node.finish(finish);
     }
 
     fn delete(&self, seq: u64, trace: u64, delete: v1::DeleteRequest) {
@@ -287,13 +284,17 @@ impl Lane {
     fn read(&self, read: v1::ReadRequest, trace: u64) -> Result<bytes::Bytes, Failure> {
         let copy = Copy::from_wire(read.copy)?;
         tracing::debug!(request = %Trace(trace), name = %copy.name, "read");
-        let found = self.node.disk.find(Place::Data, &copy)?.ok_or_else(|| {
-            Failure::new(Fault::NotFound, "the node does not hold that copy")
-        })?;
+        let found = self
+            .node
+            .disk
+            .find(Place::Data, &copy)?
+            .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
         let range = found.range(read.offset, read.length)?;
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         if length > SMALL {
-            return Err(Failure::invalid("too much for one message: use download-file"));
+            return Err(Failure::invalid(
+                "too much for one message: use download-file",
+            ));
         }
         found.read(range.start, length)
     }

@@ -31,7 +31,7 @@ pub(super) fn serve(
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let mut entries = Vec::with_capacity(BATCH);
-        let mut put = |entries: &mut Vec<v1::InventoryEntry>| {
+        let put = |entries: &mut Vec<v1::InventoryEntry>| {
             let entries = std::mem::take(entries);
             send.blocking_send(Ok(v1::InventoryBatch { entries }))
                 .is_ok()

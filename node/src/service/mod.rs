@@ -1,6 +1,5 @@
 //! The Storage service: from messages to the node's verbs and back.
 
-
 mod download;
 mod exchange;
 mod inventory;
@@ -118,9 +117,7 @@ impl v1::storage_server::Storage for StorageService {
                 let _ = send.send(result);
             }),
         );
-        let found = receive
-            .await
-            .unwrap_or_else(|_| Err(crate::node::gone()))?;
+        let found = receive.await.unwrap_or_else(|_| Err(crate::node::gone()))?;
         Ok(Response::new(v1::DeleteReply { found }))
     }
 

@@ -16,6 +16,9 @@ use tokio_stream::wrappers::ReceiverStream;
 /// How long the other node may take for a chunk, or for its answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long it may take to make a large file durable.
+const FLUSH: Duration = Duration::from_secs(120);
+
 /// Sends the copy; answers the leaf it lies in over there.
 pub(super) async fn serve(
     node: &Arc<Node>,
@@ -37,7 +40,6 @@ pub(super) async fn serve(
         id: meta.key.id.to_wire(),
         generation: meta.key.generation,
         session: request.target_session,
-        name: copy.name.as_str().to_owned(),
         size: Some(meta.size),
         trace: request.trace,
     };
@@ -53,7 +55,7 @@ pub(super) async fn serve(
         if sent.is_err() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(FLUSH).await;
     };
     let answer = tokio::select! {
         answer = client.upload_file(ReceiverStream::new(receive)) => answer,
@@ -73,9 +75,9 @@ async fn find(node: &Arc<Node>, copy: Copy) -> Result<(Arc<Found>, Copy), Failur
     node.readers
         .call(move || {
             let found = looker.disk.find(Place::Data, &copy)?;
-            found.map(|found| (Arc::new(found), copy)).ok_or_else(|| {
-                Failure::new(Fault::NotFound, "the node does not hold that copy")
-            })
+            found
+                .map(|found| (Arc::new(found), copy))
+                .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))
         })
         .await
         .unwrap_or_else(|| Err(gone()))

@@ -45,7 +45,7 @@ pub(super) async fn serve(
         Part::Chunk(_) | Part::Finish(_) => return Err(Failure::invalid("open comes first")),
     };
     let trace = opening.trace;
-    tracing::debug!(request = %Trace(trace), name = %opening.name, "upload");
+    tracing::debug!(request = %Trace(trace), id = %opening.key.id, "upload");
     let number = node.open(&opening)?;
     let mut guard = Guard {
         node,
@@ -54,13 +54,16 @@ pub(super) async fn serve(
         armed: true,
     };
     let (staged, finish) = receive(node, &opening, number, &mut parts, idle).await?;
-    let meta = finish.meta.ok_or_else(|| Failure::invalid("finish has no record"))?;
+    let meta = finish
+        .meta
+        .ok_or_else(|| Failure::invalid("finish has no record"))?;
     let (name, meta) = Meta::from_wire(meta).map_err(Failure::invalid)?;
     if meta.key != opening.key {
         return Err(Failure::invalid("finish is of another copy than open"));
     }
     let (send, receive) = oneshot::channel();
     let finish = Finish {
+        name,
         meta: Box::new(meta),
         begun: Instant::now(),
         done: Box::new(move |result| {
@@ -70,13 +73,13 @@ pub(super) async fn serve(
     };
     {
         let mut creates = node.creates();
-        if !creates.seal_stream(opening.key, number, &name) {
+        if !creates.seal_stream(opening.key, number) {
             return Err(creates.why_gone(opening.key));
         }
     }
     // From here on its end is the commit's affair, also if the caller goes.
     guard.armed = false;
-    node.finish_staged(number, staged, name, finish);
+    node.finish_staged(number, staged, finish);
     let linked = receive.await.unwrap_or_else(|_| Err(gone()));
     if let Err(failure) = &linked {
         tracing::debug!(request = %Trace(trace), %failure, "upload failed");

@@ -14,12 +14,12 @@ pub(super) async fn verify(node: &Arc<Node>, copies: Vec<Copy>) -> Result<Vec<bo
     let node = Arc::clone(node);
     // A thread of its own, bounded by the caller's permit: this takes long.
     tokio::task::spawn_blocking(move || {
-        let intact = copies.iter().map(|copy| {
-            match node.disk.find(Place::Data, copy)? {
+        let intact = copies
+            .iter()
+            .map(|copy| match node.disk.find(Place::Data, copy)? {
                 Some(found) => is_intact(&found),
                 None => Ok(false),
-            }
-        });
+            });
         intact.collect()
     })
     .await

@@ -220,11 +220,7 @@ mod tests {
         let args = TokenArgs {
             token_file: Some(dir.path().join("none")),
         };
-        assert!(
-            args.load()
-                .unwrap_err()
-                .to_string()
-                .contains("--token-file")
-        );
+        let error = args.load().expect_err("there is no such file");
+        assert!(error.to_string().contains("--token-file"));
     }
 }

@@ -131,6 +131,7 @@ pub struct Linked {
     #[prost(uint32, tag = "1")]
     pub leaf: u32,
 }
+/// Begins a create. Its name comes with Finish: clients may tell it last.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Open {
     #[prost(bytes = "bytes", tag = "1")]
@@ -140,12 +141,10 @@ pub struct Open {
     /// The node's session as the record has it (rule 4).
     #[prost(fixed64, tag = "3")]
     pub session: u64,
-    #[prost(string, tag = "4")]
-    pub name: ::prost::alloc::string::String,
     /// The size, where the client told it.
-    #[prost(uint64, optional, tag = "5")]
+    #[prost(uint64, optional, tag = "4")]
     pub size: ::core::option::Option<u64>,
-    #[prost(fixed64, tag = "6")]
+    #[prost(fixed64, tag = "5")]
     pub trace: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,100 @@
+//! The bodies of downloads. Each holds its place among the downloads in flight
+//! until its last byte is handed on.
+
+use super::Rest;
+use super::gate::Place;
+use crate::download::{Found, ReadError};
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use manager_body::json_answer::FileAnswer;
+use manager_body::range::{Framing, Part};
+use manager_store::Record;
+use std::io;
+use std::sync::Arc;
+
+/// The bytes of one part, or of the whole file with its checksum checked.
+pub(super) async fn range(
+    rest: &Arc<Rest>,
+    found: &mut Found,
+    part: Option<Part>,
+) -> Result<Body, ReadError> {
+    let place = rest.gates.download().await?;
+    let bytes = found.read(part.map(|part| (part.start, part.len))).await?;
+    Ok(counted(rest, place, bytes))
+}
+
+/// The file within JSON, in base64.
+pub(super) async fn json(rest: &Arc<Rest>, found: &mut Found) -> Result<Body, ReadError> {
+    let place = rest.gates.download().await?;
+    let bytes = found.read(None).await?;
+    let id = found.record.id.to_string();
+    Ok(counted(
+        rest,
+        place,
+        envelope(&found.record, &id).encode(bytes),
+    ))
+}
+
+/// What stands around the base64.
+pub(super) fn envelope<'a>(record: &'a Record, id: &'a str) -> FileAnswer<'a> {
+    FileAnswer {
+        filename: record.name.as_str(),
+        id,
+        size: record.size,
+        content_type: record.content_type.as_deref(),
+    }
+}
+
+/// Several parts, framed. The first is opened before the answer begins, so
+/// that a node that is out can still be told as code 4.
+pub(super) async fn several(
+    rest: &Arc<Rest>,
+    mut found: Found,
+    framing: Framing,
+    parts: Vec<Part>,
+) -> Result<Body, ReadError> {
+    let place = rest.gates.download().await?;
+    let mut parts = parts.into_iter();
+    let mut next = parts.next();
+    let mut opened = match next {
+        Some(part) => Some(found.read(Some((part.start, part.len))).await?),
+        None => None,
+    };
+    let body = async_stream::try_stream! {
+        while let Some(part) = next {
+            yield framing.head(part);
+            let mut bytes = match opened.take() {
+                Some(bytes) => bytes,
+                None => found.read(Some((part.start, part.len))).await.map_err(broken)?,
+            };
+            while let Some(piece) = bytes.next().await {
+                yield piece?;
+            }
+            next = parts.next();
+        }
+        yield framing.tail();
+    };
+    Ok(counted(rest, place, body))
+}
+
+/// A file that was deleted or lost between two parts breaks the answer off
+/// (rule 12).
+fn broken(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Superseded => io::Error::other("the file was deleted"),
+        ReadError::Failed(failure) => io::Error::other(failure),
+    }
+}
+
+fn counted(
+    rest: &Arc<Rest>,
+    place: Place,
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Body {
+    let rest = rest.clone();
+    Body::from_stream(bytes.inspect_ok(move |piece| {
+        let _held = &place;
+        rest.core.metrics.sent_bytes.inc_by(piece.len() as u64);
+    }))
+}

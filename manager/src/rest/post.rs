@@ -1,0 +1,165 @@
+//! `POST /file`: the file in JSON, a form or multipart, decoded in a stream
+//! whatever the order of its fields.
+
+use super::answer::Refusal;
+use super::put::{checker, created, key, refuse_parts_and_codings, trace};
+use super::request_body::RequestBody;
+use super::{Rest, name};
+use crate::Failure;
+use crate::upload::{Stored, Upload, UploadMeta};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use futures::StreamExt;
+use http::Response;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST, Stated};
+use manager_body::{BodyError, Event, UploadKind, decode, media};
+use proto::{FileName, SMALL};
+use std::pin::pin;
+use std::sync::Arc;
+
+/// Serves the route.
+pub(super) async fn post(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let mut body = RequestBody::new(body, &parts.headers, &rest.limits);
+    match store(&rest, &parts, &mut body).await {
+        Ok(stored) => created(stored.record()),
+        Err(refusal) => {
+            body.drain().await;
+            refusal.response()
+        }
+    }
+}
+
+/// Where an upload stops short.
+enum Stop {
+    Body(BodyError),
+    Failure(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<BodyError> for Stop {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Result<Stored, Refusal> {
+    let headers = &parts.headers;
+    refuse_parts_and_codings(headers)?;
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = UploadKind::of(given).map_err(|error| body.refusal(error))?;
+    let key = key(headers)?;
+    // RFC 9530: the content is the body as sent. What it represents is the
+    // file, so Repr-Digest is about the decoded bytes.
+    if let Some(stated) = Stated::parse(headers, CONTENT_DIGEST).map_err(Refusal::bad)? {
+        body.check(stated.checker(false));
+    }
+    let mut form = Form {
+        has_key: key.is_some(),
+        ..Form::default()
+    };
+    form.checker = checker(headers, REPR_DIGEST)?;
+    let length = body.length()?;
+    let _places = rest.gates.upload(length).await?;
+    let mut upload = Upload::begin(&rest.core, trace(parts), likely_size(&kind, length));
+    if let Err(stop) = form.take_in(kind, body, &mut upload).await {
+        return Err(match stop {
+            Stop::Body(error) => body.refusal(error),
+            Stop::Failure(failure) => failure.into(),
+        });
+    }
+    let received = upload.end();
+    rest.core.metrics.received_bytes.inc_by(received.size);
+    body.checked()?;
+    if let Some(checker) = form.checker {
+        checker
+            .finish(Some(&received.sha256))
+            .map_err(Refusal::bad)?;
+    }
+    // The decoder has refused a body without a name.
+    let name = form
+        .name
+        .ok_or_else(|| Refusal::bad("`filename` is missing"))?;
+    let meta = UploadMeta {
+        name,
+        content_type: form.content_type,
+        idempotency_key: key,
+    };
+    Ok(received.commit(meta).await?)
+}
+
+/// A bound of the file's size that is close, where the body's length gives one:
+/// base64 is nearly all of a JSON body or a form. A multipart body may be
+/// either, so that only a small one tells something.
+fn likely_size(kind: &UploadKind, length: Option<u64>) -> Option<u64> {
+    let length = length?;
+    match kind {
+        UploadKind::Json | UploadKind::Form => Some(length / 4 * 3 + 3),
+        UploadKind::Multipart { .. } => (length <= SMALL as u64).then_some(length),
+    }
+}
+
+/// What the body has said so far.
+#[derive(Default)]
+struct Form {
+    has_key: bool,
+    name: Option<FileName>,
+    content_type: Option<String>,
+    checker: Option<Checker>,
+}
+
+impl Form {
+    async fn take_in(
+        &mut self,
+        kind: UploadKind,
+        body: &mut RequestBody,
+        upload: &mut Upload,
+    ) -> Result<(), Stop> {
+        let mut events = pin!(decode(kind, body));
+        while let Some(event) = events.next().await {
+            match event? {
+                Event::Filename(text) => {
+                    let name = name::in_body(&text)?;
+                    upload.name(&name, self.has_key).await?;
+                    self.name = Some(name);
+                }
+                Event::ContentType(text) => {
+                    self.content_type = Some(media::checked(&text)?.to_owned());
+                }
+                Event::Data(bytes) => {
+                    if let Some(checker) = &mut self.checker {
+                        checker.update(&bytes);
+                    }
+                    upload.push(bytes).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_likely_size_is_never_too_small(size in 0_u64..1 << 40, rest in 0_u64..1000) {
+            let length = size.div_ceil(3) * 4 + rest;
+            for kind in [UploadKind::Json, UploadKind::Form] {
+                let likely = likely_size(&kind, Some(length)).expect("known");
+                prop_assert!(likely >= size && likely <= size + rest + 6);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `PUT /file/{filename}`: the body is the file. And what the upload routes
+//! share: the fields about the file, the check of its digests, the answer.
+
+use super::answer::{self, Refusal};
+use super::request_body::RequestBody;
+use super::{Rest, download, name};
+use crate::Failure;
+use crate::trace::Trace;
+use crate::upload::{Stored, Upload, UploadMeta};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use futures::StreamExt;
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST, Stated};
+use manager_body::idempotency::IdempotencyKey;
+use manager_body::{BodyError, media};
+use manager_store::Record;
+use proto::Code;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Serves the route.
+pub(super) async fn put(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let mut body = RequestBody::new(body, &parts.headers, &rest.limits);
+    match store(&rest, &parts, &mut body).await {
+        Ok(stored) => created(stored.record()),
+        Err(refusal) => {
+            body.drain().await;
+            refusal.response()
+        }
+    }
+}
+
+/// Everything of an upload is dropped when this ends early, and what is dropped
+/// leaves nothing behind (rule 6).
+async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Result<Stored, Refusal> {
+    let headers = &parts.headers;
+    let name = name::in_path(&parts.uri)?;
+    refuse_parts_and_codings(headers)?;
+    let content_type = content_type(headers)?;
+    let key = key(headers)?;
+    // Without a coding, content and representation are the same bytes.
+    let mut checkers = [
+        checker(headers, CONTENT_DIGEST)?,
+        checker(headers, REPR_DIGEST)?,
+    ];
+    let size = body.length()?;
+    let _places = rest.gates.upload(size).await?;
+    let mut upload = Upload::begin(&rest.core, trace(parts), size);
+    upload.name(&name, key.is_some()).await?;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| body.refusal(error))?;
+        for checker in checkers.iter_mut().flatten() {
+            checker.update(&piece);
+        }
+        upload.push(piece).await?;
+    }
+    let received = upload.end();
+    rest.core.metrics.received_bytes.inc_by(received.size);
+    for checker in checkers.into_iter().flatten() {
+        checker
+            .finish(Some(&received.sha256))
+            .map_err(Refusal::bad)?;
+    }
+    let meta = UploadMeta {
+        name,
+        content_type,
+        idempotency_key: key,
+    };
+    Ok(received.commit(meta).await?)
+}
+
+/// The id that the front gave the request.
+pub(super) fn trace(parts: &Parts) -> Trace {
+    parts
+        .extensions
+        .get()
+        .copied()
+        .unwrap_or_else(Trace::random)
+}
+
+/// What would store other bytes than the client means.
+pub(super) fn refuse_parts_and_codings(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key(CONTENT_RANGE) {
+        // RFC 9110, section 14.5: a server that has no partial PUT says so.
+        return Err(Refusal::bad("`Content-Range`: a file is uploaded whole"));
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Refusal::invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "`Content-Encoding`: only identity is accepted",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| Refusal::bad("`Content-Type`: must be ASCII"))?;
+    match media::checked(text) {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(BodyError::Invalid { reason, .. }) => {
+            Err(Refusal::bad(format_args!("`Content-Type`: {reason}")))
+        }
+        Err(other) => Err(Refusal::bad(other)),
+    }
+}
+
+/// The `Idempotency-Key`.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let key = IdempotencyKey::parse(headers).map_err(Refusal::bad)?;
+    Ok(key.map(|key| key.as_str().to_owned()))
+}
+
+/// A check of the file's bytes, whose SHA-256 is computed anyway.
+pub(super) fn checker(
+    headers: &HeaderMap,
+    field: &'static str,
+) -> Result<Option<Checker>, Refusal> {
+    let stated = Stated::parse(headers, field).map_err(Refusal::bad)?;
+    Ok(stated.map(|stated| stated.checker(true)))
+}
+
+/// The answer to an upload.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Created<'a> {
+    /// The file's name.
+    filename: &'a str,
+    /// Its id, which no other file ever has.
+    id: String,
+    /// Bytes.
+    size: u64,
+    /// When it was stored, in RFC 3339.
+    created: String,
+    /// The media type given with the upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    /// SHA-256 of its bytes, in hex.
+    sha256: String,
+}
+
+/// The answer to an upload: all from the record, so that a repetition gets the
+/// first answer again.
+pub(super) fn created(record: &Record) -> Response<Body> {
+    let body = Created {
+        filename: record.name.as_str(),
+        id: record.id.to_string(),
+        size: record.size,
+        created: answer::rfc3339(record.created_ms),
+        content_type: record.content_type.as_deref(),
+        sha256: answer::hex(&record.sha256),
+    };
+    let mut response = answer::json(StatusCode::CREATED, &body);
+    let Ok(location) = HeaderValue::from_str(&name::path_of(&record.name)) else {
+        return answer::failure(Failure::new(Code::Internal));
+    };
+    response.headers_mut().insert(LOCATION, location);
+    response
+        .headers_mut()
+        .insert(ETAG, download::etag(record, false));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_or_coded_upload_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("Identity"));
+        assert!(refuse_parts_and_codings(&headers).is_ok());
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let refusal = refuse_parts_and_codings(&headers).expect_err("coded");
+        assert_eq!(refusal.response().status(), 415);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes 0-1/2"));
+        assert!(refuse_parts_and_codings(&headers).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! From the table of routes to axum's router, and the handlers that are too
+//! thin for a file of their own.
+
+use super::routes::{Action, OPERATIONS};
+use super::{Rest, answer, docs, download, listing, name, post, put};
+use crate::{Failure, status};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::routing::{MethodRouter, delete, get, post as post_route, put as put_route};
+use http::{Method, Response, StatusCode, Uri};
+use proto::Code;
+use std::sync::Arc;
+
+/// The router of the whole API.
+pub(super) fn router(rest: Arc<Rest>) -> Router {
+    let mut router = Router::new();
+    // axum answers HEAD by what serves GET, and takes the body away.
+    for operation in OPERATIONS
+        .iter()
+        .filter(|operation| operation.method != Method::HEAD)
+    {
+        for path in paths(operation.path) {
+            router = router.route(path, handler(operation.action));
+        }
+    }
+    router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(rest)
+}
+
+/// As axum writes them. A file's path takes in all that follows, so that a
+/// slash in a name is refused as such (see [`name::in_path`]).
+fn paths(path: &'static str) -> Vec<&'static str> {
+    match path {
+        "/file/{filename}" => vec!["/file/", "/file/{*filename}"],
+        other => vec![other],
+    }
+}
+
+fn handler(action: Action) -> MethodRouter<Arc<Rest>> {
+    match action {
+        Action::Post => post_route(post::post),
+        Action::Put => put_route(put::put),
+        Action::Get => get(download::get),
+        Action::Delete => delete(delete_file),
+        Action::List => get(listing::list),
+        Action::Status => get(show_status),
+        Action::OpenApi => get(openapi),
+        Action::Docs => get(docs::docs),
+    }
+}
+
+async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let deleted = async {
+        let name = name::in_path(&parts.uri)?;
+        crate::delete::delete(&rest.core, put::trace(&parts), &name).await
+    };
+    match deleted.await {
+        Ok(()) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Err(failure) => answer::failure(failure),
+    }
+}
+
+async fn show_status(State(rest): State<Arc<Rest>>) -> Response<Body> {
+    match status::status(&rest.core).await {
+        Ok(status) => answer::json(StatusCode::OK, &status),
+        Err(error) => answer::failure(error.into()),
+    }
+}
+
+async fn openapi(State(rest): State<Arc<Rest>>) -> Response<Body> {
+    answer::bytes(StatusCode::OK, answer::JSON, rest.openapi.clone())
+}
+
+async fn no_such_path(uri: Uri) -> Response<Body> {
+    let why = format!("no such path: {}", uri.path());
+    answer::failure_as(
+        StatusCode::NOT_FOUND,
+        Failure::new(Code::InvalidRequest).because(why),
+    )
+}
+
+async fn no_such_method(method: Method) -> Response<Body> {
+    let why = format!("{method} is not served here, see Allow");
+    answer::failure_as(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Failure::new(Code::InvalidRequest).because(why),
+    )
+}

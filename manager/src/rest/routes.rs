@@ -1,0 +1,404 @@
+//! The routes of the API as one table: the router, the labels of the metrics
+//! and the OpenAPI document are all made from it, so that none can lag behind.
+
+use super::name::FILE;
+use super::schemas::Shape;
+use http::Method;
+use proto::Code;
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Post,
+    Put,
+    /// `HEAD` too, which is a `GET` without its body.
+    Get,
+    Delete,
+    List,
+    Status,
+    OpenApi,
+    Docs,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    Path,
+    Query,
+    Header,
+}
+
+impl At {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+        }
+    }
+}
+
+/// One parameter.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) at: At,
+    /// Its type in JSON Schema.
+    pub(super) kind: &'static str,
+    pub(super) about: &'static str,
+}
+
+/// What a body may hold: a media type and its shape.
+pub(super) type Content = (&'static str, Shape);
+
+/// An answer that is no error.
+pub(super) struct Success {
+    pub(super) status: u16,
+    pub(super) about: &'static str,
+    pub(super) content: &'static [Content],
+}
+
+/// One operation of the API.
+pub(super) struct Operation {
+    pub(super) action: Action,
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) about: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) body: &'static [Content],
+    pub(super) success: &'static [Success],
+    pub(super) codes: &'static [Code],
+}
+
+const fn parameter(
+    name: &'static str,
+    at: At,
+    kind: &'static str,
+    about: &'static str,
+) -> Parameter {
+    Parameter {
+        name,
+        at,
+        kind,
+        about,
+    }
+}
+
+const FILENAME: Parameter = parameter(
+    "filename",
+    At::Path,
+    "string",
+    "The file's name, percent-encoded: 1 to 255 bytes of UTF-8 without `/` or control \
+     characters, not `.` or `..`.",
+);
+const KEY: Parameter = parameter(
+    "Idempotency-Key",
+    At::Header,
+    "string",
+    "1 to 255 bytes. Repeating an upload with the same key, name and body gives the first answer \
+     again, for as long as the file exists.",
+);
+const CONTENT_DIGEST: Parameter = parameter(
+    "Content-Digest",
+    At::Header,
+    "string",
+    "RFC 9530, `sha-256` or `sha-512` of the body as sent; other bytes are refused.",
+);
+const REPR_DIGEST: Parameter = parameter(
+    "Repr-Digest",
+    At::Header,
+    "string",
+    "RFC 9530, `sha-256` or `sha-512` of the file, decoded; other bytes are refused.",
+);
+const ACCEPT: Parameter = parameter(
+    "Accept",
+    At::Header,
+    "string",
+    "`application/json` gives the file in base64 within a JSON object.",
+);
+const RANGE: Parameter = parameter(
+    "Range",
+    At::Header,
+    "string",
+    "RFC 9110, one range of bytes or several.",
+);
+const IF_NONE_MATCH: Parameter = parameter(
+    "If-None-Match",
+    At::Header,
+    "string",
+    "An ETag seen before; 304 if it still fits. `If-Match`, `If-Modified-Since`, \
+     `If-Unmodified-Since` and `If-Range` are understood too.",
+);
+
+const CREATED: Success = Success {
+    status: 201,
+    about: "The file is durable on one node.",
+    content: &[("application/json", Shape::Created)],
+};
+const UPLOAD_CODES: &[Code] = &[
+    Code::ServersUnavailable,
+    Code::FileNameExists,
+    Code::InvalidRequest,
+    Code::InsufficientStorage,
+    Code::TooManyRequests,
+];
+const READ_CODES: &[Code] = &[
+    Code::ServersUnavailable,
+    Code::FileDoesNotExist,
+    Code::FileUnavailable,
+    Code::InvalidRequest,
+    Code::TooManyRequests,
+];
+
+/// Every operation.
+pub(super) static OPERATIONS: [Operation; 9] = [
+    Operation {
+        action: Action::Post,
+        method: Method::POST,
+        path: "/file",
+        id: "postFile",
+        summary: "Store a file",
+        about: "The body names the file and holds it in base64 (standard or URL-safe alphabet, \
+                padded or not, line breaks allowed), in any order of the fields; a multipart part \
+                with a filename holds the bytes as they are. It is read as a stream, whatever \
+                its size.",
+        parameters: &[KEY, CONTENT_DIGEST, REPR_DIGEST],
+        body: &[
+            ("application/json", Shape::Upload),
+            ("application/x-www-form-urlencoded", Shape::Upload),
+            ("multipart/form-data", Shape::UploadParts),
+        ],
+        success: &[CREATED],
+        codes: UPLOAD_CODES,
+    },
+    Operation {
+        action: Action::Put,
+        method: Method::PUT,
+        path: "/file/{filename}",
+        id: "putFile",
+        summary: "Store a file, its bytes as the body",
+        about: "The most efficient way. The Content-Type is kept with the file.",
+        parameters: &[FILENAME, KEY, CONTENT_DIGEST, REPR_DIGEST],
+        body: &[("*/*", Shape::Bytes)],
+        success: &[CREATED],
+        codes: UPLOAD_CODES,
+    },
+    Operation {
+        action: Action::Get,
+        method: Method::GET,
+        path: "/file/{filename}",
+        id: "getFile",
+        summary: "Fetch a file",
+        about: "The decoded bytes, as a stream. An answer whose bytes fail their checksum breaks \
+                off; it never ends as if it were whole.",
+        parameters: &[FILENAME, ACCEPT, RANGE, IF_NONE_MATCH],
+        body: &[],
+        success: &[
+            Success {
+                status: 200,
+                about: "The file.",
+                content: &[("*/*", Shape::Bytes), ("application/json", Shape::File)],
+            },
+            Success {
+                status: 206,
+                about: "The ranges asked for; several come as multipart/byteranges.",
+                content: &[("*/*", Shape::Bytes)],
+            },
+            Success {
+                status: 304,
+                about: "The client has it already.",
+                content: &[],
+            },
+        ],
+        codes: READ_CODES,
+    },
+    Operation {
+        action: Action::Get,
+        method: Method::HEAD,
+        path: "/file/{filename}",
+        id: "headFile",
+        summary: "Ask for a file's head",
+        about: "What GET would answer, without the bytes. The node is asked whether it holds the \
+                file.",
+        parameters: &[FILENAME, ACCEPT, IF_NONE_MATCH],
+        body: &[],
+        success: &[
+            Success {
+                status: 200,
+                about: "The file exists.",
+                content: &[],
+            },
+            Success {
+                status: 304,
+                about: "The client has it already.",
+                content: &[],
+            },
+        ],
+        codes: READ_CODES,
+    },
+    Operation {
+        action: Action::Delete,
+        method: Method::DELETE,
+        path: "/file/{filename}",
+        id: "deleteFile",
+        summary: "Delete a file",
+        about: "Of several deletes at once, one is answered 204. While a node that holds the file \
+                is away, nothing is changed.",
+        parameters: &[FILENAME],
+        body: &[],
+        success: &[Success {
+            status: 204,
+            about: "The file is gone.",
+            content: &[],
+        }],
+        codes: &[
+            Code::ServersUnavailable,
+            Code::FileDoesNotExist,
+            Code::FileUnavailable,
+            Code::InvalidRequest,
+        ],
+    },
+    Operation {
+        action: Action::List,
+        method: Method::GET,
+        path: "/files",
+        id: "listFiles",
+        summary: "List files in the order of their names",
+        about: "A page at a time; with `Accept: application/x-ndjson` one file a line, all of \
+                them unless `limit` is given. Files that are neither made nor deleted meanwhile \
+                are listed once.",
+        parameters: &[
+            parameter("prefix", At::Query, "string", "What the names begin with."),
+            parameter(
+                "after",
+                At::Query,
+                "string",
+                "A name, which need not exist: those after it are listed. `next` of one page \
+                 gives the page that follows.",
+            ),
+            parameter(
+                "limit",
+                At::Query,
+                "integer",
+                "Files on a page, 1 to 10000; 1000 unless told.",
+            ),
+        ],
+        body: &[],
+        success: &[Success {
+            status: 200,
+            about: "The page.",
+            content: &[
+                ("application/json", Shape::Page),
+                ("application/x-ndjson", Shape::Line),
+            ],
+        }],
+        codes: &[
+            Code::ServersUnavailable,
+            Code::InvalidRequest,
+            Code::TooManyRequests,
+        ],
+    },
+    Operation {
+        action: Action::Status,
+        method: Method::GET,
+        path: "/status",
+        id: "getStatus",
+        summary: "The service as a whole",
+        about: "Nodes, totals, balance and what is under way.",
+        parameters: &[],
+        body: &[],
+        success: &[Success {
+            status: 200,
+            about: "The state of the service.",
+            content: &[("application/json", Shape::Status)],
+        }],
+        codes: &[Code::ServersUnavailable],
+    },
+    Operation {
+        action: Action::OpenApi,
+        method: Method::GET,
+        path: "/openapi.json",
+        id: "getOpenApi",
+        summary: "This description for programs",
+        about: "OpenAPI 3.1.",
+        parameters: &[],
+        body: &[],
+        success: &[Success {
+            status: 200,
+            about: "The document.",
+            content: &[("application/json", Shape::Any)],
+        }],
+        codes: &[],
+    },
+    Operation {
+        action: Action::Docs,
+        method: Method::GET,
+        path: "/docs",
+        id: "getDocs",
+        summary: "This description for people",
+        about: "One page, which loads nothing from elsewhere.",
+        parameters: &[],
+        body: &[],
+        success: &[Success {
+            status: 200,
+            about: "The page.",
+            content: &[("text/html", Shape::Text)],
+        }],
+        codes: &[],
+    },
+];
+
+/// What a path is called in metrics and logs: clients must not make up labels.
+pub(super) fn label(path: &str) -> &'static str {
+    if path.starts_with(FILE) {
+        return "/file/{filename}";
+    }
+    OPERATIONS
+        .iter()
+        .map(|operation| operation.path)
+        .find(|known| *known == path)
+        .unwrap_or("other")
+}
+
+/// The same for a method.
+pub(super) fn method_label(method: &Method) -> &'static str {
+    OPERATIONS
+        .iter()
+        .map(|operation| operation.method.as_str())
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_make_up_makes_up_no_label() {
+        for (path, wanted) in [
+            ("/file", "/file"),
+            ("/file/", "/file/{filename}"),
+            ("/file/a/b", "/file/{filename}"),
+            ("/files", "/files"),
+            ("/filesystem", "other"),
+            ("/", "other"),
+        ] {
+            assert_eq!(label(path), wanted, "{path}");
+        }
+        assert_eq!(method_label(&Method::HEAD), "HEAD");
+        let made_up: Method = "MADEUP".parse().expect("a method");
+        assert_eq!(method_label(&made_up), "other");
+    }
+
+    #[test]
+    fn no_operation_stands_twice() {
+        for (at, one) in OPERATIONS.iter().enumerate() {
+            for other in &OPERATIONS[at + 1..] {
+                assert!(
+                    one.id != other.id && (&one.method, one.path) != (&other.method, other.path)
+                );
+            }
+        }
+    }
+}
