@@ -146,6 +146,9 @@ impl Found {
         let CallError::Fault(fault, message) = &error else {
             return Err(self.lost(&error.to_string()));
         };
+        if *fault == Fault::Busy {
+            return Err(Failure::new(Code::TooManyRequests).because(message).into());
+        }
         if *fault == Fault::Checksum {
             return Err(self.lost("its bytes fail their checksum"));
         }

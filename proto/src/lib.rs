@@ -25,5 +25,7 @@ pub const PROTOCOL: u32 = 1;
 pub const PROTOCOL_MIN: u32 = 1;
 /// Bytes of file data in one message of a stream, well under tonic's 4 MiB.
 pub const CHUNK: usize = 256 * 1024;
+/// Downloads, and uploads, with a stream of their own that a node serves at once.
+pub const STREAMS: u32 = 256;
 /// A file of at most this many bytes travels as one message of an exchange.
 pub const SMALL: usize = 64 * 1024;

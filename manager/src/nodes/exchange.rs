@@ -51,6 +51,7 @@ impl From<tonic::Status> for CallError {
     fn from(status: tonic::Status) -> Self {
         match status.code() {
             tonic::Code::NotFound => Self::Fault(Fault::NotFound, status.message().to_owned()),
+            tonic::Code::ResourceExhausted => Self::Fault(Fault::Busy, status.message().to_owned()),
             tonic::Code::DataLoss => Self::Fault(Fault::Checksum, status.message().to_owned()),
             _ => Self::Lost(status.to_string()),
         }

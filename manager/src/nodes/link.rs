@@ -24,9 +24,12 @@ pub(super) const CALL: Duration = Duration::from_secs(10);
 pub(super) const LONG_CALL: Duration = Duration::from_secs(600);
 /// Messages that may wait in a stream to the node.
 const STREAM_QUEUE: usize = 4;
-/// Flow-control windows: large enough to keep a loopback or a data-centre link busy.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Flow control: what a node may send ahead on one stream, enough to keep a
+/// data-centre link busy. Readers that stand still each hold that much, so the
+/// connection has room for all streams that a node serves at once, or slow
+/// readers would hold up the others.
+const STREAM_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = proto::STREAMS * STREAM_WINDOW;
 
 type Client = StorageClient<InterceptedService<Channel, Bearer>>;
 

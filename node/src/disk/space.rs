@@ -134,14 +134,13 @@ impl Space {
     /// # Errors
     /// `NoSpace`.
     pub fn claim(self: &Arc<Self>, bytes: u64) -> Result<Claim, Failure> {
-        let mut claim = Claim {
-            space: Arc::clone(self),
-            bytes: 0,
-            used: 0,
-        };
         self.take(bytes, 1)?;
-        claim.bytes = self.blocks(bytes);
-        Ok(claim)
+        // Made only now: a claim that is dropped gives back.
+        Ok(Claim {
+            space: Arc::clone(self),
+            bytes: self.blocks(bytes),
+            used: 0,
+        })
     }
 
     fn take(&self, bytes: u64, files: u64) -> Result<(), Failure> {

@@ -16,13 +16,14 @@ use peers::Peers;
 use proto::v1;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Uploads with a stream of their own at once; each holds about 1 MiB.
-const UPLOADS: usize = 256;
-/// Downloads with a stream of their own at once; each holds about 768 KiB.
-const DOWNLOADS: usize = 256;
+/// Uploads with a stream of their own at once, each of which holds about 1 MiB;
+/// the same for downloads, at about 768 KiB.
+const STREAMS: usize = proto::STREAMS as usize;
+/// How long a stream past the bound waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
 /// Walks of the tree, and checks of files, at once.
 const WALKS: usize = 4;
 /// Bytes of small operations in flight.
@@ -39,7 +40,7 @@ pub struct StorageService {
 }
 
 struct Limits {
-    uploads: Semaphore,
+    uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     walks: Arc<Semaphore>,
     exchange: Arc<Semaphore>,
@@ -49,8 +50,8 @@ impl StorageService {
     /// The service of a node.
     pub fn new(node: Arc<Node>, token: kit::token::Token, idle: Duration) -> Self {
         let limits = Limits {
-            uploads: Semaphore::new(UPLOADS),
-            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            uploads: Arc::new(Semaphore::new(STREAMS)),
+            downloads: Arc::new(Semaphore::new(STREAMS)),
             walks: Arc::new(Semaphore::new(WALKS)),
             exchange: Arc::new(Semaphore::new(EXCHANGE_BYTES)),
         };
@@ -60,6 +61,15 @@ impl StorageService {
             peers: Arc::new(Peers::new(token)),
             idle,
         }
+    }
+}
+
+/// Waits for a place among the streams of a kind.
+async fn turn(places: &Arc<Semaphore>, full: &'static str) -> Result<OwnedSemaphorePermit, Status> {
+    let waiting = Arc::clone(places).acquire_owned();
+    match tokio::time::timeout(TURN, waiting).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Status::resource_exhausted(full)),
     }
 }
 
@@ -84,11 +94,7 @@ impl v1::storage_server::Storage for StorageService {
         &self,
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
-        let _permit = self
-            .limits
-            .uploads
-            .try_acquire()
-            .map_err(|_| Status::resource_exhausted("too many uploads at once"))?;
+        let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
         let linked = upload::serve(&self.node, request.into_inner(), self.idle).await;
         Ok(Response::new(upload_reply(linked)))
     }
@@ -97,9 +103,7 @@ impl v1::storage_server::Storage for StorageService {
         &self,
         request: Request<v1::ReadRequest>,
     ) -> Answer<Self::DownloadFileStream> {
-        let permit = Arc::clone(&self.limits.downloads)
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("too many downloads at once"))?;
+        let permit = turn(&self.limits.downloads, "too many downloads at once").await?;
         let parts = download::serve(&self.node, request.into_inner(), permit).await?;
         Ok(Response::new(parts))
     }
