@@ -22,6 +22,13 @@ pub enum State {
     Deleted,
 }
 
+impl State {
+    /// Whether nobody has acknowledged how it ended.
+    fn is_doubt(self) -> bool {
+        matches!(self, Self::Uploading | Self::Deleting)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     seed: u64,
@@ -154,20 +161,37 @@ impl Journal {
     }
 
     /// Looks at every file of the rounds from `from` on, then at the listing.
-    /// What was in doubt is settled by what is seen, and must stay so.
+    /// What was acknowledged must hold from the first moment. What was in doubt
+    /// may be undecided until the janitor has come to it; then it is settled by
+    /// what is seen, and must stay so.
     pub async fn check(&self, client: &Client, from: usize) -> Result<Findings> {
-        let names: Vec<String> = {
+        let chosen: Vec<(String, bool)> = {
             let files = self.files();
-            files
-                .iter()
-                .filter(|(_, e)| e.round >= from)
-                .map(|(name, _)| name.clone())
+            let chosen = files.iter().filter(|(_, entry)| entry.round >= from);
+            chosen
+                .map(|(name, entry)| (name.clone(), entry.state.is_doubt()))
                 .collect()
         };
         let mut findings = Findings {
-            checked: names.len(),
+            checked: chosen.len(),
             ..Findings::default()
         };
+        let (doubts, sure): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, doubt)| *doubt);
+        let names =
+            |chosen: Vec<(String, bool)>| chosen.into_iter().map(|(name, _)| name).collect();
+        self.check_all(client, names(sure), &mut findings).await?;
+        wait_settled(client).await?;
+        self.check_all(client, names(doubts), &mut findings).await?;
+        self.check_listing(client, &mut findings).await?;
+        Ok(findings)
+    }
+
+    async fn check_all(
+        &self,
+        client: &Client,
+        names: Vec<String>,
+        findings: &mut Findings,
+    ) -> Result<()> {
         let queue = Arc::new(Mutex::new(names));
         let mut tasks = JoinSet::new();
         for _ in 0..8 {
@@ -188,8 +212,7 @@ impl Journal {
             findings.in_doubt += part.in_doubt;
             findings.faults.extend(part.faults);
         }
-        self.check_listing(client, &mut findings).await?;
-        Ok(findings)
+        Ok(())
     }
 
     async fn check_one(&self, client: &Client, name: &str, part: &mut Findings) -> Result<()> {
@@ -207,7 +230,7 @@ impl Journal {
             404 if answer.code() == Some(2) => Ok(State::Deleted),
             _ => Err(format!("{:?}", answer.outcome())),
         };
-        let doubt = matches!(entry.state, State::Uploading | State::Deleting);
+        let doubt = entry.state.is_doubt();
         part.in_doubt += usize::from(doubt);
         match seen {
             Ok(seen) if doubt || seen == entry.state => self.set(name, seen),
@@ -246,6 +269,16 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Waits until the janitor has brought to an end what a crash left open.
+async fn wait_settled(client: &Client) -> Result<()> {
+    crate::wait::until(PATIENCE * 2, async || {
+        let status = client.status().await?;
+        anyhow::ensure!(status.unsettled == 0, "{} unsettled", status.unsettled);
+        Ok(())
+    })
+    .await
 }
 
 /// After a start answers 503 are a matter of time.

@@ -253,7 +253,7 @@ impl Gauges {
                 family.get_or_create(&labels).set(value);
             };
             set(&self.node_available, u64::from(node.is_available()));
-            set(&self.node_files, report.files);
+            set(&self.node_files, node.files());
             set(&self.node_bytes, report.bytes);
             set(&self.node_free, report.free);
             set(&self.node_queue, node.link.queued() as u64);

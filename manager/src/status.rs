@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Missing files that are told by name.
 const NAMES: usize = 20;
+/// Unsettled records that are counted.
+const UNSETTLED: usize = 1000;
 
 /// The service as a person wants to see it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -33,6 +35,8 @@ pub(crate) struct Status {
     pub moved_files: u64,
     /// Their bytes.
     pub moved_bytes: u64,
+    /// Uploads, moves and deletes that have begun and not ended, 1000 at the most.
+    pub unsettled: usize,
     /// Copies in quarantine, all nodes together.
     pub quarantined: u64,
     /// Files whose node lacks the bytes.
@@ -48,7 +52,7 @@ pub(crate) struct NodeStatus {
     pub pool: String,
     /// `available`, `unavailable` or `draining`.
     pub state: &'static str,
-    /// Files on it, as it last said.
+    /// Files on it.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -87,6 +91,7 @@ pub(crate) async fn status(core: &Core) -> Result<Status, StoreError> {
     Ok(Status {
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
+        unsettled: core.store.unsettled(None, UNSETTLED).await?.len(),
         quarantined: nodes.iter().map(|n| n.quarantined).sum(),
         nodes,
         files: totals.files,
@@ -101,12 +106,8 @@ pub(crate) async fn status(core: &Core) -> Result<Status, StoreError> {
 
 /// Most files less the fewest, over the available nodes that are not drained.
 pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
-    let counts = || {
-        available
-            .iter()
-            .filter(|n| !n.is_draining())
-            .map(|n| n.report().files)
-    };
+    let staying = || available.iter().filter(|n| !n.is_draining());
+    let counts = || staying().map(|node| node.files());
     counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
 }
 
@@ -129,7 +130,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         id: row.id.to_string(),
         pool: row.pool.clone(),
         state,
-        files: report.files,
+        files: node.as_ref().map_or(0, |n| n.files()),
         bytes: report.bytes,
         free: report.free,
         capacity: report.capacity,

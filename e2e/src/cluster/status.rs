@@ -14,6 +14,8 @@ pub struct Status {
     pub bytes: u64,
     /// Difference between the fullest and the emptiest node, in files.
     pub skew: u64,
+    /// Records that wait for their end.
+    pub unsettled: u64,
     /// Moves under way.
     pub moves: Vec<serde_json::Value>,
     /// What else it tells, quarantine for one.

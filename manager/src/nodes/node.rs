@@ -128,6 +128,11 @@ impl Node {
         self.session.load(Ordering::Relaxed)
     }
 
+    /// Files on its disk: as it last said, and what has come and gone since.
+    pub fn files(&self) -> u64 {
+        u64::try_from(self.files.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
     /// Its files as placement counts them: those on disk and those on their way.
     pub fn count(&self) -> u64 {
         let files = self.files.load(Ordering::Relaxed) + self.in_flight.load(Ordering::Relaxed);
