@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::client::Client;
-use e2e::cluster::{Cluster, SOON};
+use e2e::cluster::{Cluster, Options, SOON};
 use http::Method;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +104,7 @@ async fn status_tells_nodes_totals_and_skew() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_version_suffice() -> Result<()> {
-    let cluster = Cluster::prepare(e2e::cluster::Options::default())?;
+    let cluster = Cluster::prepare(Options::default())?;
     for args in [
         &["--version"][..],
         &["--help"],
@@ -148,6 +148,65 @@ async fn what_is_no_route_is_refused_with_a_code() -> Result<()> {
             "{method} {path}: {answer:?}"
         );
         ensure!(answer.code() == Some(6), "{method} {path}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requests_id_runs_through_the_logs_of_manager_and_node() -> Result<()> {
+    let cluster = Cluster::start_with(Options {
+        nodes: 1,
+        env: vec![("RUST_LOG".to_owned(), "debug".to_owned())],
+        ..Options::default()
+    })
+    .await?;
+    let id = "00c0ffee00c0ffee";
+    let headers = [("x-request-id", id)];
+    let client = cluster.client();
+    client.put("f", "x").await?.expect(201)?;
+    let got = client.get_with("f", &headers).await?.expect(200)?;
+    ensure!(got.header("x-request-id") == id, "{got:?}");
+    let drawn = client.get("f").await?.expect(200)?;
+    ensure!(drawn.header("x-request-id").len() == 16, "{drawn:?}");
+    for log in ["manager.log", "node-1.log"] {
+        let text = std::fs::read_to_string(cluster.folder().join(log))?;
+        ensure!(text.contains(id), "{id} is not in {log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_readme_tells_every_flag() -> Result<()> {
+    let readme = std::fs::read_to_string(e2e::cluster::binaries::workspace().join("README.md"))?;
+    let cluster = Cluster::prepare(Options::default())?;
+    let programs = [
+        (cluster.manager_launch().program, "serve"),
+        (cluster.manager_launch().program, "standalone"),
+        (cluster.manager_launch().program, "rebuild"),
+    ];
+    let mut node = Cluster::prepare(Options::default())?;
+    let node = (
+        node.new_node().map(|at| node.node_launch(at).program)?,
+        "serve",
+    );
+    for (program, command) in programs.into_iter().chain([node]) {
+        let out = std::process::Command::new(&program)
+            .args([command, "--help"])
+            .output()?;
+        let help = String::from_utf8(out.stdout)?;
+        let flags = help
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
+        let mut count = 0;
+        for flag in flags.filter(|flag| !matches!(*flag, "--help" | "--version")) {
+            let flag = flag.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            ensure!(
+                readme.contains(&format!("`{flag}`")),
+                "{flag} of {command} is not in README.md"
+            );
+            count += 1;
+        }
+        ensure!(count > 3, "{help}");
     }
     Ok(())
 }

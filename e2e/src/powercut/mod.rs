@@ -70,6 +70,8 @@ pub async fn run(args: Args) -> Result<()> {
     };
     let head = [
         "round",
+        "up after s",
+        "whole round s",
         "cut after ms",
         "uploads",
         "deletes",
@@ -164,8 +166,10 @@ impl Cuts {
         failpoints: Option<&str>,
         from: usize,
     ) -> Result<Findings> {
+        let begun = Instant::now();
         let running = self.guest.boot(failpoints)?;
         let client = ready(&running).await?;
+        let up = begun.elapsed();
         let after = Duration::from_millis(1500 + splitmix(&mut self.random) % 4000);
         let seed = splitmix(&mut self.random);
         let work = journal.load(client, round, seed, load);
@@ -185,7 +189,15 @@ impl Cuts {
         let findings = findings.with_context(|| format!("checking:\n{}", running.console()))?;
         // The second boot is cut as well: what it settled must be durable too.
         running.cut().await?;
-        let row = [round, after.as_millis() as usize, counts[0], counts[1]];
+        let (up, whole) = (up.as_secs() as usize, begun.elapsed().as_secs() as usize);
+        let row = [
+            round,
+            up,
+            whole,
+            after.as_millis() as usize,
+            counts[0],
+            counts[1],
+        ];
         let found = [findings.checked, findings.in_doubt, findings.faults.len()];
         let row: Vec<String> = row.iter().chain(&found).map(usize::to_string).collect();
         eprintln!("{}", row.join("  "));

@@ -42,6 +42,16 @@ impl Table {
     }
 }
 
+/// How a transaction becomes durable. A test may leave the flush out, to see
+/// that its absence is noticed.
+fn persist_mode() -> PersistMode {
+    #[cfg(feature = "failpoints")]
+    if fail::eval("store::skip_flush", |_| ()).is_some() {
+        return PersistMode::Buffer;
+    }
+    PersistMode::SyncData
+}
+
 /// Bytes in each table's buffer, in the order of the tables.
 #[derive(Default)]
 pub(super) struct Buffers([u64; TABLES.len()]);
@@ -55,7 +65,7 @@ pub(super) struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     pub(super) fn new(tables: &'a Tables) -> Self {
-        let batch = tables.db.batch().durability(Some(PersistMode::SyncData));
+        let batch = tables.db.batch().durability(Some(persist_mode()));
         Self {
             tables,
             batch,

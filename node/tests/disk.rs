@@ -1,0 +1,201 @@
+//! The disk under parallel creates and deletes, staged either way: no directory
+//! is above 36 entries at any instant (invariant 1), what is linked is whole
+//! (invariant 3), and nothing is left behind.
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum};
+use node::disk::meta::{CopyKey, Meta};
+use node::disk::{Copy, Disk, Done, Op, Options, Place};
+use node::metrics::Metrics;
+use proto::{FileId, FileName, MAX_ENTRIES};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+const WRITERS: usize = 4;
+const STEPS: usize = 300;
+
+/// A file that was linked, and its bytes.
+struct Kept {
+    copy: Copy,
+    data: Bytes,
+}
+
+fn open(dir: &Path, no_tmpfile: bool) -> Disk {
+    let options = Options {
+        no_tmpfile,
+        ..Options::default()
+    };
+    Disk::open(dir, options, Arc::new(Metrics::default())).unwrap()
+}
+
+/// Asks the committer, and waits for its answer.
+fn ask<T: Send + 'static>(disk: &Disk, op: impl FnOnce(Done<T>) -> Op) -> T {
+    let (send, receive) = mpsc::channel();
+    disk.submit(op(Box::new(move |result| send.send(result).unwrap())));
+    receive.recv().unwrap().unwrap()
+}
+
+fn store(disk: &Disk, name: &str, data: Bytes) -> Kept {
+    let name = FileName::new(name).unwrap();
+    let key = CopyKey {
+        id: FileId::random(),
+        generation: 1,
+    };
+    let meta = Meta {
+        key,
+        size: data.len() as u64,
+        crc64: checksum(CrcAlgorithm::Crc64Nvme, &data),
+        sha256: None,
+        created_ms: 0,
+        content_type: String::new(),
+        idempotency_key: String::new(),
+    };
+    let mut staged = Box::new(disk.stage(Some(meta.size)).unwrap());
+    staged.append(std::slice::from_ref(&data)).unwrap();
+    staged.seal(meta.clone()).unwrap();
+    let leaf = ask(disk, |done| Op::Link {
+        staged,
+        name: name.clone(),
+        meta: Box::new(meta),
+        done,
+    });
+    let leaf = Some(leaf);
+    let copy = Copy { name, key, leaf };
+    Kept { copy, data }
+}
+
+fn remove(disk: &Disk, copy: Copy) {
+    assert!(ask(disk, |done| Op::Remove { copy, done }));
+}
+
+/// Files below a directory by name, how many directories there are, and the
+/// entries of the fullest one.
+#[derive(Default)]
+struct Walk {
+    files: BTreeMap<String, u64>,
+    dirs: usize,
+    largest: usize,
+}
+
+impl Walk {
+    fn of(dir: &Path) -> Self {
+        let mut walk = Self::default();
+        walk.enter(dir);
+        walk
+    }
+
+    /// What vanishes meanwhile is skipped.
+    fn enter(&mut self, dir: &Path) {
+        let Ok(listing) = std::fs::read_dir(dir) else {
+            return;
+        };
+        let mut entries = 0;
+        for entry in listing.flatten() {
+            entries += 1;
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                self.dirs += 1;
+                self.enter(&entry.path());
+            } else {
+                let name = entry.file_name().into_string().unwrap();
+                self.files.insert(name, meta.len());
+            }
+        }
+        self.largest = self.largest.max(entries);
+    }
+}
+
+/// Creates and deletes; gives what must be there in the end.
+fn work(disk: &Disk, writer: usize) -> Vec<Kept> {
+    let mut mine: Vec<Kept> = Vec::new();
+    for step in 0..STEPS {
+        if step % 3 == 2 {
+            let gone = mine.swap_remove(step * 7 % mine.len());
+            remove(disk, gone.copy);
+        } else {
+            let data = Bytes::from(vec![step as u8; step * 13 % 5000]);
+            mine.push(store(disk, &format!("w{writer}-{step}"), data));
+        }
+    }
+    mine
+}
+
+/// Works with several threads while another one watches the trees.
+fn watched_work(dir: &Path, disk: &Disk) -> Vec<Kept> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut looks = 0;
+            while !stop.load(Ordering::Relaxed) {
+                for tree in ["data", "staging"] {
+                    let largest = Walk::of(&dir.join(tree)).largest;
+                    assert!(largest <= MAX_ENTRIES, "{largest} entries below {tree}");
+                }
+                looks += 1;
+            }
+            looks
+        });
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| scope.spawn(move || work(disk, writer)))
+            .collect();
+        let kept = writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        assert!(watcher.join().unwrap() > 0);
+        kept
+    })
+}
+
+fn assert_there(dir: &Path, disk: &Disk, kept: &[Kept]) {
+    assert_eq!(disk.files(), kept.len() as u64);
+    for Kept { copy, data } in kept {
+        let found = disk.find(Place::Data, copy).unwrap().unwrap();
+        assert_eq!(found.read(0, data.len()).unwrap(), data);
+    }
+    assert_eq!(Walk::of(&dir.join("data")).files.len(), kept.len());
+}
+
+fn under_parallel_creates_and_deletes(no_tmpfile: bool) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = folder.path();
+    let disk = open(dir, no_tmpfile);
+    let kept = watched_work(dir, &disk);
+    assert_there(dir, &disk, &kept);
+    drop(disk);
+    let disk = open(dir, no_tmpfile);
+    assert_there(dir, &disk, &kept);
+    for Kept { copy, .. } in kept {
+        remove(&disk, copy);
+    }
+    let data = Walk::of(&dir.join("data"));
+    assert_eq!((data.files.len(), data.dirs), (0, 0), "empty ones go");
+    let staged = Walk::of(&dir.join("staging")).files;
+    assert!(staged.is_empty(), "left in staging: {staged:?}");
+}
+
+#[test]
+fn unnamed_staging_keeps_every_bound_and_leaves_nothing() {
+    under_parallel_creates_and_deletes(false);
+}
+
+#[test]
+fn named_staging_keeps_every_bound_and_leaves_nothing() {
+    under_parallel_creates_and_deletes(true);
+}
+
+#[test]
+fn what_was_staged_at_a_crash_is_wiped_at_the_start() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    drop(open(folder.path(), true));
+    let left = folder.path().join("staging/0/0");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("0"), "half a file").unwrap();
+    let disk = open(folder.path(), true);
+    assert_eq!(disk.files(), 0);
+    assert!(!left.exists());
+}
