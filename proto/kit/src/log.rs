@@ -3,10 +3,14 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging for this process. `RUST_LOG` sets what is told (`info`
-/// unless set). A second call in one process changes nothing.
+/// What is told unless `RUST_LOG` says otherwise: the store's engine tells
+/// each file that it opens.
+const DEFAULT: &str = "info,fjall=warn,lsm_tree=warn";
+
+/// Starts logging for this process, as `RUST_LOG` says. A second call in one
+/// process changes nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
