@@ -14,6 +14,8 @@ enum Command {
     Sources(e2e::sources::Args),
     /// A large number of files, every directory watched.
     Many(e2e::many::Args),
+    /// Two managers on one database, and all that can go wrong between them.
+    Managers(e2e::managers::Args),
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
     /// Power cuts under load, in a guest of qemu.
@@ -38,15 +40,18 @@ fn run() -> anyhow::Result<()> {
         Command::Bench(_) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
-        Command::Sources(_) | Command::Many(_) | Command::Memory(_) | Command::Powercut(_) => {
-            tokio::runtime::Runtime::new()?
-        }
+        Command::Sources(_)
+        | Command::Many(_)
+        | Command::Managers(_)
+        | Command::Memory(_)
+        | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
     runtime.block_on(async {
         match command {
             Command::Bench(args) => e2e::bench::run(args).await,
             Command::Sources(args) => e2e::sources::run(args).await,
             Command::Many(args) => e2e::many::run(args).await,
+            Command::Managers(args) => e2e::managers::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }

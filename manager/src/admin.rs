@@ -40,7 +40,7 @@ impl Admin for AdminService {
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesReply>, Status> {
         let pool = request.into_inner().pool;
-        let status = status(&self.0).await.map_err(Failure::from)?;
+        let status = status(&self.0).await;
         let wanted = |node: &NodeStatus| pool.is_empty() || node.pool == pool;
         let nodes = status
             .nodes

@@ -1,10 +1,12 @@
 //! The flags of the manager's commands, parsed once.
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kit::token::TokenArgs;
+use manager_store::Store;
 use std::net::SocketAddr;
-#[cfg(feature = "standalone")]
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The manager of a distributed file server: serves the REST API and decides
 /// which node holds each file.
@@ -36,6 +38,44 @@ pub enum Command {
     Drain(DrainArgs),
 }
 
+/// Which store.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// Where the records are kept: embedded:DIR, or mongodb://HOST:PORT/DATABASE for several managers
+    #[arg(
+        long,
+        env = "DFS_STORE",
+        value_name = "URL",
+        hide_env_values = true,
+        required_unless_present = "store_file"
+    )]
+    pub store: Option<String>,
+    /// File that holds the store's URL, for one with a password in it
+    #[arg(
+        long,
+        env = "DFS_STORE_FILE",
+        value_name = "FILE",
+        conflicts_with = "store"
+    )]
+    pub store_file: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// Names the flag, and never repeats a URL.
+    pub async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let url = match (&self.store_file, &self.store) {
+            (Some(file), _) => std::fs::read_to_string(file)
+                .with_context(|| format!("--store-file {}", file.display()))?,
+            (None, Some(url)) => url.clone(),
+            (None, None) => anyhow::bail!("--store: is needed"),
+        };
+        Ok(manager_store::open(url.trim()).await?)
+    }
+}
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -63,9 +103,9 @@ pub struct ServeArgs {
         default_value = "127.0.0.1:8001"
     )]
     pub ops: SocketAddr,
-    /// Where the records are kept: embedded:DIR
-    #[arg(long, env = "DFS_STORE", value_name = "URL")]
-    pub store: String,
+    /// Where the records are kept
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// The token of the inner ports
     #[command(flatten)]
     pub token: TokenArgs,
@@ -130,9 +170,9 @@ pub struct StandaloneArgs {
 /// Flags of `rebuild`.
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
-    /// The new, empty store: embedded:DIR
-    #[arg(long, env = "DFS_STORE", value_name = "URL")]
-    pub store: String,
+    /// The new, empty store
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Address that the nodes join at, the same as the manager's
     #[arg(
         long,
@@ -216,7 +256,7 @@ pub struct DrainArgs {
     pub remote: RemoteArgs,
 }
 
-/// Rates of the leader's work.
+/// Bounds and rates of the manager's own work.
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
     /// Files a second that balancing moves at the most; 0 is no limit
@@ -231,6 +271,14 @@ pub struct Limits {
     #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "SIZE", default_value = "100MiB",
           value_parser = kit::units::size)]
     pub move_bytes_per_second: u64,
+    /// Records kept in memory, some 500 bytes each: these files are served while the store is away
+    #[arg(
+        long,
+        env = "DFS_CACHED_FILES",
+        value_name = "N",
+        default_value_t = 100_000
+    )]
+    pub cached_files: usize,
 }
 
 impl Default for Limits {
@@ -238,6 +286,7 @@ impl Default for Limits {
         Self {
             move_files_per_second: 1000,
             move_bytes_per_second: 100 << 20,
+            cached_files: 100_000,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What every room of the manager works with: the store, the nodes, the limits.
 
+use crate::cache::RecordCache;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
 use crate::nodes::{NoNode, Nodes};
+use crate::store_health::StoreHealth;
+use crate::totals::CachedTotals;
 use crate::{Failure, merge::Missing};
 use kit::token::Token;
 use manager_store::{Record, Store, StoreError};
@@ -30,6 +33,12 @@ pub struct Core {
     pub moves: Moves,
     /// Records whose bytes a node denied.
     pub missing: Missing,
+    /// Records that were read lately.
+    pub(crate) cache: RecordCache,
+    /// The sum of all files.
+    pub(crate) totals: CachedTotals,
+    /// Whether the store answers.
+    pub(crate) store_health: StoreHealth,
     /// Files that this process works on, which its own janitor leaves alone.
     busy: Mutex<HashSet<FileId>>,
     /// The cluster that store and nodes belong to.
@@ -59,6 +68,9 @@ impl Core {
             known_nodes: OnceLock::new(),
             rebuilding,
             moves: Moves::new(&limits),
+            cache: RecordCache::new(limits.cached_files),
+            totals: CachedTotals::default(),
+            store_health: StoreHealth::default(),
             limits,
             token,
             metrics: Metrics::new(),

@@ -31,7 +31,7 @@ pub(crate) struct Found {
     core: Arc<Core>,
     trace: Trace,
     /// Its record.
-    pub record: Record,
+    pub record: Arc<Record>,
 }
 
 /// Why a found file can't be read.
@@ -49,7 +49,7 @@ impl From<Failure> for ReadError {
     }
 }
 
-/// Looks a file up.
+/// Looks a file up, in the cache first.
 ///
 /// # Errors
 /// Code 2 when it does not exist, code 4 while a delete of it goes on.
@@ -58,24 +58,49 @@ pub(crate) async fn find(
     trace: Trace,
     name: &FileName,
 ) -> Result<Found, Failure> {
+    let cached = core
+        .cache
+        .get(name, |record| core.nodes.available(&record.node));
+    let record = match cached {
+        Some(record) => record,
+        None => find_stored(core, name).await?,
+    };
+    Ok(Found {
+        core: core.clone(),
+        trace,
+        record,
+    })
+}
+
+async fn find_stored(core: &Arc<Core>, name: &FileName) -> Result<Arc<Record>, Failure> {
     let until = std::time::Instant::now() + DELETE_WAIT;
     loop {
+        let joins = core.nodes.joins();
         let Some(record) = core.store.get(name).await? else {
             return Err(Failure::new(Code::FileDoesNotExist));
         };
         match record.state {
             State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
             State::Stored | State::Moving => {
-                return Ok(Found {
-                    core: core.clone(),
-                    trace,
-                    record,
-                });
+                let record = Arc::new(record);
+                keep(core, &record, joins);
+                return Ok(record);
             }
             State::Deleting if std::time::Instant::now() >= until => {
                 return Err(Failure::new(Code::FileUnavailable).because("it is being deleted"));
             }
             State::Deleting => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Keeps a record for the next GET, unless some node came or went while it was
+/// read: then its node may not be the one that it was read for (rule 13).
+fn keep(core: &Core, record: &Arc<Record>, joins: u64) {
+    if let Some(node) = core.nodes.available(&record.node) {
+        let session = node.session();
+        if core.nodes.joins() == joins {
+            core.cache.keep(record, session);
         }
     }
 }
@@ -140,42 +165,45 @@ impl Found {
         })
     }
 
-    /// After a denial: a record that moved on is followed (rule 8), one that
-    /// did not is a file whose bytes are missing (rule 11).
+    /// After a denial, or no answer: a record that moved on is followed (rule 8),
+    /// one that did not is a file whose node is out or lacks the bytes (rule 11).
     async fn look_again(&mut self, error: CallError) -> Result<(), ReadError> {
-        let CallError::Fault(fault, message) = &error else {
-            return Err(self.lost(&error.to_string()));
+        if let CallError::Fault(Fault::Busy, why) = &error {
+            return Err(Failure::new(Code::TooManyRequests).because(why).into());
+        }
+        // It may have been a cached one.
+        self.core.cache.forget(&self.record.name);
+        let found = self.core.store.get(&self.record.name).await;
+        let record = match (found, &error) {
+            (Ok(Some(record)), _) => record,
+            (Ok(None), _) => return Err(Failure::new(Code::FileDoesNotExist).into()),
+            (Err(_), CallError::Lost(why)) => return Err(self.lost(why)),
+            (Err(away), CallError::Fault(..)) => return Err(Failure::from(away).into()),
         };
-        if *fault == Fault::Busy {
-            return Err(Failure::new(Code::TooManyRequests).because(message).into());
+        if record.id != self.record.id || record.state == State::Deleting {
+            return Err(ReadError::Superseded);
         }
-        if *fault == Fault::Checksum {
-            return Err(self.lost("its bytes fail their checksum"));
+        if record.node != self.record.node || record.generation != self.record.generation {
+            self.record = Arc::new(record);
+            return Ok(());
         }
-        let record = self
-            .core
-            .store
-            .get(&self.record.name)
-            .await
-            .map_err(Failure::from)?;
-        match record {
-            None => Err(Failure::new(Code::FileDoesNotExist).into()),
-            Some(record) if record.id != self.record.id => Err(ReadError::Superseded),
-            Some(record) if record.state == State::Deleting => Err(ReadError::Superseded),
-            Some(record) if record.rev == self.record.rev && *fault == Fault::NotFound => {
+        match error {
+            CallError::Lost(why) => Err(self.lost(&why)),
+            CallError::Fault(Fault::Checksum, _) => Err(self.lost("its bytes fail their checksum")),
+            CallError::Fault(Fault::NotFound, _) if record.rev == self.record.rev => {
                 self.core.missing.note(&record);
                 Err(self.lost("its node does not hold it"))
             }
-            Some(record) if record.rev == self.record.rev => Err(self.lost(message)),
-            Some(record) => {
-                self.record = record;
+            CallError::Fault(Fault::NotFound, _) => {
+                self.record = Arc::new(record);
                 Ok(())
             }
+            CallError::Fault(_, why) => Err(self.lost(&why)),
         }
     }
 
     fn lost(&self, why: &str) -> ReadError {
-        let Record { name, id, node, .. } = &self.record;
+        let Record { name, id, node, .. } = &*self.record;
         tracing::warn!(request = %self.trace, %name, %id, %node, why, "a file can't be read");
         Failure::new(Code::FileUnavailable).because(why).into()
     }

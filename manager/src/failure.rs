@@ -56,7 +56,10 @@ impl std::error::Error for Failure {}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the store failed");
+        // One that is away is told once, by who watches it.
+        if !matches!(error, StoreError::Refused(_)) {
+            tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the store failed");
+        }
         Self::new(Code::ServersUnavailable).because("the metadata store does not answer")
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod admission;
+mod cache;
 pub mod config;
 mod core;
 mod delete;
@@ -27,7 +28,9 @@ mod settle;
 #[cfg(feature = "standalone")]
 pub mod standalone;
 mod status;
+mod store_health;
 mod swap;
+mod totals;
 mod trace;
 mod upload;
 

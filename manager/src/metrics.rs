@@ -49,7 +49,37 @@ pub struct Metrics {
     pub received_bytes: Counter,
     /// Bytes of files sent.
     pub sent_bytes: Counter,
+    /// What is in flight at the REST port's bounds.
+    pub(crate) in_flight: InFlight,
     gauges: Gauges,
+}
+
+/// Places taken at the bounds of the REST port.
+#[derive(Default)]
+pub(crate) struct InFlight {
+    pub(crate) uploads: Gauge,
+    pub(crate) upload_bytes: Gauge,
+    pub(crate) downloads: Gauge,
+}
+
+impl InFlight {
+    fn register(&self, registry: &mut Registry) {
+        for (name, help, gauge) in [
+            ("uploads_in_flight", "Uploads in flight", &self.uploads),
+            (
+                "upload_in_flight_bytes",
+                "Bytes of uploads in flight that may be held",
+                &self.upload_bytes,
+            ),
+            (
+                "downloads_in_flight",
+                "Downloads and listings in flight",
+                &self.downloads,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+    }
 }
 
 #[derive(Default)]
@@ -71,6 +101,7 @@ struct Gauges {
     store_operations: Total,
     store_commits: Total,
     store_commit_seconds: Gauge<f64, AtomicU64>,
+    store_available: Total,
 }
 
 fn latency() -> Histogram {
@@ -114,6 +145,8 @@ impl Metrics {
             Unit::Bytes,
             sent_bytes.clone(),
         );
+        let in_flight = InFlight::default();
+        in_flight.register(&mut registry);
         let gauges = Gauges::default();
         gauges.register(&mut registry);
         let registry = Arc::new(Mutex::new(registry));
@@ -123,6 +156,7 @@ impl Metrics {
             seconds,
             received_bytes,
             sent_bytes,
+            in_flight,
             gauges,
         }
     }
@@ -226,6 +260,11 @@ impl Gauges {
             registry.register(name, help, gauge.clone());
         }
         registry.register(
+            "store_available",
+            "1 while the metadata store answers",
+            self.store_available.clone(),
+        );
+        registry.register(
             "store_commit_seconds",
             "Time spent in durable commits since the start",
             self.store_commit_seconds.clone(),
@@ -268,6 +307,8 @@ impl Gauges {
         self.moved_files.set(files);
         self.moved_bytes.set(bytes);
         self.failed_moves.set(failed);
+        let away = core.store_health.away().is_some();
+        self.store_available.set(u64::from(!away));
         let stats = core.store.stats();
         self.store_queue
             .set(stats.queue_depth.load(Ordering::Relaxed));

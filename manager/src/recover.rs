@@ -21,13 +21,10 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
     let token = args.token.load()?;
     token.allows_listening("--grpc", args.grpc)?;
-    let store = manager_store::open(&args.store).await?;
+    let store = args.store.open().await?;
     let begun = store.rebuilt_at_ms().await?.is_some();
     if !begun && store.totals().await?.files > 0 {
-        bail!(
-            "--store {}: it holds records; rebuild restores a lost store into an empty one",
-            args.store
-        );
+        bail!("--store: it holds records; rebuild restores a lost store into an empty one");
     }
     if !begun {
         store.set_rebuilt_at_ms(now_ms()).await?;

@@ -5,7 +5,7 @@ use crate::config::{Limits, ServeArgs};
 use crate::core::Core;
 use crate::registry::RegistryService;
 use crate::rest::{self, RestLimits};
-use crate::{leader, moves, settle};
+use crate::{leader, moves, settle, store_health};
 use anyhow::Context;
 use kit::ops::Ops;
 use kit::token::Token;
@@ -128,6 +128,7 @@ impl Manager {
         tracker.spawn(leader::run(core.clone(), holder, inner.clone()));
         tracker.spawn(moves::run(core.clone(), inner.clone()));
         tracker.spawn(stop_with(inner.clone(), settle::run(core.clone())));
+        tracker.spawn(stop_with(inner.clone(), store_health::watch(core.clone())));
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = readiness(core.clone(), stopping.clone());
         tracker.spawn(kit::ops::serve(ops, ops_port(&core, ready), inner.clone()));
@@ -189,20 +190,24 @@ pub async fn serve_grpc(
 fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness {
     let started = Instant::now();
     let joined = AtomicBool::new(false);
+    // Once ready, only SIGTERM ends it; a store that is away is told.
+    let note = |core: &Core| {
+        let away = core.store_health.away();
+        away.map(|why| format!("the metadata store is away: {why}"))
+    };
     Arc::new(move || {
         if stopping.load(Ordering::Relaxed) {
             return Err("stopping".to_owned());
         }
-        // Once ready, only SIGTERM ends it.
         if joined.load(Ordering::Relaxed) || started.elapsed() >= JOIN_GRACE {
             joined.store(true, Ordering::Relaxed);
-            return Ok(());
+            return Ok(note(&core));
         }
         let known = core.known_nodes();
         let here = core.nodes.all_available().len();
         if known.is_some_and(|known| here >= known) {
             joined.store(true, Ordering::Relaxed);
-            return Ok(());
+            return Ok(note(&core));
         }
         Err(format!(
             "{here} of {} nodes have joined",
@@ -237,7 +242,7 @@ pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListen
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
     let token = args.token.load()?;
-    let store = manager_store::open(&args.store).await?;
+    let store = args.store.open().await?;
     let config = Config {
         http: args.http,
         grpc: args.grpc,

@@ -8,14 +8,20 @@ use crate::nodes::{CallError, listed_ref};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use manager_store::{Record, State, StoreError};
-use proto::FileName;
+use proto::{FileId, FileName};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the janitor looks for records to settle.
 const ROUND: Duration = Duration::from_secs(1);
 /// Records in one look.
 const PAGE: usize = 256;
+/// How long a record must stand still before it is settled, where it may be
+/// another manager's that works on it.
+const OTHERS: Duration = Duration::from_secs(5);
+/// Records whose standing still is watched at once; further ones wait.
+const STANDS: usize = 100_000;
 
 /// Why a record is not settled yet.
 #[derive(Debug, thiserror::Error)]
@@ -150,21 +156,79 @@ pub(crate) async fn drop_extra_copies(
     commit(core, settled).await
 }
 
-/// One round over every unsettled record that nobody here works on.
+/// Since when each unsettled record is as it is, on this process's own clock.
+/// Where other managers work on the same store, one that still changes is theirs.
+#[derive(Default)]
+struct Stands(HashMap<FileName, Stand>);
+
+struct Stand {
+    id: FileId,
+    rev: u64,
+    since: Instant,
+    round: u64,
+}
+
+impl Stands {
+    /// How long a record has been as it is.
+    fn still(&mut self, record: &Record, round: u64, now: Instant) -> Duration {
+        let (id, rev) = (record.id, record.rev);
+        let room = self.0.len() < STANDS;
+        match self.0.get_mut(&record.name) {
+            Some(stand) if stand.id == id && stand.rev == rev => {
+                stand.round = round;
+                now.duration_since(stand.since)
+            }
+            Some(stand) => {
+                *stand = Stand {
+                    id,
+                    rev,
+                    since: now,
+                    round,
+                };
+                Duration::ZERO
+            }
+            None => {
+                if room {
+                    let stand = Stand {
+                        id,
+                        rev,
+                        since: now,
+                        round,
+                    };
+                    self.0.insert(record.name.clone(), stand);
+                }
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Forgets what was not seen in a round: it is settled.
+    fn end(&mut self, round: u64) {
+        self.0.retain(|_, stand| stand.round == round);
+    }
+}
+
+/// One round over every unsettled record that nobody works on.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
+async fn round(core: &Arc<Core>, stands: &mut Stands, number: u64) -> Result<usize, StoreError> {
+    let patience = match core.store.is_shared() {
+        true => OTHERS,
+        false => Duration::ZERO,
+    };
     let mut after: Option<FileName> = None;
     let mut settled = 0;
     loop {
         let page = core.store.unsettled(after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else {
+            stands.end(number);
             return Ok(settled);
         };
         after = Some(last.name.clone());
         for record in &page {
-            if core.is_busy(&record.id) {
+            let still = stands.still(record, number, Instant::now());
+            if still < patience || core.is_busy(&record.id) {
                 continue;
             }
             match settle(core, record).await {
@@ -179,15 +243,17 @@ pub(crate) async fn round(core: &Arc<Core>) -> Result<usize, StoreError> {
 
 /// Settles for as long as this process leads.
 pub(crate) async fn run(core: Arc<Core>) {
-    loop {
+    let mut stands = Stands::default();
+    for number in 0.. {
         tokio::time::sleep(ROUND).await;
         if core.leader() == 0 {
+            stands = Stands::default();
             continue;
         }
-        match round(&core).await {
+        match round(&core, &mut stands, number).await {
             Ok(0) => {}
             Ok(settled) => tracing::info!(settled, "records were settled"),
-            Err(error) => tracing::warn!(%error, "the janitor can't read the store"),
+            Err(error) => tracing::debug!(%error, "the janitor can't read the store"),
         }
     }
 }
@@ -202,5 +268,19 @@ mod tests {
         assert_eq!(decide(State::Pending), Next::AskNode);
         assert_eq!(decide(State::Moving), Next::DropExtraCopies);
         assert_eq!(decide(State::Deleting), Next::FinishDelete);
+    }
+
+    #[test]
+    fn only_a_record_that_stands_still_counts_its_time() {
+        let mut stands = Stands::default();
+        let mut record = manager_store::suite::sample::record("a", 1);
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(stands.still(&record, 1, start), Duration::ZERO);
+        assert_eq!(stands.still(&record, 2, start + second), second);
+        record.rev += 1;
+        assert_eq!(stands.still(&record, 3, start + second * 2), Duration::ZERO);
+        stands.end(4);
+        assert_eq!(stands.still(&record, 5, start + second * 9), Duration::ZERO);
     }
 }

@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::merge::Missing;
 use crate::moves::MoveLine;
 use crate::nodes::Node;
-use manager_store::{NodeRow, StoreError};
+use manager_store::{NodeRow, StoreError, Totals};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ pub(crate) struct Status {
     pub cluster_id: String,
     /// Whether this manager does the leader's work.
     pub leader: bool,
+    /// Why the metadata store is away; missing while it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_away: Option<String>,
     /// Every node that the store knows.
     pub nodes: Vec<NodeStatus>,
     /// Files of the service.
@@ -79,19 +82,41 @@ pub(crate) struct MissingStatus {
     pub names: Vec<String>,
 }
 
-/// Takes stock.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) async fn status(core: &Core) -> Result<Status, StoreError> {
-    let totals = core.store.totals().await?;
-    let rows = core.store.nodes().await?;
-    let nodes: Vec<NodeStatus> = rows.iter().map(|row| node_status(core, row)).collect();
+/// Takes stock. While the store is away, of the nodes that are joined.
+pub(crate) async fn status(core: &Core) -> Status {
+    match stored(core).await {
+        Ok((rows, totals, unsettled)) => {
+            let nodes = rows.iter().map(|row| node_status(core, row)).collect();
+            whole(core, nodes, totals, unsettled)
+        }
+        Err(_) => {
+            let joined = core.nodes.all();
+            let nodes: Vec<_> = joined
+                .iter()
+                .map(|node| joined_status(core, node))
+                .collect();
+            let totals = Totals {
+                files: nodes.iter().map(|node| node.files).sum(),
+                bytes: nodes.iter().map(|node| node.bytes).sum(),
+            };
+            whole(core, nodes, totals, 0)
+        }
+    }
+}
+
+async fn stored(core: &Core) -> Result<(Vec<NodeRow>, Totals, usize), StoreError> {
+    let totals = core.totals.get(&*core.store).await?;
+    let unsettled = core.store.unsettled(None, UNSETTLED).await?.len();
+    Ok((core.store.nodes().await?, totals, unsettled))
+}
+
+fn whole(core: &Core, nodes: Vec<NodeStatus>, totals: Totals, unsettled: usize) -> Status {
     let (moved_files, moved_bytes, _) = core.moves.totals();
-    Ok(Status {
+    Status {
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
-        unsettled: core.store.unsettled(None, UNSETTLED).await?.len(),
+        store_away: core.store_health.away(),
+        unsettled,
         quarantined: nodes.iter().map(|n| n.quarantined).sum(),
         nodes,
         files: totals.files,
@@ -101,7 +126,7 @@ pub(crate) async fn status(core: &Core) -> Result<Status, StoreError> {
         moved_files,
         moved_bytes,
         missing: missing(&core.missing),
-    })
+    }
 }
 
 /// Most files less the fewest, over the available nodes that are not drained.
@@ -116,6 +141,20 @@ fn missing(missing: &Missing) -> MissingStatus {
         files: missing.count(),
         names: missing.names(NAMES),
     }
+}
+
+/// A node that is joined, as a row would tell it.
+fn joined_status(core: &Core, node: &Node) -> NodeStatus {
+    let row = NodeRow {
+        id: node.id.clone(),
+        volume_id: node.volume_id,
+        pool: node.pool.clone(),
+        rev: 0,
+        draining: false,
+        merged_session: 0,
+        endpoint: node.endpoint.clone(),
+    };
+    node_status(core, &row)
 }
 
 fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {

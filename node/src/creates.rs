@@ -261,6 +261,16 @@ impl Creates {
         }
     }
 
+    /// Whether a create's Finish has come and is not answered yet.
+    pub fn is_finishing(&self, key: CopyKey) -> bool {
+        self.open
+            .get(&key)
+            .is_some_and(|create| match create.state {
+                State::Writing(Some(_)) | State::Sealing | State::Committing => true,
+                State::Writing(None) | State::Staged(_) | State::Failed(_) => false,
+            })
+    }
+
     /// Ends a create whose Finish was never sent.
     pub fn abort(&mut self, key: CopyKey) {
         let ended = self.open.get(&key).is_some_and(Create::can_end);

@@ -188,13 +188,19 @@ impl Node {
     /// What the node holds of a copy, durably and whole. Blocks. A copy that is
     /// not held may be on its way: only [`Self::states`] may deny it.
     pub(crate) fn state(&self, copy: &Copy) -> Result<v1::CopyState, Failure> {
+        // Asked before the look: what ends in between is found.
+        let underway = self.creates().is_finishing(copy.key);
         let Some(found) = self.disk.find(Place::Data, copy)? else {
-            return Ok(v1::CopyState::default());
+            return Ok(v1::CopyState {
+                underway,
+                ..v1::CopyState::default()
+            });
         };
         Ok(v1::CopyState {
             held: found.is_whole()?,
             leaf: found.leaf,
             meta: Some(found.meta.to_wire(&copy.name)),
+            underway: false,
         })
     }
 

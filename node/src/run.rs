@@ -144,7 +144,7 @@ async fn serve_ops(
             } else if asked.disk.is_read_only() {
                 Err("a flush failed: no writes until a restart".to_owned())
             } else {
-                Ok(())
+                Ok(None)
             }
         }),
         refresh: Arc::new(move || scraped.refresh_metrics()),

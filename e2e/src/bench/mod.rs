@@ -4,7 +4,7 @@
 mod cells;
 mod limit;
 
-use crate::cluster::binaries::{self, Build};
+use crate::cluster::binaries;
 use crate::cluster::{Cluster, Options};
 use crate::report;
 use anyhow::{Context, Result};
@@ -74,7 +74,7 @@ impl Args {
 /// Measures and prints tables.
 pub async fn run(args: Args) -> Result<()> {
     // Built before anything is measured.
-    binaries::find(Build::ForUse)?;
+    binaries::find()?;
     let folder = match &args.dir {
         Some(folder) => folder.clone(),
         None => binaries::scratch()?,

@@ -14,22 +14,14 @@ pub struct Binaries {
     pub node: PathBuf,
 }
 
-/// How cargo builds the binaries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// With their failpoints where this program itself is a dev build, so that
-    /// tests can end them at any step.
-    ForTests,
-    /// As a user would, for measurements.
-    ForUse,
-}
-
-/// The binaries beside the running program (or in `E2E_BIN_DIR`).
+/// The binaries beside the running program (or in `E2E_BIN_DIR`). In a dev
+/// build they have their failpoints, so that tests can end them at any step; in
+/// a release they are as a user would build them.
 ///
 /// # Errors
 /// Where cargo can't build them; its messages went to stderr.
-pub fn find(build: Build) -> Result<Binaries> {
-    static BUILT: Mutex<Option<Build>> = Mutex::new(None);
+pub fn find() -> Result<Binaries> {
+    static BUILT: Mutex<bool> = Mutex::new(false);
     let mut built = BUILT.lock().unwrap_or_else(|e| e.into_inner());
     let (folder, given) = match std::env::var_os("E2E_BIN_DIR") {
         Some(folder) => (PathBuf::from(folder), true),
@@ -39,9 +31,9 @@ pub fn find(build: Build) -> Result<Binaries> {
         manager: folder.join("manager"),
         node: folder.join("node"),
     };
-    if !given && *built != Some(build) {
-        cargo_build(&folder, build)?;
-        *built = Some(build);
+    if !given && !*built {
+        cargo_build(&folder)?;
+        *built = true;
     }
     for file in [&found.manager, &found.node] {
         ensure!(file.is_file(), "no {}", file.display());
@@ -77,8 +69,9 @@ pub fn scratch() -> Result<PathBuf> {
 }
 
 /// Cargo knows best whether there is anything to do; the first test of a run
-/// asks it.
-fn cargo_build(folder: &Path, build: Build) -> Result<()> {
+/// asks it. Always of the whole workspace: with another choice of packages the
+/// libraries below would get other features, and be built once more.
+fn cargo_build(folder: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -86,17 +79,9 @@ fn cargo_build(folder: &Path, build: Build) -> Result<()> {
     };
     let mut command = Command::new(cargo);
     command.current_dir(workspace());
-    command.args([
-        "build",
-        "--quiet",
-        "-p",
-        "manager",
-        "-p",
-        "node",
-        "--profile",
-    ]);
+    command.args(["build", "--quiet", "--workspace", "--bins", "--profile"]);
     command.arg(profile);
-    if build == Build::ForTests && profile == "dev" {
+    if profile == "dev" {
         command.args(["--features", "manager/failpoints,node/failpoints"]);
     }
     let status = command.status().context("starting cargo")?;

@@ -11,7 +11,7 @@ pub use status::{NodeStatus, Status};
 use crate::client::Client;
 use crate::tree::Tree;
 use anyhow::{Context, Result, bail};
-use binaries::{Binaries, Build};
+use binaries::Binaries;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,10 +31,10 @@ pub struct Options {
     pub node_args: Vec<String>,
     /// Variables for all processes.
     pub env: Vec<(String, String)>,
-    /// How the binaries are built.
-    pub build: Build,
     /// Where the temporary folder is made.
     pub folder: Option<PathBuf>,
+    /// What managers are given as `--store`; an embedded one unless set.
+    pub store: Option<String>,
 }
 
 impl Default for Options {
@@ -44,8 +44,8 @@ impl Default for Options {
             manager_args: Vec::new(),
             node_args: Vec::new(),
             env: Vec::new(),
-            build: Build::ForTests,
             folder: None,
+            store: None,
         }
     }
 }
@@ -66,12 +66,24 @@ pub struct Node {
     listen: Option<SocketAddr>,
 }
 
+/// A manager beside the first one, on the same database.
+#[derive(Debug)]
+pub struct Other {
+    /// Its process, while it runs.
+    pub process: Option<Process>,
+    http: SocketAddr,
+    grpc: SocketAddr,
+    ops: SocketAddr,
+}
+
 /// A running service. Dropping it kills its processes and removes its files;
 /// while a test panics they are kept, and the folder is printed.
 #[derive(Debug)]
 pub struct Cluster {
     /// The manager's process, while it runs.
     pub manager: Option<Process>,
+    /// Managers beside the first one, which nodes that start later join too.
+    pub others: Vec<Other>,
     /// The nodes, running or not.
     pub nodes: Vec<Node>,
     /// Options that later starts use too.
@@ -109,7 +121,7 @@ impl Cluster {
 
     /// Folders and ports, but no process yet.
     pub fn prepare(options: Options) -> Result<Self> {
-        let binaries = binaries::find(options.build)?;
+        let binaries = binaries::find()?;
         let parent = match &options.folder {
             Some(folder) => folder.clone(),
             None => binaries::scratch()?,
@@ -121,6 +133,7 @@ impl Cluster {
         let [http, grpc, ops] = free_ports()?;
         Ok(Self {
             manager: None,
+            others: Vec::new(),
             nodes: Vec::new(),
             options,
             manager_env: Vec::new(),
@@ -196,10 +209,20 @@ impl Cluster {
 
     /// How the manager is started.
     pub fn manager_launch(&self) -> Launch {
+        self.launch_at([self.http, self.grpc, self.ops], "manager.log")
+    }
+
+    fn launch_at(&self, addresses: [SocketAddr; 3], log: &str) -> Launch {
         let mut args: Vec<OsString> = vec!["serve".into()];
-        let mut store = OsString::from("embedded:");
-        store.push(self.store());
-        let [http, grpc, ops] = [self.http, self.grpc, self.ops].map(|a| a.to_string().into());
+        let store = match &self.options.store {
+            Some(url) => url.into(),
+            None => {
+                let mut store = OsString::from("embedded:");
+                store.push(self.store());
+                store
+            }
+        };
+        let [http, grpc, ops] = addresses.map(|a| a.to_string().into());
         args.extend([
             "--http".into(),
             http,
@@ -220,7 +243,7 @@ impl Cluster {
                 .chain(&self.manager_env)
                 .cloned()
                 .collect(),
-            stderr: self.folder().join("manager.log"),
+            stderr: self.folder().join(log),
         }
     }
 
@@ -230,7 +253,9 @@ impl Cluster {
         let listen = node
             .listen
             .map_or("127.0.0.1:0".to_owned(), |a| a.to_string());
-        let manager = format!("http://{}", self.grpc);
+        let grpc = std::iter::once(self.grpc).chain(self.others.iter().map(|other| other.grpc));
+        let urls: Vec<String> = grpc.map(|grpc| format!("http://{grpc}")).collect();
+        let manager = urls.join(",");
         let mut args: Vec<OsString> = vec!["serve".into(), "--data".into()];
         args.push(node.folder.clone().into());
         let rest = [
@@ -265,6 +290,42 @@ impl Cluster {
         self.grpc = process.address("grpc")?;
         self.manager = Some(process);
         Ok(())
+    }
+
+    /// Starts one more manager on the same database, and gives its index.
+    pub async fn add_manager(&mut self) -> Result<usize> {
+        let [http, grpc, ops] = free_ports()?;
+        self.others.push(Other {
+            process: None,
+            http,
+            grpc,
+            ops,
+        });
+        let index = self.others.len() - 1;
+        self.start_other(index).await?;
+        Ok(index)
+    }
+
+    /// Starts a manager beside the first one, on the same ports each time.
+    pub async fn start_other(&mut self, index: usize) -> Result<()> {
+        let Other {
+            http, grpc, ops, ..
+        } = self.others[index];
+        let log = format!("manager-{}.log", index + 2);
+        let process = self.launch_at([http, grpc, ops], &log).start().await?;
+        self.others[index].process = Some(process);
+        Ok(())
+    }
+
+    /// kill -9 of a manager beside the first one.
+    pub async fn kill_other(&mut self, index: usize) -> Result<()> {
+        let process = self.others[index].process.take();
+        process.context("the manager is not running")?.kill().await
+    }
+
+    /// A client of a manager beside the first one.
+    pub fn client_of(&self, index: usize) -> Client {
+        Client::new(self.others[index].http)
     }
 
     /// The manager's process.
@@ -318,7 +379,9 @@ impl Cluster {
     /// SIGTERM for the manager, then for all nodes; none may fail.
     pub async fn stop(&mut self) -> Result<()> {
         let nodes = self.nodes.iter_mut().map(|node| node.process.take());
-        for process in std::iter::once(self.manager.take()).chain(nodes).flatten() {
+        let others = self.others.iter_mut().map(|other| other.process.take());
+        let managers = std::iter::once(self.manager.take()).chain(others);
+        for process in managers.chain(nodes).flatten() {
             let log = process.log();
             let status = process.terminate(SOON).await?;
             anyhow::ensure!(status.success(), "ended with {status}: {log}");

@@ -2,6 +2,7 @@
 //! on raw disks, so that kill -9 loses exactly what was not flushed.
 
 use crate::cluster::binaries::Binaries;
+use crate::tools::{self, which};
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsStr;
 use std::fs;
@@ -36,55 +37,11 @@ const INIT: &str = include_str!("../../powercut/init");
 
 /// Installs what is missing where that is allowed, else says what it is.
 pub(super) fn require() -> Result<()> {
-    let packages = missing();
-    if packages.is_empty() {
-        return Ok(());
+    tools::require(&TOOLS)?;
+    if kernel().is_err() {
+        tools::install(&[KERNEL])?;
     }
-    let list = packages.join(" ");
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "missing, install as root: {list}"
-    );
-    eprintln!("installing {list}");
-    let apt = |args: &[&str]| -> Result<()> {
-        let mut command = Command::new("apt-get");
-        command
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(Stdio::null());
-        let status = command
-            .status()
-            .with_context(|| format!("missing, and no apt-get: {list}"))?;
-        ensure!(status.success(), "apt-get could not install: {list}");
-        Ok(())
-    };
-    apt(&["update", "-qq"])?;
-    let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    args.extend(&packages);
-    apt(&args)?;
-    ensure!(
-        missing().is_empty(),
-        "still missing: {}",
-        missing().join(" ")
-    );
-    Ok(())
-}
-
-fn missing() -> Vec<&'static str> {
-    let tools = TOOLS
-        .iter()
-        .filter(|(tool, _)| which(tool).is_err())
-        .map(|(_, package)| *package);
-    tools.chain(kernel().is_err().then_some(KERNEL)).collect()
-}
-
-fn which(tool: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let mut files = folders.map(|folder| folder.join(tool));
-    files
-        .find(|file| file.is_file())
-        .with_context(|| format!("no {tool}"))
+    kernel().map(drop)
 }
 
 /// The newest cloud kernel and its version.

@@ -5,7 +5,7 @@
 mod guest;
 
 use crate::client::Client;
-use crate::cluster::binaries::{self, Build};
+use crate::cluster::binaries;
 use crate::content::splitmix;
 use crate::journal::{Findings, Journal, Load, State};
 use crate::report::table;
@@ -50,7 +50,7 @@ const BOOT: Duration = Duration::from_secs(120);
 /// Where something acknowledged is missing, or a missing flush went unnoticed.
 pub async fn run(args: Args) -> Result<()> {
     guest::require()?;
-    let binaries = binaries::find(Build::ForTests)?;
+    let binaries = binaries::find()?;
     let folder = tempfile::Builder::new()
         .prefix("powercut-")
         .tempdir_in(binaries::scratch()?)?;

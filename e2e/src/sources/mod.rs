@@ -6,7 +6,7 @@ mod files;
 mod transfer;
 
 use crate::client::Client;
-use crate::cluster::binaries::{self, Build};
+use crate::cluster::binaries;
 use crate::cluster::{Cluster, Launch, Options, SOON, Status};
 use crate::report::{mib, table, thousands};
 use crate::tree::{self, Tree};
@@ -48,7 +48,7 @@ const BALANCE: Duration = Duration::from_secs(600);
 /// # Errors
 /// On any difference.
 pub async fn run(args: Args) -> Result<()> {
-    binaries::find(Build::ForTests)?;
+    binaries::find()?;
     let root = match &args.folder {
         Some(folder) => folder.clone(),
         None => files::registry()?,
@@ -130,7 +130,7 @@ async fn processes(args: &Args, sources: Arc<Vec<Source>>) -> Result<Vec<Vec<Str
 }
 
 async fn standalone(sources: Arc<Vec<Source>>, clients: usize) -> Result<Vec<Vec<String>>> {
-    let binaries = binaries::find(Build::ForTests)?;
+    let binaries = binaries::find()?;
     let folder = tempfile::Builder::new()
         .prefix("standalone-")
         .tempdir_in(binaries::scratch()?)?;

@@ -59,6 +59,8 @@ pub(super) async fn carry(
             return Err(error.into());
         }
     };
+    // On its disk, whatever becomes of the record: who deletes it counts it off.
+    placement.landed();
     crash_here!("manager::move_copied");
 
     let mut arrived = next_rev(&moving);
@@ -66,7 +68,6 @@ pub(super) async fn carry(
     arrived.generation = generation;
     arrived.leaf = Some(leaf);
     commit(core, &arrived).await?;
-    placement.landed();
     crash_here!("manager::move_swapped");
     drop_extra_copies(core, trace, arrived).await?;
     crash_here!("manager::move_unlisted");

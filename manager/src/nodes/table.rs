@@ -82,6 +82,11 @@ impl Nodes {
         self.changes.send_modify(|n| *n += 1);
     }
 
+    /// How often nodes have joined, left or changed their role.
+    pub fn joins(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
     /// Changes whenever a node joins or leaves.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

@@ -259,34 +259,9 @@ fn value(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use manager_store::{Copy, State};
-    use proto::{FileId, NodeId};
 
     fn record(size: u64) -> Record {
-        let node = NodeId::new("n").expect("a node id");
-        Record {
-            name: FileName::new("a.txt").expect("a name"),
-            id: FileId::random(),
-            rev: 1,
-            token: 1,
-            state: State::Stored,
-            copies: vec![Copy {
-                node: node.clone(),
-                session: 1,
-                generation: 1,
-            }],
-            node,
-            generation: 1,
-            next_generation: 2,
-            leaf: Some(0),
-            size,
-            sha256: [0; 32],
-            crc64: 0,
-            content_type: None,
-            created_ms: 1_000_000_000_900,
-            idempotency_key: None,
-            moved_event: 0,
-        }
+        manager_store::suite::sample::record("a.txt", size)
     }
 
     fn planned(

@@ -42,9 +42,10 @@ struct Rest {
 impl Rest {
     fn new(core: Arc<Core>, limits: RestLimits) -> Arc<Self> {
         let document = openapi::document();
+        let gates = gate::Gates::new(&limits, &core.metrics.in_flight);
         Arc::new(Self {
             core,
-            gates: gate::Gates::new(&limits),
+            gates,
             limits,
             openapi: Bytes::from(document.to_string()),
             docs: Bytes::from(docs::page(&document)),

@@ -69,10 +69,7 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
 }
 
 async fn show_status(State(rest): State<Arc<Rest>>) -> Response<Body> {
-    match status::status(&rest.core).await {
-        Ok(status) => answer::json(StatusCode::OK, &status),
-        Err(error) => answer::failure(error.into()),
-    }
+    answer::json(StatusCode::OK, &status::status(&rest.core).await)
 }
 
 async fn openapi(State(rest): State<Arc<Rest>>) -> Response<Body> {

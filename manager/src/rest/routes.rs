@@ -313,7 +313,7 @@ pub(super) static OPERATIONS: [Operation; 9] = [
             about: "The state of the service.",
             content: &[("application/json", Shape::Status)],
         }],
-        codes: &[Code::ServersUnavailable],
+        codes: &[],
     },
     Operation {
         action: Action::OpenApi,

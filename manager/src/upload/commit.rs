@@ -65,7 +65,7 @@ impl Received {
 
     async fn commit_stream(&self, mut stream: Stream, meta: UploadMeta) -> Result<Stored, Failure> {
         let node = stream.placement.node.clone();
-        let mut record = self.record(&meta, &node.id, stream.placement.session, FIRST_GENERATION);
+        let record = self.record(&meta, &node.id, stream.placement.session, FIRST_GENERATION);
         let mut wait = NameWait::new();
         loop {
             match self.reserve(&record).await? {
@@ -88,9 +88,8 @@ impl Received {
         };
         match outcome {
             Ok(leaf) => {
-                let stored = self.publish(&mut record, leaf).await?;
                 count_landed(stream);
-                Ok(stored)
+                self.publish(&record, leaf).await
             }
             Err(error) if !sent || error.certainly_not_done() => {
                 self.withdraw(&record).await;
@@ -120,7 +119,7 @@ impl Received {
                     break;
                 }
             };
-            let mut record = match &reserved {
+            let record = match &reserved {
                 None => self.record(
                     &meta,
                     &placement.node.id,
@@ -160,9 +159,8 @@ impl Received {
             };
             match linked {
                 Ok(leaf) => {
-                    let stored = self.publish(&mut record, leaf).await?;
                     placement.landed();
-                    return Ok(stored);
+                    return self.publish(&record, leaf).await;
                 }
                 Err(error) if error.certainly_not_done() => {
                     if let CallError::Fault(fault, message) = &error {
@@ -206,7 +204,7 @@ impl Received {
     }
 
     /// Commits the record as `stored` (rule 6), after which the file exists.
-    async fn publish(&self, record: &mut Record, leaf: u32) -> Result<Stored, Failure> {
+    async fn publish(&self, record: &Record, leaf: u32) -> Result<Stored, Failure> {
         crash_here!("manager::before_stored");
         let mut stored = next_rev(record);
         stored.state = State::Stored;
@@ -278,7 +276,8 @@ impl Received {
     }
 }
 
-/// Counts the file on its node; the stream has ended well.
+/// Counts the file on its node, whatever becomes of its record; the stream has
+/// ended well.
 fn count_landed(stream: Stream) {
     stream.placement.node.file_arrived();
     drop(stream);

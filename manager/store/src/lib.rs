@@ -6,6 +6,7 @@
 pub mod embedded;
 mod encoding;
 mod error;
+pub mod mongo;
 mod record;
 mod stats;
 mod store;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 
 pub use embedded::Embedded;
 pub use error::{Cause, StoreError};
+pub use mongo::Mongo;
 pub use record::{Copy, Lease, NodeRow, Record, State, Totals};
 pub use stats::StoreStats;
 pub use store::{Insert, Store, Swap};
 
-/// Opens the store that `--store` names: `embedded:DIR`. The directory is made if
-/// it is missing.
+/// Opens the store that `--store` names: `embedded:DIR`, a directory that is made
+/// if it is missing, or the `mongodb://` URL of a database.
 ///
 /// # Errors
 /// [`StoreError::Url`], which names the flag, when `url` names no store; otherwise
@@ -34,8 +36,10 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
             "embedded: needs a directory, as in embedded:/data/store".into(),
         )),
         Some(("embedded", dir)) => Ok(Arc::new(Embedded::open(Path::new(dir)).await?)),
-        _ => Err(StoreError::Url(format!(
-            "{url:?} names no store, expected embedded:DIR"
-        ))),
+        Some(("mongodb" | "mongodb+srv", _)) => Ok(Arc::new(Mongo::open(url).await?)),
+        // Not repeated: it may hold a password.
+        _ => Err(StoreError::Url(
+            "names no store, expected embedded:DIR or mongodb://…".into(),
+        )),
     }
 }

@@ -108,6 +108,8 @@ pub trait Store: Send + Sync + 'static {
     /// The lease as it is.
     async fn lease(&self) -> Result<Option<Lease>, StoreError>;
 
+    /// Whether other managers may work on it at the same time.
+    fn is_shared(&self) -> bool;
     /// Answers when the store could take a change now.
     async fn ping(&self) -> Result<(), StoreError>;
     /// The engine's counters.

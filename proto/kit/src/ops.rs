@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What stands in the way of readiness; `Ok` when nothing does.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// What stands in the way of readiness; `Ok` when nothing does, with what a
+/// person should know all the same.
+pub type Readiness = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
 
 /// A hook that brings gauges up to date before they are read.
 pub type Refresh = Arc<dyn Fn() + Send + Sync>;
@@ -48,7 +49,8 @@ pub async fn serve(
 
 async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
     match (ops.readiness)() {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(None) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Some(note)) => (StatusCode::OK, format!("ok, but {note}\n")),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

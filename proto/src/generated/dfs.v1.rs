@@ -281,6 +281,9 @@ pub struct CopyState {
     pub leaf: u32,
     #[prost(message, optional, tag = "3")]
     pub meta: ::core::option::Option<FileMeta>,
+    /// Finish has come, and its flush or link goes on.
+    #[prost(bool, tag = "4")]
+    pub underway: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QuarantineRequest {

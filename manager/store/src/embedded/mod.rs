@@ -200,6 +200,10 @@ impl Store for Embedded {
         self.tables.lease()
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.committer.check()?;
         self.tables.cluster_id().map(drop)

@@ -1,0 +1,171 @@
+//! The files of the run: made from their numbers, uploaded and read through
+//! several managers.
+
+use crate::client::{Answer, Client, Pieces, encode_name};
+use crate::content;
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::Request;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Clients at once.
+const CLIENTS: usize = 16;
+/// How often an upload is tried, through one manager after the other.
+const TRIES: usize = 40;
+
+/// The files, and the managers that serve them.
+pub(super) struct Files {
+    every: Vec<Client>,
+    chosen: Vec<Client>,
+    count: usize,
+}
+
+fn name(number: usize) -> String {
+    format!("file-{number}")
+}
+
+fn data(number: usize) -> Bytes {
+    // Now and then one that needs a stream of its own.
+    let size = match number % 100 {
+        0 => 150_000,
+        rest => 50 + rest * 37,
+    };
+    content::bytes(number as u64, size)
+}
+
+impl Files {
+    pub(super) fn new(clients: Vec<Client>) -> Self {
+        Self {
+            chosen: clients.clone(),
+            every: clients,
+            count: 0,
+        }
+    }
+
+    /// From now on through one manager only.
+    pub(super) fn only(&mut self, at: usize) {
+        self.chosen = vec![self.every[at].clone()];
+    }
+
+    /// From now on through all of them.
+    pub(super) fn all(&mut self) {
+        self.chosen = self.every.clone();
+    }
+
+    pub(super) fn client(&self, at: usize) -> Client {
+        self.chosen[at % self.chosen.len()].clone()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Uploads so many new files, and gives the rate.
+    pub(super) async fn upload(&mut self, count: usize) -> Result<f64> {
+        let begun = Instant::now();
+        let next = Arc::new(AtomicUsize::new(self.count));
+        let end = self.count + count;
+        let mut tasks = JoinSet::new();
+        for worker in 0..CLIENTS {
+            let (clients, next) = (self.chosen.clone(), next.clone());
+            tasks.spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= end {
+                        return anyhow::Ok(());
+                    }
+                    store(&clients, worker, number).await?;
+                }
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task??;
+        }
+        self.count = end;
+        Ok(count as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    /// Reads a file through a manager and compares it.
+    pub(super) async fn read(&self, at: usize, number: usize) -> Result<()> {
+        read(&self.client(at), number).await
+    }
+
+    /// Reads so many files, spread over all, and gives their numbers.
+    pub(super) async fn read_some(&self, at: usize, count: usize) -> Result<Vec<usize>> {
+        let client = self.every[at].clone();
+        let step = (self.count / count).max(1);
+        let numbers: Vec<usize> = (0..self.count).step_by(step).collect();
+        for number in &numbers {
+            read(&client, *number).await?;
+        }
+        Ok(numbers)
+    }
+
+    /// Reads all files, each through one manager or the other.
+    pub(super) async fn compare_all(&self) -> Result<usize> {
+        let mut tasks = JoinSet::new();
+        for worker in 0..CLIENTS {
+            let (client, count) = (self.client(worker), self.count);
+            tasks.spawn(async move {
+                for number in (worker..count).step_by(CLIENTS) {
+                    read(&client, number).await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task??;
+        }
+        Ok(self.count)
+    }
+
+    pub(super) async fn timed_put(&self, name: &str) -> Result<(Answer, Duration)> {
+        let begun = Instant::now();
+        let answer = self.client(0).put(name, "x").await?;
+        Ok((answer, begun.elapsed()))
+    }
+
+    pub(super) async fn timed_delete(&self, number: usize) -> Result<(Answer, Duration)> {
+        let begun = Instant::now();
+        let answer = self.client(0).delete(&name(number)).await?;
+        Ok((answer, begun.elapsed()))
+    }
+
+    pub(super) async fn timed_get(&self, name: &str) -> Result<(Answer, Duration)> {
+        let begun = Instant::now();
+        let answer = self.client(0).get(name).await?;
+        Ok((answer, begun.elapsed()))
+    }
+}
+
+/// Stores a file as a patient client would: with a key, again after 503, and
+/// through the next manager.
+async fn store(clients: &[Client], worker: usize, number: usize) -> Result<()> {
+    let path = format!("/file/{}", encode_name(&name(number)));
+    let mut last = None;
+    for attempt in 0..TRIES {
+        let client = &clients[(worker + attempt) % clients.len()];
+        let request = Request::put(&path).header("idempotency-key", format!("k{number}"));
+        let request = request.body(Pieces::new([data(number)]).into())?;
+        match client.send(request).await {
+            Ok(answer) if answer.status == 201 => return Ok(()),
+            Ok(answer) if answer.status == 503 => last = Some(format!("{answer:?}")),
+            Ok(answer) => anyhow::bail!("file {number}: {answer:?}"),
+            Err(error) => last = Some(format!("{error:#}")),
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    anyhow::bail!("file {number}, after {TRIES} tries: {last:?}")
+}
+
+async fn read(client: &Client, number: usize) -> Result<()> {
+    let answer = client.get(&name(number)).await?;
+    let answer = answer
+        .expect(200)
+        .with_context(|| format!("file {number}"))?;
+    ensure!(answer.body == data(number), "file {number}: other bytes");
+    Ok(())
+}

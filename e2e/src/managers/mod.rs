@@ -1,0 +1,296 @@
+//! `managers`: two managers on one database, four nodes, and everything that
+//! can go wrong between them; in the end every file is there, byte for byte.
+//! Before it the store's behaviour suite runs on the same server.
+
+mod files;
+mod suite;
+
+use crate::cluster::{Cluster, Options, Status};
+use crate::mongo::Server;
+use crate::report::table;
+use crate::wait;
+use anyhow::{Context, Result, ensure};
+use files::Files;
+use std::time::{Duration, Instant};
+
+/// Flags of `managers`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How many files are uploaded.
+    #[arg(long, default_value_t = 10_000)]
+    files: usize,
+    /// How long the database is away, in seconds.
+    #[arg(long, default_value_t = 20)]
+    away: u64,
+}
+
+/// How long a balance, a drain or a recovery may take.
+const SETTLE: Duration = Duration::from_secs(240);
+/// What counts as at once while the database is away.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Within this an absence is noticed, and a return too.
+const NOTICED: Duration = Duration::from_secs(15);
+
+/// Does the run and prints what came of it.
+///
+/// # Errors
+/// At the first thing that is not as it should be.
+pub async fn run(args: Args) -> Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("managers-")
+        .tempdir_in(crate::cluster::binaries::scratch()?)?;
+    let mut server = Server::start(folder.path()).await?;
+    suite::run(&server).await?;
+    let mut run = Run::start(&server).await?;
+    run.fill(args.files).await?;
+    run.lose_a_manager_while_balancing().await?;
+    run.lose_the_database(&mut server, Duration::from_secs(args.away))
+        .await?;
+    run.drain_cancel_and_drain().await?;
+    run.fifth_node().await?;
+    run.compare().await?;
+    run.cluster.stop().await?;
+    println!("{}", table(&["step", "s", "what was seen"], &run.rows));
+    println!("every file is there, byte for byte, through both managers");
+    Ok(())
+}
+
+struct Run {
+    cluster: Cluster,
+    files: Files,
+    rows: Vec<Vec<String>>,
+}
+
+impl Run {
+    async fn start(server: &Server) -> Result<Self> {
+        let mut cluster = Cluster::prepare(Options {
+            store: Some(server.url("dfs")),
+            ..Options::default()
+        })?;
+        cluster.start_manager().await?;
+        cluster.add_manager().await?;
+        for _ in 0..3 {
+            cluster.add_node().await?;
+        }
+        cluster.wait_available(3).await?;
+        let clients = vec![cluster.client(), cluster.client_of(0)];
+        wait::until(NOTICED, async || {
+            let status = clients[1].status().await?;
+            ensure!(status.available() == 3, "{status:?}");
+            Ok(())
+        })
+        .await?;
+        Ok(Self {
+            cluster,
+            files: Files::new(clients),
+            rows: Vec::new(),
+        })
+    }
+
+    fn tell(&mut self, step: &str, begun: Instant, seen: String) {
+        eprintln!("{step}: {seen}");
+        let seconds = format!("{:.1}", begun.elapsed().as_secs_f64());
+        self.rows.push(vec![step.to_owned(), seconds, seen]);
+    }
+
+    /// Through both managers, which count for themselves: after the leader's
+    /// next pass the nodes differ by one file at most.
+    async fn fill(&mut self, files: usize) -> Result<()> {
+        let begun = Instant::now();
+        let rate = self.files.upload(files).await?;
+        self.balanced(3).await?;
+        let seen = format!("{files} files by 16 clients, {rate:.0}/s");
+        self.tell("upload through both", begun, seen);
+        Ok(())
+    }
+
+    /// Waits until the disks of the available nodes that stay differ by one
+    /// file at most, and gives their counts.
+    async fn balanced(&self, nodes: usize) -> Result<Vec<usize>> {
+        wait::until(SETTLE, async || {
+            let status = self.files.client(0).status().await?;
+            let staying: Vec<_> = status
+                .nodes
+                .iter()
+                .filter(|node| node.state == "available")
+                .map(|node| node.id.clone())
+                .collect();
+            ensure!(staying.len() == nodes, "{staying:?}");
+            let mut counts = Vec::new();
+            for (index, node) in self.cluster.nodes.iter().enumerate() {
+                if staying.contains(&node.id) {
+                    counts.push(self.cluster.tree(index)?.files.len());
+                }
+            }
+            let skew = counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0);
+            ensure!(
+                skew <= 1 && status.moves.is_empty(),
+                "{counts:?} {status:?}"
+            );
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// The leader is killed while a fourth node takes its share; the other
+    /// manager takes over, and reads go on all the time.
+    async fn lose_a_manager_while_balancing(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        self.cluster.add_node().await?;
+        let moving = |status: &Status| !status.moves.is_empty();
+        let leader = wait::until(SETTLE, async || {
+            for at in 0..2 {
+                if moving(&self.files.client(at).status().await?) {
+                    return Ok(at);
+                }
+            }
+            anyhow::bail!("nothing moves")
+        })
+        .await?;
+        if leader == 0 {
+            self.cluster.kill_manager().await?;
+        } else {
+            self.cluster.kill_other(0).await?;
+        }
+        self.files.read_some(1 - leader, 300).await?;
+        self.files.only(1 - leader);
+        let taken = wait::until(SETTLE, async || {
+            let status = self.files.client(0).status().await?;
+            ensure!(status.rest["leader"] == true, "{status:?}");
+            Ok(begun.elapsed())
+        })
+        .await;
+        taken?;
+        if leader == 0 {
+            self.cluster.start_manager().await?;
+        } else {
+            self.cluster.start_other(0).await?;
+        }
+        self.files.all();
+        let counts = self.balanced(4).await?;
+        self.tell(
+            "leader killed in mid-balance",
+            begun,
+            format!("files per node {counts:?}"),
+        );
+        Ok(())
+    }
+
+    /// While the database is away uploads and deletes are refused at once,
+    /// files that were read lately are still served, and people are told.
+    async fn lose_the_database(&mut self, server: &mut Server, away: Duration) -> Result<()> {
+        let begun = Instant::now();
+        let client = self.files.client(0);
+        let cached = self.files.read_some(0, 50).await?;
+        server.stop().await?;
+        let stopped = Instant::now();
+        wait::until(NOTICED, async || {
+            let told = client.status().await?.rest.get("store_away").cloned();
+            ensure!(told.is_some_and(|why| why.is_string()), "not told yet");
+            Ok(())
+        })
+        .await?;
+        let ops = crate::client::Client::new(self.cluster.ops());
+        let ready = ops.call(http::Method::GET, "/readyz").await?.expect(200)?;
+        let text = String::from_utf8_lossy(&ready.body).into_owned();
+        ensure!(text.contains("away"), "/readyz says {text}");
+        for (what, answer) in [
+            ("upload", self.files.timed_put("new").await?),
+            ("delete", self.files.timed_delete(0).await?),
+            (
+                "read of what is not cached",
+                self.files.timed_get("none").await?,
+            ),
+        ] {
+            let (answer, took) = answer;
+            ensure!(answer.outcome() == (503, Some(1)), "{what}: {answer:?}");
+            ensure!(!answer.header("retry-after").is_empty(), "{what}");
+            ensure!(took < AT_ONCE, "{what} took {took:?}");
+        }
+        for number in &cached {
+            self.files.read(0, *number).await?;
+        }
+        tokio::time::sleep(away.saturating_sub(stopped.elapsed())).await;
+        server.restart().await?;
+        let back = Instant::now();
+        wait::until(NOTICED, async || {
+            client.put("after the absence", "x").await?.expect(201)?;
+            Ok(())
+        })
+        .await?;
+        let healed = back.elapsed();
+        client.delete("after the absence").await?.expect(204)?;
+        let seen = format!(
+            "{} cached files read meanwhile, uploads again {:.1} s after its return",
+            cached.len(),
+            healed.as_secs_f64()
+        );
+        self.tell("database away", begun, seen);
+        Ok(())
+    }
+
+    /// A drain is begun, cancelled, and begun again; in the end node 2 holds
+    /// nothing and no record lists it.
+    async fn drain_cancel_and_drain(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let node = ["drain", "--node", "node-2"];
+        self.cluster.ask(&node).await?;
+        wait::until(SETTLE, async || {
+            let left = self.cluster.tree(1)?.files.len();
+            let whole = self.files.count() / 4;
+            ensure!(left < whole * 9 / 10, "{left} left");
+            Ok(())
+        })
+        .await?;
+        self.cluster
+            .ask(&["drain", "--node", "node-2", "--cancel"])
+            .await?;
+        self.balanced(4).await?;
+        self.cluster.ask(&node).await?;
+        self.files.upload(200).await?;
+        let told = wait::until(SETTLE, async || {
+            let (_, told) = self.cluster.ask(&node).await?;
+            let zero = ["files-left=0", "quarantined=0", "records-left=0"];
+            ensure!(zero.iter().all(|zero| told.contains(zero)), "{told}");
+            Ok(told)
+        })
+        .await?;
+        ensure!(
+            self.cluster.tree(1)?.files.is_empty(),
+            "node 2 is not empty"
+        );
+        self.balanced(3).await?;
+        self.tell("drained, cancelled, drained", begun, told.trim().to_owned());
+        Ok(())
+    }
+
+    async fn fifth_node(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        self.cluster.add_node().await?;
+        let counts = self.balanced(4).await?;
+        let seen = format!("files per node {counts:?}, node 2 stays empty");
+        self.tell("a fifth node joined", begun, seen);
+        Ok(())
+    }
+
+    async fn compare(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let files = self.files.compare_all().await?;
+        self.cluster.wait_fsck_clean(SETTLE).await?;
+        let trees = self.cluster.trees()?;
+        let largest = trees
+            .iter()
+            .map(|tree| tree.largest)
+            .max()
+            .context("no node")?;
+        ensure!(largest <= 36, "a directory of {largest} entries");
+        let on_disk: usize = trees.iter().map(|tree| tree.files.len()).sum();
+        ensure!(
+            on_disk == files,
+            "{on_disk} files on the disks, {files} stored"
+        );
+        let seen = format!("{files} files compared, largest directory {largest}, fsck clean");
+        self.tell("compared", begun, seen);
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! A server for the MongoDB driver, since none can be installed everywhere:
+//! mongo-java-server with its data in a file, built once with Maven.
+
+use crate::cluster::process::{Launch, Process};
+use crate::tools;
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The build and its one source file, which are the key of what is kept.
+const POM: &str = include_str!("../mongo/pom.xml");
+const SOURCE: &str = include_str!("../mongo/src/main/java/MongoWire.java");
+
+/// Programs that the server needs, each with its Debian package.
+const TOOLS: [(&str, &str); 2] = [("java", "default-jdk-headless"), ("mvn", "maven")];
+
+/// A running server; its data stay when it is killed and started again.
+#[derive(Debug)]
+pub struct Server {
+    launch: Launch,
+    address: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// Builds the server if this machine has not done so yet, and starts it.
+    pub async fn start(folder: &Path) -> Result<Self> {
+        let jar = build()?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut args: Vec<OsString> = vec!["-Xmx512m".into(), "-jar".into(), jar.into()];
+        args.push(folder.join("mongo-data").into());
+        args.extend([port.ip().to_string(), port.port().to_string()].map(Into::into));
+        let launch = Launch {
+            program: tools::which("java")?,
+            args,
+            env: Vec::new(),
+            stderr: folder.join("mongo.log"),
+        };
+        let mut server = Self {
+            launch,
+            address: port,
+            process: None,
+        };
+        server.restart().await?;
+        Ok(server)
+    }
+
+    /// The URL of a database on it.
+    pub fn url(&self, database: &str) -> String {
+        format!("mongodb://{}/{database}", self.address)
+    }
+
+    /// Starts it again, on the same port and data.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process = Some(self.launch.start().await?);
+        Ok(())
+    }
+
+    /// SIGTERM, and waits until it is gone.
+    pub async fn stop(&mut self) -> Result<()> {
+        let process = self.process.take().context("the server is not running")?;
+        process
+            .terminate(std::time::Duration::from_secs(30))
+            .await
+            .map(drop)
+    }
+}
+
+/// The server's archive, kept outside of the checkout by the hash of its source.
+fn build() -> Result<PathBuf> {
+    tools::require(&TOOLS)?;
+    let hash = crate::content::sha256(format!("{POM}{SOURCE}").as_bytes());
+    let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder = tools::cache()?.join(format!("mongo-wire-{hash}"));
+    let jar = folder.join("target/mongo-wire.jar");
+    if jar.is_file() {
+        return Ok(jar);
+    }
+    eprintln!("building the server for the MongoDB driver");
+    let source = folder.join("src/main/java");
+    std::fs::create_dir_all(&source)?;
+    std::fs::write(folder.join("pom.xml"), POM)?;
+    std::fs::write(source.join("MongoWire.java"), SOURCE)?;
+    let mut command = Command::new(tools::which("mvn")?);
+    command.args(["-q", "-B", "-f"]).arg(folder.join("pom.xml"));
+    let status = command.arg("package").stdin(Stdio::null()).status()?;
+    ensure!(status.success() && jar.is_file(), "mvn package: {status}");
+    Ok(jar)
+}

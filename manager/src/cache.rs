@@ -1,0 +1,54 @@
+//! Records of files that were read lately (rule 13): so that a GET asks the
+//! node straight away, and goes on while the database is away. The node checks
+//! id and generation, so that an entry that has become stale costs a second
+//! look, never a wrong answer.
+
+use crate::nodes::Node;
+use manager_store::{Record, State};
+use proto::FileName;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+
+/// A record, and the session of its node when it was read: a node that began
+/// another one may have been set back, and is not believed (rule 13).
+#[derive(Clone)]
+struct Entry {
+    record: Arc<Record>,
+    session: u64,
+}
+
+/// The cache; it holds a bounded number of records (invariant 9).
+pub(crate) struct RecordCache(Cache<FileName, Entry>);
+
+impl RecordCache {
+    /// A cache of so many records at the most.
+    pub(crate) fn new(records: usize) -> Self {
+        Self(Cache::new(records))
+    }
+
+    /// The record of a name, if its node is the one that it was kept for.
+    pub(crate) fn get(
+        &self,
+        name: &FileName,
+        node: impl FnOnce(&Record) -> Option<Arc<Node>>,
+    ) -> Option<Arc<Record>> {
+        let entry = self.0.get(name)?;
+        let node = node(&entry.record)?;
+        (node.session() == entry.session).then_some(entry.record)
+    }
+
+    /// Keeps a record that was just read, with the session that its node had
+    /// before that.
+    pub(crate) fn keep(&self, record: &Arc<Record>, session: u64) {
+        if record.state == State::Stored {
+            let record = record.clone();
+            self.0
+                .insert(record.name.clone(), Entry { record, session });
+        }
+    }
+
+    /// Forgets a name.
+    pub(crate) fn forget(&self, name: &FileName) {
+        self.0.remove(name);
+    }
+}

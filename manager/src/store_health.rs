@@ -1,0 +1,46 @@
+//! Whether the store answers, for people and probes: it is asked all the time.
+
+use crate::core::Core;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the store is asked.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the store said last.
+#[derive(Default)]
+pub(crate) struct StoreHealth(Mutex<Option<String>>);
+
+impl StoreHealth {
+    /// Why the store is away, if it is.
+    pub(crate) fn away(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, away: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = away;
+    }
+}
+
+/// Asks the store for ever.
+pub(crate) async fn watch(core: Arc<Core>) {
+    loop {
+        let away = core.store.ping().await.err();
+        core.store_health
+            .set(away.map(|error| innermost(&error).to_string()));
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What the store's error is at its bottom, which says most.
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}

@@ -1,0 +1,148 @@
+//! Connecting: from a URL to a database that is formatted and has its indexes.
+
+use super::document::{ClusterDocument, FORMAT, binary, uuid_of};
+use super::failed;
+use crate::StoreError;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{
+    ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection, Database, IndexModel};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The database of a URL that names none.
+const DATABASE: &str = "dfs";
+/// How long it may take to find a server that serves.
+const SELECT: Duration = Duration::from_secs(3);
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long the first contact may take in all.
+const FIRST: Duration = Duration::from_secs(15);
+/// How long the servers of a replica set may take to agree on a write.
+const AGREE: Duration = Duration::from_secs(8);
+/// Connections to each server.
+const POOL: u32 = 64;
+
+/// The document of [`META`] about the cluster.
+pub(super) const CLUSTER: &str = "cluster";
+/// The document of [`META`] about the leader.
+pub(super) const LEASE: &str = "lease";
+pub(super) const FILES: &str = "files";
+pub(super) const NODES: &str = "nodes";
+pub(super) const META: &str = "meta";
+
+/// A database that is ready.
+pub(super) struct Connected {
+    pub(super) database: Database,
+    /// What a read of one record asks for (rule 12).
+    pub(super) read_one: ReadConcern,
+    /// The cluster that it belongs to.
+    pub(super) cluster: Uuid,
+}
+
+/// Connects, formats a new database and makes its indexes.
+///
+/// # Errors
+/// [`StoreError::Url`] without the URL, which may hold a password;
+/// [`StoreError::Unavailable`] when no server answers;
+/// [`StoreError::NewerFormat`].
+pub(super) async fn connect(url: &str) -> Result<Connected, StoreError> {
+    let database = database(url).await?;
+    let ready = async {
+        let read_one = read_concern(&database).await;
+        let cluster = format(&database).await?;
+        make_indexes(&database).await?;
+        Ok((read_one, cluster))
+    };
+    let (read_one, cluster) = tokio::time::timeout(FIRST, ready)
+        .await
+        .map_err(|_| StoreError::unavailable("the database does not answer"))??;
+    Ok(Connected {
+        database,
+        read_one,
+        cluster,
+    })
+}
+
+async fn database(url: &str) -> Result<Database, StoreError> {
+    let bad = |error: mongodb::error::Error| StoreError::Url(format!("mongodb: {error}"));
+    let mut options = ClientOptions::parse(url).await.map_err(bad)?;
+    options.app_name = Some("dfs-manager".to_owned());
+    options.server_selection_timeout = Some(SELECT);
+    options.connect_timeout = Some(CONNECT);
+    options.max_pool_size = options.max_pool_size.or(Some(POOL));
+    let majority = WriteConcern::builder()
+        .w(mongodb::options::Acknowledgment::Majority)
+        .w_timeout(AGREE)
+        .build();
+    // Only what most servers keep counts as durable, and only the primary is
+    // asked (rule 12), whatever the URL says.
+    options.write_concern = Some(majority);
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.read_concern = None;
+    let name = options.default_database.clone();
+    let client = Client::with_options(options).map_err(bad)?;
+    Ok(client.database(name.as_deref().unwrap_or(DATABASE)))
+}
+
+/// Linearizable where there is a replica set (or a router of some); a single
+/// server knows no such read, and its reads are so by themselves.
+async fn read_concern(database: &Database) -> ReadConcern {
+    let hello = database.run_command(doc! {"hello": 1}).await;
+    let hello = hello.unwrap_or_default();
+    let router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    if router || hello.contains_key("setName") {
+        ReadConcern::linearizable()
+    } else {
+        ReadConcern::local()
+    }
+}
+
+/// The cluster that a database belongs to; one is drawn for a new database. Of
+/// several managers that do so at once, the first insert wins.
+async fn format(database: &Database) -> Result<Uuid, StoreError> {
+    let meta: Collection<ClusterDocument> = database.collection(META);
+    let new = ClusterDocument {
+        id: CLUSTER.to_owned(),
+        format: FORMAT,
+        cluster_id: binary(Uuid::new_v4().as_bytes()),
+        rebuilt_at_ms: None,
+    };
+    match meta.insert_one(new).await {
+        Ok(_) => {}
+        Err(error) if super::is_duplicate(&error) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let found = meta.find_one(doc! {"_id": CLUSTER}).await.map_err(failed)?;
+    let cluster = found.ok_or_else(|| StoreError::unavailable("the database was just emptied"))?;
+    if cluster.format > FORMAT {
+        return Err(StoreError::NewerFormat {
+            path: format!("database {}", database.name()).into(),
+            found: u32::try_from(cluster.format).unwrap_or(u32::MAX),
+            known: FORMAT.cast_unsigned(),
+        });
+    }
+    uuid_of(&cluster.cluster_id)
+}
+
+async fn make_indexes(database: &Database) -> Result<(), StoreError> {
+    let files: Collection<Document> = database.collection(FILES);
+    let listed = IndexModel::builder()
+        .keys(doc! {"copies.node": 1, "_id": 1})
+        .options(IndexOptions::builder().name("listed".to_owned()).build())
+        .build();
+    let unsettled = IndexOptions::builder()
+        .name("unsettled".to_owned())
+        .partial_filter_expression(doc! {"unsettled": true})
+        .build();
+    let unsettled = IndexModel::builder()
+        .keys(doc! {"unsettled": 1, "_id": 1})
+        .options(unsettled)
+        .build();
+    files
+        .create_indexes([listed, unsettled])
+        .await
+        .map(drop)
+        .map_err(failed)
+}

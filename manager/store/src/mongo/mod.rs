@@ -1,0 +1,431 @@
+//! The MongoDB engine: any number of managers on one database. Majority writes,
+//! one document a change, no transactions and no pipeline updates, so that it
+//! runs on a single server, a replica set and servers that speak the protocol.
+
+mod connect;
+mod document;
+mod health;
+mod key;
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{ReadConcern, ReturnDocument};
+use mongodb::{Collection, Database};
+use proto::{FileId, FileName, NodeId};
+use uuid::Uuid;
+
+use crate::{Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals};
+use connect::{CLUSTER, FILES, LEASE, META, NODES};
+use document::{
+    ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
+    uuid_of,
+};
+use health::Health;
+
+/// The server's code for a key that is there already.
+const DUPLICATE_KEY: i32 = 11_000;
+/// Looks for the record that an insert collided with, which may just have gone.
+const INSERTS: usize = 8;
+
+/// A store in a database that other managers use as well.
+pub struct Mongo {
+    files: Collection<RecordDocument>,
+    nodes: Collection<NodeDocument>,
+    leases: Collection<LeaseDocument>,
+    clusters: Collection<ClusterDocument>,
+    read_one: ReadConcern,
+    health: Health,
+    stats: StoreStats,
+}
+
+impl Mongo {
+    /// Connects to the database that the URL names (`dfs` if it names none),
+    /// formats it if it is new, and makes its indexes.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for a bad URL (which is not repeated: it may hold a
+    /// password), [`StoreError::Unavailable`] when no server answers,
+    /// [`StoreError::NewerFormat`] when a newer version formatted it.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let connected = connect::connect(url).await?;
+        let database: Database = connected.database;
+        Ok(Self {
+            files: database.collection(FILES),
+            nodes: database.collection(NODES),
+            leases: database.collection(META),
+            clusters: database.collection(META),
+            read_one: connected.read_one,
+            health: Health::watch(database.collection(META), connected.cluster),
+            stats: StoreStats::default(),
+        })
+    }
+
+    /// Does a change, and counts it.
+    async fn change<T>(
+        &self,
+        change: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        self.stats.asked();
+        let done = self.health.call(change).await;
+        if done.is_ok() {
+            self.stats.committed(1, begun.elapsed());
+        }
+        self.stats.answered(1);
+        done
+    }
+
+    async fn read_record(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
+        let found = self
+            .files
+            .find_one(doc! {"_id": key::key(name.as_str())})
+            .read_concern(self.read_one.clone());
+        found
+            .await
+            .map_err(failed)?
+            .map(Record::try_from)
+            .transpose()
+    }
+
+    async fn read_records(
+        &self,
+        filter: Document,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        if limit == 0 {
+            // To the server, no limit.
+            return Ok(Vec::new());
+        }
+        let found = async {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let cursor = self.files.find(filter).sort(doc! {"_id": 1}).limit(limit);
+            let cursor = cursor.await.map_err(failed)?;
+            cursor.map_err(failed).try_collect::<Vec<_>>().await
+        };
+        let found = self.health.call(found).await?;
+        found.into_iter().map(Record::try_from).collect()
+    }
+
+    async fn read_cluster(&self) -> Result<ClusterDocument, StoreError> {
+        let found = self.clusters.find_one(doc! {"_id": CLUSTER});
+        let found = self
+            .health
+            .call(async { found.await.map_err(failed) })
+            .await?;
+        // Emptied while this manager runs: another cluster, or none yet.
+        found.ok_or_else(|| StoreError::unavailable("the database has no cluster id"))
+    }
+
+    async fn change_cluster(&self, fields: Document) -> Result<(), StoreError> {
+        let change = self
+            .clusters
+            .update_one(doc! {"_id": CLUSTER}, doc! {"$set": fields});
+        self.change(async { change.await.map(drop).map_err(failed) })
+            .await
+    }
+
+    async fn read_lease(&self) -> Result<Option<Lease>, StoreError> {
+        let found = self
+            .leases
+            .find_one(doc! {"_id": LEASE})
+            .read_concern(self.read_one.clone());
+        Ok(found.await.map_err(failed)?.map(Lease::from))
+    }
+
+    /// Changes the lease if it still is as it was seen.
+    async fn change_lease(
+        &self,
+        seen: &Lease,
+        fields: Document,
+    ) -> Result<Result<Lease, Option<Lease>>, StoreError> {
+        let as_seen = doc! {
+            "_id": LEASE,
+            "holder": &seen.holder,
+            "number": seen.number.cast_signed(),
+            "counter": seen.counter.cast_signed(),
+        };
+        let changed = self
+            .leases
+            .find_one_and_update(as_seen, doc! {"$set": fields})
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(failed)?;
+        match changed {
+            Some(lease) => Ok(Ok(lease.into())),
+            None => Ok(Err(self.read_lease().await?)),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Mongo {
+    async fn cluster_id(&self) -> Result<Uuid, StoreError> {
+        uuid_of(&self.read_cluster().await?.cluster_id)
+    }
+
+    async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError> {
+        // A rebuild runs alone (rule 16), so that nothing comes between.
+        let any = self.files.find_one(doc! {});
+        let any = self
+            .health
+            .call(async { any.await.map_err(failed) })
+            .await?;
+        if any.is_some() {
+            return Err(StoreError::NotEmpty);
+        }
+        self.change_cluster(doc! {"cluster_id": binary(id.as_bytes())})
+            .await?;
+        self.health.expect(id);
+        Ok(())
+    }
+
+    async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError> {
+        let cluster = self.read_cluster().await?;
+        Ok(cluster.rebuilt_at_ms.map(i64::cast_unsigned))
+    }
+
+    async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError> {
+        self.change_cluster(doc! {"rebuilt_at_ms": at.cast_signed()})
+            .await
+    }
+
+    async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
+        self.health
+            .call(async {
+                let found = self.read_record(name).await?;
+                if found.is_none() {
+                    // A database that was emptied or swapped knows no file:
+                    // that must not be told as code 2 (rule 12).
+                    self.health.ask().await?;
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+        let new = RecordDocument::try_from(&record)?;
+        self.change(async {
+            for _ in 0..INSERTS {
+                match self.files.insert_one(&new).await {
+                    Ok(_) => return Ok(Insert::Inserted),
+                    Err(error) if is_duplicate(&error) => {}
+                    Err(error) => return Err(failed(error)),
+                }
+                if let Some(found) = self.read_record(&record.name).await? {
+                    return Ok(Insert::Exists(found));
+                }
+            }
+            Err(StoreError::unavailable("the name keeps coming and going"))
+        })
+        .await
+    }
+
+    async fn swap(&self, new: Record) -> Result<Swap, StoreError> {
+        let document = RecordDocument::try_from(&new)?;
+        let Some(before) = new.rev.checked_sub(1) else {
+            return Err(StoreError::Invalid("the first rev is inserted"));
+        };
+        let earlier = doc! {
+            "_id": &document.key,
+            "id": id_binary(new.id),
+            "rev": before.cast_signed(),
+        };
+        self.change(async {
+            let done = self.files.replace_one(earlier, &document).await;
+            match done.map_err(failed)?.matched_count {
+                0 => Ok(Swap::Mismatch(self.read_record(&new.name).await?)),
+                _ => Ok(Swap::Done),
+            }
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &FileName, id: FileId, rev: u64) -> Result<Swap, StoreError> {
+        let as_seen = doc! {
+            "_id": key::key(name.as_str()),
+            "id": id_binary(id),
+            "rev": rev.cast_signed(),
+        };
+        self.change(async {
+            let done = self.files.delete_one(as_seen).await;
+            match done.map_err(failed)?.deleted_count {
+                0 => Ok(Swap::Mismatch(self.read_record(name).await?)),
+                _ => Ok(Swap::Done),
+            }
+        })
+        .await
+    }
+
+    async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let visible = doc! {
+            "_id": key::range(prefix, after),
+            "state": {"$ne": state_name(State::Pending)},
+        };
+        self.read_records(visible, limit).await
+    }
+
+    async fn unsettled(
+        &self,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let range = key::range("", after.map(FileName::as_str));
+        self.read_records(doc! {"unsettled": true, "_id": range}, limit)
+            .await
+    }
+
+    async fn listed_on(
+        &self,
+        node: &NodeId,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let range = key::range("", after.map(FileName::as_str));
+        self.read_records(doc! {"copies.node": node.as_str(), "_id": range}, limit)
+            .await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        let sums = async {
+            let visible = doc! {"$match": {"state": {"$ne": state_name(State::Pending)}}};
+            let sum =
+                doc! {"$group": {"_id": null, "files": {"$sum": 1}, "bytes": {"$sum": "$size"}}};
+            let cursor = self.files.aggregate([visible, sum]).await.map_err(failed)?;
+            cursor.map_err(failed).try_collect::<Vec<Document>>().await
+        };
+        let sums = self.health.call(sums).await?;
+        let Some(sums) = sums.first() else {
+            return Ok(Totals::default());
+        };
+        Ok(Totals {
+            files: number(sums, "files")?,
+            bytes: number(sums, "bytes")?,
+        })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        let rows = async {
+            let cursor = self.nodes.find(doc! {}).sort(doc! {"_id": 1}).await;
+            let cursor = cursor.map_err(failed)?;
+            cursor.map_err(failed).try_collect::<Vec<_>>().await
+        };
+        let rows = self.health.call(rows).await?;
+        rows.into_iter().map(NodeRow::try_from).collect()
+    }
+
+    async fn put_node(&self, row: NodeRow) -> Result<bool, StoreError> {
+        let document = NodeDocument::from(&row);
+        let Some(before) = row.rev.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.change(async {
+            if before == 0 {
+                return match self.nodes.insert_one(document).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if is_duplicate(&error) => Ok(false),
+                    Err(error) => Err(failed(error)),
+                };
+            }
+            let earlier = doc! {"_id": &document.id, "rev": before.cast_signed()};
+            let done = self.nodes.replace_one(earlier, document).await;
+            Ok(done.map_err(failed)?.matched_count > 0)
+        })
+        .await
+    }
+
+    async fn remove_node(&self, id: &NodeId, rev: u64) -> Result<bool, StoreError> {
+        let as_seen = doc! {"_id": id.as_str(), "rev": rev.cast_signed()};
+        self.change(async {
+            let done = self.nodes.delete_one(as_seen).await;
+            Ok(done.map_err(failed)?.deleted_count > 0)
+        })
+        .await
+    }
+
+    async fn take_lease(
+        &self,
+        seen: Option<&Lease>,
+        holder: &str,
+    ) -> Result<Result<Lease, Option<Lease>>, StoreError> {
+        self.change(async {
+            let Some(seen) = seen else {
+                let first = LeaseDocument {
+                    id: LEASE.to_owned(),
+                    holder: holder.to_owned(),
+                    number: 1,
+                    counter: 0,
+                };
+                return match self.leases.insert_one(&first).await {
+                    Ok(_) => Ok(Ok(first.into())),
+                    Err(error) if is_duplicate(&error) => Ok(Err(self.read_lease().await?)),
+                    Err(error) => Err(failed(error)),
+                };
+            };
+            let number = seen.number + 1;
+            let taken = doc! {"holder": holder, "number": number.cast_signed(), "counter": 0_i64};
+            self.change_lease(seen, taken).await
+        })
+        .await
+    }
+
+    async fn renew_lease(&self, held: &Lease) -> Result<Result<Lease, Option<Lease>>, StoreError> {
+        let counter = held.counter + 1;
+        self.change(self.change_lease(held, doc! {"counter": counter.cast_signed()}))
+            .await
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>, StoreError> {
+        self.health.call(self.read_lease()).await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.health.check()
+    }
+
+    fn stats(&self) -> &StoreStats {
+        &self.stats
+    }
+}
+
+/// A sum, in whatever kind of number the server chose.
+fn number(sums: &Document, field: &str) -> Result<u64, StoreError> {
+    let number = match sums.get(field) {
+        Some(Bson::Int32(number)) => u64::try_from(*number).ok(),
+        Some(Bson::Int64(number)) => u64::try_from(*number).ok(),
+        Some(Bson::Double(number)) if *number >= 0.0 => Some(*number as u64),
+        _ => None,
+    };
+    number.ok_or_else(|| StoreError::Corrupt(format!("the sum of {field} is no number")))
+}
+
+/// Whether a write found its key taken: then it certainly did not happen.
+fn is_duplicate(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
+        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// What the driver says, as the store's error: but for a server that could not
+/// be chosen, to which nothing was sent, the outcome is unknown.
+fn failed(error: Error) -> StoreError {
+    match &*error.kind {
+        ErrorKind::ServerSelection { .. } => StoreError::refused(error),
+        _ => StoreError::unavailable(error),
+    }
+}
