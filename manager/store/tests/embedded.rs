@@ -140,12 +140,15 @@ async fn a_store_that_cannot_be_opened_names_the_flag_or_the_path() {
         "",
         "embedded",
         "embedded:",
-        "mongodb://host/db",
+        "mysql://u:secret@host/db",
+        "mongodb://u:secret@",
+        "mongodb://u:secret@host:none/db",
         "/data/store",
     ] {
         let error = manager_store::open(url).await.err().unwrap();
         assert!(matches!(error, StoreError::Url(_)), "{url:?}: {error:?}");
         assert!(error.to_string().starts_with("--store: "), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
         assert!(!error.outcome_unknown());
     }
     let dir = TempDir::new().unwrap();
