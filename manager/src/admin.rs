@@ -145,11 +145,8 @@ impl AdminService {
     async fn seal(&self, id: &str, sealed: bool) -> Result<Response<DrainReply>, Status> {
         let id = NodeId::new(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let node = self.available(&id)?;
-        let reply = node
-            .link
-            .seal(sealed, self.0.leader())
-            .await
-            .map_err(lost)?;
+        let order = self.0.order_number().await.map_err(Failure::from)?;
+        let reply = node.link.seal(sealed, order).await.map_err(lost)?;
         let records_left = self.records_on(&id).await?;
         let holds = self.holds(&node, sealed);
         Ok(Response::new(DrainReply {

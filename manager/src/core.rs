@@ -152,6 +152,19 @@ impl Core {
         self.leader_floor.load(Ordering::Relaxed)
     }
 
+    /// The number under which a person's order, or a merge, goes to a node: the
+    /// own lease's, or that of the manager that leads. Older orders that come
+    /// late are refused for it (rule 10).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn order_number(&self) -> Result<u64, StoreError> {
+        match self.leader() {
+            0 => Ok(self.store.lease().await?.map_or(0, |lease| lease.number)),
+            own => Ok(own),
+        }
+    }
+
     /// Notes the highest leader number that a node has seen.
     pub fn seen_leader(&self, number: u64) {
         if number > self.leader() {

@@ -171,14 +171,14 @@ pub(crate) fn readable(entry: &InventoryEntry) -> Option<(FileName, &FileMeta)> 
 /// Moves a copy that no record lists out of the way, for a person to judge.
 ///
 /// # Errors
-/// When the node does not confirm.
+/// When the node does not confirm, or the store fails.
 pub(crate) async fn quarantine(
     core: &Core,
     node: &Node,
     name: &FileName,
     meta: &FileMeta,
     leaf: u32,
-) -> Result<(), CallError> {
+) -> Result<(), MergeError> {
     let Ok(id) = FileId::from_wire(&meta.id) else {
         return Ok(());
     };
@@ -187,7 +187,7 @@ pub(crate) async fn quarantine(
     let request = QuarantineRequest {
         copy,
         reason,
-        leader: core.leader(),
+        leader: core.order_number().await?,
     };
     if node.link.quarantine(request).await? {
         node.file_left();

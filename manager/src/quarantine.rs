@@ -54,7 +54,7 @@ pub(crate) async fn adopt(
     let request = QuarantineRequest {
         copy: Some(copy_ref(id, generation, &name, None)),
         reason: String::new(),
-        leader: core.leader(),
+        leader: core.order_number().await?,
     };
     let leaf = node
         .link
@@ -90,7 +90,7 @@ pub(crate) async fn remove(
     let request = QuarantineRequest {
         copy: Some(copy_ref(id, generation, &name, None)),
         reason: String::new(),
-        leader: core.leader(),
+        leader: core.order_number().await?,
     };
     if node.link.discard(request).await.map_err(unavailable)? {
         Ok(name)
