@@ -13,6 +13,9 @@ use std::process::{Command, Stdio};
 const POM: &str = include_str!("../mongo/pom.xml");
 const SOURCE: &str = include_str!("../mongo/src/main/java/MongoWire.java");
 
+/// What the names of its data's files begin with.
+const DATA: &str = "mongo-data";
+
 /// Programs that the server needs, each with its Debian package.
 const TOOLS: [(&str, &str); 2] = [("java", "default-jdk-headless"), ("mvn", "maven")];
 
@@ -21,6 +24,7 @@ const TOOLS: [(&str, &str); 2] = [("java", "default-jdk-headless"), ("mvn", "mav
 pub struct Server {
     launch: Launch,
     address: SocketAddr,
+    folder: PathBuf,
     process: Option<Process>,
 }
 
@@ -30,7 +34,7 @@ impl Server {
         let jar = build()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut args: Vec<OsString> = vec!["-Xmx512m".into(), "-jar".into(), jar.into()];
-        args.push(folder.join("mongo-data").into());
+        args.push(folder.join(DATA).into());
         args.extend([port.ip().to_string(), port.port().to_string()].map(Into::into));
         let launch = Launch {
             program: tools::which("java")?,
@@ -41,6 +45,7 @@ impl Server {
         let mut server = Self {
             launch,
             address: port,
+            folder: folder.to_owned(),
             process: None,
         };
         server.restart().await?;
@@ -56,6 +61,22 @@ impl Server {
     pub async fn restart(&mut self) -> Result<()> {
         self.process = Some(self.launch.start().await?);
         Ok(())
+    }
+
+    /// Stops it, throws its data away, and starts it again.
+    pub async fn empty(&mut self) -> Result<()> {
+        self.stop().await?;
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(DATA.as_bytes())
+            {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        self.restart().await
     }
 
     /// SIGTERM, and waits until it is gone.

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::fit::{Load, Room, shortfall};
 use crate::nodes::{CallError, Node};
 use crate::status::{NodeStatus, skew, status};
 use crate::{fsck, quarantine};
@@ -141,20 +142,25 @@ impl Admin for AdminService {
 
 impl AdminService {
     /// Seals the node or opens it again, durably on the node itself (rule 15);
-    /// the mover takes a sealed node's files away.
+    /// the mover takes a sealed node's files away. A drain whose files would
+    /// not fit elsewhere is refused before the first of them moves.
     async fn seal(&self, id: &str, sealed: bool) -> Result<Response<DrainReply>, Status> {
         let id = NodeId::new(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let node = self.available(&id)?;
+        let load = self.load_of(&id).await?;
+        let short = shortfall(load, &self.rooms_beside(&id));
+        if let (Some(short), true, false) = (&short, sealed, node.is_draining()) {
+            let why = format!("{id} is not drained: {short}");
+            return Err(Failure::new(Code::InsufficientStorage).because(why).into());
+        }
         let order = self.0.order_number().await.map_err(Failure::from)?;
         let reply = node.link.seal(sealed, order).await.map_err(lost)?;
-        let records_left = self.records_on(&id).await?;
-        let holds = self.holds(&node, sealed);
         Ok(Response::new(DrainReply {
             sealed,
             files_left: reply.files,
             quarantined: reply.quarantined,
-            records_left,
-            holds,
+            records_left: load.files,
+            holds: short.filter(|_| sealed).unwrap_or_default(),
         }))
     }
 
@@ -166,28 +172,35 @@ impl AdminService {
         })
     }
 
-    async fn records_on(&self, id: &NodeId) -> Result<u64, Status> {
+    /// What the records list on a node, in any state.
+    async fn load_of(&self, id: &NodeId) -> Result<Load, Status> {
         let mut after = None;
-        let mut records = 0;
+        let mut load = Load::default();
         loop {
             let page = self.0.store.listed_on(id, after.as_ref(), PAGE).await;
             let page = page.map_err(Failure::from)?;
             let Some(last) = page.last() else {
-                return Ok(records);
+                return Ok(load);
             };
             after = Some(last.name.clone());
-            records += page.len() as u64;
+            for record in &page {
+                load.files += 1;
+                load.bytes += record.size;
+                load.largest = load.largest.max(record.size);
+            }
         }
     }
 
-    fn holds(&self, node: &Node, sealed: bool) -> String {
-        let others = self.0.nodes.all_available();
-        let takes = |n: &Arc<Node>| n.id != node.id && !n.is_draining() && n.free() > 0;
-        if sealed && node.report().files > 0 && !others.iter().any(takes) {
-            "no other node can take its files".to_owned()
-        } else {
-            String::new()
-        }
+    /// What the other nodes that stay may still take.
+    fn rooms_beside(&self, id: &NodeId) -> Vec<Room> {
+        let others = self.0.nodes.all_available().into_iter();
+        others
+            .filter(|node| node.id != *id && !node.is_draining() && !node.report().read_only)
+            .map(|node| Room {
+                bytes: node.free(),
+                files: node.report().free_inodes,
+            })
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! look, never a wrong answer.
 
 use crate::nodes::Node;
-use manager_store::{Record, State};
+use manager_store::Record;
 use proto::FileName;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -40,11 +40,8 @@ impl RecordCache {
     /// Keeps a record that was just read, with the session that its node had
     /// before that.
     pub(crate) fn keep(&self, record: &Arc<Record>, session: u64) {
-        if record.state == State::Stored {
-            let record = record.clone();
-            self.0
-                .insert(record.name.clone(), Entry { record, session });
-        }
+        let (name, record) = (record.name.clone(), record.clone());
+        self.0.insert(name, Entry { record, session });
     }
 
     /// Forgets a name.

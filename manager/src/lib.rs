@@ -10,6 +10,7 @@ mod delete;
 mod download;
 pub mod failpoints;
 mod failure;
+mod fit;
 mod fsck;
 mod leader;
 mod merge;

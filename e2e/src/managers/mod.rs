@@ -48,7 +48,9 @@ pub async fn run(args: Args) -> Result<()> {
         .await?;
     run.drain_cancel_and_drain().await?;
     run.fifth_node().await?;
-    run.compare().await?;
+    run.compare("compared").await?;
+    run.lose_every_record(&mut server).await?;
+    run.compare("compared again").await?;
     run.cluster.stop().await?;
     println!("{}", table(&["step", "s", "what was seen"], &run.rows));
     println!("every file is there, byte for byte, through both managers");
@@ -181,6 +183,16 @@ impl Run {
     async fn lose_the_database(&mut self, server: &mut Server, away: Duration) -> Result<()> {
         let begun = Instant::now();
         let client = self.files.client(0);
+        // A move that ends later would turn a cached record into a stale one.
+        wait::until(SETTLE, async || {
+            let status = client.status().await?;
+            ensure!(
+                status.unsettled == 0 && status.moves.is_empty(),
+                "{status:?}"
+            );
+            Ok(())
+        })
+        .await?;
         let cached = self.files.read_some(0, 50).await?;
         server.stop().await?;
         let stopped = Instant::now();
@@ -273,7 +285,57 @@ impl Run {
         Ok(())
     }
 
-    async fn compare(&mut self) -> Result<()> {
+    /// The database comes back empty: managers and nodes don't take it for
+    /// theirs, nothing is deleted and nothing is called missing; a rebuild
+    /// restores every record.
+    async fn lose_every_record(&mut self, server: &mut Server) -> Result<()> {
+        let begun = Instant::now();
+        server.empty().await?;
+        for at in 0..2 {
+            let client = self.files.client(at);
+            wait::until(NOTICED, async || {
+                let told = client.status().await?.rest.get("store_away").cloned();
+                let told = told.as_ref().and_then(|why| why.as_str());
+                ensure!(told.is_some_and(|why| why.contains("emptied")), "{told:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        let (answer, _) = self.files.timed_get("none").await?;
+        ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
+        let (answer, _) = self.files.timed_put("new").await?;
+        ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
+        self.cluster.kill_manager().await?;
+        self.cluster.kill_other(0).await?;
+        let url = server.url("dfs");
+        let grpc = self.cluster.grpc().to_string();
+        let nodes = self.cluster.nodes.len().to_string();
+        let args = [
+            "rebuild", "--store", &url, "--grpc", &grpc, "--nodes", &nodes,
+        ];
+        let rebuild = self.cluster.manager_command(args).output(SETTLE).await?;
+        let (status, told, log) = rebuild;
+        ensure!(status.success(), "rebuild: {status}: {told}{log}");
+        self.cluster.start_manager().await?;
+        self.cluster.start_other(0).await?;
+        for at in 0..2 {
+            let client = self.files.client(at);
+            wait::until(NOTICED, async || {
+                let status = client.status().await?;
+                ensure!(
+                    status.available() + 1 == self.cluster.nodes.len(),
+                    "{status:?}"
+                );
+                Ok(())
+            })
+            .await?;
+        }
+        let seen = told.lines().last().unwrap_or_default().to_owned();
+        self.tell("database emptied, rebuilt", begun, seen);
+        Ok(())
+    }
+
+    async fn compare(&mut self, step: &str) -> Result<()> {
         let begun = Instant::now();
         let files = self.files.compare_all().await?;
         self.cluster.wait_fsck_clean(SETTLE).await?;
@@ -290,7 +352,7 @@ impl Run {
             "{on_disk} files on the disks, {files} stored"
         );
         let seen = format!("{files} files compared, largest directory {largest}, fsck clean");
-        self.tell("compared", begun, seen);
+        self.tell(step, begun, seen);
         Ok(())
     }
 }
