@@ -1,8 +1,8 @@
 //! Draining a node: only what fits elsewhere, without losing a file.
 #![allow(clippy::unwrap_used)]
 
-use anyhow::{Result, ensure};
-use e2e::cluster::{Cluster, SOON};
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::{Cluster, Options, SOON};
 use e2e::{content, wait};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,4 +75,143 @@ async fn a_drained_node_is_empty_takes_nothing_and_opens_again() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// The line of a node's drain, as `/status` tells it.
+async fn drain_of(cluster: &Cluster, node: &str) -> Result<serde_json::Value> {
+    let status = cluster.client().status().await?;
+    let drains = status.rest["drains"].as_array().cloned().unwrap();
+    let line = drains.into_iter().find(|line| line["node"] == node);
+    line.with_context(|| format!("no drain of {node}"))
+}
+
+/// Three nodes with 40 files each, moved at 10 a second.
+async fn slow_cluster() -> Result<Cluster> {
+    let cluster = Cluster::start_with(Options {
+        manager_args: ["--move-files-per-second", "10"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    for i in 0..120 {
+        let name = format!("f{i}");
+        cluster
+            .client()
+            .put(&name, format!("content {i}"))
+            .await?
+            .expect(201)?;
+    }
+    Ok(cluster)
+}
+
+async fn wait_drained(cluster: &Cluster, node: &str) -> Result<()> {
+    wait::until(SOON, async || {
+        let (_, told) = cluster.ask(&["drain", "--node", node]).await?;
+        let zero = ["files-left=0", "quarantined=0", "records-left=0"];
+        ensure!(zero.iter().all(|zero| told.contains(zero)), "{told}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drains_are_listed_with_what_is_left_the_rate_and_the_end() -> Result<()> {
+    let cluster = slow_cluster().await?;
+    let (_, none) = cluster.ask(&["drains"]).await?;
+    ensure!(none.trim() == "0 drains", "{none}");
+    cluster.ask(&["drain", "--node", "node-2"]).await?;
+    wait::until(SOON, async || {
+        let line = drain_of(&cluster, "node-2").await?;
+        let left = line["files_left"].as_u64().unwrap();
+        let rate = line["rate"].as_f64().unwrap();
+        ensure!(left < 40 && (2.0..30.0).contains(&rate), "{line}");
+        let seconds = line["seconds_left"].as_f64().context("no end")?;
+        ensure!((seconds - left as f64 / rate).abs() <= 1.0, "{line}");
+        ensure!(line.get("holds").is_none(), "{line}");
+        Ok(())
+    })
+    .await?;
+    let (_, told) = cluster.ask(&["drains"]).await?;
+    for part in [
+        "node-2 sealed=true files-left=",
+        "seconds-left=",
+        "1 drains",
+    ] {
+        ensure!(told.contains(part), "{told}");
+    }
+    wait_drained(&cluster, "node-2").await?;
+    let line = drain_of(&cluster, "node-2").await?;
+    ensure!(line["files_left"] == 0, "it stays listed: {line}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_while_draining_keeps_its_records_and_goes_on() -> Result<()> {
+    let mut cluster = slow_cluster().await?;
+    let client = cluster.client();
+    cluster.ask(&["drain", "--node", "node-2"]).await?;
+    wait::until(SOON, async || {
+        ensure!(cluster.tree(1)?.files.len() < 35, "it has not begun");
+        Ok(())
+    })
+    .await?;
+    cluster.kill_node(1).await?;
+    let left: Vec<String> = cluster.tree(1)?.files.into_keys().collect();
+    ensure!(left.len() > 5, "{left:?}");
+    wait::until(SOON, async || {
+        let line = drain_of(&cluster, "node-2").await?;
+        let holds = line["holds"].as_str().unwrap_or_default();
+        ensure!(holds.contains("unavailable"), "{line}");
+        ensure!(line.get("files_left").is_none(), "not guessed: {line}");
+        Ok(())
+    })
+    .await?;
+    let (_, told) = cluster.ask(&["drains"]).await?;
+    ensure!(told.contains("holds: the node is unavailable"), "{told}");
+    ensure!(client.names().await?.len() == 120, "no record went");
+    let answer = client.get(&left[3]).await?;
+    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    // The order outlives the manager too.
+    cluster.kill_manager().await?;
+    cluster.start_manager().await?;
+    cluster.start_node(1).await?;
+    wait_drained(&cluster, "node-2").await?;
+    for i in 0..120 {
+        let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+        ensure!(body == format!("content {i}"), "f{i}");
+    }
+    cluster.wait_fsck_clean(SOON).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_of_an_absent_node_begins_when_it_is_back() -> Result<()> {
+    let mut cluster = slow_cluster().await?;
+    let client = cluster.client();
+    cluster.kill_node(1).await?;
+    wait::until(SOON, async || {
+        let status = client.status().await?;
+        ensure!(status.available() == 2, "{status:?}");
+        Ok(())
+    })
+    .await?;
+    let unknown = cluster.ask(&["drain", "--node", "node-9"]).await;
+    let told = format!("{:#}", unknown.unwrap_err());
+    ensure!(told.contains("there is no node node-9"), "{told}");
+    let (_, told) = cluster.ask(&["drain", "--node", "node-2"]).await?;
+    for part in ["sealed=false", "records-left=40", "holds: the node is"] {
+        ensure!(told.contains(part), "{told}");
+    }
+    let cancel = cluster
+        .ask(&["drain", "--node", "node-2", "--cancel"])
+        .await;
+    let told = format!("{:#}", cancel.unwrap_err());
+    ensure!(told.contains("unavailable"), "{told}");
+    cluster.start_node(1).await?;
+    wait_drained(&cluster, "node-2").await?;
+    for i in 120..150 {
+        client.put(&format!("f{i}"), "x").await?.expect(201)?;
+    }
+    ensure!(cluster.tree(1)?.files.is_empty(), "it takes nothing");
+    Ok(())
 }

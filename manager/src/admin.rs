@@ -1,30 +1,29 @@
 //! The Admin service, for the operator and the command line.
 
 use crate::core::Core;
+use crate::drain::{self, DrainLine};
 use crate::failure::Failure;
-use crate::fit::{Load, Room, shortfall};
-use crate::nodes::{CallError, Node};
+use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
-use crate::{fsck, quarantine};
+use crate::{abandon, adopt, fsck, quarantine};
 use futures::Stream;
 use proto::v1::admin_server::Admin;
 use proto::v1::{
-    DrainReply, DrainRequest, Finding, FsckRequest, ListNodesReply, ListNodesRequest,
-    ListQuarantineRequest, NodeLine, PoolStatusReply, PoolStatusRequest, QuarantineAnswer,
-    Quarantined, QuarantinedRef,
+    AbandonReply, AbandonRequest, Adopted, DrainReply, DrainRequest, Finding, FsckRequest,
+    ListDrainsReply, ListDrainsRequest, ListNodesReply, ListNodesRequest, ListQuarantineRequest,
+    NodeLine, PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef,
 };
-use proto::{Code, FileId, NodeId};
+use proto::{FileId, NodeId};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
-/// Findings that may wait for the caller.
-const FINDINGS: usize = 64;
-/// Records counted for one look at a drain.
-const PAGE: usize = 1000;
+/// Lines that may wait for the caller.
+const LINES: usize = 64;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -35,6 +34,7 @@ pub(crate) struct AdminService(pub Arc<Core>);
 impl Admin for AdminService {
     type FsckStream = Answers<Finding>;
     type ListQuarantineStream = Answers<Quarantined>;
+    type AdoptAllStream = Answers<Adopted>;
 
     async fn list_nodes(
         &self,
@@ -75,30 +75,66 @@ impl Admin for AdminService {
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-        self.seal(&request.into_inner().node_id, true).await
+        let id = node_id(&request.into_inner().node_id)?;
+        let (line, records) = drain::order(&self.0, &id).await?;
+        Ok(Response::new(drain_reply(line, records)))
     }
 
     async fn cancel_drain(
         &self,
         request: Request<DrainRequest>,
     ) -> Result<Response<DrainReply>, Status> {
-        self.seal(&request.into_inner().node_id, false).await
+        let id = node_id(&request.into_inner().node_id)?;
+        let (line, records) = drain::cancel(&self.0, &id).await?;
+        Ok(Response::new(drain_reply(line, records)))
+    }
+
+    async fn list_drains(
+        &self,
+        _: Request<ListDrainsRequest>,
+    ) -> Result<Response<ListDrainsReply>, Status> {
+        let drains = drain::list(&self.0).await.map_err(Failure::from)?;
+        let drains = drains
+            .into_iter()
+            .map(|(line, records)| drain_reply(line, records))
+            .collect();
+        Ok(Response::new(ListDrainsReply { drains }))
+    }
+
+    async fn abandon(
+        &self,
+        request: Request<AbandonRequest>,
+    ) -> Result<Response<AbandonReply>, Status> {
+        let request = request.into_inner();
+        let id = node_id(&request.node_id)?;
+        let volume = Uuid::from_slice(&request.volume_id)
+            .map_err(|_| Status::invalid_argument("volume id: must be 16 bytes"))?;
+        let (loss, abandoned) = abandon::abandon(&self.0, &id, volume, request.lose_files).await?;
+        Ok(Response::new(AbandonReply {
+            files: loss.files,
+            bytes: loss.bytes,
+            names: loss.names,
+            unfinished: loss.unfinished,
+            abandoned,
+        }))
     }
 
     async fn fsck(&self, _: Request<FsckRequest>) -> Result<Response<Self::FsckStream>, Status> {
-        let (findings, found) = mpsc::channel(FINDINGS);
-        let (ended, end) = mpsc::channel(1);
         let core = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(error) = fsck::run(&core, &findings).await {
-                // The caller must know that the list is not complete.
-                let status = Status::unavailable(format!("fsck did not end: {error}"));
-                let _ = ended.send(status).await;
-            }
-        });
-        let found = ReceiverStream::new(found).map(Ok);
-        let end = ReceiverStream::new(end).map(Err);
-        Ok(Response::new(Box::pin(found.chain(end))))
+        Ok(Response::new(told("fsck", |findings| async move {
+            fsck::run(&core, &findings).await
+        })))
+    }
+
+    async fn adopt_all(
+        &self,
+        request: Request<ListQuarantineRequest>,
+    ) -> Result<Response<Self::AdoptAllStream>, Status> {
+        let core = self.0.clone();
+        let wanted = request.into_inner().node_id;
+        Ok(Response::new(told("adoption", |lines| async move {
+            adopt::adopt_all(&core, &wanted, &lines).await
+        })))
     }
 
     async fn list_quarantine(
@@ -122,7 +158,7 @@ impl Admin for AdminService {
         request: Request<QuarantinedRef>,
     ) -> Result<Response<QuarantineAnswer>, Status> {
         let (node, id, generation) = parse(&request.into_inner())?;
-        let name = quarantine::adopt(&self.0, &node, id, generation).await?;
+        let name = adopt::adopt(&self.0, &node, id, generation).await?;
         Ok(Response::new(QuarantineAnswer {
             filename: name.to_string(),
         }))
@@ -140,72 +176,48 @@ impl Admin for AdminService {
     }
 }
 
-impl AdminService {
-    /// Seals the node or opens it again, durably on the node itself (rule 15);
-    /// the mover takes a sealed node's files away. A drain whose files would
-    /// not fit elsewhere is refused before the first of them moves.
-    async fn seal(&self, id: &str, sealed: bool) -> Result<Response<DrainReply>, Status> {
-        let id = NodeId::new(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        let node = self.available(&id)?;
-        let load = self.load_of(&id).await?;
-        let short = shortfall(load, &self.rooms_beside(&id));
-        if let (Some(short), true, false) = (&short, sealed, node.is_draining()) {
-            let why = format!("{id} is not drained: {short}");
-            return Err(Failure::new(Code::InsufficientStorage).because(why).into());
+/// What a long work tells line by line; where it breaks off the caller must know
+/// that the list is not complete.
+fn told<T, E, F>(what: &'static str, work: impl FnOnce(mpsc::Sender<T>) -> F) -> Answers<T>
+where
+    T: Send + 'static,
+    E: std::fmt::Display + Send,
+    F: Future<Output = Result<(), E>> + Send + 'static,
+{
+    let (lines, told) = mpsc::channel(LINES);
+    let (ended, end) = mpsc::channel(1);
+    let work = work(lines);
+    tokio::spawn(async move {
+        if let Err(error) = work.await {
+            let status = Status::unavailable(format!("{what} did not end: {error}"));
+            // Nobody listens any more where the caller has gone.
+            let _ = ended.send(status).await;
         }
-        let order = self.0.order_number().await.map_err(Failure::from)?;
-        let reply = node.link.seal(sealed, order).await.map_err(lost)?;
-        Ok(Response::new(DrainReply {
-            sealed,
-            files_left: reply.files,
-            quarantined: reply.quarantined,
-            records_left: load.files,
-            holds: short.filter(|_| sealed).unwrap_or_default(),
-        }))
-    }
+    });
+    let told = ReceiverStream::new(told).map(Ok);
+    let end = ReceiverStream::new(end).map(Err);
+    Box::pin(told.chain(end))
+}
 
-    fn available(&self, id: &NodeId) -> Result<Arc<Node>, Status> {
-        self.0.nodes.available(id).ok_or_else(|| {
-            Failure::new(Code::ServersUnavailable)
-                .because(format_args!("node {id} is unavailable"))
-                .into()
-        })
-    }
+fn node_id(text: &str) -> Result<NodeId, Status> {
+    NodeId::new(text).map_err(|e| Status::invalid_argument(e.to_string()))
+}
 
-    /// What the records list on a node, in any state.
-    async fn load_of(&self, id: &NodeId) -> Result<Load, Status> {
-        let mut after = None;
-        let mut load = Load::default();
-        loop {
-            let page = self.0.store.listed_on(id, after.as_ref(), PAGE).await;
-            let page = page.map_err(Failure::from)?;
-            let Some(last) = page.last() else {
-                return Ok(load);
-            };
-            after = Some(last.name.clone());
-            for record in &page {
-                load.files += 1;
-                load.bytes += record.size;
-                load.largest = load.largest.max(record.size);
-            }
-        }
-    }
-
-    /// What the other nodes that stay may still take.
-    fn rooms_beside(&self, id: &NodeId) -> Vec<Room> {
-        let others = self.0.nodes.all_available().into_iter();
-        others
-            .filter(|node| node.id != *id && !node.is_draining() && !node.report().read_only)
-            .map(|node| Room {
-                bytes: node.free(),
-                files: node.report().free_inodes,
-            })
-            .collect()
+fn drain_reply(line: DrainLine, records: u64) -> DrainReply {
+    DrainReply {
+        node_id: line.node,
+        sealed: line.sealed,
+        files_left: line.files_left.unwrap_or(records),
+        quarantined: line.quarantined,
+        records_left: records,
+        rate: line.rate,
+        seconds_left: line.seconds_left,
+        holds: line.holds.unwrap_or_default(),
     }
 }
 
 fn parse(wanted: &QuarantinedRef) -> Result<(NodeId, FileId, u32), Status> {
-    let node = NodeId::new(&wanted.node_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let node = node_id(&wanted.node_id)?;
     let id = FileId::from_wire(&wanted.id).map_err(|e| Status::invalid_argument(e.to_string()))?;
     Ok((node, id, wanted.generation))
 }
@@ -227,7 +239,13 @@ fn node_line(node: NodeStatus) -> NodeLine {
         bytes: node.bytes,
         free: node.free,
         endpoint: node.endpoint,
-        volume_id: bytes::Bytes::new(),
+        volume_id: node
+            .volume
+            .parse::<Uuid>()
+            .unwrap_or_default()
+            .as_bytes()
+            .to_vec()
+            .into(),
         quarantined: node.quarantined,
     }
 }

@@ -2,9 +2,9 @@
 //! node id. A refusal changes nothing, here or on the node's volume.
 
 use crate::core::Core;
-use crate::merge::row;
+use crate::merge::{row, unmerged};
 use crate::nodes::identify;
-use manager_store::{NodeRow, StoreError};
+use manager_store::{NodeRow, Stay, StoreError};
 use proto::v1::Hello;
 use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) struct Claim {
     pub cluster_id: Option<Uuid>,
     /// The protocol to speak with it.
     pub protocol: u32,
+    /// The highest beat that its session heard of.
+    pub beat_seen: u64,
 }
 
 impl Claim {
@@ -61,6 +63,7 @@ impl Claim {
             endpoint: hello.endpoint.clone(),
             cluster_id,
             protocol,
+            beat_seen: hello.beat_seen,
         })
     }
 }
@@ -76,12 +79,12 @@ fn common_protocol(min: u32, max: u32) -> Result<u32, Status> {
     )))
 }
 
-/// Lets a node in, or says why not.
+/// Lets a node in, or says why not; answers its row.
 ///
 /// # Errors
 /// `FAILED_PRECONDITION` for another cluster or a replaced volume,
 /// `ALREADY_EXISTS` when the id is held by a node that lives.
-pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
+pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status> {
     if let Some(other) = claim.cluster_id
         && other != core.cluster_id()
         && !core.take_over_cluster(other).await.map_err(unavailable)?
@@ -93,9 +96,10 @@ pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<(), Status> {
         )));
     }
     refuse_second_holder(core, claim).await?;
+    let set_back = is_set_back(core, claim).await?;
     for _ in 0..TRIES {
-        if claim_row(core, claim).await? {
-            return Ok(());
+        if let Some(row) = claim_row(core, claim, set_back).await? {
+            return Ok(row);
         }
     }
     Err(Status::aborted("the node's row keeps changing"))
@@ -125,8 +129,20 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
     Ok(())
 }
 
-/// Writes the node's row; answers whether the write was the next one.
-async fn claim_row(core: &Core, claim: &Claim) -> Result<bool, Status> {
+/// Whether the store is in an earlier state than one that the node has heard of:
+/// then what it was merged with is not what is there now (rule 11).
+async fn is_set_back(core: &Core, claim: &Claim) -> Result<bool, Status> {
+    let lease = core.store.lease().await.map_err(unavailable)?;
+    let now = lease.map_or(0, |lease| lease.counter);
+    if now < claim.beat_seen {
+        tracing::warn!(node = %claim.id, now, seen = claim.beat_seen,
+            "the store was set back: the node is merged anew");
+    }
+    Ok(now < claim.beat_seen)
+}
+
+/// Writes the node's row, and answers it if the write was the next one.
+async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<NodeRow>, Status> {
     let Some(found) = row(core, &claim.id).await.map_err(unavailable)? else {
         return insert_row(core, claim, 1).await;
     };
@@ -145,29 +161,50 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<bool, Status> {
         }
         return insert_row(core, claim, found.rev + 1).await;
     }
-    if found.endpoint == claim.endpoint && found.pool == claim.pool {
-        return Ok(true);
+    if found.stay == Stay::Abandoned {
+        return Err(Status::failed_precondition(format!(
+            "node id {} is being abandoned with its volume; once that has ended, its files \
+             come back into quarantine",
+            claim.id
+        )));
+    }
+    let void = set_back && found.merged_session == claim.session;
+    if found.endpoint == claim.endpoint && found.pool == claim.pool && !void {
+        return Ok(Some(found));
     }
     let moved = NodeRow {
         endpoint: claim.endpoint.clone(),
         pool: claim.pool.clone(),
         rev: found.rev + 1,
-        ..found
+        ..if void {
+            unmerged(found.clone())
+        } else {
+            found.clone()
+        }
     };
-    core.store.put_node(moved).await.map_err(unavailable)
+    put(core, moved).await
 }
 
-async fn insert_row(core: &Core, claim: &Claim, rev: u64) -> Result<bool, Status> {
+async fn put(core: &Core, row: NodeRow) -> Result<Option<NodeRow>, Status> {
+    let done = core
+        .store
+        .put_node(row.clone())
+        .await
+        .map_err(unavailable)?;
+    Ok(done.then_some(row))
+}
+
+async fn insert_row(core: &Core, claim: &Claim, rev: u64) -> Result<Option<NodeRow>, Status> {
     let row = NodeRow {
         id: claim.id.clone(),
         volume_id: claim.volume_id,
         pool: claim.pool.clone(),
         rev,
-        draining: false,
+        stay: Stay::Stays,
         merged_session: 0,
         endpoint: claim.endpoint.clone(),
     };
-    core.store.put_node(row).await.map_err(unavailable)
+    put(core, row).await
 }
 
 fn unavailable(error: StoreError) -> Status {

@@ -44,6 +44,11 @@ impl RecordCache {
         self.0.insert(name, Entry { record, session });
     }
 
+    /// Forgets everything: the store was set back.
+    pub(crate) fn clear(&self) {
+        self.0.clear();
+    }
+
     /// Forgets a name.
     pub(crate) fn forget(&self, name: &FileName) {
         self.0.remove(name);

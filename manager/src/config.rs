@@ -36,6 +36,10 @@ pub enum Command {
     Nodes(RemoteArgs),
     /// Take all files off a node, or cancel that
     Drain(DrainArgs),
+    /// List the drains: what is left, how fast it goes, when it ends, why it holds
+    Drains(RemoteArgs),
+    /// Give up a node that is lost for good: tells how many files are lost, and does it when told that number
+    Abandon(AbandonArgs),
 }
 
 /// Which store.
@@ -219,8 +223,8 @@ pub struct QuarantineArgs {
 pub enum QuarantineCommand {
     /// List what is in quarantine
     List(RemoteArgs),
-    /// Give a copy its record back, under its own name
-    Adopt(QuarantinedArgs),
+    /// Give a copy, or all of them, their records back, under their own names
+    Adopt(AdoptArgs),
     /// Remove a copy for good
     Remove(QuarantinedArgs),
 }
@@ -237,6 +241,43 @@ pub struct QuarantinedArgs {
     /// The copy's generation
     #[arg(long)]
     pub generation: u32,
+    /// How to reach the manager
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// Flags of `quarantine adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// All copies whose names are free, or whose records have lost their bytes; with --node, those on one node
+    #[arg(long, conflicts_with_all = ["id", "generation"])]
+    pub all: bool,
+    /// The node that holds the copy
+    #[arg(long, required_unless_present = "all")]
+    pub node: Option<proto::NodeId>,
+    /// The file's id
+    #[arg(long, required_unless_present = "all")]
+    pub id: Option<proto::FileId>,
+    /// The copy's generation
+    #[arg(long, required_unless_present = "all")]
+    pub generation: Option<u32>,
+    /// How to reach the manager
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// Flags of `abandon`.
+#[derive(Debug, Args)]
+pub struct AbandonArgs {
+    /// The lost node
+    #[arg(long)]
+    pub node: proto::NodeId,
+    /// Its volume, as /status tells it
+    #[arg(long, value_name = "UUID")]
+    pub volume: uuid::Uuid,
+    /// Do it: the number of files that are lost by it, as the command says without this flag
+    #[arg(long, value_name = "N")]
+    pub lose_files: Option<u64>,
     /// How to reach the manager
     #[command(flatten)]
     pub remote: RemoteArgs,

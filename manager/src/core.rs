@@ -47,6 +47,8 @@ pub struct Core {
     /// A rebuild takes the cluster id from the first node that has one.
     rebuilding: bool,
     leader: AtomicU64,
+    /// The lease's counter as it was last read.
+    beat: AtomicU64,
     /// The highest leader number that a node has seen.
     leader_floor: AtomicU64,
 }
@@ -77,6 +79,7 @@ impl Core {
             missing: Missing::default(),
             busy: Mutex::default(),
             leader: AtomicU64::new(0),
+            beat: AtomicU64::new(0),
             leader_floor: AtomicU64::new(0),
         })
     }
@@ -170,6 +173,17 @@ impl Core {
         if number > self.leader() {
             self.leader_floor.fetch_max(number, Ordering::Relaxed);
         }
+    }
+
+    /// The lease's counter as it was last read: it only rises while the store is
+    /// not set back.
+    pub(crate) fn beat(&self) -> u64 {
+        self.beat.load(Ordering::Relaxed)
+    }
+
+    /// Notes the lease's counter; answers whether it has fallen.
+    pub(crate) fn note_beat(&self, counter: u64) -> bool {
+        self.beat.swap(counter, Ordering::Relaxed) > counter
     }
 
     /// Notes which lease is held.

@@ -79,7 +79,10 @@ pub(crate) async fn remove_doomed(
     crash_here!("manager::before_record_removed");
     let removed = core.store.remove(&record.name, record.id, record.rev).await;
     match removed {
-        Ok(Swap::Done | Swap::Mismatch(_)) => Ok(()),
+        Ok(Swap::Done | Swap::Mismatch(_)) => {
+            core.missing.forget(&record.name);
+            Ok(())
+        }
         Err(error) => Err(CallError::Lost(error.to_string())),
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use futures::stream::{BoxStream, StreamExt};
 use manager_store::{Record, State};
-use proto::v1::{Fault, ReadRequest};
+use proto::v1::{CopyRef, Fault, ReadRequest};
 use proto::{Code, FileName, SMALL};
 use std::io;
 use std::sync::Arc;
@@ -116,7 +116,8 @@ impl Found {
             let node = self.node()?;
             let state = node.link.stat(self.trace.0, home_ref(&self.record)).await;
             let denied = match state {
-                Ok(state) if state.held => return Ok(()),
+                Ok(state) if state.held && !state.corrupt => return Ok(()),
+                Ok(state) if state.held => CallError::Fault(Fault::Checksum, "corrupt".to_owned()),
                 Ok(_) => CallError::Fault(Fault::NotFound, "not held".to_owned()),
                 Err(error) => error,
             };
@@ -146,7 +147,7 @@ impl Found {
             };
             let whole = range.is_none().then_some(self.record.crc64);
             let body = if length <= SMALL as u64 {
-                read_small(&node, read, whole).await
+                read_small(node, read, whole).await
             } else {
                 read_large(node, read, whole).await
             };
@@ -209,14 +210,29 @@ impl Found {
     }
 }
 
-async fn read_small(node: &Node, read: ReadRequest, whole: Option<u64>) -> Result<Body, CallError> {
-    let length = read.length;
+/// Has the node re-read a copy whose bytes came out wrong: what is corrupt is
+/// reported, and not even a part of it is served any more.
+fn suspect(node: Arc<Node>, copy: Option<CopyRef>) {
+    tracing::error!(node = %node.id, ?copy, "a file's bytes fail their checksum");
+    if let Some(copy) = copy {
+        // Whatever it says, it says in its reports too.
+        tokio::spawn(async move { node.link.verify(copy).await });
+    }
+}
+
+async fn read_small(
+    node: Arc<Node>,
+    read: ReadRequest,
+    whole: Option<u64>,
+) -> Result<Body, CallError> {
+    let (length, copy) = (read.length, read.copy.clone());
     let data = node.link.read(read).await?;
     let intact = data.len() as u64 == length
         && whole.is_none_or(|crc| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &data) == crc);
     if intact {
         Ok(futures::stream::once(async { Ok(data) }).boxed())
     } else {
+        suspect(node, copy);
         Err(CallError::Fault(
             Fault::Checksum,
             "the bytes fail their checksum".to_owned(),
@@ -229,7 +245,7 @@ async fn read_large(
     read: ReadRequest,
     whole: Option<u64>,
 ) -> Result<Body, CallError> {
-    let length = read.length;
+    let (length, copy) = (read.length, read.copy.clone());
     let mut parts = node.link.download(read).await?;
     // The first part tells whether the node holds the copy, while the client
     // can still be told otherwise.
@@ -249,7 +265,7 @@ async fn read_large(
             if left == 0 {
                 // Invariant 3: the last bytes of a corrupt file never leave.
                 if whole.is_some_and(|expected| crc.finalize() != expected) {
-                    tracing::error!(node = %node.id, "a file's bytes fail their checksum");
+                    suspect(node.clone(), copy.clone());
                     Err(io::Error::other("the bytes fail their checksum"))?;
                 }
                 yield part;

@@ -28,6 +28,7 @@ mod kind {
     pub(super) const MISSING_BYTES: &str = "missing-bytes";
     pub(super) const UNSETTLED: &str = "unsettled-record";
     pub(super) const QUARANTINED: &str = "quarantined";
+    pub(super) const CORRUPT: &str = "corrupt-file";
 }
 
 /// Compares everything, and tells each difference as it is found.
@@ -118,6 +119,7 @@ async fn check_node(
         }
     }
     check_records(core, node, findings).await?;
+    check_corrupt(core, node, findings).await?;
     for held in quarantine::list(node).await? {
         let meta = held.meta.unwrap_or_default();
         let found = Finding {
@@ -129,6 +131,26 @@ async fn check_node(
             detail: held.reason,
         };
         let _ = findings.send(found).await;
+    }
+    Ok(())
+}
+
+/// Corrupt copies that a record counts on; others are told as what they are.
+async fn check_corrupt(core: &Core, node: &Node, findings: &Findings) -> Result<(), MergeError> {
+    for copy in node.link.list_corrupt().await? {
+        let Ok(name) = FileName::new(&copy.name) else {
+            continue;
+        };
+        let Some(record) = core.store.get(&name).await? else {
+            continue;
+        };
+        let counts = record.node == node.id
+            && record.generation == copy.generation
+            && record.id.as_bytes()[..] == copy.id[..];
+        if counts {
+            let detail = "its bytes do not match its record";
+            tell_record(findings, kind::CORRUPT, &record, detail).await;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! process's own clock. No safety rests on it.
 
 use crate::core::Core;
+use crate::merge;
 use manager_store::{Lease, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,12 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
                 None
             }
         };
+        if held
+            .as_ref()
+            .is_some_and(|lease| core.note_beat(lease.counter))
+        {
+            set_back(&core).await;
+        }
         core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -39,7 +46,7 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
 }
 
 async fn beat(
-    core: &Core,
+    core: &Arc<Core>,
     holder: &str,
     held: Option<Lease>,
     watch: &mut Watch,
@@ -49,11 +56,13 @@ async fn beat(
             Ok(lease) => Ok(Some(lease)),
             Err(other) => {
                 tracing::warn!(?other, "another manager leads now");
+                look_back(core, other.as_ref()).await;
                 Ok(None)
             }
         };
     }
     let seen = core.store.lease().await?;
+    look_back(core, seen.as_ref()).await;
     if !watch.stood_still(seen.as_ref(), Instant::now()) {
         return Ok(None);
     }
@@ -63,6 +72,21 @@ async fn beat(
             Ok(Some(lease))
         }
         Err(_) => Ok(None),
+    }
+}
+
+/// A counter that has fallen tells of a store that was set back.
+async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
+    if core.note_beat(seen.map_or(0, |lease| lease.counter)) {
+        set_back(core).await;
+    }
+}
+
+async fn set_back(core: &Arc<Core>) {
+    tracing::warn!("the store was set back to an earlier state: every node is merged anew");
+    while let Err(error) = merge::all_anew(core).await {
+        tracing::warn!(%error, "the merge waits for the store");
+        tokio::time::sleep(BEAT).await;
     }
 }
 

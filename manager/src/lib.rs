@@ -1,13 +1,16 @@
 //! The manager: serves the REST API, decides which node holds each file,
 //! keeps the nodes in balance, and remembers where every file is.
 
+mod abandon;
 mod admin;
 mod admission;
+mod adopt;
 mod cache;
 pub mod config;
 mod core;
 mod delete;
 mod download;
+mod drain;
 pub mod failpoints;
 mod failure;
 mod fit;

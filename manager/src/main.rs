@@ -31,6 +31,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Quarantine(args) => manager::remote::quarantine(args).await?,
         Command::Nodes(args) => manager::remote::nodes(args).await?,
         Command::Drain(args) => manager::remote::drain(args).await?,
+        Command::Drains(args) => manager::remote::drains(args).await?,
+        Command::Abandon(args) => return manager::remote::abandon(args).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -34,6 +34,28 @@ impl Missing {
         }
     }
 
+    /// Forgets a file that has gone, or has its bytes again.
+    pub fn forget(&self, name: &FileName) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(name);
+    }
+
+    /// Whether a record is one of them.
+    pub fn has(&self, record: &Record) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&record.name)
+            .is_some_and(|(id, node)| *id == record.id && *node == record.node)
+    }
+
+    /// The names of those that live on a node.
+    pub fn names_on(&self, node: &NodeId) -> Vec<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|(_, (_, on))| on == node)
+            .map(|(name, _)| name.to_string())
+            .collect()
+    }
+
     fn forget_node(&self, node: &NodeId) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, (_, on)| on != node);
@@ -84,6 +106,39 @@ pub(crate) fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) 
         Standing::Listed
     } else {
         Standing::Unlisted
+    }
+}
+
+/// Merges every joined node anew: the store was set back to an earlier state,
+/// which lists other copies than the one they were merged with.
+///
+/// # Errors
+/// When the store fails; then it has to be called again.
+pub(crate) async fn all_anew(core: &Arc<Core>) -> Result<(), StoreError> {
+    core.cache.clear();
+    for row in core.store.nodes().await? {
+        let Some(node) = core.nodes.joined(&row.id) else {
+            continue;
+        };
+        if row.merged_session == node.session() {
+            core.store.put_node(unmerged(row)).await?;
+        }
+        tokio::spawn(run(core.clone(), node));
+    }
+    Ok(())
+}
+
+/// The row of a node whose last merge does not count any more.
+pub(crate) fn unmerged(row: NodeRow) -> NodeRow {
+    let merged_session = match row.merged_session {
+        // Not even once: a rebuild restores what it finds.
+        0 => 0,
+        session => session.wrapping_add(1).max(1),
+    };
+    NodeRow {
+        merged_session,
+        rev: row.rev + 1,
+        ..row
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Prometheus sees of the manager.
 
 use crate::core::Core;
-use crate::status::skew;
+use crate::status::{corrupt_files, skew};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -93,6 +93,7 @@ struct Gauges {
     skew: Total,
     moves_left: Total,
     missing: Total,
+    corrupt: Total,
     leader: Total,
     moved_files: Total,
     moved_bytes: Total,
@@ -225,6 +226,11 @@ impl Gauges {
                 &self.missing,
             ),
             (
+                "corrupt_files",
+                "Files whose bytes do not match their records",
+                &self.corrupt,
+            ),
+            (
                 "leader",
                 "1 while this manager does the leader's work",
                 &self.leader,
@@ -302,6 +308,7 @@ impl Gauges {
         self.moves_left
             .set(core.moves.lines().iter().map(|m| m.files_left).sum());
         self.missing.set(core.missing.count() as u64);
+        self.corrupt.set(corrupt_files(core));
         self.leader.set(u64::from(core.leader() != 0));
         let (files, bytes, failed) = core.moves.totals();
         self.moved_files.set(files);

@@ -1,10 +1,8 @@
-//! Quarantine, on a person's word: bytes without a record are listed, adopted
-//! back under their name, or removed.
+//! Quarantine, on a person's word: bytes without a record are listed or removed.
 
-use crate::core::{Core, next_rev};
+use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Node, copy_ref};
-use crate::swap::{Changed, insert, swap};
 use futures::StreamExt;
 use manager_store::{Copy, Record, State};
 use proto::v1::{FileMeta, QuarantineRequest, Quarantined};
@@ -28,51 +26,6 @@ pub(crate) async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
         }
     }
     Ok(found)
-}
-
-/// Gives a quarantined copy its record back, under its own name.
-///
-/// # Errors
-/// Code 2 when it is not there, code 3 when its name is in use.
-pub(crate) async fn adopt(
-    core: &Arc<Core>,
-    node: &NodeId,
-    id: FileId,
-    generation: u32,
-) -> Result<FileName, Failure> {
-    let node = available(core, node)?;
-    let (name, meta) = find(&node, id, generation).await?;
-    let _busy = core.busy(id);
-    // Rule 2: listed durably before the bytes appear in the tree.
-    let record = record_of(&node.id, node.session(), &name, id, &meta)?;
-    if let Changed::Lost(found) = insert(&*core.store, &record).await? {
-        return Err(Failure::new(Code::FileNameExists).because(match found {
-            Some(other) => format!("{name} is file {} now", other.id),
-            None => format!("{name} keeps changing"),
-        }));
-    }
-    let request = QuarantineRequest {
-        copy: Some(copy_ref(id, generation, &name, None)),
-        reason: String::new(),
-        leader: core.order_number().await?,
-    };
-    let leaf = node
-        .link
-        .adopt(request)
-        .await
-        .map_err(unavailable)?
-        .ok_or_else(|| Failure::new(Code::FileDoesNotExist).because("it left quarantine"))?;
-    let mut stored = next_rev(&record);
-    stored.state = State::Stored;
-    stored.leaf = Some(leaf);
-    match swap(&*core.store, &stored).await? {
-        Changed::Done => {
-            node.file_arrived();
-            Ok(name)
-        }
-        Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
-            .because("the record was settled meanwhile; look again")),
-    }
 }
 
 /// Removes a quarantined copy for good.
@@ -139,13 +92,25 @@ pub(crate) fn record_of(
     })
 }
 
-fn available(core: &Core, node: &NodeId) -> Result<Arc<Node>, Failure> {
+/// The node, if it is available.
+///
+/// # Errors
+/// Code 1 if it is not.
+pub(crate) fn available(core: &Core, node: &NodeId) -> Result<Arc<Node>, Failure> {
     core.nodes.available(node).ok_or_else(|| {
         Failure::new(Code::ServersUnavailable).because(format_args!("node {node} is unavailable"))
     })
 }
 
-async fn find(node: &Node, id: FileId, generation: u32) -> Result<(FileName, FileMeta), Failure> {
+/// One copy in quarantine.
+///
+/// # Errors
+/// Code 2 when it is not there.
+pub(crate) async fn find(
+    node: &Node,
+    id: FileId,
+    generation: u32,
+) -> Result<(FileName, FileMeta), Failure> {
     list(node)
         .await
         .map_err(unavailable)?
@@ -159,6 +124,7 @@ async fn find(node: &Node, id: FileId, generation: u32) -> Result<(FileName, Fil
         })
 }
 
-fn unavailable(error: CallError) -> Failure {
+/// A node's silence as its caller is told.
+pub(crate) fn unavailable(error: CallError) -> Failure {
     Failure::new(Code::ServersUnavailable).because(error)
 }

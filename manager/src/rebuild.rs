@@ -13,14 +13,14 @@ use proto::{FileId, FileName};
 
 /// How a copy on a disk compares with the record that its name has.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// It is the file.
     Wins,
     /// What the record names is.
     Loses,
 }
 
-fn judge(record: &Record, meta: &FileMeta) -> Verdict {
+pub(crate) fn judge(record: &Record, meta: &FileMeta) -> Verdict {
     let ours = (record.created_ms, *record.id.as_bytes(), record.generation);
     let Ok(id) = <[u8; 16]>::try_from(&meta.id[..]) else {
         return Verdict::Loses;

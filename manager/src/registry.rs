@@ -3,9 +3,11 @@
 
 use crate::admission::{Claim, admit};
 use crate::core::Core;
+use crate::drain;
 use crate::merge;
 use crate::nodes::{Link, Node};
 use futures::{Stream, StreamExt};
+use manager_store::NodeRow;
 use proto::v1::registry_server::Registry;
 use proto::v1::{
     Heard, Hello, ManagerMessage, NodeMessage, Report, Welcome, manager_message, node_message,
@@ -59,7 +61,7 @@ impl Registry for RegistryService {
             }
         };
         let claim = Claim::read(&hello)?;
-        admit(&self.core, &claim).await?;
+        let row = admit(&self.core, &claim).await?;
         self.core.seen_leader(hello.leader_seen);
         let (answers, stream) = mpsc::channel(ANSWERS);
         let welcome = manager_message::Kind::Welcome(Welcome {
@@ -73,7 +75,7 @@ impl Registry for RegistryService {
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = stay(core, hello, claim, messages, answers) => {}
+                () = stay(core, hello, claim, row, messages, answers) => {}
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -85,6 +87,7 @@ async fn stay(
     core: Arc<Core>,
     hello: Hello,
     claim: Claim,
+    row: NodeRow,
     mut messages: Streaming<NodeMessage>,
     answers: Answers,
 ) {
@@ -112,6 +115,12 @@ async fn stay(
         closed.clone(),
         &first,
     ));
+    if let Err(error) = drain::seal_joining(&core, &node, &row).await {
+        let why = format!("the node is drained, but can't be sealed: {error}");
+        // The node logs it and tries again.
+        let _ = answers.send(Err(Status::unavailable(why))).await;
+        return;
+    }
     core.nodes.insert(node.clone());
     tracing::info!(
         node = %node.id, endpoint = node.endpoint, files = first.files, session = first.session,
@@ -147,6 +156,7 @@ async fn listen(
         take(core, node, &report);
         let heard = manager_message::Kind::Heard(Heard {
             leader: core.leader(),
+            beat: core.beat(),
         });
         if send(answers, heard).await.is_err() {
             return "it closed its stream".to_owned();

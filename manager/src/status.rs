@@ -1,10 +1,11 @@
 //! What `GET /status` tells.
 
 use crate::core::Core;
+use crate::drain::{self, DrainLine};
 use crate::merge::Missing;
 use crate::moves::MoveLine;
-use crate::nodes::Node;
-use manager_store::{NodeRow, StoreError, Totals};
+use crate::nodes::{Node, NodeReport};
+use manager_store::{NodeRow, Stay, StoreError, Totals};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -40,10 +41,14 @@ pub(crate) struct Status {
     pub moved_bytes: u64,
     /// Uploads, moves and deletes that have begun and not ended, 1000 at the most.
     pub unsettled: usize,
+    /// Drains that were ordered and not cancelled.
+    pub drains: Vec<DrainLine>,
     /// Copies in quarantine, all nodes together.
     pub quarantined: u64,
     /// Files whose node lacks the bytes.
-    pub missing: MissingStatus,
+    pub missing: Damaged,
+    /// Files whose bytes do not match their records: kept, and not served.
+    pub corrupt: Damaged,
 }
 
 /// One node.
@@ -71,13 +76,36 @@ pub(crate) struct NodeStatus {
     pub endpoint: String,
     /// Its volume.
     pub volume: String,
+    /// Files whose bytes do not match their records.
+    pub corrupt: u64,
+    /// How far it is with re-reading its files.
+    pub scrub: ScrubStatus,
 }
 
-/// Files whose node lacks the bytes.
+/// A node's scrub.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct ScrubStatus {
+    /// Bytes a second at the most; 0 where it is off.
+    pub bytes_per_second: u64,
+    /// When the pass under way, or else the last one, began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<String>,
+    /// When the last whole pass ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// How much of its files the pass under way has read, from 0 to 1.
+    pub done: f64,
+    /// Files read since the node's start.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Files that something is wrong with.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct MissingStatus {
+pub(crate) struct Damaged {
     /// How many are known.
-    pub files: usize,
+    pub files: u64,
     /// The first of their names.
     pub names: Vec<String>,
 }
@@ -86,20 +114,24 @@ pub(crate) struct MissingStatus {
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
         Ok((rows, totals, unsettled)) => {
+            let drains = drain::lines(core, &rows);
             let nodes = rows.iter().map(|row| node_status(core, row)).collect();
-            whole(core, nodes, totals, unsettled)
+            whole(core, nodes, drains, totals, unsettled)
         }
         Err(_) => {
-            let joined = core.nodes.all();
-            let nodes: Vec<_> = joined
+            let rows: Vec<_> = core
+                .nodes
+                .all()
                 .iter()
-                .map(|node| joined_status(core, node))
+                .map(|node| joined_row(node))
                 .collect();
+            let drains = drain::lines(core, &rows);
+            let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
             let totals = Totals {
                 files: nodes.iter().map(|node| node.files).sum(),
                 bytes: nodes.iter().map(|node| node.bytes).sum(),
             };
-            whole(core, nodes, totals, 0)
+            whole(core, nodes, drains, totals, 0)
         }
     }
 }
@@ -110,13 +142,21 @@ async fn stored(core: &Core) -> Result<(Vec<NodeRow>, Totals, usize), StoreError
     Ok((core.store.nodes().await?, totals, unsettled))
 }
 
-fn whole(core: &Core, nodes: Vec<NodeStatus>, totals: Totals, unsettled: usize) -> Status {
+fn whole(
+    core: &Core,
+    nodes: Vec<NodeStatus>,
+    drains: Vec<DrainLine>,
+    totals: Totals,
+    unsettled: usize,
+) -> Status {
     let (moved_files, moved_bytes, _) = core.moves.totals();
     Status {
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
         store_away: core.store_health.away(),
         unsettled,
+        drains,
+        corrupt: corrupt(core),
         quarantined: nodes.iter().map(|n| n.quarantined).sum(),
         nodes,
         files: totals.files,
@@ -136,25 +176,57 @@ pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
     counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
 }
 
-fn missing(missing: &Missing) -> MissingStatus {
-    MissingStatus {
-        files: missing.count(),
+fn missing(missing: &Missing) -> Damaged {
+    Damaged {
+        files: missing.count() as u64,
         names: missing.names(NAMES),
     }
 }
 
+fn corrupt(core: &Core) -> Damaged {
+    let nodes = core.nodes.all_available();
+    let mut names = Vec::new();
+    for node in &nodes {
+        names.extend(node.corrupt().iter().map(|copy| copy.name.clone()));
+    }
+    names.sort_unstable();
+    names.truncate(NAMES);
+    Damaged {
+        names,
+        files: corrupt_files(core),
+    }
+}
+
+/// How many files the nodes call corrupt.
+pub(crate) fn corrupt_files(core: &Core) -> u64 {
+    let nodes = core.nodes.all_available();
+    nodes.iter().map(|node| node.report().corrupt_files).sum()
+}
+
+fn scrub_status(report: &NodeReport) -> ScrubStatus {
+    let scrub = report.scrub;
+    let time = |ms| (ms > 0).then(|| crate::rest::rfc3339(ms));
+    ScrubStatus {
+        bytes_per_second: scrub.bytes_per_second,
+        begun: time(scrub.begun_ms),
+        ended: time(scrub.ended_ms),
+        done: f64::from(scrub.thousandths) / 1000.0,
+        files: scrub.files,
+        bytes: scrub.bytes,
+    }
+}
+
 /// A node that is joined, as a row would tell it.
-fn joined_status(core: &Core, node: &Node) -> NodeStatus {
-    let row = NodeRow {
+fn joined_row(node: &Node) -> NodeRow {
+    NodeRow {
         id: node.id.clone(),
         volume_id: node.volume_id,
         pool: node.pool.clone(),
         rev: 0,
-        draining: false,
+        stay: Stay::Stays,
         merged_session: 0,
         endpoint: node.endpoint.clone(),
-    };
-    node_status(core, &row)
+    }
 }
 
 fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
@@ -177,5 +249,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         read_only: report.read_only,
         endpoint: row.endpoint.clone(),
         volume: row.volume_id.to_string(),
+        corrupt: report.corrupt_files,
+        scrub: scrub_status(&report),
     }
 }

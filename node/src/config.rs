@@ -1,8 +1,9 @@
 //! What a node is told at its start: the flags of `node serve`, checked.
 
+use crate::scrub::Pace;
 use clap::Args;
 use kit::token::{Token, TokenArgs};
-use kit::units::{size, time};
+use kit::units::{long_time, size, time};
 use prometheus_client::registry::Registry;
 use proto::NodeId;
 use std::net::SocketAddr;
@@ -54,6 +55,12 @@ pub struct ServeArgs {
     /// Refuse a data directory that is not on a mount of its own
     #[arg(long, env = "DFS_REQUIRE_MOUNT")]
     pub require_mount: bool,
+    /// Bytes a second that are re-read in the background and compared with their checksums; 0 turns that off
+    #[arg(long, env = "DFS_SCRUB_BYTES_PER_SECOND", value_name = "SIZE", default_value = "10MiB", value_parser = size)]
+    pub scrub_bytes_per_second: u64,
+    /// How often every file is re-read, at the most
+    #[arg(long, env = "DFS_SCRUB_EVERY", value_name = "TIME", default_value = "7days", value_parser = long_time)]
+    pub scrub_every: Duration,
     /// How long an upload may bring nothing before it is given up
     #[arg(long, env = "DFS_UPLOAD_IDLE", value_name = "TIME", default_value = "60s", value_parser = time)]
     pub upload_idle: Duration,
@@ -91,6 +98,8 @@ pub struct Config {
     pub capacity: Option<u64>,
     /// Refuse a volume that is no mount.
     pub require_mount: bool,
+    /// How fast and how often files are re-read.
+    pub scrub: Pace,
     /// How long an upload may bring nothing.
     pub upload_idle: Duration,
     /// How long requests may take to finish at the end.
@@ -120,6 +129,10 @@ impl Config {
             reserve: 64 << 20,
             capacity: None,
             require_mount: false,
+            scrub: Pace {
+                bytes_per_second: 10 << 20,
+                every: Duration::from_secs(7 * 86_400),
+            },
             upload_idle: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(300),
             no_tmpfile: false,
@@ -155,6 +168,10 @@ impl ServeArgs {
             reserve: self.reserve,
             capacity: self.capacity,
             require_mount: self.require_mount,
+            scrub: Pace {
+                bytes_per_second: self.scrub_bytes_per_second,
+                every: self.scrub_every,
+            },
             upload_idle: self.upload_idle,
             drain_timeout: self.drain_timeout,
             no_tmpfile: self.no_tmpfile,

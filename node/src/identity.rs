@@ -1,9 +1,10 @@
 //! Who a volume belongs to: kept beside the tree, written durably before
 //! anything rests on it.
 
+use crate::durable::replace;
 use proto::NodeId;
 use rustix::fd::AsFd;
-use rustix::fs::{FlockOperation, flock, fsync};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -146,7 +147,7 @@ impl Volume {
                     leader: 0,
                     sealed: false,
                 };
-                write(path, &fresh).map_err(failed("write volume.json"))?;
+                replace(path, FILE, &fresh).map_err(failed("write volume.json"))?;
                 fresh
             }
         };
@@ -178,7 +179,7 @@ impl Volume {
         let mut next = identity.clone();
         change(&mut next);
         if next != *identity {
-            write(&self.path, &next)?;
+            replace(&self.path, FILE, &next)?;
             *identity = next;
         }
         Ok(())
@@ -283,22 +284,6 @@ fn read(path: &Path) -> Result<Option<Identity>, VolumeError> {
         });
     }
     serde_json::from_value(value).map(Some).map_err(damaged)
-}
-
-/// Replaces the file: a power cut leaves the old one or the new one, whole.
-fn write(path: &Path, identity: &Identity) -> std::io::Result<()> {
-    let next = path.join("volume.json.new");
-    let mut file = File::create(&next)?;
-    serde_json::to_writer_pretty(&mut file, identity)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&next, path.join(FILE))?;
-    fsync(File::open(path)?)?;
-    // The volume's own directory may be new as well.
-    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fsync(File::open(parent)?)?;
-    }
-    Ok(())
 }
 
 /// Whether a path or its parent is the root of a mount.

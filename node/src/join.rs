@@ -223,6 +223,7 @@ impl Joiner {
             protocol_max: proto::PROTOCOL,
             leader_seen: identity.leader,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            beat_seen: self.node.beat(),
         }
     }
 
@@ -262,7 +263,12 @@ impl Joiner {
             tokio::select! {
                 () = &mut silence => return Ended::Silent,
                 answer = answers.message() => match answer {
-                    Ok(Some(_)) => silence.as_mut().reset(tokio::time::Instant::now() + SILENCE),
+                    Ok(Some(answer)) => {
+                        silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
+                        if let Some(FromManager::Heard(heard)) = answer.kind {
+                            self.node.hear_beat(heard.beat);
+                        }
+                    }
                     Ok(None) => return Ended::Broken("the manager left".to_owned()),
                     Err(status) => return refused(&status),
                 },

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod creates;
 pub mod disk;
+mod durable;
 pub mod failpoints;
 pub mod fault;
 pub mod identity;
@@ -12,6 +13,7 @@ pub mod metrics;
 pub mod node;
 pub mod pool;
 mod run;
+pub mod scrub;
 pub mod service;
 pub mod uploads;
 

@@ -28,6 +28,14 @@ pub struct Metrics {
     pub sealed: Gauge,
     /// 1 after a flush failed.
     pub read_only: Gauge,
+    /// Copies whose bytes do not match their records.
+    pub corrupt: Gauge,
+    /// Files that the scrub has read since the start.
+    pub scrubbed_files: Gauge,
+    /// Their bytes.
+    pub scrubbed_bytes: Gauge,
+    /// When the last whole scrub ended, in seconds since 1970.
+    pub scrub_ended: Gauge,
     /// Creates that are open.
     pub open_creates: Gauge,
     /// Operations that wait for the committer.
@@ -64,6 +72,10 @@ impl Default for Metrics {
             quarantined: Gauge::default(),
             sealed: Gauge::default(),
             read_only: Gauge::default(),
+            corrupt: Gauge::default(),
+            scrubbed_files: Gauge::default(),
+            scrubbed_bytes: Gauge::default(),
+            scrub_ended: Gauge::default(),
             open_creates: Gauge::default(),
             commit_queue: Gauge::default(),
             write_queue: Gauge::default(),
@@ -102,6 +114,26 @@ impl Metrics {
                 "read_only",
                 "1 after a flush failed, until the restart",
                 &self.read_only,
+            ),
+            (
+                "corrupt_files",
+                "Files whose bytes do not match their records",
+                &self.corrupt,
+            ),
+            (
+                "scrubbed_files",
+                "Files that the scrub has read since the start",
+                &self.scrubbed_files,
+            ),
+            (
+                "scrubbed_bytes",
+                "Bytes that the scrub has read since the start",
+                &self.scrubbed_bytes,
+            ),
+            (
+                "scrub_ended_timestamp_seconds",
+                "When the last whole scrub ended; 0 before the first",
+                &self.scrub_ended,
             ),
             ("open_creates", "Uploads in flight", &self.open_creates),
             (

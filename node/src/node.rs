@@ -2,12 +2,14 @@
 //! that every way in shares.
 
 use crate::creates::Creates;
-use crate::disk::{Copy, Disk, Done, Op, Place};
+use crate::disk::{Copy, Disk, Done, Found, Op, Place};
 use crate::fault::Failure;
 use crate::identity::Volume;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::scrub::{PLACE_EVERY, Scrub};
 use proto::v1::{self, Fault};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -24,6 +26,8 @@ pub struct Node {
     pub volume: Volume,
     /// Its files.
     pub disk: Disk,
+    /// What is known of the files' health.
+    pub scrub: Scrub,
     /// Threads that write and flush files.
     pub writers: Pool,
     /// Threads that read files.
@@ -34,6 +38,8 @@ pub struct Node {
     pub leaving: CancellationToken,
     creates: Mutex<Creates>,
     changed: watch::Sender<()>,
+    /// The highest beat heard of, in this session.
+    beat: AtomicU64,
 }
 
 impl Node {
@@ -41,6 +47,7 @@ impl Node {
     pub fn new(
         volume: Volume,
         disk: Disk,
+        scrub: Scrub,
         metrics: Arc<Metrics>,
         leaving: CancellationToken,
         max_tombstones: usize,
@@ -49,12 +56,14 @@ impl Node {
         Arc::new(Self {
             volume,
             disk,
+            scrub,
             writers: Pool::new("writer", WRITERS),
             readers: Pool::new("reader", READERS),
             metrics,
             leaving,
             creates: Mutex::new(Creates::new(sealed, max_tombstones)),
             changed: watch::Sender::new(()),
+            beat: AtomicU64::new(0),
         })
     }
 
@@ -66,6 +75,17 @@ impl Node {
     /// The session of now.
     pub fn session(&self) -> u64 {
         self.creates().session()
+    }
+
+    /// The lease's counter as a manager last told it: a store below it was set
+    /// back.
+    pub(crate) fn beat(&self) -> u64 {
+        self.beat.load(Ordering::Relaxed)
+    }
+
+    /// Takes a manager's word for it; a lower one too, once it was dealt with.
+    pub(crate) fn hear_beat(&self, beat: u64) {
+        self.beat.store(beat, Ordering::Relaxed);
     }
 
     /// Wakes whoever reports when session, seal or health changed.
@@ -87,6 +107,9 @@ impl Node {
             sealed: creates.is_sealed(),
             read_only: self.disk.is_read_only(),
             free_inodes: room.inodes,
+            corrupt_files: self.scrub.count() as u64,
+            corrupt: self.scrub.reported(),
+            scrub: Some(self.scrub.progress(self.disk.files())),
         }
     }
 
@@ -101,6 +124,11 @@ impl Node {
         metrics.quarantined.set(clamp(report.quarantined));
         metrics.sealed.set(i64::from(report.sealed));
         metrics.read_only.set(i64::from(report.read_only));
+        metrics.corrupt.set(clamp(report.corrupt_files));
+        let scrub = report.scrub.unwrap_or_default();
+        metrics.scrubbed_files.set(clamp(scrub.files));
+        metrics.scrubbed_bytes.set(clamp(scrub.bytes));
+        metrics.scrub_ended.set(clamp(scrub.ended_ms / 1000));
         metrics.open_creates.set(self.creates().open_count() as i64);
         metrics.commit_queue.set(self.disk.waiting() as i64);
         metrics.write_queue.set(self.writers.waiting() as i64);
@@ -117,7 +145,11 @@ impl Node {
                 _ = tick.tick() => {}
             }
             let node = Arc::clone(&self);
-            self.readers.call(move || node.disk.space().refresh()).await;
+            let housework = move || {
+                node.disk.space().refresh();
+                node.scrub.save(PLACE_EVERY);
+            };
+            self.readers.call(housework).await;
             self.refresh_metrics();
             let ended = self.creates().sweep(idle);
             for finish in ended {
@@ -138,8 +170,12 @@ impl Node {
     /// removed.
     pub fn delete(self: &Arc<Self>, copy: Copy, session: u64, done: Done<bool>) {
         let node = Arc::clone(self);
+        let key = copy.key;
         let counted: Done<bool> = Box::new(move |result| {
             Metrics::count(&node.metrics.deletes, &result);
+            if matches!(result, Ok(true)) {
+                node.scrub.forget(key);
+            }
             done(result);
         });
         let mut creates = self.creates();
@@ -201,7 +237,23 @@ impl Node {
             leaf: found.leaf,
             meta: Some(found.meta.to_wire(&copy.name)),
             underway: false,
+            corrupt: self.scrub.is_corrupt(copy.key),
         })
+    }
+
+    /// A copy as it may be served: there, and not known to be corrupt. Blocks.
+    ///
+    /// # Errors
+    /// `NotFound`, `Checksum`.
+    pub(crate) fn served(&self, copy: &Copy) -> Result<Found, Failure> {
+        let found = self.disk.find(Place::Data, copy)?;
+        let found = found
+            .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
+        if self.scrub.is_corrupt(copy.key) {
+            let why = "the copy is corrupt: its bytes are kept, and not served";
+            return Err(Failure::new(Fault::Checksum, why));
+        }
+        Ok(found)
     }
 
     /// What the node holds of these copies. A denial comes only after all that

@@ -6,6 +6,7 @@ use crate::identity::Volume;
 use crate::join::Joiner;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::scrub::Scrub;
 use crate::service::StorageService;
 use anyhow::Context;
 use kit::ops::Ops;
@@ -59,6 +60,11 @@ pub async fn run(
     let stop = CancellationToken::new();
     let ops = serve_ops(&config, &node, registry, stop.clone()).await?;
     let housekeeping = tokio::spawn(Arc::clone(&node).housekeeping(config.upload_idle));
+    let scrubbed = Arc::clone(&node);
+    let scrub = tokio::task::spawn_blocking(move || {
+        scrubbed.scrub.run(&scrubbed.disk, &scrubbed.leaving);
+        scrubbed.scrub.save(Duration::ZERO);
+    });
     let joiner = Arc::new(Joiner {
         node: Arc::clone(&node),
         pool: config.pool.clone(),
@@ -83,9 +89,10 @@ pub async fn run(
     let served = serve(&config, listener, Arc::clone(&node), shutdown.clone()).await;
     stop.cancel();
     shutdown.cancel();
-    // Neither panics; both end with the tokens.
+    // None panics; all end with the tokens.
     let _ = joins.await;
     let _ = housekeeping.await;
+    let _ = scrub.await;
     tracing::info!(id = config.id.as_str(), "left");
     served
 }
@@ -105,9 +112,12 @@ async fn open(
         };
         let disk = Disk::open(volume.path(), options, Arc::clone(&metrics))
             .with_context(|| format!("--data {}", config.data.display()))?;
+        let scrub = Scrub::open(volume.path(), config.scrub)
+            .with_context(|| format!("--data {}", config.data.display()))?;
         Ok(Node::new(
             volume,
             disk,
+            scrub,
             metrics,
             leaving,
             config.max_tombstones,

@@ -6,6 +6,7 @@ use super::plan::{Flow, NodeLoad, plan};
 use super::throttle::Throttle;
 use crate::config::Limits;
 use crate::core::{Core, now_ms};
+use crate::nodes::Node;
 use manager_store::{Record, State, StoreError};
 use proto::{FileName, NodeId};
 use schemars::JsonSchema;
@@ -211,6 +212,7 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
     let mut running = JoinSet::new();
     for flow in flows {
         let mut left = flow.files.min(STEP);
+        let giver = core.nodes.available(&flow.from);
         while left > 0 {
             let after = event.cursors.get(&flow.from).cloned();
             let page = core
@@ -228,7 +230,7 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
                     break;
                 }
                 reached = record.name.clone();
-                if !may_move(core, &record, flow, event.number) {
+                if !may_move(core, giver.as_deref(), &record, flow, event.number) {
                     continue;
                 }
                 while running.len() >= SIDE_BY_SIDE {
@@ -252,11 +254,15 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
     Ok(moved)
 }
 
-fn may_move(core: &Core, record: &Record, flow: &Flow, event: u64) -> bool {
+/// A corrupt file stays where it is: nothing could take its bytes for whole. One
+/// whose bytes are missing has nothing to move.
+fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, event: u64) -> bool {
     record.state == State::Stored
         && record.node == flow.from
         && record.moved_event != event
         && !core.is_busy(&record.id)
+        && !core.missing.has(record)
+        && giver.is_some_and(|giver| !giver.is_corrupt(record))
 }
 
 async fn start(

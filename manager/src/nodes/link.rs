@@ -6,8 +6,8 @@ use kit::token::{Bearer, Token};
 use proto::v1::storage_client::StorageClient;
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, FileMeta, Finish, InspectRequest, InventoryBatch,
-    InventoryRequest, Linked, Open, QuarantineRequest, ReadRequest, SealReply, SealRequest,
-    StatRequest, TransferRequest, UploadPart, Write, reply, request, upload_reply,
+    InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
+    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request, upload_reply,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -261,6 +261,30 @@ impl Link {
     pub async fn discard(&self, request: QuarantineRequest) -> Result<bool, CallError> {
         let mut client = self.small.clone();
         Ok(self.bounded(CALL, client.discard(request)).await?.found)
+    }
+
+    /// Has the node re-read a copy; answers whether it is intact. One that is not
+    /// it does not serve any more.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn verify(&self, copy: CopyRef) -> Result<bool, CallError> {
+        let mut client = self.small.clone();
+        let copies = vec![copy];
+        let reply = self
+            .bounded(LONG_CALL, client.verify(InspectRequest { copies }))
+            .await?;
+        Ok(reply.intact == [true])
+    }
+
+    /// Every copy that the node knows to be corrupt.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
+        let mut client = self.small.clone();
+        let asked = client.list_corrupt(ListCorruptRequest {});
+        Ok(self.bounded(CALL, asked).await?.copies)
     }
 
     /// Seals the node, or opens it again (rule 15).

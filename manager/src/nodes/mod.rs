@@ -3,9 +3,10 @@
 mod exchange;
 mod link;
 mod node;
+mod pace;
 mod table;
 
 pub(crate) use exchange::CallError;
 pub(crate) use link::{Link, identify};
-pub(crate) use node::{Node, copy_ref, home_ref, listed_ref};
+pub(crate) use node::{Node, NodeReport, copy_ref, home_ref, listed_ref};
 pub(crate) use table::{NoNode, Nodes, Placement};

@@ -1,11 +1,12 @@
 //! One joined node: its link, its last report, and the count that placement uses.
 
 use super::link::Link;
+use super::pace::Pace;
 use manager_store::{Copy, Record};
-use proto::v1::{CopyRef, Report};
+use proto::v1::{CopyRef, Report, ScrubProgress, SealReply};
 use proto::{FileId, FileName, NodeId};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,12 +37,18 @@ pub struct NodeReport {
     pub read_only: bool,
     /// Inodes that uploads may still use.
     pub free_inodes: u64,
+    /// Copies whose bytes do not match their records.
+    pub corrupt_files: u64,
+    /// How far it is with re-reading its files.
+    pub scrub: ScrubProgress,
 }
 
 struct Heard {
     report: NodeReport,
     at: Instant,
     counts_touched: Instant,
+    corrupt: Arc<Vec<CopyRef>>,
+    pace: Pace,
 }
 
 /// A node whose join stream is open.
@@ -92,6 +99,8 @@ impl Node {
                 report: read(first),
                 at: now,
                 counts_touched: now,
+                corrupt: Arc::new(first.corrupt.clone()),
+                pace: Pace::default(),
             }),
         }
     }
@@ -106,6 +115,15 @@ impl Node {
         let mut heard = self.heard();
         heard.report = read(report);
         heard.at = Instant::now();
+        if *heard.corrupt != report.corrupt {
+            heard.corrupt = Arc::new(report.corrupt.clone());
+        }
+        if report.sealed {
+            let now = heard.at;
+            heard.pace.note(now, report.files);
+        } else {
+            heard.pace.forget();
+        }
         let quiet = heard.counts_touched.elapsed() > SETTLE;
         if quiet && self.in_flight.load(Ordering::Relaxed) == 0 {
             let files = i64::try_from(report.files).unwrap_or(i64::MAX);
@@ -116,6 +134,33 @@ impl Node {
     /// Its last report.
     pub fn report(&self) -> NodeReport {
         self.heard().report
+    }
+
+    /// Takes in what it answered to an order to be sealed or opened.
+    pub fn sealed(&self, sealed: bool, reply: &SealReply) {
+        let mut heard = self.heard();
+        heard.report.sealed = sealed;
+        heard.report.files = reply.files;
+        heard.report.quarantined = reply.quarantined;
+    }
+
+    /// The corrupt copies that it names.
+    pub fn corrupt(&self) -> Arc<Vec<CopyRef>> {
+        self.heard().corrupt.clone()
+    }
+
+    /// Whether it said that a record's copy is corrupt.
+    pub fn is_corrupt(&self, record: &Record) -> bool {
+        let (id, generation) = (record.id.as_bytes(), record.generation);
+        let corrupt = self.corrupt();
+        corrupt
+            .iter()
+            .any(|copy| copy.id[..] == id[..] && copy.generation == generation)
+    }
+
+    /// Files a second that leave it while it is drained.
+    pub fn leave_rate(&self) -> f64 {
+        self.heard().pace.rate()
     }
 
     /// Whether it reported lately and its stream is open.
@@ -189,6 +234,8 @@ fn read(report: &Report) -> NodeReport {
         sealed: report.sealed,
         read_only: report.read_only,
         free_inodes: report.free_inodes,
+        corrupt_files: report.corrupt_files,
+        scrub: report.scrub.unwrap_or_default(),
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn moment(ms: u64) -> SystemTime {
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
-pub(super) fn rfc3339(ms: u64) -> String {
+pub(crate) fn rfc3339(ms: u64) -> String {
     humantime::format_rfc3339_millis(moment(ms)).to_string()
 }
 

@@ -25,6 +25,7 @@ use crate::core::Core;
 use bytes::Bytes;
 use std::sync::Arc;
 
+pub(crate) use answer::rfc3339;
 pub(crate) use limits::RestLimits;
 pub(crate) use server::serve;
 

@@ -6,7 +6,7 @@ use prost::Message;
 use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{Copy, Lease, NodeRow, Record, State, StoreError, Totals};
+use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};
 
 /// The first byte of every value. A layout that older versions must not read
 /// raises it (and the store's format).
@@ -65,8 +65,8 @@ struct NodeFields {
     pool: String,
     #[prost(uint64, tag = "3")]
     rev: u64,
-    #[prost(bool, tag = "4")]
-    draining: bool,
+    #[prost(uint32, tag = "4")]
+    stay: u32,
     #[prost(fixed64, tag = "5")]
     merged_session: u64,
     #[prost(string, tag = "6")]
@@ -247,7 +247,7 @@ pub(crate) fn encode_node(row: &NodeRow) -> Vec<u8> {
         volume_id,
         pool,
         rev,
-        draining,
+        stay,
         merged_session,
         endpoint,
     } = row;
@@ -255,7 +255,7 @@ pub(crate) fn encode_node(row: &NodeRow) -> Vec<u8> {
         volume_id: volume_id.as_bytes().to_vec(),
         pool: pool.clone(),
         rev: *rev,
-        draining: *draining,
+        stay: stay.number(),
         merged_session: *merged_session,
         endpoint: endpoint.clone(),
     })
@@ -268,7 +268,7 @@ pub(crate) fn decode_node(id: NodeId, bytes: &[u8]) -> Result<NodeRow, StoreErro
         volume_id: decode_uuid("node's volume id", &fields.volume_id)?,
         pool: fields.pool,
         rev: fields.rev,
-        draining: fields.draining,
+        stay: Stay::of(fields.stay).ok_or_else(|| corrupt("a node's row", "unknown stay"))?,
         merged_session: fields.merged_session,
         endpoint: fields.endpoint,
         id,

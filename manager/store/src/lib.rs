@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use embedded::Embedded;
 pub use error::{Cause, StoreError};
 pub use mongo::Mongo;
-pub use record::{Copy, Lease, NodeRow, Record, State, Totals};
+pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
 pub use stats::StoreStats;
 pub use store::{Insert, Store, Swap};
 

@@ -93,6 +93,35 @@ impl Record {
     }
 }
 
+/// What a person wants to become of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stay {
+    /// It holds files and takes new ones.
+    #[default]
+    Stays,
+    /// Its files shall leave it (rule 15).
+    Drains,
+    /// It is lost: its records are being removed, and then the row.
+    Abandoned,
+}
+
+impl Stay {
+    /// As it is written down: never changed, since it is on disks.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Stays => 0,
+            Self::Drains => 1,
+            Self::Abandoned => 2,
+        }
+    }
+
+    pub(crate) fn of(number: u32) -> Option<Self> {
+        [Self::Stays, Self::Drains, Self::Abandoned]
+            .into_iter()
+            .find(|stay| stay.number() == number)
+    }
+}
+
 /// A node as the store knows it, whether it is joined or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRow {
@@ -104,8 +133,8 @@ pub struct NodeRow {
     pub pool: String,
     /// Raised by one with each change; 1 when the row is new.
     pub rev: u64,
-    /// Whether its files shall leave it.
-    pub draining: bool,
+    /// Whether its files shall stay on it.
+    pub stay: Stay,
     /// The session that was last merged (rule 11).
     pub merged_session: u64,
     /// Where it was last reached, `host:port`.
@@ -119,7 +148,8 @@ pub struct Lease {
     pub holder: String,
     /// Raised whenever somebody takes it.
     pub number: u64,
-    /// Raised whenever the holder renews it.
+    /// Raised whenever it is taken or renewed, and never lowered: a store in
+    /// which it is lower than it once was has been set back.
     pub counter: u64,
 }
 

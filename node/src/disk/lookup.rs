@@ -49,6 +49,17 @@ impl Copy {
         })
     }
 
+    /// The reference as a message.
+    #[must_use]
+    pub fn to_wire(&self) -> v1::CopyRef {
+        v1::CopyRef {
+            id: self.key.id.to_wire(),
+            generation: self.key.generation,
+            name: self.name.to_string(),
+            leaf: self.leaf,
+        }
+    }
+
     /// The leaves to look at, the hinted one first.
     pub(super) fn candidates(&self, shared: &Shared, place: Place) -> Vec<u32> {
         let index = shared.index(place);
@@ -152,6 +163,13 @@ impl Found {
             return Err(Failure::invalid(message));
         }
         Ok(offset..end)
+    }
+
+    /// Lets go of what the system keeps in memory of the file, so that a read
+    /// goes to the disk, and leaves no trace of it where others need the room.
+    pub fn drop_cached(&self) {
+        // Only advice, like the next.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
     }
 
     /// Says that the file will be read from front to back.

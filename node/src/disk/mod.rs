@@ -226,13 +226,18 @@ impl Disk {
         self.shared.find(place, copy)
     }
 
-    /// Walks a tree in the order of its leaves and gives every flushed file to
-    /// `each`, until it returns false.
+    /// Walks a tree in the order of its leaves, from leaf `from` on, and gives
+    /// every flushed file to `each`, until it returns false.
     ///
     /// # Errors
     /// When a directory can't be read.
-    pub fn walk(&self, place: Place, each: &mut dyn FnMut(Listed) -> bool) -> Result<(), Failure> {
-        self.shared.walk(place, each)
+    pub fn walk(
+        &self,
+        place: Place,
+        from: u32,
+        each: &mut dyn FnMut(Listed) -> bool,
+    ) -> Result<(), Failure> {
+        self.shared.walk(place, from, each)
     }
 }
 

@@ -37,20 +37,27 @@ impl Shared {
     pub(super) fn walk(
         &self,
         place: Place,
+        from: u32,
         each: &mut dyn FnMut(Listed) -> bool,
     ) -> Result<(), Failure> {
-        self.descend(place, 0, 0, each).map(|_| ())
+        self.descend(place, from, 0, 0, each).map(|_| ())
     }
 
-    /// Visits what lies below directory `number` of a level; false ends the walk.
+    /// Visits what lies below directory `number` of a level, from leaf `from` on;
+    /// false ends the walk.
     fn descend(
         &self,
         place: Place,
+        from: u32,
         level: usize,
         number: u32,
         each: &mut dyn FnMut(Listed) -> bool,
     ) -> Result<bool, Failure> {
-        let leaf = number * (LEAF_COUNT / 36u32.pow(level as u32));
+        let leaves = LEAF_COUNT / 36u32.pow(level as u32);
+        let leaf = number * leaves;
+        if leaf + (leaves - 1) < from {
+            return Ok(true);
+        }
         let path = match level {
             0 => ".".to_owned(),
             _ => leaf_path(leaf)[..level * 2 - 1].to_owned(),
@@ -82,7 +89,7 @@ impl Shared {
             .collect();
         digits.sort_unstable();
         for digit in digits {
-            if !self.descend(place, level + 1, number * 36 + digit, each)? {
+            if !self.descend(place, from, level + 1, number * 36 + digit, each)? {
                 return Ok(false);
             }
         }

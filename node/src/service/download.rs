@@ -1,14 +1,14 @@
 //! A range of one copy, read ahead of the caller by a chunk or two.
 
 use super::Trace;
-use crate::disk::{Copy, Found, Place};
+use crate::disk::{Copy, Found};
 use crate::fault::Failure;
 use crate::metrics::Metrics;
 use crate::node::{Node, gone};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use proto::CHUNK;
-use proto::v1::{self, Fault};
+use proto::v1;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -59,10 +59,7 @@ async fn open(
     let looker = Arc::clone(node);
     node.readers
         .call(move || {
-            let found = looker
-                .disk
-                .find(Place::Data, &copy)?
-                .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
+            let found = looker.served(&copy)?;
             let range = found.range(request.offset, request.length)?;
             found.expect_sequential();
             Ok((Arc::new(found), range))

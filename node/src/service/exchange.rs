@@ -2,17 +2,17 @@
 
 use super::Trace;
 use crate::creates::Finish;
+use crate::disk::Copy;
 use crate::disk::meta::{CopyKey, Meta};
-use crate::disk::{Copy, Place};
 use crate::fault::Failure;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::uploads::Opening;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use proto::v1;
 use proto::v1::reply::Result as Outcome;
 use proto::v1::request::Op;
-use proto::v1::{self, Fault};
 use proto::{FileId, SMALL};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -284,11 +284,7 @@ impl Lane {
     fn read(&self, read: v1::ReadRequest, trace: u64) -> Result<bytes::Bytes, Failure> {
         let copy = Copy::from_wire(read.copy)?;
         tracing::debug!(request = %Trace(trace), name = %copy.name, "read");
-        let found = self
-            .node
-            .disk
-            .find(Place::Data, &copy)?
-            .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
+        let found = self.node.served(&copy)?;
         let range = found.range(read.offset, read.length)?;
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         if length > SMALL {

@@ -36,7 +36,7 @@ pub(super) fn serve(
             send.blocking_send(Ok(v1::InventoryBatch { entries }))
                 .is_ok()
         };
-        let walked = node.disk.walk(place, &mut |listed| {
+        let walked = node.disk.walk(place, 0, &mut |listed| {
             entries.push(entry(place, listed));
             entries.len() < BATCH || put(&mut entries)
         });

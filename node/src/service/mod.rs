@@ -161,11 +161,13 @@ impl v1::storage_server::Storage for StorageService {
         let copy = Copy::from_wire(request.copy)?;
         self.node.obey(request.leader).await?;
         tracing::info!(name = %copy.name, reason = request.reason, "quarantine");
+        let key = copy.key;
         let reason = request.reason;
         let leaf = self
             .node
             .ask(|done| Op::Quarantine { copy, reason, done })
             .await?;
+        self.node.scrub.forget(key);
         Ok(Response::new(quarantine_reply(leaf)))
     }
 
@@ -202,6 +204,14 @@ impl v1::storage_server::Storage for StorageService {
         let copies = copies(request.into_inner())?;
         let intact = verify::verify(&self.node, copies).await?;
         Ok(Response::new(v1::VerifyReply { intact }))
+    }
+
+    async fn list_corrupt(
+        &self,
+        _: Request<v1::ListCorruptRequest>,
+    ) -> Answer<v1::ListCorruptReply> {
+        let copies = self.node.scrub.corrupt(crate::scrub::REMEMBERED);
+        Ok(Response::new(v1::ListCorruptReply { copies }))
     }
 
     async fn identify(&self, _: Request<v1::IdentifyRequest>) -> Answer<v1::IdentifyReply> {

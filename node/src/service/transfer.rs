@@ -2,7 +2,7 @@
 
 use super::Trace;
 use super::peers::Peers;
-use crate::disk::{Copy, Found, Place};
+use crate::disk::{Copy, Found};
 use crate::fault::Failure;
 use crate::node::{Node, gone};
 use proto::CHUNK;
@@ -34,6 +34,7 @@ pub(super) async fn serve(
         v1::storage_client::StorageClient::with_interceptor(channel, peers.token().bearer());
 
     let (found, copy) = find(node, copy).await?;
+    let suspect = copy.clone();
     let mut meta = found.meta.clone();
     meta.key.generation = request.target_generation;
     let open = v1::Open {
@@ -67,17 +68,24 @@ pub(super) async fn serve(
         Failure::new(Fault::Io, format!("{}: {status}", request.target_endpoint))
     })?;
     kit::crash_here!("node::transfer_after_finish");
-    outcome(reply.into_inner())
+    let outcome = outcome(reply.into_inner());
+    if outcome
+        .as_ref()
+        .is_err_and(|failure| failure.fault == Fault::Checksum)
+    {
+        // What was sent is not what the record names.
+        let (node, copy) = (Arc::clone(node), suspect);
+        tokio::spawn(async move { super::verify::verify(&node, vec![copy]).await });
+    }
+    outcome
 }
 
 async fn find(node: &Arc<Node>, copy: Copy) -> Result<(Arc<Found>, Copy), Failure> {
     let looker = Arc::clone(node);
     node.readers
         .call(move || {
-            let found = looker.disk.find(Place::Data, &copy)?;
-            found
-                .map(|found| (Arc::new(found), copy))
-                .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))
+            let found = looker.served(&copy)?;
+            Ok((Arc::new(found), copy))
         })
         .await
         .unwrap_or_else(|| Err(gone()))

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The longest time that a flag takes.
 const DAY: Duration = Duration::from_secs(86_400);
+/// The longest that one for rare things takes.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Reads `4096`, `32KiB`, `1GiB`: a number of bytes, 0 included.
 ///
@@ -36,12 +38,24 @@ pub fn size_above_0(text: &str) -> Result<u64, String> {
 /// # Errors
 /// Says what is wanted.
 pub fn time(text: &str) -> Result<Duration, String> {
+    bounded(text, DAY, "must be a day at the most")
+}
+
+/// The same, up to a year: `12h`, `7days`.
+///
+/// # Errors
+/// Says what is wanted.
+pub fn long_time(text: &str) -> Result<Duration, String> {
+    bounded(text, YEAR, "must be a year at the most")
+}
+
+fn bounded(text: &str, longest: Duration, too_long: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|_| "a time such as 500ms, 30s or 5m is wanted".to_owned())?;
     match time {
         Duration::ZERO => Err("must not be 0".to_owned()),
-        time if time <= DAY => Ok(time),
-        _ => Err("must be a day at the most".to_owned()),
+        time if time <= longest => Ok(time),
+        _ => Err(too_long.to_owned()),
     }
 }
 
@@ -73,5 +87,7 @@ mod tests {
         for text in ["", "0s", "5", "-1s", "soon", "25h"] {
             assert!(time(text).is_err(), "{text}");
         }
+        assert_eq!(long_time("7days"), Ok(DAY * 7));
+        assert!(long_time("2years").is_err());
     }
 }

@@ -284,6 +284,9 @@ pub struct CopyState {
     /// Finish has come, and its flush or link goes on.
     #[prost(bool, tag = "4")]
     pub underway: bool,
+    /// Its bytes are known not to match its record: it is kept, and not served.
+    #[prost(bool, tag = "5")]
+    pub corrupt: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QuarantineRequest {
@@ -319,6 +322,13 @@ pub struct SealReply {
 pub struct VerifyReply {
     #[prost(bool, repeated, tag = "1")]
     pub intact: ::prost::alloc::vec::Vec<bool>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCorruptRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCorruptReply {
+    #[prost(message, repeated, tag = "1")]
+    pub copies: ::prost::alloc::vec::Vec<CopyRef>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IdentifyRequest {}
@@ -752,6 +762,31 @@ pub mod storage_client {
             req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Storage", "Verify"));
             self.inner.unary(req, path, codec).await
         }
+        /// Every copy that is known to be corrupt.
+        pub async fn list_corrupt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCorruptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCorruptReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dfs.v1.Storage/ListCorrupt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dfs.v1.Storage", "ListCorrupt"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Who is there: asked before a second node of the same id is let in.
         pub async fn identify(
             &mut self,
@@ -872,6 +907,14 @@ pub mod storage_server {
             &self,
             request: tonic::Request<super::InspectRequest>,
         ) -> std::result::Result<tonic::Response<super::VerifyReply>, tonic::Status>;
+        /// Every copy that is known to be corrupt.
+        async fn list_corrupt(
+            &self,
+            request: tonic::Request<super::ListCorruptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCorruptReply>,
+            tonic::Status,
+        >;
         /// Who is there: asked before a second node of the same id is let in.
         async fn identify(
             &self,
@@ -1485,6 +1528,51 @@ pub mod storage_server {
                     };
                     Box::pin(fut)
                 }
+                "/dfs.v1.Storage/ListCorrupt" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCorruptSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::UnaryService<super::ListCorruptRequest>
+                    for ListCorruptSvc<T> {
+                        type Response = super::ListCorruptReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCorruptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::list_corrupt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCorruptSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/dfs.v1.Storage/Identify" => {
                     #[allow(non_camel_case_types)]
                     struct IdentifySvc<T: Storage>(pub Arc<T>);
@@ -1568,14 +1656,14 @@ pub mod storage_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeMessage {
     #[prost(oneof = "node_message::Kind", tags = "1, 2")]
     pub kind: ::core::option::Option<node_message::Kind>,
 }
 /// Nested message and enum types in `NodeMessage`.
 pub mod node_message {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         Hello(super::Hello),
@@ -1606,9 +1694,13 @@ pub struct Hello {
     pub leader_seen: u64,
     #[prost(string, tag = "10")]
     pub version: ::prost::alloc::string::String,
+    /// The highest beat that this session heard of: a store that is below it was
+    /// set back to an earlier state.
+    #[prost(uint64, tag = "11")]
+    pub beat_seen: u64,
 }
 /// Sent every second, and at once when something changed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Report {
     #[prost(fixed64, tag = "1")]
     pub session: u64,
@@ -1631,6 +1723,36 @@ pub struct Report {
     /// Inodes that uploads may still use.
     #[prost(uint64, tag = "9")]
     pub free_inodes: u64,
+    /// Copies whose bytes do not match their records.
+    #[prost(uint64, tag = "10")]
+    pub corrupt_files: u64,
+    /// The first of them.
+    #[prost(message, repeated, tag = "11")]
+    pub corrupt: ::prost::alloc::vec::Vec<CopyRef>,
+    #[prost(message, optional, tag = "12")]
+    pub scrub: ::core::option::Option<ScrubProgress>,
+}
+/// How far the node is with re-reading its files.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScrubProgress {
+    /// 0 where scrubbing is off.
+    #[prost(uint64, tag = "1")]
+    pub bytes_per_second: u64,
+    /// When the pass under way, or else the last one, began; milliseconds since 1970.
+    #[prost(uint64, tag = "2")]
+    pub begun_ms: u64,
+    /// When the last whole pass ended; 0 before the first.
+    #[prost(uint64, tag = "3")]
+    pub ended_ms: u64,
+    /// Of the pass under way: how much of the tree is behind it, in thousandths.
+    #[prost(uint32, tag = "4")]
+    pub thousandths: u32,
+    /// Files read since the node's start.
+    #[prost(uint64, tag = "5")]
+    pub files: u64,
+    /// Their bytes.
+    #[prost(uint64, tag = "6")]
+    pub bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ManagerMessage {
@@ -1661,6 +1783,9 @@ pub struct Welcome {
 pub struct Heard {
     #[prost(uint64, tag = "1")]
     pub leader: u64,
+    /// The lease's counter as the manager last read it: it only rises.
+    #[prost(uint64, tag = "2")]
+    pub beat: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {
@@ -1719,7 +1844,7 @@ pub struct DrainRequest {
     #[prost(string, tag = "1")]
     pub node_id: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DrainReply {
     #[prost(bool, tag = "1")]
     pub sealed: bool,
@@ -1732,6 +1857,49 @@ pub struct DrainReply {
     /// Why the drain holds, where it does.
     #[prost(string, tag = "5")]
     pub holds: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub node_id: ::prost::alloc::string::String,
+    /// Files a second that left the node over the last minute.
+    #[prost(double, tag = "7")]
+    pub rate: f64,
+    /// Until it is empty, at that rate; missing where nothing leaves it.
+    #[prost(double, optional, tag = "8")]
+    pub seconds_left: ::core::option::Option<f64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDrainsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDrainsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub drains: ::prost::alloc::vec::Vec<DrainReply>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonRequest {
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// The lost volume, so that no other is meant.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub volume_id: ::prost::bytes::Bytes,
+    /// How many files the caller knows to be lost; missing to ask for the number.
+    #[prost(uint64, optional, tag = "3")]
+    pub lose_files: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonReply {
+    /// Files whose only copy is there.
+    #[prost(uint64, tag = "1")]
+    pub files: u64,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// The first of their names.
+    #[prost(string, repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Uploads and deletes that had begun there; nobody was told that they succeeded.
+    #[prost(uint64, tag = "4")]
+    pub unfinished: u64,
+    /// Whether the node is gone from the service.
+    #[prost(bool, tag = "5")]
+    pub abandoned: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FsckRequest {}
@@ -1778,6 +1946,20 @@ pub struct QuarantinedRef {
 pub struct QuarantineAnswer {
     #[prost(string, tag = "1")]
     pub filename: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Adopted {
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    pub generation: u32,
+    #[prost(string, tag = "4")]
+    pub filename: ::prost::alloc::string::String,
+    /// Why it stays in quarantine; empty where it was adopted.
+    #[prost(string, tag = "5")]
+    pub kept: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod registry_client {
@@ -2247,6 +2429,48 @@ pub mod admin_client {
             req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Admin", "CancelDrain"));
             self.inner.unary(req, path, codec).await
         }
+        /// Every drain that was ordered and not cancelled.
+        pub async fn list_drains(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDrainsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDrainsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/dfs.v1.Admin/ListDrains");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Admin", "ListDrains"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a lost node up: its records go, and then the node. Answers what that
+        /// costs; does it only where `lose_files` names the very number.
+        pub async fn abandon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AbandonRequest>,
+        ) -> std::result::Result<tonic::Response<super::AbandonReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/dfs.v1.Admin/Abandon");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Admin", "Abandon"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Compares store and nodes, and tells each difference.
         pub async fn fsck(
             &mut self,
@@ -2317,6 +2541,28 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("dfs.v1.Admin", "AdoptQuarantined"));
             self.inner.unary(req, path, codec).await
         }
+        /// Adopts all that can be adopted, and tells of each copy what became of it.
+        pub async fn adopt_all(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListQuarantineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::Adopted>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/dfs.v1.Admin/AdoptAll");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Admin", "AdoptAll"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         pub async fn remove_quarantined(
             &mut self,
             request: impl tonic::IntoRequest<super::QuarantinedRef>,
@@ -2372,6 +2618,17 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::DrainRequest>,
         ) -> std::result::Result<tonic::Response<super::DrainReply>, tonic::Status>;
+        /// Every drain that was ordered and not cancelled.
+        async fn list_drains(
+            &self,
+            request: tonic::Request<super::ListDrainsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListDrainsReply>, tonic::Status>;
+        /// Gives a lost node up: its records go, and then the node. Answers what that
+        /// costs; does it only where `lose_files` names the very number.
+        async fn abandon(
+            &self,
+            request: tonic::Request<super::AbandonRequest>,
+        ) -> std::result::Result<tonic::Response<super::AbandonReply>, tonic::Status>;
         /// Server streaming response type for the Fsck method.
         type FsckStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::Finding, tonic::Status>,
@@ -2403,6 +2660,17 @@ pub mod admin_server {
             tonic::Response<super::QuarantineAnswer>,
             tonic::Status,
         >;
+        /// Server streaming response type for the AdoptAll method.
+        type AdoptAllStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::Adopted, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Adopts all that can be adopted, and tells of each copy what became of it.
+        async fn adopt_all(
+            &self,
+            request: tonic::Request<super::ListQuarantineRequest>,
+        ) -> std::result::Result<tonic::Response<Self::AdoptAllStream>, tonic::Status>;
         async fn remove_quarantined(
             &self,
             request: tonic::Request<super::QuarantinedRef>,
@@ -2659,6 +2927,92 @@ pub mod admin_server {
                     };
                     Box::pin(fut)
                 }
+                "/dfs.v1.Admin/ListDrains" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDrainsSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::ListDrainsRequest>
+                    for ListDrainsSvc<T> {
+                        type Response = super::ListDrainsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDrainsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::list_drains(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDrainsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dfs.v1.Admin/Abandon" => {
+                    #[allow(non_camel_case_types)]
+                    struct AbandonSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::AbandonRequest>
+                    for AbandonSvc<T> {
+                        type Response = super::AbandonReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AbandonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::abandon(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AbandonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/dfs.v1.Admin/Fsck" => {
                     #[allow(non_camel_case_types)]
                     struct FsckSvc<T: Admin>(pub Arc<T>);
@@ -2790,6 +3144,52 @@ pub mod admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dfs.v1.Admin/AdoptAll" => {
+                    #[allow(non_camel_case_types)]
+                    struct AdoptAllSvc<T: Admin>(pub Arc<T>);
+                    impl<
+                        T: Admin,
+                    > tonic::server::ServerStreamingService<super::ListQuarantineRequest>
+                    for AdoptAllSvc<T> {
+                        type Response = super::Adopted;
+                        type ResponseStream = T::AdoptAllStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListQuarantineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::adopt_all(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AdoptAllSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

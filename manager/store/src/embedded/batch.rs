@@ -270,11 +270,11 @@ impl<'a> Batch<'a> {
         if current != seen {
             return Ok(Err(current));
         }
-        let number = current.map_or(0, |lease| lease.number) + 1;
+        let (number, counter) = current.map_or((0, 0), |lease| (lease.number, lease.counter));
         Ok(self.put_lease(Lease {
             holder,
-            number,
-            counter: 0,
+            number: number + 1,
+            counter: counter + 1,
         }))
     }
 

@@ -1,7 +1,7 @@
 //! Records, rows and the lease as documents. Numbers of 64 bits are kept with
 //! their bits, since BSON's are signed.
 
-use crate::{Copy, Lease, NodeRow, Record, State, StoreError};
+use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError};
 use mongodb::bson::Binary;
 use mongodb::bson::spec::BinarySubtype;
 use proto::{FileId, FileName, NodeId};
@@ -54,7 +54,7 @@ pub(super) struct NodeDocument {
     volume_id: Binary,
     pool: String,
     pub(super) rev: i64,
-    draining: bool,
+    stay: u32,
     merged_session: i64,
     endpoint: String,
 }
@@ -227,7 +227,7 @@ impl From<&NodeRow> for NodeDocument {
             volume_id,
             pool,
             rev,
-            draining,
+            stay,
             merged_session,
             endpoint,
         } = row;
@@ -236,7 +236,7 @@ impl From<&NodeRow> for NodeDocument {
             volume_id: binary(volume_id.as_bytes()),
             pool: pool.clone(),
             rev: rev.cast_signed(),
-            draining: *draining,
+            stay: stay.number(),
             merged_session: merged_session.cast_signed(),
             endpoint: endpoint.clone(),
         }
@@ -252,7 +252,7 @@ impl TryFrom<NodeDocument> for NodeRow {
             volume_id: uuid_of(&document.volume_id)?,
             pool: document.pool,
             rev: document.rev.cast_unsigned(),
-            draining: document.draining,
+            stay: Stay::of(document.stay).ok_or_else(|| corrupt("a node's row", "unknown stay"))?,
             merged_session: document.merged_session.cast_unsigned(),
             endpoint: document.endpoint,
         })

@@ -363,7 +363,7 @@ impl Store for Mongo {
                     id: LEASE.to_owned(),
                     holder: holder.to_owned(),
                     number: 1,
-                    counter: 0,
+                    counter: 1,
                 };
                 return match self.leases.insert_one(&first).await {
                     Ok(_) => Ok(Ok(first.into())),
@@ -371,8 +371,11 @@ impl Store for Mongo {
                     Err(error) => Err(failed(error)),
                 };
             };
-            let number = seen.number + 1;
-            let taken = doc! {"holder": holder, "number": number.cast_signed(), "counter": 0_i64};
+            let taken = doc! {
+                "holder": holder,
+                "number": (seen.number + 1).cast_signed(),
+                "counter": (seen.counter + 1).cast_signed(),
+            };
             self.change_lease(seen, taken).await
         })
         .await

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::sample::{node, record};
 use super::{Place, add, remove};
-use crate::{Lease, NodeRow, StoreError};
+use crate::{Lease, NodeRow, Stay, StoreError};
 
 fn row(id: &str) -> NodeRow {
     NodeRow {
@@ -14,7 +14,7 @@ fn row(id: &str) -> NodeRow {
         volume_id: Uuid::new_v4(),
         pool: "pool".into(),
         rev: 1,
-        draining: false,
+        stay: Stay::Stays,
         merged_session: u64::MAX,
         endpoint: "10.0.0.1:9100".into(),
     }
@@ -96,7 +96,7 @@ pub(super) async fn a_node_row_changes_by_compare_and_swap(place: &dyn Place) {
     );
     let second = NodeRow {
         rev: 2,
-        draining: true,
+        stay: Stay::Drains,
         merged_session: 0,
         ..first.clone()
     };
@@ -177,6 +177,7 @@ pub(super) async fn the_lease_is_taken_only_as_it_was_seen(place: &dyn Place) {
         .expect("take")
         .expect("as seen");
     assert_eq!((b.holder.as_str(), b.number), ("b", 2));
+    assert!(b.counter > renewed.counter, "the counter never falls");
     drop(store);
     assert_eq!(place.open().await.lease().await.expect("lease"), Some(b));
 }

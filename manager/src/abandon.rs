@@ -1,0 +1,326 @@
+//! Gives a lost node up, on a person's word that names the number of files this
+//! costs (invariant 7). Its records go, and then its row. No byte is removed by
+//! it: a volume that turns up again is quarantined file by file (rule 11).
+
+use crate::core::{Core, next_rev};
+use crate::delete::remove_copy;
+use crate::drain::set_stay;
+use crate::failure::Failure;
+use crate::merge::row;
+use crate::nodes::{CallError, identify, listed_ref};
+use crate::settle::Unsettled;
+use crate::swap::{Changed, swap};
+use crate::trace::Trace;
+use manager_store::{Copy, NodeRow, Record, State, Stay, StoreError, Swap};
+use proto::{Code, FileName, NodeId};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Records in one look.
+const PAGE: usize = 500;
+/// Names that are told.
+const NAMES: usize = 10;
+/// How long whoever serves at the node's last address has to answer.
+const HOLDER: Duration = Duration::from_secs(2);
+/// Looks at the records that changed under it.
+const ROUNDS: usize = 20;
+
+/// What giving a node up costs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Files whose only copy is there.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The first of their names.
+    pub names: Vec<String>,
+    /// Uploads and deletes under way there, of which no success was told.
+    pub unfinished: u64,
+}
+
+/// What a record that lists the node needs.
+#[derive(Debug, PartialEq, Eq)]
+enum Needs {
+    /// Its file has its copy elsewhere: the one here is struck off.
+    StrikeOff,
+    /// A move was under way: a whole copy elsewhere becomes the file.
+    Rescue,
+    /// Its bytes are lost.
+    Remove,
+}
+
+fn needs(record: &Record, node: &NodeId) -> Needs {
+    if record.node != *node {
+        return Needs::StrikeOff;
+    }
+    let elsewhere = record.copies.iter().any(|copy| copy.node != *node);
+    match record.state {
+        State::Moving if elsewhere => Needs::Rescue,
+        State::Moving | State::Stored | State::Pending | State::Deleting => Needs::Remove,
+    }
+}
+
+impl Loss {
+    fn count(&mut self, record: &Record, node: &NodeId) {
+        if record.node != *node {
+            return;
+        }
+        match record.state {
+            State::Pending | State::Deleting => self.unfinished += 1,
+            State::Stored | State::Moving => {
+                self.files += 1;
+                self.bytes += record.size;
+                if self.names.len() < NAMES {
+                    self.names.push(record.name.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// Counts what is lost, and gives the node up if `lose` is that very number;
+/// answers whether it did.
+///
+/// # Errors
+/// Code 6 where another node or volume is meant, or the node lives; code 1 where
+/// a record has to wait for another node.
+pub(crate) async fn abandon(
+    core: &Arc<Core>,
+    id: &NodeId,
+    volume: Uuid,
+    lose: Option<u64>,
+) -> Result<(Loss, bool), Failure> {
+    let known = lost_node(core, id, volume).await?;
+    let loss = count(core, id).await?;
+    match lose {
+        None => return Ok((loss, false)),
+        Some(files) if files != loss.files => {
+            return Err(invalid(format!(
+                "{} files would be lost, not {files}; nothing was changed",
+                loss.files
+            )));
+        }
+        Some(_) => {}
+    }
+    tracing::warn!(node = %id, %volume, files = loss.files, "a node is given up");
+    // From here on it is refused, should it come back.
+    set_stay(core, known, Stay::Abandoned).await?;
+    for _ in 0..ROUNDS {
+        if core.store.listed_on(id, None, 1).await?.is_empty() {
+            remove_row(core, id).await?;
+            return Ok((loss, true));
+        }
+        clear(core, id).await?;
+    }
+    Err(Failure::new(Code::ServersUnavailable).because(format_args!(
+        "some records of {id} keep changing; order it again"
+    )))
+}
+
+/// The node's row, if it is the one that is meant and nobody serves it.
+async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Failure> {
+    let found = row(core, id).await?;
+    let found = found.ok_or_else(|| invalid(format!("there is no node {id}")))?;
+    if found.volume_id != volume {
+        return Err(invalid(format!(
+            "node {id} has volume {}, not {volume}",
+            found.volume_id
+        )));
+    }
+    let alive = identify(&found.endpoint, &core.token, HOLDER).await;
+    let alive = alive.is_ok_and(|who| who.volume_id[..] == volume.as_bytes()[..]);
+    if alive || core.nodes.available(id).is_some() {
+        return Err(invalid(format!(
+            "node {id} is alive at {}: drain it instead",
+            found.endpoint
+        )));
+    }
+    Ok(found)
+}
+
+async fn count(core: &Core, id: &NodeId) -> Result<Loss, StoreError> {
+    let mut after: Option<FileName> = None;
+    let mut loss = Loss::default();
+    loop {
+        let page = core.store.listed_on(id, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(loss);
+        };
+        after = Some(last.name.clone());
+        page.iter().for_each(|record| loss.count(record, id));
+    }
+}
+
+/// Goes once over all records that list the node.
+async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
+    let mut after: Option<FileName> = None;
+    loop {
+        let page = core.store.listed_on(id, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.name.clone());
+        for record in page {
+            let _busy = core.busy(record.id);
+            match settle(core, id, &record).await {
+                // One that changed meanwhile is seen again in the next round.
+                Ok(()) | Err(Unsettled::Raced) => {}
+                Err(Unsettled::Store(error)) => return Err(error.into()),
+                Err(Unsettled::Node(error)) => {
+                    return Err(Failure::new(Code::ServersUnavailable).because(format_args!(
+                        "{} has to wait: {error}; order it again later",
+                        record.name
+                    )));
+                }
+            }
+        }
+    }
+}
+
+async fn settle(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
+    match needs(record, id) {
+        Needs::StrikeOff => strike_off(core, id, record).await,
+        Needs::Rescue => rescue(core, id, record).await,
+        Needs::Remove => remove(core, id, record).await,
+    }
+}
+
+/// The copy on the lost node does not count: it is listed no more. Where it is
+/// the last one beside the file's own, nothing is left to be settled.
+async fn strike_off(core: &Core, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
+    let mut next = next_rev(record);
+    next.copies.retain(|copy| copy.node != *id);
+    if next.state == State::Moving && next.copies.len() == 1 {
+        next.state = State::Stored;
+    }
+    commit(core, &next).await
+}
+
+/// A move away from the lost node was under way: if it got so far that a whole
+/// copy is elsewhere, that one is the file.
+async fn rescue(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
+    let trace = Trace::random();
+    let owned = next_rev(record);
+    commit(core, &owned).await?;
+    for copy in owned.copies.iter().filter(|copy| copy.node != *id) {
+        if let Some(leaf) = holds_whole(core, trace, &owned, copy).await? {
+            let mut rescued = next_rev(&owned);
+            rescued.node = copy.node.clone();
+            rescued.generation = copy.generation;
+            rescued.leaf = Some(leaf);
+            commit(core, &rescued).await?;
+            return strike_off(core, id, &rescued).await;
+        }
+    }
+    remove(core, id, &owned).await
+}
+
+async fn holds_whole(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &Copy,
+) -> Result<Option<u32>, Unsettled> {
+    let node = core
+        .nodes
+        .available(&copy.node)
+        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    let state = node.link.stat(trace.0, listed_ref(record, copy)).await?;
+    let whole = state
+        .meta
+        .as_ref()
+        .is_some_and(|meta| meta.size == record.size);
+    Ok((state.held && whole).then_some(state.leaf))
+}
+
+/// The record goes: copies on other nodes first, which it dooms (rule 3).
+async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
+    let mut doomed = next_rev(record);
+    doomed.state = State::Deleting;
+    commit(core, &doomed).await?;
+    for copy in doomed.copies.iter().filter(|copy| copy.node != *id) {
+        remove_copy(core, Trace::random(), &doomed, copy).await?;
+    }
+    let removed = core.store.remove(&doomed.name, doomed.id, doomed.rev);
+    match removed.await? {
+        Swap::Done => {
+            core.missing.forget(&doomed.name);
+            core.cache.forget(&doomed.name);
+            Ok(())
+        }
+        Swap::Mismatch(_) => Err(Unsettled::Raced),
+    }
+}
+
+async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled> {
+    match swap(&*core.store, record).await? {
+        Changed::Done => Ok(()),
+        Changed::Lost(_) => Err(Unsettled::Raced),
+    }
+}
+
+/// The row goes last: until then the order can be repeated.
+async fn remove_row(core: &Core, id: &NodeId) -> Result<(), Failure> {
+    while let Some(found) = row(core, id).await? {
+        if found.stay != Stay::Abandoned {
+            // Somebody else finished it, and a new node bears the name.
+            return Ok(());
+        }
+        if core.store.remove_node(id, found.rev).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn invalid(why: String) -> Failure {
+    Failure::new(Code::InvalidRequest).because(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manager_store::suite::sample;
+
+    fn record(state: State, home: &str, others: &[&str]) -> Record {
+        let mut record = sample::record("a", 1);
+        record.state = state;
+        record.node = NodeId::new(home).expect("a node id");
+        record.copies = std::iter::once(&home)
+            .chain(others)
+            .map(|node| Copy {
+                node: NodeId::new(node).expect("a node id"),
+                session: 1,
+                generation: 1,
+            })
+            .collect();
+        record
+    }
+
+    #[test]
+    fn only_what_has_no_copy_elsewhere_is_lost() {
+        let lost = NodeId::new("n1").expect("a node id");
+        for (state, home, others, wanted, files, unfinished) in [
+            (State::Stored, "n1", &[][..], Needs::Remove, 1, 0),
+            (State::Pending, "n1", &[], Needs::Remove, 0, 1),
+            (State::Deleting, "n1", &["n2"], Needs::Remove, 0, 1),
+            (State::Moving, "n1", &["n2"], Needs::Rescue, 1, 0),
+            (State::Moving, "n2", &["n1"], Needs::StrikeOff, 0, 0),
+            (State::Deleting, "n2", &["n1"], Needs::StrikeOff, 0, 0),
+            (State::Moving, "n1", &["n1"], Needs::Remove, 1, 0),
+        ] {
+            let record = record(state, home, others);
+            assert_eq!(needs(&record, &lost), wanted, "{record:?}");
+            let mut loss = Loss::default();
+            loss.count(&record, &lost);
+            assert_eq!(
+                (loss.files, loss.unfinished),
+                (files, unfinished),
+                "{record:?}"
+            );
+            assert_eq!(loss.bytes, files * record.size);
+            assert_eq!(loss.names.len() as u64, files);
+        }
+    }
+}

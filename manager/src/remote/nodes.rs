@@ -1,0 +1,123 @@
+//! `manager nodes`, `drain`, `drains` and `abandon`.
+
+use super::connect;
+use crate::config::{AbandonArgs, DrainArgs, RemoteArgs};
+use proto::v1::{
+    AbandonReply, AbandonRequest, DrainReply, DrainRequest, ListDrainsRequest, ListNodesRequest,
+};
+use std::process::ExitCode;
+
+/// `abandon` only told what it would cost.
+const NOT_DONE: u8 = 1;
+
+/// `manager nodes`.
+///
+/// # Errors
+/// When the manager can't be asked.
+pub async fn nodes(args: RemoteArgs) -> anyhow::Result<()> {
+    let asked = ListNodesRequest {
+        pool: String::new(),
+    };
+    let reply = connect(&args).await?.list_nodes(asked).await?.into_inner();
+    for node in reply.nodes {
+        let volume = uuid::Uuid::from_slice(&node.volume_id).unwrap_or_default();
+        println!(
+            "{} pool={} {} files={} bytes={} free={} quarantined={} endpoint={} volume={volume}",
+            node.id,
+            node.pool,
+            node.state,
+            node.files,
+            node.bytes,
+            node.free,
+            node.quarantined,
+            node.endpoint
+        );
+    }
+    Ok(())
+}
+
+/// `manager drain`.
+///
+/// # Errors
+/// When the manager can't be asked, or refuses.
+pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
+    let mut client = connect(&args.remote).await?;
+    let request = DrainRequest {
+        node_id: args.node.to_string(),
+    };
+    let reply = if args.cancel {
+        client.cancel_drain(request).await?
+    } else {
+        client.drain(request).await?
+    };
+    println!("{}", line(&reply.into_inner()));
+    Ok(())
+}
+
+/// `manager drains`.
+///
+/// # Errors
+/// When the manager can't be asked.
+pub async fn drains(args: RemoteArgs) -> anyhow::Result<()> {
+    let mut client = connect(&args).await?;
+    let reply = client.list_drains(ListDrainsRequest {}).await?.into_inner();
+    for drain in &reply.drains {
+        println!("{}", line(drain));
+    }
+    println!("{} drains", reply.drains.len());
+    Ok(())
+}
+
+fn line(drain: &DrainReply) -> String {
+    let mut text = format!(
+        "{} sealed={} files-left={} quarantined={} records-left={}",
+        drain.node_id, drain.sealed, drain.files_left, drain.quarantined, drain.records_left,
+    );
+    if let Some(seconds) = drain.seconds_left {
+        text += &format!(" rate={:.1}/s seconds-left={seconds:.0}", drain.rate);
+    }
+    if !drain.holds.is_empty() {
+        text += &format!(" holds: {}", drain.holds);
+    }
+    text
+}
+
+/// `manager abandon`: exit status 1 where it only told what it would cost.
+///
+/// # Errors
+/// When the manager can't be asked, or refuses.
+pub async fn abandon(args: AbandonArgs) -> anyhow::Result<ExitCode> {
+    let request = AbandonRequest {
+        node_id: args.node.to_string(),
+        volume_id: args.volume.as_bytes().to_vec().into(),
+        lose_files: args.lose_files,
+    };
+    let reply = connect(&args.remote).await?.abandon(request).await?;
+    let reply = reply.into_inner();
+    let cost = cost(&reply);
+    if reply.abandoned {
+        println!("{} is given up: {cost}", args.node);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} is unavailable; giving it up costs {cost}", args.node);
+    println!(
+        "to do that: manager abandon --node {} --volume {} --lose-files {}",
+        args.node, args.volume, reply.files
+    );
+    Ok(ExitCode::from(NOT_DONE))
+}
+
+fn cost(reply: &AbandonReply) -> String {
+    let mut text = format!("{} files, {} bytes", reply.files, reply.bytes);
+    if !reply.names.is_empty() {
+        let more = match reply.files > reply.names.len() as u64 {
+            true => ", …",
+            false => "",
+        };
+        text += &format!(" ({}{more})", reply.names.join(", "));
+    }
+    if reply.unfinished > 0 {
+        text += &format!(", {} uploads and deletes under way", reply.unfinished);
+    }
+    text
+}

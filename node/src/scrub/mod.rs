@@ -1,0 +1,200 @@
+//! Scrub: files are re-read in the background and compared with their records.
+//! A copy that is found corrupt is kept and reported, and not served any more
+//! (invariant 3); how far the scrub is, and what it found, outlives a restart.
+
+mod check;
+mod journal;
+mod pass;
+
+pub(crate) use check::{Verdict, check};
+pub use pass::Pace;
+
+use crate::disk::meta::CopyKey;
+use crate::disk::{Copy, Found};
+use journal::Journal;
+use proto::v1;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Corrupt copies that are remembered; what is found beyond is told in the log.
+pub const REMEMBERED: usize = 10_000;
+/// How often the place that a pass has reached is written down.
+pub(crate) const PLACE_EVERY: Duration = Duration::from_secs(10);
+/// Up to so many corrupt copies each is written down at once, and from then on
+/// once a second: the journal is written whole.
+const AT_ONCE: usize = 100;
+/// Corrupt copies that a report names.
+const REPORTED: usize = 500;
+
+/// What the node knows of its files' health.
+pub struct Scrub {
+    dir: PathBuf,
+    pace: Pace,
+    known: Mutex<Known>,
+    /// How many are known: nearly always none, which costs readers one look.
+    corrupt: AtomicUsize,
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+struct Known {
+    journal: Journal,
+    corrupt: BTreeMap<CopyKey, Copy>,
+    /// What was found is not written down yet.
+    dirty: bool,
+    /// When the journal was last written.
+    saved: Instant,
+}
+
+impl Scrub {
+    /// Takes up what was known of a volume.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    pub fn open(dir: &Path, pace: Pace) -> std::io::Result<Self> {
+        let journal = Journal::read(dir)?;
+        let corrupt: BTreeMap<_, _> = journal
+            .copies()
+            .into_iter()
+            .map(|copy| (copy.key, copy))
+            .collect();
+        Ok(Self {
+            dir: dir.to_owned(),
+            pace,
+            corrupt: AtomicUsize::new(corrupt.len()),
+            known: Mutex::new(Known {
+                journal,
+                corrupt,
+                dirty: false,
+                saved: Instant::now(),
+            }),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Each of its users leaves it whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a copy is known to be corrupt.
+    pub fn is_corrupt(&self, key: CopyKey) -> bool {
+        self.count() > 0 && self.known().corrupt.contains_key(&key)
+    }
+
+    /// How many copies are known to be corrupt.
+    pub fn count(&self) -> usize {
+        self.corrupt.load(Ordering::Relaxed)
+    }
+
+    /// The corrupt copies, `limit` of them at the most.
+    pub fn corrupt(&self, limit: usize) -> Vec<v1::CopyRef> {
+        if self.count() == 0 {
+            return Vec::new();
+        }
+        let known = self.known();
+        known
+            .corrupt
+            .values()
+            .take(limit)
+            .map(Copy::to_wire)
+            .collect()
+    }
+
+    /// Re-reads a copy at once, and remembers what came of it; answers whether
+    /// it is intact.
+    pub(crate) fn judge(&self, copy: &Copy, found: &Found) -> bool {
+        let verdict = check(found, &mut |_| true);
+        let intact = verdict == Verdict::Intact;
+        self.take(copy, verdict);
+        intact
+    }
+
+    fn take(&self, copy: &Copy, verdict: Verdict) {
+        match verdict {
+            Verdict::Intact => self.forget(copy.key),
+            Verdict::Corrupt(why) => self.note(copy, &why),
+            Verdict::BrokenOff => {}
+        }
+    }
+
+    fn note(&self, copy: &Copy, why: &str) {
+        tracing::error!(name = %copy.name, id = %copy.key.id, why, "a file is corrupt");
+        let mut known = self.known();
+        if known.corrupt.len() >= REMEMBERED {
+            return;
+        }
+        known.corrupt.insert(copy.key, copy.clone());
+        self.changed(&mut known);
+        let few = known.corrupt.len() <= AT_ONCE;
+        drop(known);
+        if few {
+            self.save(PLACE_EVERY);
+        }
+    }
+
+    /// Forgets a copy that has gone, or is whole again.
+    pub fn forget(&self, key: CopyKey) {
+        if self.count() == 0 {
+            return;
+        }
+        let mut known = self.known();
+        if known.corrupt.remove(&key).is_some() {
+            self.changed(&mut known);
+        }
+    }
+
+    fn changed(&self, known: &mut Known) {
+        self.corrupt.store(known.corrupt.len(), Ordering::Relaxed);
+        known.dirty = true;
+    }
+
+    /// Writes down what is new: what was found at once, the place reached now and
+    /// then. They go together, so that a crash loses neither without the other.
+    /// Blocks.
+    pub(crate) fn save(&self, place_every: Duration) {
+        let journal = {
+            let mut known = self.known();
+            let moved = known.journal.next_leaf.is_some() && known.saved.elapsed() >= place_every;
+            if !known.dirty && !moved {
+                return;
+            }
+            let Known {
+                journal,
+                corrupt,
+                dirty,
+                saved,
+            } = &mut *known;
+            *dirty = false;
+            *saved = Instant::now();
+            journal.set_copies(corrupt.values());
+            journal.clone()
+        };
+        if let Err(error) = journal.write(&self.dir) {
+            // The next start begins where the last one that was written says.
+            tracing::warn!(%error, "the scrub's journal can't be written");
+        }
+    }
+
+    /// For the node's reports; `files` are on it now.
+    pub fn progress(&self, files: u64) -> v1::ScrubProgress {
+        let known = self.known();
+        v1::ScrubProgress {
+            bytes_per_second: self.pace.bytes_per_second,
+            begun_ms: known.journal.begun_ms,
+            ended_ms: known.journal.ended_ms,
+            thousandths: known.journal.thousandths(files),
+            files: self.files.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What a report tells of corrupt copies.
+    pub fn reported(&self) -> Vec<v1::CopyRef> {
+        self.corrupt(REPORTED)
+    }
+}
