@@ -104,7 +104,7 @@ fn holds(facts: &Facts) -> Option<String> {
 fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine {
     let node = core.nodes.available(id);
     let report = node.as_ref().map(|node| node.report()).unwrap_or_default();
-    let files_left = node.as_ref().map(|_| report.files);
+    let files_left = node.as_ref().map(|node| node.files());
     let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();
     let rate = node.as_ref().map_or(0.0, |node| node.leave_rate());
     let facts = Facts {
@@ -112,7 +112,7 @@ fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine {
         unavailable: node.is_none(),
         read_only: report.read_only,
         sealed: report.sealed,
-        files: report.files,
+        files: files_left.unwrap_or(0),
         quarantined: report.quarantined,
         corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
         missing: core.missing.names_on(id),

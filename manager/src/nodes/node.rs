@@ -138,6 +138,8 @@ impl Node {
 
     /// Takes in what it answered to an order to be sealed or opened.
     pub fn sealed(&self, sealed: bool, reply: &SealReply) {
+        let files = i64::try_from(reply.files).unwrap_or(i64::MAX);
+        self.files.store(files, Ordering::Relaxed);
         let mut heard = self.heard();
         heard.report.sealed = sealed;
         heard.report.files = reply.files;
