@@ -7,7 +7,7 @@ use crate::moves::Moves;
 use crate::nodes::{NoNode, Nodes};
 use crate::store_health::StoreHealth;
 use crate::totals::CachedTotals;
-use crate::{Failure, merge::Missing};
+use crate::{Failure, missing::Missing};
 use kit::token::Token;
 use manager_store::{Record, Store, StoreError};
 use proto::{Code, FileId};

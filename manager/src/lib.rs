@@ -18,6 +18,7 @@ mod fsck;
 mod leader;
 mod merge;
 mod metrics;
+mod missing;
 mod moves;
 mod nodes;
 mod placement;

@@ -10,68 +10,13 @@ use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
 use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
 use proto::{FileId, FileName, NodeId};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records in one question to a node.
 const BATCH: usize = 512;
-/// Missing files that are remembered by name; beyond it only their count grows.
-const REMEMBERED: usize = 10_000;
 /// How long a merge that failed waits before it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-
-/// Records whose node denied the bytes.
-#[derive(Default)]
-pub struct Missing(Mutex<BTreeMap<FileName, (FileId, NodeId)>>);
-
-impl Missing {
-    /// Remembers one.
-    pub fn note(&self, record: &Record) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < REMEMBERED {
-            all.insert(record.name.clone(), (record.id, record.node.clone()));
-        }
-    }
-
-    /// Forgets a file that has gone, or has its bytes again.
-    pub fn forget(&self, name: &FileName) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(name);
-    }
-
-    /// Whether a record is one of them.
-    pub fn has(&self, record: &Record) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&record.name)
-            .is_some_and(|(id, node)| *id == record.id && *node == record.node)
-    }
-
-    /// The names of those that live on a node.
-    pub fn names_on(&self, node: &NodeId) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter()
-            .filter(|(_, (_, on))| on == node)
-            .map(|(name, _)| name.to_string())
-            .collect()
-    }
-
-    fn forget_node(&self, node: &NodeId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, (_, on)| on != node);
-    }
-
-    /// How many are known.
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Some of their names, in order.
-    pub fn names(&self, limit: usize) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.keys().take(limit).map(ToString::to_string).collect()
-    }
-}
 
 /// Why a merge did not end.
 #[derive(Debug, thiserror::Error)]

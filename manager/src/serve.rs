@@ -5,7 +5,7 @@ use crate::config::{Limits, ServeArgs};
 use crate::core::Core;
 use crate::registry::RegistryService;
 use crate::rest::{self, RestLimits};
-use crate::{drain, leader, moves, settle, store_health};
+use crate::{drain, leader, missing, moves, settle, store_health};
 use anyhow::Context;
 use kit::ops::Ops;
 use kit::token::Token;
@@ -128,6 +128,7 @@ impl Manager {
         tracker.spawn(leader::run(core.clone(), holder, inner.clone()));
         tracker.spawn(moves::run(core.clone(), inner.clone()));
         tracker.spawn(stop_with(inner.clone(), settle::run(core.clone())));
+        tracker.spawn(stop_with(inner.clone(), missing::watch(core.clone())));
         tracker.spawn(stop_with(inner.clone(), drain::keep(core.clone())));
         tracker.spawn(stop_with(inner.clone(), store_health::watch(core.clone())));
         let stopping = Arc::new(AtomicBool::new(false));

@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::drain::{self, DrainLine};
-use crate::merge::Missing;
+use crate::missing::Missing;
 use crate::moves::MoveLine;
 use crate::nodes::{Node, NodeReport};
 use manager_store::{NodeRow, Stay, StoreError, Totals};

@@ -3,17 +3,20 @@
 //! node's files away. A drain whose files would not fit elsewhere is refused
 //! before the first of them moves, and one that can't go on says what it waits for.
 
+mod line;
+
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
 use crate::merge::row;
 use crate::nodes::{CallError, Node};
+use line::line;
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::{Code, NodeId};
-use schemars::JsonSchema;
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use line::DrainLine;
 
 /// Records counted in one look.
 const PAGE: usize = 1000;
@@ -21,115 +24,6 @@ const PAGE: usize = 1000;
 const TRIES: usize = 5;
 /// How often the leader looks whether every drained node is sealed.
 const LOOK: Duration = Duration::from_secs(1);
-/// Names that are told of files that can't move.
-const NAMES: usize = 3;
-
-/// One drain, as people see it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct DrainLine {
-    /// The node.
-    pub node: String,
-    /// Whether the node itself takes no more files, durably.
-    pub sealed: bool,
-    /// Files still on it; missing while it is unavailable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub files_left: Option<u64>,
-    /// Copies in quarantine, which only a person takes away.
-    pub quarantined: u64,
-    /// Files a second that left it over the last minute.
-    pub rate: f64,
-    /// Seconds until it is empty at that rate; missing while nothing leaves it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds_left: Option<f64>,
-    /// Why it holds, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub holds: Option<String>,
-}
-
-/// What a drain may have to wait for.
-#[derive(Debug, Default)]
-struct Facts {
-    store_away: Option<String>,
-    unavailable: bool,
-    read_only: bool,
-    sealed: bool,
-    files: u64,
-    quarantined: u64,
-    corrupt: Vec<String>,
-    missing: Vec<String>,
-    short: Option<String>,
-}
-
-/// Why a drain holds; pure.
-fn holds(facts: &Facts) -> Option<String> {
-    if let Some(why) = &facts.store_away {
-        return Some(format!("the metadata store is away: {why}"));
-    }
-    if facts.unavailable {
-        return Some("the node is unavailable; its files stay its own until it is back".to_owned());
-    }
-    if facts.read_only {
-        return Some("a flush failed on the node, which has to be restarted".to_owned());
-    }
-    if !facts.sealed {
-        return Some("the node is not sealed yet".to_owned());
-    }
-    if let Some(short) = facts.short.as_ref().filter(|_| facts.files > 0) {
-        return Some(short.clone());
-    }
-    for (names, what, cure) in [
-        (&facts.corrupt, "corrupt", "delete them"),
-        (
-            &facts.missing,
-            "missing",
-            "delete them, or bring their bytes back",
-        ),
-    ] {
-        if !names.is_empty() {
-            let some = names[..names.len().min(NAMES)].join(", ");
-            let more = if names.len() > NAMES { ", …" } else { "" };
-            let count = names.len();
-            return Some(format!(
-                "{count} files can't move, they are {what} ({some}{more}): {cure}"
-            ));
-        }
-    }
-    (facts.files == 0 && facts.quarantined > 0).then(|| {
-        let count = facts.quarantined;
-        format!("{count} copies are in quarantine: adopt or remove them")
-    })
-}
-
-/// How a drain stands, as this manager sees it.
-fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine {
-    let node = core.nodes.available(id);
-    let report = node.as_ref().map(|node| node.report()).unwrap_or_default();
-    let files_left = node.as_ref().map(|node| node.files());
-    let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();
-    let rate = node.as_ref().map_or(0.0, |node| node.leave_rate());
-    let facts = Facts {
-        store_away: core.store_health.away(),
-        unavailable: node.is_none(),
-        read_only: report.read_only,
-        sealed: report.sealed,
-        files: files_left.unwrap_or(0),
-        quarantined: report.quarantined,
-        corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
-        missing: core.missing.names_on(id),
-        short,
-    };
-    DrainLine {
-        node: id.to_string(),
-        sealed: report.sealed,
-        files_left,
-        quarantined: report.quarantined,
-        rate,
-        seconds_left: files_left
-            .filter(|_| rate > 0.0)
-            .map(|files| (files as f64 / rate).round()),
-        holds: holds(&facts),
-    }
-}
 
 fn is_drained(core: &Core, row: &NodeRow) -> bool {
     row.stay == Stay::Drains
@@ -330,84 +224,4 @@ fn rooms_beside(core: &Core, id: &NodeId) -> Vec<Room> {
 
 fn unavailable(error: CallError) -> Failure {
     Failure::new(Code::ServersUnavailable).because(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_drain_that_holds_says_what_it_waits_for() {
-        let sealed = || Facts {
-            sealed: true,
-            files: 9,
-            ..Facts::default()
-        };
-        let names = |n: usize| (0..n).map(|i| format!("f{i}")).collect::<Vec<_>>();
-        for (facts, told) in [
-            (sealed(), None),
-            (Facts::default(), Some("not sealed")),
-            (
-                Facts {
-                    store_away: Some("gone".to_owned()),
-                    ..sealed()
-                },
-                Some("store is away: gone"),
-            ),
-            (
-                Facts {
-                    unavailable: true,
-                    ..Facts::default()
-                },
-                Some("unavailable"),
-            ),
-            (
-                Facts {
-                    read_only: true,
-                    ..sealed()
-                },
-                Some("restarted"),
-            ),
-            (
-                Facts {
-                    short: Some("5 bytes short".to_owned()),
-                    ..sealed()
-                },
-                Some("5 bytes short"),
-            ),
-            (
-                Facts {
-                    corrupt: names(4),
-                    ..sealed()
-                },
-                Some("4 files can't move, they are corrupt (f0, f1, f2, …)"),
-            ),
-            (
-                Facts {
-                    missing: names(1),
-                    files: 0,
-                    ..sealed()
-                },
-                Some("missing (f0)"),
-            ),
-            (
-                Facts {
-                    quarantined: 2,
-                    files: 0,
-                    short: Some("no room".to_owned()),
-                    ..sealed()
-                },
-                Some("2 copies are in quarantine"),
-            ),
-        ] {
-            let found = holds(&facts);
-            match told {
-                None => assert_eq!(found, None, "{facts:?}"),
-                Some(told) => assert!(
-                    found.as_ref().is_some_and(|text| text.contains(told)),
-                    "{facts:?}: {found:?}"
-                ),
-            }
-        }
-    }
 }
