@@ -152,6 +152,13 @@ impl Cluster {
             .map_or(Path::new("/nowhere"), |f| f.path())
     }
 
+    /// Leaves its folder in place when this is dropped.
+    pub fn keep(&mut self) {
+        if let Some(folder) = &mut self.folder {
+            folder.disable_cleanup(true);
+        }
+    }
+
     /// The REST address.
     pub fn http(&self) -> SocketAddr {
         self.http
