@@ -189,6 +189,10 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 }
             }
         }
+        if core.leader() == 0 {
+            // Whatever moves now, another leader tells it.
+            core.moves.show(Vec::new());
+        }
     }
 }
 
