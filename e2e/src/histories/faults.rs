@@ -151,11 +151,11 @@ impl Faults {
         self.order(&node, false).await?;
         tokio::time::sleep(UNDER_WAY).await;
         let leader = self.leader().await?;
-        self.signal(leader, Signal::STOP)?;
+        self.cluster.manager_at(leader)?.signal(Signal::STOP)?;
         self.tell(format!("manager {} paused, which leads", leader + 1));
         let pause = PAUSE_MS.start + self.draw(PAUSE_MS.len());
         tokio::time::sleep(Duration::from_millis(pause as u64)).await;
-        self.signal(leader, Signal::CONT)?;
+        self.cluster.manager_at(leader)?.signal(Signal::CONT)?;
         self.tell(format!("manager {} goes on", leader + 1));
         self.order(&node, true).await
     }
@@ -175,29 +175,12 @@ impl Faults {
         .await
     }
 
-    fn signal(&self, manager: usize, signal: Signal) -> Result<()> {
-        match manager {
-            0 => self.cluster.manager()?.signal(signal),
-            _ => {
-                let process = self.cluster.others[manager - 1].process.as_ref();
-                ensure!(process.is_some(), "manager {} is not running", manager + 1);
-                process.map_or(Ok(()), |process| process.signal(signal))
-            }
-        }
-    }
-
     async fn manager_killed(&mut self) -> Result<()> {
         let manager = self.draw(self.clients.len());
-        match manager {
-            0 => self.cluster.kill_manager().await?,
-            _ => self.cluster.kill_other(manager - 1).await?,
-        }
+        self.cluster.kill_manager_at(manager).await?;
         self.tell(format!("manager {} killed", manager + 1));
         tokio::time::sleep(DOWN).await;
-        match manager {
-            0 => self.cluster.start_manager().await?,
-            _ => self.cluster.start_other(manager - 1).await?,
-        }
+        self.cluster.start_manager_at(manager).await?;
         self.tell(format!("manager {} started", manager + 1));
         Ok(())
     }
