@@ -215,7 +215,8 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
     let mut running = JoinSet::new();
     for flow in flows {
         let mut left = flow.files.min(STEP);
-        while left > 0 {
+        // One that was paused may find in the midst of it that another leads.
+        while left > 0 && core.leader() != 0 {
             let after = event.cursors.get(&flow.from).cloned();
             let page = core
                 .store
@@ -228,7 +229,7 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
             };
             let mut reached = last.name.clone();
             for record in page {
-                if left == 0 {
+                if left == 0 || core.leader() == 0 {
                     break;
                 }
                 reached = record.name.clone();
