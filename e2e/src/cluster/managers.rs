@@ -4,6 +4,7 @@
 use super::{Cluster, Other, Process, free_ports};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 impl Cluster {
     /// The process of a manager.
@@ -13,6 +14,14 @@ impl Cluster {
             Some(index) => self.others[index].process.as_ref(),
         };
         process.with_context(|| format!("manager {} is not running", at + 1))
+    }
+
+    /// Where a manager's stderr goes.
+    pub fn log_of_manager(&self, at: usize) -> PathBuf {
+        self.folder().join(match at {
+            0 => "manager.log".to_owned(),
+            beside => format!("manager-{}.log", beside + 1),
+        })
     }
 
     /// kill -9 of a manager.

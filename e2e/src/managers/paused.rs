@@ -7,6 +7,8 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use std::time::Instant;
 
+/// Moves that may fail, since both took them for theirs: what one has under way.
+const CONTESTED: usize = 16;
 /// The node that is drained meanwhile.
 const NODE: usize = 3;
 
@@ -16,6 +18,7 @@ impl Run {
     pub(super) async fn pause_the_leader(&mut self) -> Result<()> {
         let begun = Instant::now();
         let id = self.cluster.nodes[NODE].id.clone();
+        let failed_before = self.failed_moves()?;
         self.quiet().await?;
         self.cluster.ask(&["drain", "--node", &id]).await?;
         let leader = self.leader_that_moves().await?;
@@ -42,8 +45,22 @@ impl Run {
         let counts = self.balanced(NODE + 1).await?;
         self.quiet().await?;
         self.cluster.wait_fsck_clean(SETTLE).await?;
-        let seen = format!("{taken} files left at the takeover, then per node {counts:?}");
+        let failed = self.failed_moves()? - failed_before;
+        ensure!(failed <= CONTESTED, "{failed} moves failed");
+        let seen = format!(
+            "{taken} files left at the takeover, {failed} moves contested, then per node {counts:?}"
+        );
         self.tell("leader paused in mid-drain", begun, seen);
         Ok(())
+    }
+
+    /// Moves that failed so far, as both managers logged them.
+    fn failed_moves(&self) -> Result<usize> {
+        let mut failed = 0;
+        for at in 0..2 {
+            let log = std::fs::read_to_string(self.cluster.log_of_manager(at))?;
+            failed += log.matches("a move failed").count();
+        }
+        Ok(failed)
     }
 }
