@@ -8,12 +8,12 @@ use http::Method;
 use std::time::Instant;
 
 /// An upload stands still before its node may link it; the janitor dooms it
-/// after 5 s, and stands still itself while the link comes after all.
+/// after 5 to 7 s, and stands still itself while the link comes after all.
 const UPLOAD: &str =
-    "manager::stall_before_finish=1*return(7500);manager::stall_after_doom=1*return(4000)";
+    "manager::stall_before_finish=1*return(9500);manager::stall_after_doom=1*return(6000)";
 /// A delete stands still before it removes the record; so does the janitor,
 /// which took the record over.
-const DELETE: &str = "manager::stall_before_remove=1*return(7500)";
+const DELETE: &str = "manager::stall_before_remove=1*return(9500)";
 /// The file that both are about.
 const NAME: &str = "stalled";
 
