@@ -5,6 +5,7 @@ pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod content;
+pub mod histories;
 pub mod journal;
 pub mod load;
 pub mod managers;

@@ -16,6 +16,8 @@ enum Command {
     Many(e2e::many::Args),
     /// Two managers on one database, and all that can go wrong between them.
     Managers(e2e::managers::Args),
+    /// What many clients see of a few names while all goes wrong, checked.
+    Histories(e2e::histories::Args),
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
     /// Power cuts under load, in a guest of qemu.
@@ -43,6 +45,7 @@ fn run() -> anyhow::Result<()> {
         Command::Sources(_)
         | Command::Many(_)
         | Command::Managers(_)
+        | Command::Histories(_)
         | Command::Memory(_)
         | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
@@ -52,6 +55,7 @@ fn run() -> anyhow::Result<()> {
             Command::Sources(args) => e2e::sources::run(args).await,
             Command::Many(args) => e2e::many::run(args).await,
             Command::Managers(args) => e2e::managers::run(args).await,
+            Command::Histories(args) => e2e::histories::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }

@@ -16,6 +16,9 @@ const SOURCE: &str = include_str!("../mongo/src/main/java/MongoWire.java");
 /// What the names of its data's files begin with.
 const DATA: &str = "mongo-data";
 
+/// Which of its arguments names them.
+const DATA_ARGUMENT: usize = 3;
+
 /// Programs that the server needs, each with its Debian package.
 const TOOLS: [(&str, &str); 2] = [("java", "default-jdk-headless"), ("mvn", "maven")];
 
@@ -57,10 +60,23 @@ impl Server {
         format!("mongodb://{}/{database}", self.address)
     }
 
+    /// The folder of its data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Starts it again, on the same port and data.
     pub async fn restart(&mut self) -> Result<()> {
         self.process = Some(self.launch.start().await?);
         Ok(())
+    }
+
+    /// Stops it, and starts it on the data of another folder, on the same port.
+    pub async fn switch(&mut self, folder: &Path) -> Result<()> {
+        self.stop().await?;
+        self.folder = folder.to_owned();
+        self.launch.args[DATA_ARGUMENT] = folder.join(DATA).into();
+        self.restart().await
     }
 
     /// Stops it, throws its data away, and starts it again.

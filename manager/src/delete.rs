@@ -2,6 +2,7 @@
 //! exactly these, and then the record goes.
 
 use crate::core::{Core, next_rev};
+use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, listed_ref};
 use crate::swap::{Changed, swap};
@@ -64,7 +65,9 @@ fn unfinished(error: &CallError) -> Failure {
     ))
 }
 
-/// Removes every copy of a record that is durably `deleting`, then the record.
+/// Removes every copy of a record that is durably `deleting`, then the record,
+/// even if another who settles it has raised its rev: a doomed record gets no
+/// further copy, and until it is gone the file is listed (rule 7).
 ///
 /// # Errors
 /// When a node does not confirm; the record then stays, and the janitor goes on.
@@ -77,14 +80,19 @@ pub(crate) async fn remove_doomed(
         remove_copy(core, trace, record, copy).await?;
     }
     crash_here!("manager::before_record_removed");
-    let removed = core.store.remove(&record.name, record.id, record.rev).await;
-    match removed {
-        Ok(Swap::Done | Swap::Mismatch(_)) => {
-            core.missing.forget(&record.name);
-            Ok(())
+    stall(STALL_BEFORE_REMOVE).await;
+    let mut rev = record.rev;
+    for _ in 0..TRIES {
+        match core.store.remove(&record.name, record.id, rev).await {
+            Ok(Swap::Mismatch(Some(now))) if now.id == record.id => rev = now.rev,
+            Ok(Swap::Done | Swap::Mismatch(_)) => {
+                core.missing.forget(&record.name);
+                return Ok(());
+            }
+            Err(error) => return Err(CallError::Lost(error.to_string())),
         }
-        Err(error) => Err(CallError::Lost(error.to_string())),
     }
+    Err(CallError::Lost("its record keeps changing".to_owned()))
 }
 
 /// Removes one copy that a durable record dooms (rule 3).

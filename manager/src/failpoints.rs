@@ -1,4 +1,5 @@
-//! The steps at which tests end this process as `kill -9` would.
+//! The steps at which tests end this process as `kill -9` would, and those at
+//! which they let one request stand still.
 
 /// Every crash point of the manager, in the order of the protocol.
 pub const ALL: &[&str] = &[
@@ -12,3 +13,23 @@ pub const ALL: &[&str] = &[
     "manager::move_swapped",
     "manager::move_unlisted",
 ];
+
+/// Where an upload stands still before its node is permitted to link it.
+pub const STALL_BEFORE_FINISH: &str = "manager::stall_before_finish";
+/// Where the janitor stands still after it has doomed an open upload.
+pub const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
+/// Where a delete, or the janitor, stands still before it removes the record.
+pub const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
+
+/// Stands still for the milliseconds that the environment's `FAILPOINTS` gives
+/// this place, as in `1*return(5000)`; the rest of the process goes on.
+pub(crate) async fn stall(place: &str) {
+    #[cfg(feature = "failpoints")]
+    if let Some(Some(text)) = fail::eval(place, |argument| argument)
+        && let Ok(ms) = text.parse()
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+    }
+    #[cfg(not(feature = "failpoints"))]
+    let _ = place;
+}

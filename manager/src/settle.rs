@@ -4,6 +4,7 @@
 
 use crate::core::{Core, next_rev};
 use crate::delete::{remove_copy, remove_doomed};
+use crate::failpoints::{STALL_AFTER_DOOM, stall};
 use crate::nodes::{CallError, listed_ref};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
@@ -123,6 +124,7 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     let mut doomed = next_rev(&owned);
     doomed.state = State::Deleting;
     let doomed = commit(core, doomed).await?;
+    stall(STALL_AFTER_DOOM).await;
     remove_doomed(core, trace, &doomed).await?;
     tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
     Ok(())

@@ -2,6 +2,7 @@
 //! of nodes, each with its folder, on ports that the kernel picked.
 
 pub mod binaries;
+mod managers;
 pub mod process;
 mod status;
 
@@ -152,6 +153,13 @@ impl Cluster {
             .map_or(Path::new("/nowhere"), |f| f.path())
     }
 
+    /// Leaves its folder in place when this is dropped.
+    pub fn keep(&mut self) {
+        if let Some(folder) = &mut self.folder {
+            folder.disable_cleanup(true);
+        }
+    }
+
     /// The REST address.
     pub fn http(&self) -> SocketAddr {
         self.http
@@ -294,16 +302,8 @@ impl Cluster {
 
     /// Starts one more manager on the same database, and gives its index.
     pub async fn add_manager(&mut self) -> Result<usize> {
-        let [http, grpc, ops] = free_ports()?;
-        self.others.push(Other {
-            process: None,
-            http,
-            grpc,
-            ops,
-        });
-        let index = self.others.len() - 1;
-        self.start_other(index).await?;
-        Ok(index)
+        let [_, grpc, _] = free_ports()?;
+        self.add_manager_reached_at(grpc).await
     }
 
     /// Starts a manager beside the first one, on the same ports each time.

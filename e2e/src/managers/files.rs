@@ -55,6 +55,11 @@ impl Files {
         self.chosen = self.every.clone();
     }
 
+    /// A manager by its number, whichever are chosen.
+    pub(super) fn manager(&self, at: usize) -> &Client {
+        &self.every[at]
+    }
+
     pub(super) fn client(&self, at: usize) -> Client {
         self.chosen[at % self.chosen.len()].clone()
     }

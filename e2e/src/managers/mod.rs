@@ -2,10 +2,14 @@
 //! can go wrong between them; in the end every file is there, byte for byte.
 //! Before it the store's behaviour suite runs on the same server.
 
+mod by_name;
 mod files;
+mod paused;
+mod stalled;
 mod suite;
+mod swapped;
 
-use crate::cluster::{Cluster, Options, Status};
+use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
 use crate::report::table;
 use crate::wait;
@@ -44,14 +48,18 @@ pub async fn run(args: Args) -> Result<()> {
     let mut run = Run::start(&server).await?;
     run.fill(args.files).await?;
     run.lose_a_manager_while_balancing().await?;
+    run.pause_the_leader().await?;
+    run.stalled_requests().await?;
     run.lose_the_database(&mut server, Duration::from_secs(args.away))
         .await?;
+    run.swap_the_database(&mut server).await?;
     run.drain_cancel_and_drain().await?;
     run.fifth_node().await?;
     run.compare("compared").await?;
     run.lose_every_record(&mut server).await?;
     run.compare("compared again").await?;
     run.cluster.stop().await?;
+    run.found_by_name(&server).await?;
     println!("{}", table(&["step", "s", "what was seen"], &run.rows));
     println!("every file is there, byte for byte, through both managers");
     Ok(())
@@ -125,13 +133,50 @@ impl Run {
                 }
             }
             let skew = counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0);
-            ensure!(
-                skew <= 1 && status.moves.is_empty(),
-                "{counts:?} {status:?}"
-            );
+            let quiet = status.moves.is_empty() && status.unsettled == 0;
+            ensure!(skew <= 1 && quiet, "{counts:?} {status:?}");
             Ok(counts)
         })
         .await
+    }
+
+    /// The manager that says that files move.
+    async fn leader_that_moves(&self) -> Result<usize> {
+        wait::until(SETTLE, async || {
+            for at in 0..2 {
+                if !self.files.manager(at).status().await?.moves.is_empty() {
+                    return Ok(at);
+                }
+            }
+            anyhow::bail!("nothing moves")
+        })
+        .await
+    }
+
+    /// Waits until a manager leads.
+    async fn leads(&self, at: usize) -> Result<()> {
+        wait::until(SETTLE, async || {
+            let status = self.files.manager(at).status().await?;
+            ensure!(status.rest["leader"] == true, "{status:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until nothing is under way, as the other manager sees it too.
+    async fn quiet(&self) -> Result<()> {
+        for at in 0..2 {
+            wait::until(SETTLE, async || {
+                let status = self.files.manager(at).status().await?;
+                ensure!(
+                    status.unsettled == 0 && status.moves.is_empty(),
+                    "{status:?}"
+                );
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// The leader is killed while a fourth node takes its share; the other
@@ -139,35 +184,12 @@ impl Run {
     async fn lose_a_manager_while_balancing(&mut self) -> Result<()> {
         let begun = Instant::now();
         self.cluster.add_node().await?;
-        let moving = |status: &Status| !status.moves.is_empty();
-        let leader = wait::until(SETTLE, async || {
-            for at in 0..2 {
-                if moving(&self.files.client(at).status().await?) {
-                    return Ok(at);
-                }
-            }
-            anyhow::bail!("nothing moves")
-        })
-        .await?;
-        if leader == 0 {
-            self.cluster.kill_manager().await?;
-        } else {
-            self.cluster.kill_other(0).await?;
-        }
+        let leader = self.leader_that_moves().await?;
+        self.cluster.kill_manager_at(leader).await?;
         self.files.read_some(1 - leader, 300).await?;
         self.files.only(1 - leader);
-        let taken = wait::until(SETTLE, async || {
-            let status = self.files.client(0).status().await?;
-            ensure!(status.rest["leader"] == true, "{status:?}");
-            Ok(begun.elapsed())
-        })
-        .await;
-        taken?;
-        if leader == 0 {
-            self.cluster.start_manager().await?;
-        } else {
-            self.cluster.start_other(0).await?;
-        }
+        self.leads(1 - leader).await?;
+        self.cluster.start_manager_at(leader).await?;
         self.files.all();
         let counts = self.balanced(4).await?;
         self.tell(
@@ -184,15 +206,7 @@ impl Run {
         let begun = Instant::now();
         let client = self.files.client(0);
         // A move that ends later would turn a cached record into a stale one.
-        wait::until(SETTLE, async || {
-            let status = client.status().await?;
-            ensure!(
-                status.unsettled == 0 && status.moves.is_empty(),
-                "{status:?}"
-            );
-            Ok(())
-        })
-        .await?;
+        self.quiet().await?;
         let cached = self.files.read_some(0, 50).await?;
         server.stop().await?;
         let stopped = Instant::now();

@@ -190,6 +190,10 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 }
             }
         }
+        if core.leader() == 0 {
+            // Whatever moves now, another leader tells it.
+            core.moves.show(Vec::new());
+        }
     }
 }
 
@@ -213,7 +217,8 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
     for flow in flows {
         let mut left = flow.files.min(STEP);
         let giver = core.nodes.available(&flow.from);
-        while left > 0 {
+        // One that was paused may find in the midst of it that another leads.
+        while left > 0 && core.leader() != 0 {
             let after = event.cursors.get(&flow.from).cloned();
             let page = core
                 .store
@@ -226,7 +231,7 @@ async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64
             };
             let mut reached = last.name.clone();
             for record in page {
-                if left == 0 {
+                if left == 0 || core.leader() == 0 {
                     break;
                 }
                 reached = record.name.clone();

@@ -3,6 +3,7 @@
 use super::reserve::{NameWait, Reserved, relist};
 use super::{FINISH, FIRST_GENERATION, Stream, UploadMeta, fault_failure};
 use crate::core::{Busy, Core, next_rev, now_ms};
+use crate::failpoints::{STALL_BEFORE_FINISH, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, Placement};
 use crate::swap::{Changed, swap};
@@ -146,6 +147,7 @@ impl Received {
                 }
             }
             crash_here!("manager::after_reserve");
+            stall(STALL_BEFORE_FINISH).await;
             let linked = match staged {
                 Ok(()) => {
                     placement
@@ -213,12 +215,15 @@ impl Received {
         crash_here!("manager::after_stored");
         match outcome {
             Changed::Done => Ok(Stored::Created(stored)),
-            // Rule 1: the own id stored means that it happened.
-            Changed::Lost(Some(other)) if other.id == self.id && other.state != State::Pending => {
+            // Rule 1: the own id stored means that it happened. One that is being
+            // deleted may never have been: the janitor dooms what it ends.
+            Changed::Lost(Some(other))
+                if other.id == self.id && matches!(other.state, State::Stored | State::Moving) =>
+            {
                 Ok(Stored::Created(other))
             }
             Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
-                .because("the upload was settled as failed; it left nothing behind")),
+                .because("the upload took too long and was settled by another; ask for the file")),
         }
     }
 

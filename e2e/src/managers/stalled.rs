@@ -1,0 +1,76 @@
+//! Requests that stand still in one manager until the janitor of the other has
+//! begun to settle what they left: neither is told what is not so.
+
+use super::{NOTICED, Run, SETTLE};
+use crate::wait;
+use anyhow::{Result, bail, ensure};
+use http::Method;
+use std::time::Instant;
+
+/// An upload stands still before its node may link it; the janitor dooms it
+/// after 5 to 7 s, and stands still itself while the link comes after all.
+const UPLOAD: &str =
+    "manager::stall_before_finish=1*return(9500);manager::stall_after_doom=1*return(6000)";
+/// A delete stands still before it removes the record; so does the janitor,
+/// which took the record over.
+const DELETE: &str = "manager::stall_before_remove=1*return(9500)";
+/// The file that both are about.
+const NAME: &str = "stalled";
+
+impl Run {
+    /// An upload that was ended is not told as stored, and a delete is told
+    /// as done only once no listing shows the file.
+    pub(super) async fn stalled_requests(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let leader = self.restart_managers(UPLOAD).await?;
+        let client = self.files.manager(1 - leader).clone();
+        let upload = client.put(NAME, "x").await?;
+        ensure!(upload.outcome() == (503, Some(1)), "upload: {upload:?}");
+        self.quiet().await?;
+        let read = client.get(NAME).await?;
+        ensure!(read.outcome() == (404, Some(2)), "it was ended: {read:?}");
+
+        let leader = self.restart_managers(DELETE).await?;
+        let client = self.files.manager(1 - leader).clone();
+        client.put(NAME, "y").await?.expect(201)?;
+        client.delete(NAME).await?.expect(204)?;
+        let path = format!("/files?prefix={NAME}");
+        let listing = client.call(Method::GET, &path).await?.expect(200)?.json()?;
+        ensure!(listing["files"] == serde_json::json!([]), "{listing}");
+        client.put(NAME, "z").await?.expect(201)?;
+        let read = self.files.manager(leader).get(NAME).await?.expect(200)?;
+        ensure!(read.body == "z", "{read:?}");
+        self.quiet().await?;
+        client.delete(NAME).await?.expect(204)?;
+        let seen = "an ended upload is 503/1, a deleted file is in no listing".to_owned();
+        self.tell("requests stood still", begun, seen);
+        Ok(())
+    }
+
+    /// Restarts both managers with failpoints, and gives the one that leads.
+    async fn restart_managers(&mut self, failpoints: &str) -> Result<usize> {
+        self.cluster.manager_env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+        for at in 0..2 {
+            self.cluster.kill_manager_at(at).await?;
+            self.cluster.start_manager_at(at).await?;
+        }
+        self.cluster.manager_env.clear();
+        for at in 0..2 {
+            wait::until(NOTICED, async || {
+                let status = self.files.manager(at).status().await?;
+                ensure!(status.available() == self.cluster.nodes.len(), "{status:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        wait::until(SETTLE, async || {
+            for at in 0..2 {
+                if self.files.manager(at).status().await?.rest["leader"] == true {
+                    return Ok(at);
+                }
+            }
+            bail!("nobody leads")
+        })
+        .await
+    }
+}
