@@ -79,18 +79,35 @@ impl Server {
         self.restart().await
     }
 
+    /// Stops it, copies its data into a new folder, and starts it again.
+    pub async fn copy_data(&mut self, to: &Path) -> Result<()> {
+        self.stop().await?;
+        std::fs::create_dir_all(to)?;
+        for file in self.data()? {
+            let name = file.file_name().context("a file's name")?;
+            std::fs::copy(&file, to.join(name))?;
+        }
+        self.restart().await
+    }
+
+    /// The files of its data.
+    fn data(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(DATA.as_bytes()) {
+                files.push(entry.path());
+            }
+        }
+        Ok(files)
+    }
+
     /// Stops it, throws its data away, and starts it again.
     pub async fn empty(&mut self) -> Result<()> {
         self.stop().await?;
-        for entry in std::fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(DATA.as_bytes())
-            {
-                std::fs::remove_file(entry.path())?;
-            }
+        for file in self.data()? {
+            std::fs::remove_file(file)?;
         }
         self.restart().await
     }

@@ -5,6 +5,7 @@
 mod by_name;
 mod files;
 mod paused;
+mod set_back;
 mod stalled;
 mod suite;
 mod swapped;
@@ -56,8 +57,10 @@ pub async fn run(args: Args) -> Result<()> {
     run.drain_cancel_and_drain().await?;
     run.fifth_node().await?;
     run.compare("compared").await?;
-    run.lose_every_record(&mut server).await?;
+    run.set_back_the_database(&mut server).await?;
     run.compare("compared again").await?;
+    run.lose_every_record(&mut server).await?;
+    run.compare("compared once more").await?;
     run.cluster.stop().await?;
     run.found_by_name(&server).await?;
     println!("{}", table(&["step", "s", "what was seen"], &run.rows));
@@ -233,6 +236,11 @@ impl Run {
             ensure!(!answer.header("retry-after").is_empty(), "{what}");
             ensure!(took < AT_ONCE, "{what} took {took:?}");
         }
+        let drain = self.cluster.ask(&["drain", "--node", "node-3"]).await;
+        let told = drain.map_or_else(|error| format!("{error:#}"), |(_, told)| told);
+        ensure!(told.contains("store does not answer"), "drain: {told}");
+        let sealed = client.status().await?.rest["drains"].clone();
+        ensure!(sealed == serde_json::json!([]), "it held: {sealed}");
         for number in &cached {
             self.files.read(0, *number).await?;
         }

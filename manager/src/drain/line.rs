@@ -109,7 +109,7 @@ pub(super) fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine
         quarantined: report.quarantined,
         rate,
         seconds_left: files_left
-            .filter(|_| rate > 0.0)
+            .filter(|files| rate > 0.0 && *files > 0)
             .map(|files| (files as f64 / rate).round()),
         holds: holds(&facts),
     }

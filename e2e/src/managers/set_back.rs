@@ -1,0 +1,73 @@
+//! The database is set back to a backup while managers and nodes go on: both
+//! managers notice, what is newer is adopted by one command, and what was deleted
+//! stays away.
+
+use super::{NOTICED, Run, SETTLE};
+use crate::mongo::Server;
+use crate::wait;
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+
+/// Files that are stored after the backup.
+const NEWER: usize = 100;
+/// Files that the backup has, and that are deleted after it.
+const GONE: [&str; 3] = ["gone-1", "gone-2", "gone-3"];
+/// Nodes hear once a second how old the database is.
+const HEARD: Duration = Duration::from_secs(2);
+
+impl Run {
+    pub(super) async fn set_back_the_database(&mut self, server: &mut Server) -> Result<()> {
+        let begun = Instant::now();
+        for name in GONE {
+            self.files.manager(0).put(name, "x").await?.expect(201)?;
+        }
+        self.quiet().await?;
+        let backup = server.folder().join("backup");
+        server.copy_data(&backup).await?;
+        self.store_is_back().await?;
+        self.files.upload(NEWER).await?;
+        for name in GONE {
+            self.files.manager(1).delete(name).await?.expect(204)?;
+        }
+        self.quiet().await?;
+        tokio::time::sleep(HEARD).await;
+
+        server.switch(&backup).await?;
+        let found = wait::until(SETTLE, async || {
+            let status = self.files.manager(0).status().await?;
+            let found = status.rest["quarantined"].as_u64().context("a number")?;
+            ensure!(found >= NEWER as u64, "{found} in quarantine");
+            Ok(found)
+        })
+        .await?;
+        self.store_is_back().await?;
+        for name in GONE {
+            let answer = self.files.manager(0).get(name).await?;
+            ensure!(answer.outcome() == (503, Some(4)), "{name}: {answer:?}");
+        }
+        let (code, told) = self.cluster.ask(&["quarantine", "adopt", "--all"]).await?;
+        ensure!(code == 0 && told.contains(" 0 kept in"), "{told}");
+        for name in GONE {
+            let (_, told) = self.cluster.ask(&["fsck"]).await?;
+            ensure!(told.contains(&format!("\"{name}\"")), "{name}: {told}");
+            self.files.manager(1).delete(name).await?.expect(204)?;
+        }
+        let nodes = self.cluster.nodes.len() - 1;
+        self.balanced(nodes).await?;
+        let seen = format!("{found} newer files found and adopted, the deleted ones missing");
+        self.tell("database set back", begun, seen);
+        Ok(())
+    }
+
+    async fn store_is_back(&self) -> Result<()> {
+        for at in 0..2 {
+            wait::until(NOTICED, async || {
+                let status = self.files.manager(at).status().await?;
+                ensure!(!status.rest.contains_key("store_away"), "{status:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
