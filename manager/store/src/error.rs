@@ -14,9 +14,10 @@ pub enum StoreError {
     /// may not have happened, and rule 1 says how to find out (read back).
     #[error("the store is unavailable")]
     Unavailable(#[source] Cause),
-    /// Writes are refused because an earlier one failed, or because the store is
-    /// closing. This change certainly did not happen.
-    #[error("the store takes no more writes until the manager is restarted")]
+    /// Calls are refused: an embedded store whose flush failed takes no more writes
+    /// until a restart, one that is closing none either, and a database that is away
+    /// nothing at all. This change certainly did not happen.
+    #[error("the store refuses calls")]
     Refused(#[source] Cause),
     /// What the store holds can't be understood.
     #[error("the store's data is damaged: {0}")]
