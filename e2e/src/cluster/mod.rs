@@ -490,7 +490,7 @@ impl Drop for Cluster {
 }
 
 /// Three loopback ports that were free a moment ago.
-fn free_ports() -> Result<[SocketAddr; 3]> {
+pub(crate) fn free_ports() -> Result<[SocketAddr; 3]> {
     let bind = || std::net::TcpListener::bind("127.0.0.1:0");
     let [a, b, c] = [bind()?, bind()?, bind()?];
     Ok([a.local_addr()?, b.local_addr()?, c.local_addr()?])

@@ -1,0 +1,37 @@
+//! The resource that describes a pool of file-server nodes, and the YAML that is
+//! made of it. Version `v1alpha1` only ever gains optional fields.
+
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema repeats each type within its own"
+)]
+
+mod autoscaling;
+mod pool;
+mod scheduling;
+mod schema;
+mod status;
+mod storage;
+
+pub use autoscaling::Autoscaling;
+pub use pool::{
+    DeletionPolicy, FileServerPool, FileServerPoolSpec, PodSecurity, PullPolicy, Scrub,
+};
+pub use scheduling::Scheduling;
+pub use status::{DrainProgress, FileServerPoolStatus, NodeLine};
+pub use storage::Storage;
+
+use kube::CustomResourceExt;
+use serde::ser::Error;
+
+/// The group of everything that is ours in a cluster.
+pub const GROUP: &str = "fileserver.dev";
+
+/// The definition as YAML, as `operator crd` prints it and the chart carries it.
+///
+/// # Errors
+/// When it can't be written down, which a test rules out.
+pub fn yaml() -> Result<String, serde_json::Error> {
+    let definition = serde_json::to_value(FileServerPool::crd())?;
+    serde_saphyr::to_string(&definition).map_err(Error::custom)
+}

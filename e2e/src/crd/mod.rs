@@ -1,0 +1,159 @@
+//! `crd`: the definition of FileServerPool on a real API server, which refuses
+//! malformed pools by itself and says what is wrong with them.
+
+mod bad;
+
+use crate::cluster::binaries;
+use crate::kube::ApiServer;
+use crate::wait;
+use anyhow::{Context, Result, ensure};
+use bad::BAD;
+use std::process::Command;
+use std::time::Duration;
+
+/// Flags of `crd`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// How long the API server may take to serve a new definition.
+const SERVED: Duration = Duration::from_secs(30);
+
+/// Does the run and prints what came of it.
+///
+/// # Errors
+/// At the first thing that is not as it should be.
+pub async fn run(_: Args) -> Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("crd-")
+        .tempdir_in(binaries::scratch()?)?;
+    let server = ApiServer::start(folder.path()).await?;
+    let definition = definition()?;
+    install(&server, &definition).await?;
+    refused(&server)?;
+    served(&server)?;
+    unchangeable(&server)?;
+    scaled(&server)?;
+    applied_again(&server, &definition)?;
+    println!("{} bad pools refused, each with its reason", BAD.len());
+    Ok(())
+}
+
+/// What the program prints, which is what people install.
+fn definition() -> Result<String> {
+    let program = binaries::find()?.manager.with_file_name("operator");
+    let output = Command::new(program).arg("crd").output()?;
+    ensure!(output.status.success(), "operator crd: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn install(server: &ApiServer, definition: &str) -> Result<()> {
+    let told = server.kubectl(&["apply", "--server-side", "-f", "-"], definition)?;
+    ensure!(told.ok, "{}", told.text);
+    wait::until(SERVED, async || {
+        let told = server.kubectl(&["get", "fsp"], "")?;
+        ensure!(
+            told.ok && told.text.contains("No resources"),
+            "{}",
+            told.text
+        );
+        Ok(())
+    })
+    .await
+}
+
+fn pool(name: &str, spec: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"fileserver.dev/v1alpha1","kind":"FileServerPool","metadata":{{"name":"{name}"}},"spec":{spec}}}"#
+    )
+}
+
+fn refused(server: &ApiServer) -> Result<()> {
+    for case in BAD {
+        let told = server.kubectl(
+            &["create", "--dry-run=server", "--validate=strict", "-f", "-"],
+            &pool(case.name, case.spec),
+        )?;
+        let what = format!("{} {}", case.name, case.spec);
+        ensure!(!told.ok, "{what} is taken");
+        ensure!(told.text.contains(case.told), "{what}: {}", told.text);
+        println!(
+            "{what}\n    {}",
+            told.text.lines().next().unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+fn expect(server: &ApiServer, args: &[&str], input: &str, part: &str) -> Result<()> {
+    let told = server.kubectl(args, input)?;
+    let text = told.text.trim().to_owned();
+    ensure!(text.contains(part), "kubectl {args:?}: {text}");
+    println!("kubectl {}\n{text}", args.join(" "));
+    Ok(())
+}
+
+/// A small pool is taken, with its defaults, and shows its columns.
+fn served(server: &ApiServer) -> Result<()> {
+    let small = r#"{"storage":{"size":"1Gi","storageClassName":"fast"}}"#;
+    expect(
+        server,
+        &["create", "-f", "-"],
+        &pool("small", small),
+        "created",
+    )?;
+    let told = server.kubectl(&["get", "fsp", "small", "-o", "json"], "")?;
+    let stored: serde_json::Value = serde_json::from_str(&told.text).context("JSON")?;
+    let spec = &stored["spec"];
+    ensure!(
+        spec["replicas"] == 3
+            && spec["deletionPolicy"] == "Protect"
+            && spec["storage"]["reserve"] == "64Mi"
+            && spec["security"]["runAsUser"] == 10_001
+            && spec["scrub"]["everyHours"] == 168,
+        "defaults: {spec}"
+    );
+    let unset = r#"{"storage":{"size":"1Gi"},"security":{"runAsUser":null,"fsGroup":null}}"#;
+    expect(
+        server,
+        &["create", "-f", "-"],
+        &pool("unset", unset),
+        "created",
+    )?;
+    expect(server, &["get", "fsp", "small"], "", "DESIRED")
+}
+
+fn unchangeable(server: &ApiServer) -> Result<()> {
+    let patch = r#"{"spec":{"storage":{"storageClassName":"slow"}}}"#;
+    let change = ["patch", "fsp", "small", "--type=merge", "-p", patch];
+    expect(server, &change, "", "make a pool of the new class")?;
+    let patch = r#"{"spec":{"storage":{"storageClassName":null}}}"#;
+    let removal = ["patch", "fsp", "small", "--type=merge", "-p", patch];
+    expect(server, &removal, "", "can't be changed")?;
+    let patch = r#"{"spec":{"storage":{"size":"2Gi"}}}"#;
+    let growth = ["patch", "fsp", "small", "--type=merge", "-p", patch];
+    expect(server, &growth, "", "patched")?;
+    expect(server, &change, "", "storage.storageClassName")
+}
+
+fn scaled(server: &ApiServer) -> Result<()> {
+    expect(
+        server,
+        &["scale", "fsp/small", "--replicas=5"],
+        "",
+        "scaled",
+    )?;
+    let args = ["get", "fsp", "small", "-o", "jsonpath={.spec.replicas}"];
+    expect(server, &args, "", "5")
+}
+
+/// Applied again, nothing changes: a second release does no harm.
+fn applied_again(server: &ApiServer, definition: &str) -> Result<()> {
+    let path = "jsonpath={.metadata.generation}";
+    let args = ["get", "crd", "fileserverpools.fileserver.dev", "-o", path];
+    let before = server.kubectl(&args, "")?.text;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    expect(server, &apply, definition, "serverside-applied")?;
+    let after = server.kubectl(&args, "")?.text;
+    ensure!(before == after, "generation {before}, then {after}");
+    Ok(())
+}
