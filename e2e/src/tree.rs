@@ -113,6 +113,23 @@ fn is_slot(name: &[u8]) -> bool {
     matches!(name, [b'0'..=b'9' | b'a'..=b'z'])
 }
 
+/// Copies a folder with all that is below it.
+///
+/// # Errors
+/// Where a file can't be read or written.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &target)?,
+            false => std::fs::copy(entry.path(), target).map(drop)?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -215,3 +215,66 @@ async fn a_drain_of_an_absent_node_begins_when_it_is_back() -> Result<()> {
     ensure!(cluster.tree(1)?.files.is_empty(), "it takes nothing");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_nodes_are_drained_at_once_only_where_all_of_it_fits() -> Result<()> {
+    let mut cluster = Cluster::start_with(Options {
+        nodes: 0,
+        manager_args: ["--move-files-per-second", "4"].map(str::to_owned).to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    for capacity in ["1600KiB", "1600KiB", "100MiB", "100MiB"] {
+        let index = cluster.new_node()?;
+        cluster.nodes[index].args = ["--capacity", capacity].map(str::to_owned).to_vec();
+        cluster.start_node(index).await?;
+    }
+    cluster.wait_available(4).await?;
+    let client = cluster.client();
+    for i in 0..40 {
+        let data = content::bytes(i, 100_000);
+        client.put(&format!("f{i}"), data).await?.expect(201)?;
+    }
+    let told = |status: &e2e::cluster::Status| {
+        let free = |id: &str| status.node(id).map_or(0, |node| node.free);
+        free("node-1") < 700 << 10 && free("node-2") < 700 << 10
+    };
+    cluster
+        .wait_status("what is free by now", SOON, told)
+        .await?;
+    // Each of the two would fit, both together do not.
+    let both = cluster.ask(&["drain", "--node", "node-3,node-4"]).await;
+    let told = format!("{:#}", both.unwrap_err());
+    ensure!(
+        told.contains("node-3, node-4") && told.contains("bytes short"),
+        "{told}"
+    );
+    let (_, told) = cluster.ask(&["drains"]).await?;
+    ensure!(told.trim() == "0 drains", "{told}");
+    cluster.ask(&["drain", "--node", "node-4"]).await?;
+    let second = cluster.ask(&["drain", "--node", "node-3"]).await;
+    let told = format!("{:#}", second.unwrap_err());
+    ensure!(
+        told.contains("bytes short"),
+        "the first one counts too: {told}"
+    );
+
+    let index = cluster.add_node().await?;
+    cluster.wait_available(4).await?;
+    let (_, told) = cluster.ask(&["drain", "--node", "node-3,node-4"]).await?;
+    ensure!(told.matches("sealed=true").count() == 2, "{told}");
+    for node in ["node-3", "node-4"] {
+        wait_drained(&cluster, node).await?;
+    }
+    for i in 0..40 {
+        let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+        ensure!(body == content::bytes(i, 100_000), "f{i}");
+    }
+    ensure!(cluster.tree(index)?.files.len() > 10, "the fifth took most");
+    cluster
+        .ask(&["drain", "--node", "node-3,node-4", "--cancel"])
+        .await?;
+    let (_, told) = cluster.ask(&["drains"]).await?;
+    ensure!(told.trim() == "0 drains", "{told}");
+    Ok(())
+}

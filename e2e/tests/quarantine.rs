@@ -4,21 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, SOON};
-use e2e::content;
-use std::path::Path;
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy_folder(&entry.path(), &target)?,
-            false => std::fs::copy(entry.path(), target).map(drop)?,
-        }
-    }
-    Ok(())
-}
+use e2e::{content, tree};
 
 /// A service whose store was put back to before the last ten uploads.
 async fn with_an_older_store() -> Result<Cluster> {
@@ -32,7 +18,7 @@ async fn with_an_older_store() -> Result<Cluster> {
     }
     cluster.stop().await?;
     let backup = cluster.folder().join("backup");
-    copy_folder(&cluster.store(), &backup)?;
+    tree::copy_folder(&cluster.store(), &backup)?;
     restart(&mut cluster).await?;
     for i in 0..10 {
         client

@@ -6,23 +6,10 @@
 use anyhow::{Context, Result, ensure};
 use e2e::client::Client;
 use e2e::cluster::{Cluster, SOON, Status};
+use e2e::tree::{self, Tree};
 use e2e::{content, wait};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy_folder(&entry.path(), &target)?,
-            false => std::fs::copy(entry.path(), target).map(drop)?,
-        }
-    }
-    Ok(())
-}
 
 async fn put(client: &Client, name: &str, seed: u64) -> Result<()> {
     let body = content::bytes(seed, 500 + seed as usize);
@@ -46,7 +33,7 @@ fn on_disk(cluster: &Cluster) -> Result<usize> {
     let mut files = 0;
     for node in &cluster.nodes {
         for place in ["data", "quarantine"] {
-            files += e2e::tree::Tree::walk(&node.folder.join(place))?.files.len();
+            files += Tree::walk(&node.folder.join(place))?.files.len();
         }
     }
     Ok(files)
@@ -71,7 +58,7 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     }
     stop_manager(&mut cluster).await?;
     let backup = cluster.folder().join("backup");
-    copy_folder(&cluster.store(), &backup)?;
+    tree::copy_folder(&cluster.store(), &backup)?;
     cluster.start_manager().await?;
     cluster.wait_available(2).await?;
 

@@ -8,8 +8,7 @@ use crate::drain::set_stay;
 use crate::failure::Failure;
 use crate::merge::row;
 use crate::nodes::{CallError, identify, listed_ref};
-use crate::settle::Unsettled;
-use crate::swap::{Changed, swap};
+use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
 use manager_store::{Copy, NodeRow, Record, State, Stay, StoreError, Swap};
 use proto::{Code, FileName, NodeId};
@@ -250,13 +249,6 @@ async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
             Ok(())
         }
         Swap::Mismatch(_) => Err(Unsettled::Raced),
-    }
-}
-
-async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled> {
-    match swap(&*core.store, record).await? {
-        Changed::Done => Ok(()),
-        Changed::Lost(_) => Err(Unsettled::Raced),
     }
 }
 

@@ -1,17 +1,17 @@
 //! The Admin service, for the operator and the command line.
 
 use crate::core::Core;
-use crate::drain::{self, DrainLine};
+use crate::drain::{self, Counted};
 use crate::failure::Failure;
 use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
 use crate::{abandon, adopt, fsck, quarantine};
 use futures::Stream;
-use proto::v1::admin_server::Admin;
+use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
-    AbandonReply, AbandonRequest, Adopted, DrainReply, DrainRequest, Finding, FsckRequest,
-    ListDrainsReply, ListDrainsRequest, ListNodesReply, ListNodesRequest, ListQuarantineRequest,
-    NodeLine, PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef,
+    AbandonReply, AbandonRequest, Adopted, DrainRequest, DrainsReply, Finding, FsckRequest,
+    ListDrainsRequest, ListNodesReply, ListNodesRequest, ListQuarantineRequest, NodeLine,
+    PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef,
 };
 use proto::{FileId, NodeId};
 use std::pin::Pin;
@@ -74,31 +74,25 @@ impl Admin for AdminService {
         }))
     }
 
-    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-        let id = node_id(&request.into_inner().node_id)?;
-        let (line, records) = drain::order(&self.0, &id).await?;
-        Ok(Response::new(drain_reply(line, records)))
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainsReply>, Status> {
+        let ids = node_ids(&request.into_inner())?;
+        Ok(drains_reply(drain::order(&self.0, &ids).await?))
     }
 
     async fn cancel_drain(
         &self,
         request: Request<DrainRequest>,
-    ) -> Result<Response<DrainReply>, Status> {
-        let id = node_id(&request.into_inner().node_id)?;
-        let (line, records) = drain::cancel(&self.0, &id).await?;
-        Ok(Response::new(drain_reply(line, records)))
+    ) -> Result<Response<DrainsReply>, Status> {
+        let ids = node_ids(&request.into_inner())?;
+        Ok(drains_reply(drain::cancel(&self.0, &ids).await?))
     }
 
     async fn list_drains(
         &self,
         _: Request<ListDrainsRequest>,
-    ) -> Result<Response<ListDrainsReply>, Status> {
+    ) -> Result<Response<DrainsReply>, Status> {
         let drains = drain::list(&self.0).await.map_err(Failure::from)?;
-        let drains = drains
-            .into_iter()
-            .map(|(line, records)| drain_reply(line, records))
-            .collect();
-        Ok(Response::new(ListDrainsReply { drains }))
+        Ok(drains_reply(drains))
     }
 
     async fn abandon(
@@ -203,8 +197,12 @@ fn node_id(text: &str) -> Result<NodeId, Status> {
     NodeId::new(text).map_err(|e| Status::invalid_argument(e.to_string()))
 }
 
-fn drain_reply(line: DrainLine, records: u64) -> DrainReply {
-    DrainReply {
+fn node_ids(request: &DrainRequest) -> Result<Vec<NodeId>, Status> {
+    request.node_ids.iter().map(|id| node_id(id)).collect()
+}
+
+fn drains_reply(drains: Vec<Counted>) -> Response<DrainsReply> {
+    let wire = |(line, records): Counted| v1::DrainLine {
         node_id: line.node,
         sealed: line.sealed,
         files_left: line.files_left.unwrap_or(records),
@@ -213,7 +211,10 @@ fn drain_reply(line: DrainLine, records: u64) -> DrainReply {
         rate: line.rate,
         seconds_left: line.seconds_left,
         holds: line.holds.unwrap_or_default(),
-    }
+    };
+    Response::new(DrainsReply {
+        drains: drains.into_iter().map(wire).collect(),
+    })
 }
 
 fn parse(wanted: &QuarantinedRef) -> Result<(NodeId, FileId, u32), Status> {

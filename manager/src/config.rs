@@ -286,10 +286,10 @@ pub struct AbandonArgs {
 /// Flags of `drain`.
 #[derive(Debug, Args)]
 pub struct DrainArgs {
-    /// The node
-    #[arg(long)]
-    pub node: proto::NodeId,
-    /// Open the node to files again
+    /// The node; repeat the flag or separate by commas to drain several into those that are left
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub node: Vec<proto::NodeId>,
+    /// Open the nodes to files again
     #[arg(long)]
     pub cancel: bool,
     /// How to reach the manager

@@ -12,6 +12,15 @@ pub(crate) struct Load {
     pub(crate) largest: u64,
 }
 
+impl Load {
+    /// Adds what else has to go.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.files += more.files;
+        self.bytes = self.bytes.saturating_add(more.bytes);
+        self.largest = self.largest.max(more.largest);
+    }
+}
+
 /// What a node that stays may still take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Room {

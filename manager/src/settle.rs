@@ -75,12 +75,17 @@ pub(crate) async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unse
 
 async fn raise(core: &Core, record: &Record) -> Result<Record, Unsettled> {
     let owned = next_rev(record);
-    commit(core, owned).await
+    commit(core, &owned).await?;
+    Ok(owned)
 }
 
-async fn commit(core: &Core, record: Record) -> Result<Record, Unsettled> {
-    match swap(&*core.store, &record).await? {
-        Changed::Done => Ok(record),
+/// Swaps a record in that nobody else may have changed.
+///
+/// # Errors
+/// When another change came first, or the store fails.
+pub(crate) async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled> {
+    match swap(&*core.store, record).await? {
+        Changed::Done => Ok(()),
         Changed::Lost(_) => Err(Unsettled::Raced),
     }
 }
@@ -116,14 +121,14 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
             } else {
                 State::Stored
             };
-            let stored = commit(core, stored).await?;
+            commit(core, &stored).await?;
             tracing::info!(request = %trace, name = %stored.name, "an open upload was completed");
             return Ok(());
         }
     }
     let mut doomed = next_rev(&owned);
     doomed.state = State::Deleting;
-    let doomed = commit(core, doomed).await?;
+    commit(core, &doomed).await?;
     stall(STALL_AFTER_DOOM).await;
     remove_doomed(core, trace, &doomed).await?;
     tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
@@ -155,7 +160,8 @@ pub(crate) async fn drop_extra_copies(
     settled
         .copies
         .retain(|c| c.node == record.node && c.generation == record.generation);
-    commit(core, settled).await
+    commit(core, &settled).await?;
+    Ok(settled)
 }
 
 /// Since when each unsettled record is as it is, on this process's own clock.

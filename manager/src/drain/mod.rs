@@ -13,6 +13,7 @@ use crate::nodes::{CallError, Node};
 use line::line;
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::{Code, NodeId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,79 +34,122 @@ fn is_drained(core: &Core, row: &NodeRow) -> bool {
             .is_some_and(|node| node.is_draining())
 }
 
-/// Every drain among these rows.
-pub(crate) fn lines(core: &Core, rows: &[NodeRow]) -> Vec<DrainLine> {
-    rows.iter()
-        .filter(|row| is_drained(core, row))
-        .map(|row| {
-            let report = core.nodes.available(&row.id).map(|node| node.report());
-            let report = report.unwrap_or_default();
-            let load = Load {
-                files: report.files,
-                bytes: report.bytes,
-                largest: 0,
-            };
-            line(core, &row.id, shortfall(load, &rooms_beside(core, &row.id)))
-        })
-        .collect()
+/// The nodes whose files have to go elsewhere.
+fn doomed(core: &Core, rows: &[NodeRow]) -> Vec<NodeId> {
+    let drained = rows.iter().filter(|row| is_drained(core, row));
+    drained.map(|row| row.id.clone()).collect()
 }
 
-/// Every drain, with the records that still list its node.
+/// Every drain among these rows, by what the nodes report.
+pub(crate) fn lines(core: &Core, rows: &[NodeRow]) -> Vec<DrainLine> {
+    let doomed = doomed(core, rows);
+    let mut load = Load::default();
+    for node in doomed.iter().filter_map(|id| core.nodes.available(id)) {
+        let report = node.report();
+        load.add(Load {
+            files: report.files,
+            bytes: report.bytes,
+            largest: 0,
+        });
+    }
+    let short = shortfall(load, &rooms_beside(core, &doomed));
+    let line = |id| line(core, id, short.clone());
+    doomed.iter().map(line).collect()
+}
+
+/// A drain, and how many records still list its node.
+pub(crate) type Counted = (DrainLine, u64);
+
+/// Every drain, by what the records say.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn list(core: &Core) -> Result<Vec<(DrainLine, u64)>, StoreError> {
-    let rows = core.store.nodes().await?;
-    let mut all = Vec::new();
-    for row in rows.iter().filter(|row| is_drained(core, row)) {
-        let load = load_of(core, &row.id).await?;
-        let short = shortfall(load, &rooms_beside(core, &row.id));
-        all.push((line(core, &row.id, short), load.files));
-    }
-    Ok(all)
+pub(crate) async fn list(core: &Core) -> Result<Vec<Counted>, StoreError> {
+    let doomed = doomed(core, &core.store.nodes().await?);
+    standing(core, &doomed, &doomed).await
 }
 
-/// Orders a drain, or tells how one that was ordered stands. Of a node that is
+/// How the drains of `wanted` stand, with all of `doomed` to be placed elsewhere.
+async fn standing(
+    core: &Core,
+    wanted: &[NodeId],
+    doomed: &[NodeId],
+) -> Result<Vec<Counted>, StoreError> {
+    let mut total = Load::default();
+    let mut records = BTreeMap::new();
+    for id in doomed {
+        let load = load_of(core, id).await?;
+        total.add(load);
+        records.insert(id, load.files);
+    }
+    let short = shortfall(total, &rooms_beside(core, doomed));
+    let counted = |id| {
+        let left = records.get(id).copied().unwrap_or(0);
+        (line(core, id, short.clone()), left)
+    };
+    Ok(wanted.iter().map(counted).collect())
+}
+
+/// Orders drains, or tells how those that were ordered stand. Of a node that is
 /// unavailable it is noted, and begins when that is back.
 ///
 /// # Errors
-/// Code 6 for a node that is not known, code 8 where its files have no room
-/// elsewhere: then nothing is changed.
-pub(crate) async fn order(core: &Core, id: &NodeId) -> Result<(DrainLine, u64), Failure> {
-    let known = known(core, id).await?;
-    if !is_drained(core, &known)
-        && let Some(short) = shortfall(load_of(core, id).await?, &rooms_beside(core, id))
-    {
-        let why = format!("{id} is not drained: {short}");
-        return Err(Failure::new(Code::InsufficientStorage).because(why));
+/// Code 6 for a node that is not known, code 8 where the files of all that are
+/// drained have no room elsewhere: then nothing is changed.
+pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, Failure> {
+    let rows = core.store.nodes().await?;
+    let wanted = known(&rows, ids)?;
+    let mut doomed = doomed(core, &rows);
+    let fresh: Vec<_> = ids
+        .iter()
+        .filter(|id| !doomed.contains(id))
+        .cloned()
+        .collect();
+    if !fresh.is_empty() {
+        doomed.extend(fresh);
+        let mut total = Load::default();
+        for id in &doomed {
+            total.add(load_of(core, id).await?);
+        }
+        if let Some(short) = shortfall(total, &rooms_beside(core, &doomed)) {
+            let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+            let why = format!("not drained: {}: {short}", names.join(", "));
+            return Err(Failure::new(Code::InsufficientStorage).because(why));
+        }
     }
-    set_stay(core, known, Stay::Drains).await?;
+    for row in wanted {
+        set_stay(core, row, Stay::Drains).await?;
+    }
     // In this order zero means zero: sealed, the node's own count, the records.
-    if let Some(node) = core.nodes.available(id) {
+    for node in ids.iter().filter_map(|id| core.nodes.available(id)) {
         seal(core, &node, true).await?;
     }
-    let load = load_of(core, id).await?;
-    let short = shortfall(load, &rooms_beside(core, id));
-    Ok((line(core, id, short), load.files))
+    Ok(standing(core, ids, &doomed).await?)
 }
 
-/// Opens a node to files again.
+/// Opens nodes to files again.
 ///
 /// # Errors
-/// Code 1 while the node is unavailable: its seal is its own, and durable.
-pub(crate) async fn cancel(core: &Core, id: &NodeId) -> Result<(DrainLine, u64), Failure> {
-    let known = known(core, id).await?;
-    let node = core.nodes.available(id).ok_or_else(|| {
-        Failure::new(Code::ServersUnavailable).because(format_args!(
-            "node {id} is unavailable, and stays sealed until it can be opened"
-        ))
-    })?;
-    set_stay(core, known, Stay::Stays).await?;
-    seal(core, &node, false).await?;
-    let load = load_of(core, id).await?;
-    let mut line = line(core, id, None);
-    line.holds = None;
-    Ok((line, load.files))
+/// Code 1 while one of them is unavailable: its seal is its own, and durable.
+pub(crate) async fn cancel(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, Failure> {
+    let wanted = known(&core.store.nodes().await?, ids)?;
+    let mut nodes = Vec::new();
+    for id in ids {
+        nodes.push(core.nodes.available(id).ok_or_else(|| {
+            Failure::new(Code::ServersUnavailable).because(format_args!(
+                "node {id} is unavailable, and stays sealed until it can be opened"
+            ))
+        })?);
+    }
+    for (row, node) in wanted.into_iter().zip(nodes) {
+        set_stay(core, row, Stay::Stays).await?;
+        seal(core, &node, false).await?;
+    }
+    let mut counted = standing(core, ids, ids).await?;
+    for (line, _) in &mut counted {
+        line.holds = None;
+    }
+    Ok(counted)
 }
 
 /// Seals a node or opens it again, in this manager's view at once.
@@ -151,16 +195,20 @@ pub(crate) async fn keep(core: Arc<Core>) {
     }
 }
 
-async fn known(core: &Core, id: &NodeId) -> Result<NodeRow, Failure> {
-    let found = row(core, id).await?;
-    let found = found.ok_or_else(|| {
-        Failure::new(Code::InvalidRequest).because(format_args!("there is no node {id}"))
-    })?;
-    match found.stay {
-        Stay::Stays | Stay::Drains => Ok(found),
-        Stay::Abandoned => Err(Failure::new(Code::InvalidRequest)
-            .because(format_args!("node {id} is being abandoned"))),
+/// The rows of nodes that are named.
+fn known(rows: &[NodeRow], ids: &[NodeId]) -> Result<Vec<NodeRow>, Failure> {
+    let invalid = |why: String| Failure::new(Code::InvalidRequest).because(why);
+    if ids.is_empty() {
+        return Err(invalid("no node is named".to_owned()));
     }
+    let known = |id: &NodeId| match rows.iter().find(|row| row.id == *id) {
+        None => Err(invalid(format!("there is no node {id}"))),
+        Some(row) if row.stay == Stay::Abandoned => {
+            Err(invalid(format!("node {id} is being abandoned")))
+        }
+        Some(row) => Ok(row.clone()),
+    };
+    ids.iter().map(known).collect()
 }
 
 /// Writes a node's new stay into its row.
@@ -203,18 +251,21 @@ async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
         };
         after = Some(last.name.clone());
         for record in &page {
-            load.files += 1;
-            load.bytes += record.size;
-            load.largest = load.largest.max(record.size);
+            load.add(Load {
+                files: 1,
+                bytes: record.size,
+                largest: record.size,
+            });
         }
     }
 }
 
-/// What the other nodes that stay may still take.
-fn rooms_beside(core: &Core, id: &NodeId) -> Vec<Room> {
+/// What the nodes that stay may still take.
+fn rooms_beside(core: &Core, doomed: &[NodeId]) -> Vec<Room> {
     let others = core.nodes.all_available().into_iter();
     others
-        .filter(|node| node.id != *id && !node.is_draining() && !node.report().read_only)
+        .filter(|node| !doomed.contains(&node.id))
+        .filter(|node| !node.is_draining() && !node.report().read_only)
         .map(|node| Room {
             bytes: node.free(),
             files: node.report().free_inodes,

@@ -3,8 +3,7 @@
 
 use crate::core::{Core, next_rev};
 use crate::nodes::{CallError, Placement, home_ref};
-use crate::settle::{Unsettled, drop_extra_copies};
-use crate::swap::{Changed, swap};
+use crate::settle::{Unsettled, commit, drop_extra_copies};
 use crate::trace::Trace;
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
@@ -73,11 +72,4 @@ pub(super) async fn carry(
     crash_here!("manager::move_unlisted");
     tracing::debug!(request = %trace, name = %record.name, from = %source.id, to = %target.id, "moved");
     Ok(())
-}
-
-async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled> {
-    match swap(&*core.store, record).await? {
-        Changed::Done => Ok(()),
-        Changed::Lost(_) => Err(Unsettled::Raced),
-    }
 }

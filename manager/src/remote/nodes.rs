@@ -3,7 +3,7 @@
 use super::connect;
 use crate::config::{AbandonArgs, DrainArgs, RemoteArgs};
 use proto::v1::{
-    AbandonReply, AbandonRequest, DrainReply, DrainRequest, ListDrainsRequest, ListNodesRequest,
+    AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
 };
 use std::process::ExitCode;
 
@@ -43,14 +43,16 @@ pub async fn nodes(args: RemoteArgs) -> anyhow::Result<()> {
 pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
     let mut client = connect(&args.remote).await?;
     let request = DrainRequest {
-        node_id: args.node.to_string(),
+        node_ids: args.node.iter().map(ToString::to_string).collect(),
     };
     let reply = if args.cancel {
         client.cancel_drain(request).await?
     } else {
         client.drain(request).await?
     };
-    println!("{}", line(&reply.into_inner()));
+    for drain in &reply.into_inner().drains {
+        println!("{}", line(drain));
+    }
     Ok(())
 }
 
@@ -68,7 +70,7 @@ pub async fn drains(args: RemoteArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line(drain: &DrainReply) -> String {
+fn line(drain: &DrainLine) -> String {
     let mut text = format!(
         "{} sealed={} files-left={} quarantined={} records-left={}",
         drain.node_id, drain.sealed, drain.files_left, drain.quarantined, drain.records_left,

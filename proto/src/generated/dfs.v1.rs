@@ -1841,11 +1841,12 @@ pub struct PoolStatusReply {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {
-    #[prost(string, tag = "1")]
-    pub node_id: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "1")]
+    pub node_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// How the drain of a node stands.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct DrainReply {
+pub struct DrainLine {
     #[prost(bool, tag = "1")]
     pub sealed: bool,
     #[prost(uint64, tag = "2")]
@@ -1869,9 +1870,9 @@ pub struct DrainReply {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDrainsRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListDrainsReply {
+pub struct DrainsReply {
     #[prost(message, repeated, tag = "1")]
-    pub drains: ::prost::alloc::vec::Vec<DrainReply>,
+    pub drains: ::prost::alloc::vec::Vec<DrainLine>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AbandonRequest {
@@ -2393,10 +2394,12 @@ pub mod admin_client {
             req.extensions_mut().insert(GrpcMethod::new("dfs.v1.Admin", "PoolStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Drains all the nodes named, into those that are left: refused where the
+        /// others have no room for the files of all of them.
         pub async fn drain(
             &mut self,
             request: impl tonic::IntoRequest<super::DrainRequest>,
-        ) -> std::result::Result<tonic::Response<super::DrainReply>, tonic::Status> {
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status> {
             self.inner
                 .ready()
                 .await
@@ -2414,7 +2417,7 @@ pub mod admin_client {
         pub async fn cancel_drain(
             &mut self,
             request: impl tonic::IntoRequest<super::DrainRequest>,
-        ) -> std::result::Result<tonic::Response<super::DrainReply>, tonic::Status> {
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status> {
             self.inner
                 .ready()
                 .await
@@ -2433,10 +2436,7 @@ pub mod admin_client {
         pub async fn list_drains(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDrainsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDrainsReply>,
-            tonic::Status,
-        > {
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status> {
             self.inner
                 .ready()
                 .await
@@ -2610,19 +2610,21 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::PoolStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::PoolStatusReply>, tonic::Status>;
+        /// Drains all the nodes named, into those that are left: refused where the
+        /// others have no room for the files of all of them.
         async fn drain(
             &self,
             request: tonic::Request<super::DrainRequest>,
-        ) -> std::result::Result<tonic::Response<super::DrainReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status>;
         async fn cancel_drain(
             &self,
             request: tonic::Request<super::DrainRequest>,
-        ) -> std::result::Result<tonic::Response<super::DrainReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status>;
         /// Every drain that was ordered and not cancelled.
         async fn list_drains(
             &self,
             request: tonic::Request<super::ListDrainsRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListDrainsReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::DrainsReply>, tonic::Status>;
         /// Gives a lost node up: its records go, and then the node. Answers what that
         /// costs; does it only where `lose_files` names the very number.
         async fn abandon(
@@ -2846,7 +2848,7 @@ pub mod admin_server {
                     struct DrainSvc<T: Admin>(pub Arc<T>);
                     impl<T: Admin> tonic::server::UnaryService<super::DrainRequest>
                     for DrainSvc<T> {
-                        type Response = super::DrainReply;
+                        type Response = super::DrainsReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
@@ -2889,7 +2891,7 @@ pub mod admin_server {
                     struct CancelDrainSvc<T: Admin>(pub Arc<T>);
                     impl<T: Admin> tonic::server::UnaryService<super::DrainRequest>
                     for CancelDrainSvc<T> {
-                        type Response = super::DrainReply;
+                        type Response = super::DrainsReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
@@ -2932,7 +2934,7 @@ pub mod admin_server {
                     struct ListDrainsSvc<T: Admin>(pub Arc<T>);
                     impl<T: Admin> tonic::server::UnaryService<super::ListDrainsRequest>
                     for ListDrainsSvc<T> {
-                        type Response = super::ListDrainsReply;
+                        type Response = super::DrainsReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
