@@ -101,6 +101,7 @@ async fn what_is_corrupt_is_told_by_name_kept_and_not_served() -> Result<()> {
     );
     for (ops, line) in [
         (cluster.ops(), "dfs_manager_corrupt_files 1"),
+        (cluster.ops(), "dfs_manager_corrupt_file{name=\"f7\",node="),
         (
             cluster.node(index)?.address("metrics")?,
             "corrupt_files{node=",

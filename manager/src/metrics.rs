@@ -1,7 +1,7 @@
 //! What Prometheus sees of the manager.
 
 use crate::core::Core;
-use crate::status::{corrupt_files, skew};
+use crate::status::{NAMES, corrupt_files, skew};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -33,6 +33,13 @@ struct RouteLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NodeLabels {
+    node: String,
+}
+
+/// A file that something is wrong with; only ever a few of them have a series.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FileLabels {
+    name: String,
     node: String,
 }
 
@@ -94,6 +101,7 @@ struct Gauges {
     moves_left: Total,
     missing: Total,
     corrupt: Total,
+    corrupt_file: Family<FileLabels, Total>,
     leader: Total,
     moved_files: Total,
     moved_bytes: Total,
@@ -271,6 +279,11 @@ impl Gauges {
             self.store_available.clone(),
         );
         registry.register(
+            "corrupt_file",
+            "1 for each of the first files whose bytes do not match their records",
+            self.corrupt_file.clone(),
+        );
+        registry.register(
             "store_commit_seconds",
             "Time spent in durable commits since the start",
             self.store_commit_seconds.clone(),
@@ -289,8 +302,16 @@ impl Gauges {
         ] {
             family.clear();
         }
+        self.corrupt_file.clear();
         for node in &nodes {
             let report = node.report();
+            for copy in node.corrupt().iter().take(NAMES) {
+                let labels = FileLabels {
+                    name: copy.name.clone(),
+                    node: node.id.to_string(),
+                };
+                self.corrupt_file.get_or_create(&labels).set(1);
+            }
             let labels = NodeLabels {
                 node: node.id.to_string(),
             };

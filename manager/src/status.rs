@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Missing files that are told by name.
-const NAMES: usize = 20;
+/// Missing and corrupt files that are told by name.
+pub(crate) const NAMES: usize = 20;
 /// Unsettled records that are counted.
 const UNSETTLED: usize = 1000;
 

@@ -12,6 +12,9 @@ const KUBERNETES: &str = "1.36.3";
 /// The version of etcd, as `e2e/kube/etcd/go.mod` requires it.
 const ETCD: &str = "3.6.16";
 
+/// The oldest Go that fetches a newer toolchain by itself: 1.21.
+const OLDEST_GO: u32 = 21;
+
 /// A program, and where it comes from.
 struct Source {
     module: &'static str,
@@ -75,13 +78,46 @@ pub(super) fn program(name: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Go, where a person has it, or Debian's, which fetches the toolchain that the
-/// modules ask for.
+/// Go, where a person has it, or Debian's. One that is not too old fetches the
+/// toolchain that the modules ask for.
 fn go() -> Result<PathBuf> {
     let usual = PathBuf::from("/usr/local/go/bin/go");
-    if usual.is_file() {
-        return Ok(usual);
+    let go = match usual.is_file() {
+        true => usual,
+        false => {
+            tools::require(&[("go", "golang-go")])?;
+            tools::which("go")?
+        }
+    };
+    let output = Command::new(&go).arg("version").output()?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        minor(&told).is_some_and(|minor| minor >= OLDEST_GO),
+        "missing: Go 1.{OLDEST_GO} or newer, found {}",
+        told.trim()
+    );
+    Ok(go)
+}
+
+/// The 26 of `go version go1.26.8 linux/amd64`.
+fn minor(told: &str) -> Option<u32> {
+    let version = told.split_whitespace().nth(2)?;
+    version
+        .strip_prefix("go1.")?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_go_is_understood() {
+        assert_eq!(minor("go version go1.26.8 linux/amd64"), Some(26));
+        assert_eq!(minor("go version go1.19 linux/amd64"), Some(19));
+        assert_eq!(minor("go version devel"), None);
     }
-    tools::require(&[("go", "golang-go")])?;
-    tools::which("go")
 }
