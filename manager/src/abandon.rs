@@ -3,15 +3,16 @@
 //! it: a volume that turns up again is quarantined file by file (rule 11).
 
 use crate::core::{Core, next_rev};
-use crate::delete::remove_copy;
+use crate::delete::remove_doomed;
 use crate::drain::set_stay;
 use crate::failure::Failure;
+use crate::listed::Listed;
 use crate::merge::row;
-use crate::nodes::{CallError, identify, listed_ref};
-use crate::settle::{Unsettled, commit};
+use crate::nodes::identify;
+use crate::settle::{Unsettled, commit, whole_at};
 use crate::trace::Trace;
-use manager_store::{Copy, NodeRow, Record, State, Stay, StoreError, Swap};
-use proto::{Code, FileName, NodeId};
+use manager_store::{NodeRow, Record, State, Stay, StoreError};
+use proto::{Code, NodeId};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -139,27 +140,18 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
 }
 
 async fn count(core: &Core, id: &NodeId) -> Result<Loss, StoreError> {
-    let mut after: Option<FileName> = None;
+    let mut listed = Listed::on(core, id, PAGE);
     let mut loss = Loss::default();
-    loop {
-        let page = core.store.listed_on(id, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(loss);
-        };
-        after = Some(last.name.clone());
+    while let Some(page) = listed.next().await? {
         page.iter().for_each(|record| loss.count(record, id));
     }
+    Ok(loss)
 }
 
 /// Goes once over all records that list the node.
 async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
-    let mut after: Option<FileName> = None;
-    loop {
-        let page = core.store.listed_on(id, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = Some(last.name.clone());
+    let mut listed = Listed::on(core, id, PAGE);
+    while let Some(page) = listed.next().await? {
         for record in page {
             let _busy = core.busy(record.id);
             match settle(core, id, &record).await {
@@ -175,6 +167,7 @@ async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
             }
         }
     }
+    Ok(())
 }
 
 async fn settle(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
@@ -203,53 +196,24 @@ async fn rescue(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     let owned = next_rev(record);
     commit(core, &owned).await?;
     for copy in owned.copies.iter().filter(|copy| copy.node != *id) {
-        if let Some(leaf) = holds_whole(core, trace, &owned, copy).await? {
-            let mut rescued = next_rev(&owned);
+        if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
+            let mut rescued = owned.clone();
             rescued.node = copy.node.clone();
             rescued.generation = copy.generation;
             rescued.leaf = Some(leaf);
-            commit(core, &rescued).await?;
             return strike_off(core, id, &rescued).await;
         }
     }
     remove(core, id, &owned).await
 }
 
-async fn holds_whole(
-    core: &Core,
-    trace: Trace,
-    record: &Record,
-    copy: &Copy,
-) -> Result<Option<u32>, Unsettled> {
-    let node = core
-        .nodes
-        .available(&copy.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
-    let state = node.link.stat(trace.0, listed_ref(record, copy)).await?;
-    let whole = state
-        .meta
-        .as_ref()
-        .is_some_and(|meta| meta.size == record.size);
-    Ok((state.held && whole).then_some(state.leaf))
-}
-
-/// The record goes: copies on other nodes first, which it dooms (rule 3).
+/// The record goes, after its copies on other nodes, which it dooms (rule 3).
 async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
     let mut doomed = next_rev(record);
     doomed.state = State::Deleting;
     commit(core, &doomed).await?;
-    for copy in doomed.copies.iter().filter(|copy| copy.node != *id) {
-        remove_copy(core, Trace::random(), &doomed, copy).await?;
-    }
-    let removed = core.store.remove(&doomed.name, doomed.id, doomed.rev);
-    match removed.await? {
-        Swap::Done => {
-            core.missing.forget(&doomed.name);
-            core.cache.forget(&doomed.name);
-            Ok(())
-        }
-        Swap::Mismatch(_) => Err(Unsettled::Raced),
-    }
+    doomed.copies.retain(|copy| copy.node != *id);
+    Ok(remove_doomed(core, Trace::random(), &doomed).await?)
 }
 
 /// The row goes last: until then the order can be repeated.
@@ -273,6 +237,7 @@ fn invalid(why: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use manager_store::Copy;
     use manager_store::suite::sample;
 
     fn record(state: State, home: &str, others: &[&str]) -> Record {

@@ -240,13 +240,7 @@ fn node_line(node: NodeStatus) -> NodeLine {
         bytes: node.bytes,
         free: node.free,
         endpoint: node.endpoint,
-        volume_id: node
-            .volume
-            .parse::<Uuid>()
-            .unwrap_or_default()
-            .as_bytes()
-            .to_vec()
-            .into(),
+        volume_id: node.volume.as_bytes().to_vec().into(),
         quarantined: node.quarantined,
     }
 }

@@ -172,17 +172,15 @@ async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<
     if found.endpoint == claim.endpoint && found.pool == claim.pool && !void {
         return Ok(Some(found));
     }
-    let moved = NodeRow {
+    let rev = found.rev + 1;
+    let found = if void { unmerged(found) } else { found };
+    let next = NodeRow {
         endpoint: claim.endpoint.clone(),
         pool: claim.pool.clone(),
-        rev: found.rev + 1,
-        ..if void {
-            unmerged(found.clone())
-        } else {
-            found.clone()
-        }
+        rev,
+        ..found
     };
-    put(core, moved).await
+    put(core, next).await
 }
 
 async fn put(core: &Core, row: NodeRow) -> Result<Option<NodeRow>, Status> {

@@ -27,9 +27,8 @@ pub(crate) async fn adopt(
     generation: u32,
 ) -> Result<FileName, Failure> {
     let node = available(core, node)?;
-    let (name, meta) = find(&node, id, generation).await?;
-    adopt_found(core, &node, &name, id, &meta).await?;
-    Ok(name)
+    let (_, meta) = find(&node, id, generation).await?;
+    adopt_copy(core, &node, &meta).await
 }
 
 /// Adopts all that can be, the newest of each name first, and tells of each
@@ -55,7 +54,7 @@ pub(crate) async fn adopt_all(
         (meta.name.clone(), Reverse(age))
     });
     for (node, meta) in copies {
-        let adopted = adopt_meta(core, &node, &meta).await;
+        let adopted = adopt_copy(core, &node, &meta).await;
         let line = Adopted {
             node_id: node.id.to_string(),
             id: meta.id,
@@ -71,25 +70,19 @@ pub(crate) async fn adopt_all(
     Ok(())
 }
 
-async fn adopt_meta(core: &Arc<Core>, node: &Arc<Node>, meta: &FileMeta) -> Result<(), Failure> {
-    let damaged = |_| Failure::new(Code::Internal).because("its record is damaged");
-    let name = FileName::new(&meta.name).map_err(|e| damaged(e.to_string()))?;
-    let id = FileId::from_wire(&meta.id).map_err(|e| damaged(e.to_string()))?;
-    adopt_found(core, node, &name, id, meta).await
-}
-
-async fn adopt_found(
+async fn adopt_copy(
     core: &Arc<Core>,
     node: &Arc<Node>,
-    name: &FileName,
-    id: FileId,
     meta: &FileMeta,
-) -> Result<(), Failure> {
+) -> Result<FileName, Failure> {
+    let damaged = || Failure::new(Code::Internal).because("its record is damaged");
+    let name = FileName::new(&meta.name).map_err(|_| damaged())?;
+    let id = FileId::from_wire(&meta.id).map_err(|_| damaged())?;
     let _busy = core.busy(id);
     // Rule 2: listed durably before the bytes appear in the tree.
-    let record = reserve(core, node, name, id, meta).await?;
+    let record = reserve(core, node, &name, id, meta).await?;
     let request = QuarantineRequest {
-        copy: Some(copy_ref(id, meta.generation, name, None)),
+        copy: Some(copy_ref(id, meta.generation, &name, None)),
         reason: String::new(),
         leader: core.order_number().await?,
     };
@@ -102,8 +95,8 @@ async fn adopt_found(
     match swap(&*core.store, &stored).await? {
         Changed::Done => {
             node.file_arrived();
-            core.missing.forget(name);
-            Ok(())
+            core.missing.forget(&name);
+            Ok(name)
         }
         Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
             .because("the record was settled meanwhile; look again")),

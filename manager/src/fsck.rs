@@ -3,6 +3,7 @@
 //! called a difference.
 
 use crate::core::Core;
+use crate::listed::Listed;
 use crate::merge::{self, MergeError, Standing, readable, standing};
 use crate::nodes::Node;
 use crate::quarantine;
@@ -156,19 +157,15 @@ async fn check_corrupt(core: &Core, node: &Node, findings: &Findings) -> Result<
 }
 
 async fn check_records(core: &Core, node: &Node, findings: &Findings) -> Result<(), MergeError> {
-    let mut after: Option<FileName> = None;
-    loop {
-        let page = core.store.listed_on(&node.id, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = Some(last.name.clone());
+    let mut listed = Listed::on(core, &node.id, PAGE);
+    while let Some(page) = listed.next().await? {
         for record in merge::denied(core, node, &page).await? {
             if record.state == State::Stored {
                 tell_record(findings, kind::MISSING_BYTES, &record, "its node denies it").await;
             }
         }
     }
+    Ok(())
 }
 
 async fn tell(findings: &Findings, kind: &str, node: &NodeId, detail: &str) {

@@ -30,11 +30,8 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
                 None
             }
         };
-        if held
-            .as_ref()
-            .is_some_and(|lease| core.note_beat(lease.counter))
-        {
-            set_back(&core).await;
+        if held.is_some() {
+            look_back(&core, held.as_ref()).await;
         }
         core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
         tokio::select! {
@@ -77,12 +74,9 @@ async fn beat(
 
 /// A counter that has fallen tells of a store that was set back.
 async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
-    if core.note_beat(seen.map_or(0, |lease| lease.counter)) {
-        set_back(core).await;
+    if !core.note_beat(seen.map_or(0, |lease| lease.counter)) {
+        return;
     }
-}
-
-async fn set_back(core: &Arc<Core>) {
     tracing::warn!("the store was set back to an earlier state: every node is merged anew");
     while let Err(error) = merge::all_anew(core).await {
         tracing::warn!(%error, "the merge waits for the store");

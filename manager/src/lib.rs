@@ -16,6 +16,7 @@ mod failure;
 mod fit;
 mod fsck;
 mod leader;
+mod listed;
 mod merge;
 mod metrics;
 mod missing;

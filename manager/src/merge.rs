@@ -4,6 +4,7 @@
 //! upload or a move under way from being called a difference.
 
 use crate::core::{Core, now_ms};
+use crate::listed::Listed;
 use crate::nodes::{CallError, Node, copy_ref, home_ref};
 use crate::rebuild::restore;
 use futures::StreamExt;
@@ -55,7 +56,7 @@ pub(crate) fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) 
 }
 
 /// Merges every joined node anew: the store was set back to an earlier state,
-/// which lists other copies than the one they were merged with.
+/// which lists other copies than that which they were merged with.
 ///
 /// # Errors
 /// When the store fails; then it has to be called again.
@@ -198,23 +199,16 @@ pub(crate) async fn quarantine(
 
 async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeError> {
     core.missing.forget_node(&node.id);
-    let mut after: Option<FileName> = None;
+    let mut listed = Listed::on(core, &node.id, BATCH);
     let mut missing = 0;
-    loop {
-        let page = core
-            .store
-            .listed_on(&node.id, after.as_ref(), BATCH)
-            .await?;
-        let Some(last) = page.last() else {
-            return Ok(missing);
-        };
-        after = Some(last.name.clone());
+    while let Some(page) = listed.next().await? {
         for record in denied(core, node, &page).await? {
             core.missing.note(&record);
             tracing::error!(node = %node.id, name = %record.name, "its node lacks the bytes");
             missing += 1;
         }
     }
+    Ok(missing)
 }
 
 /// The records among `page` that live on the node, that it denies, and that

@@ -8,7 +8,7 @@ use crate::failpoints::{STALL_AFTER_DOOM, stall};
 use crate::nodes::{CallError, listed_ref};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
-use manager_store::{Record, State, StoreError};
+use manager_store::{Copy, Record, State, StoreError};
 use proto::{FileId, FileName};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,21 +100,12 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     }
     let owned = raise(core, record).await?;
     for copy in &owned.copies {
-        let node = core
-            .nodes
-            .available(&copy.node)
-            .ok_or_else(|| CallError::Lost(format!("node {} left", copy.node)))?;
-        let state = node.link.stat(trace.0, listed_ref(&owned, copy)).await?;
-        let whole = state
-            .meta
-            .as_ref()
-            .is_some_and(|meta| meta.size == owned.size);
-        if state.held && whole {
+        if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
             let mut stored = next_rev(&owned);
             stored.state = State::Stored;
             stored.node = copy.node.clone();
             stored.generation = copy.generation;
-            stored.leaf = Some(state.leaf);
+            stored.leaf = Some(leaf);
             // With other copies listed it is a move that the next round ends.
             stored.state = if stored.copies.len() > 1 {
                 State::Moving
@@ -133,6 +124,28 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     remove_doomed(core, trace, &doomed).await?;
     tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
     Ok(())
+}
+
+/// Where on its node a copy lies, if it is there durably and whole.
+///
+/// # Errors
+/// When the node is out or does not answer.
+pub(crate) async fn whole_at(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &Copy,
+) -> Result<Option<u32>, CallError> {
+    let node = core
+        .nodes
+        .available(&copy.node)
+        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    let state = node.link.stat(trace.0, listed_ref(record, copy)).await?;
+    let whole = state
+        .meta
+        .as_ref()
+        .is_some_and(|meta| meta.size == record.size);
+    Ok((state.held && whole).then_some(state.leaf))
 }
 
 /// `moving`: all copies but the named one are removed (rules 8 and 9).

@@ -9,6 +9,7 @@ use manager_store::{NodeRow, Stay, StoreError, Totals};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Missing and corrupt files that are told by name.
 pub(crate) const NAMES: usize = 20;
@@ -75,7 +76,8 @@ pub(crate) struct NodeStatus {
     /// Where it is reached.
     pub endpoint: String,
     /// Its volume.
-    pub volume: String,
+    #[schemars(with = "String")]
+    pub volume: Uuid,
     /// Files whose bytes do not match their records.
     pub corrupt: u64,
     /// How far it is with re-reading its files.
@@ -248,7 +250,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         quarantined: report.quarantined,
         read_only: report.read_only,
         endpoint: row.endpoint.clone(),
-        volume: row.volume_id.to_string(),
+        volume: row.volume_id,
         corrupt: report.corrupt_files,
         scrub: scrub_status(&report),
     }

@@ -8,6 +8,7 @@ mod line;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
+use crate::listed::Listed;
 use crate::merge::row;
 use crate::nodes::{CallError, Node};
 use line::line;
@@ -75,6 +76,19 @@ async fn standing(
     wanted: &[NodeId],
     doomed: &[NodeId],
 ) -> Result<Vec<Counted>, StoreError> {
+    let (records, short) = weigh(core, doomed).await?;
+    let counted = |id| {
+        let left = records.get(id).copied().unwrap_or(0);
+        (line(core, id, short.clone()), left)
+    };
+    Ok(wanted.iter().map(counted).collect())
+}
+
+/// How many records list each of the nodes, and what is short for all of them.
+async fn weigh<'a>(
+    core: &Core,
+    doomed: &'a [NodeId],
+) -> Result<(BTreeMap<&'a NodeId, u64>, Option<String>), StoreError> {
     let mut total = Load::default();
     let mut records = BTreeMap::new();
     for id in doomed {
@@ -82,12 +96,7 @@ async fn standing(
         total.add(load);
         records.insert(id, load.files);
     }
-    let short = shortfall(total, &rooms_beside(core, doomed));
-    let counted = |id| {
-        let left = records.get(id).copied().unwrap_or(0);
-        (line(core, id, short.clone()), left)
-    };
-    Ok(wanted.iter().map(counted).collect())
+    Ok((records, shortfall(total, &rooms_beside(core, doomed))))
 }
 
 /// Orders drains, or tells how those that were ordered stand. Of a node that is
@@ -107,11 +116,7 @@ pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, F
         .collect();
     if !fresh.is_empty() {
         doomed.extend(fresh);
-        let mut total = Load::default();
-        for id in &doomed {
-            total.add(load_of(core, id).await?);
-        }
-        if let Some(short) = shortfall(total, &rooms_beside(core, &doomed)) {
+        if let (_, Some(short)) = weigh(core, &doomed).await? {
             let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
             let why = format!("not drained: {}: {short}", names.join(", "));
             return Err(Failure::new(Code::InsufficientStorage).because(why));
@@ -242,14 +247,9 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
 /// # Errors
 /// When the store fails.
 async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
-    let mut after = None;
+    let mut listed = Listed::on(core, id, PAGE);
     let mut load = Load::default();
-    loop {
-        let page = core.store.listed_on(id, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(load);
-        };
-        after = Some(last.name.clone());
+    while let Some(page) = listed.next().await? {
         for record in &page {
             load.add(Load {
                 files: 1,
@@ -258,6 +258,7 @@ async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
             });
         }
     }
+    Ok(load)
 }
 
 /// What the nodes that stay may still take.

@@ -35,6 +35,13 @@ async fn connect(args: &RemoteArgs) -> anyhow::Result<Client> {
     Ok(AdminClient::with_interceptor(channel, token.bearer()))
 }
 
+/// A file's id as people read it; empty where there is none.
+fn id_of(wire: &[u8]) -> String {
+    FileId::from_wire(wire)
+        .map(|id| id.to_string())
+        .unwrap_or_default()
+}
+
 /// `manager fsck`: exit status 0 for no difference, 1 for some, 2 when it
 /// could not be told.
 ///
@@ -49,12 +56,14 @@ pub async fn fsck(args: RemoteArgs) -> anyhow::Result<ExitCode> {
     let mut differences = 0u64;
     while let Some(found) = findings.message().await? {
         differences += 1;
-        let id = FileId::from_wire(&found.id)
-            .map(|id| id.to_string())
-            .unwrap_or_default();
         println!(
-            "{} node={} name={:?} id={id} generation={} {}",
-            found.kind, found.node_id, found.name, found.generation, found.detail
+            "{} node={} name={:?} id={} generation={} {}",
+            found.kind,
+            found.node_id,
+            found.name,
+            id_of(&found.id),
+            found.generation,
+            found.detail
         );
     }
     println!("{differences} differences");

@@ -1,10 +1,10 @@
 //! `manager quarantine`.
 
-use super::connect;
+use super::{connect, id_of};
 use crate::config::{AdoptArgs, QuarantineArgs, QuarantineCommand, QuarantinedArgs, RemoteArgs};
 use anyhow::Context;
+use proto::NodeId;
 use proto::v1::{ListQuarantineRequest, QuarantinedRef};
-use proto::{FileId, NodeId};
 
 /// `manager quarantine`.
 ///
@@ -91,10 +91,4 @@ fn on_node(node: Option<&NodeId>) -> ListQuarantineRequest {
     ListQuarantineRequest {
         node_id: node.map(ToString::to_string).unwrap_or_default(),
     }
-}
-
-fn id_of(wire: &[u8]) -> String {
-    FileId::from_wire(wire)
-        .map(|id| id.to_string())
-        .unwrap_or_default()
 }
