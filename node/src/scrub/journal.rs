@@ -10,9 +10,9 @@ use std::path::Path;
 
 const FILE: &str = "scrub.json";
 
-/// The journal, as it lies beside the trees.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Journal {
+/// How far the scrub is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
     /// When the last pass began, in milliseconds since 1970.
     pub(super) begun_ms: u64,
     /// When the last whole pass ended.
@@ -21,6 +21,21 @@ pub(super) struct Journal {
     pub(super) next_leaf: Option<u32>,
     /// Files that the pass under way has read.
     pub(super) pass_files: u64,
+}
+
+impl Progress {
+    /// How much of a tree of `files` the pass under way has behind it.
+    pub(super) fn thousandths(&self, files: u64) -> u32 {
+        let read = self.next_leaf.map_or(0, |_| self.pass_files.min(files));
+        u32::try_from(read * 1000 / files.max(1)).unwrap_or(1000)
+    }
+}
+
+/// The journal, as it lies beside the trees.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    #[serde(flatten)]
+    pub(super) progress: Progress,
     corrupt: Vec<Entry>,
 }
 
@@ -32,6 +47,18 @@ struct Entry {
 }
 
 impl Journal {
+    pub(super) fn new<'a>(progress: Progress, corrupt: impl Iterator<Item = &'a Copy>) -> Self {
+        let entry = |copy: &Copy| Entry {
+            name: copy.name.to_string(),
+            id: copy.key.id.to_string(),
+            generation: copy.key.generation,
+        };
+        Self {
+            progress,
+            corrupt: corrupt.map(entry).collect(),
+        }
+    }
+
     pub(super) fn read(dir: &Path) -> std::io::Result<Self> {
         let text = match std::fs::read(dir.join(FILE)) {
             Ok(text) => text,
@@ -67,21 +94,6 @@ impl Journal {
         };
         self.corrupt.iter().filter_map(copy).collect()
     }
-
-    pub(super) fn set_copies<'a>(&mut self, copies: impl Iterator<Item = &'a Copy>) {
-        let entry = |copy: &Copy| Entry {
-            name: copy.name.to_string(),
-            id: copy.key.id.to_string(),
-            generation: copy.key.generation,
-        };
-        self.corrupt = copies.map(entry).collect();
-    }
-
-    /// How much of a tree of `files` the pass under way has behind it.
-    pub(super) fn thousandths(&self, files: u64) -> u32 {
-        let read = self.next_leaf.map_or(0, |_| self.pass_files.min(files));
-        u32::try_from(read * 1000 / files.max(1)).unwrap_or(1000)
-    }
 }
 
 #[cfg(test)]
@@ -100,18 +112,18 @@ mod tests {
             },
             leaf: Some(9),
         };
-        let mut journal = Journal {
+        let progress = Progress {
             begun_ms: 5,
             ended_ms: 4,
             next_leaf: Some(7),
             pass_files: 50,
-            ..Journal::default()
         };
-        journal.set_copies([&copy].into_iter());
+        let journal = Journal::new(progress, [&copy].into_iter());
         journal.write(dir.path()).expect("written");
         let again = Journal::read(dir.path()).expect("read");
         assert_eq!(again, journal);
-        assert_eq!((again.thousandths(100), again.thousandths(0)), (500, 0));
+        let told = again.progress;
+        assert_eq!((told.thousandths(100), told.thousandths(0)), (500, 0));
         let copies = again.copies();
         assert_eq!((copies[0].key, &copies[0].name), (copy.key, &copy.name));
         std::fs::write(dir.path().join(FILE), "{").expect("written");

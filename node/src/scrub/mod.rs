@@ -11,7 +11,7 @@ pub use pass::Pace;
 
 use crate::disk::meta::CopyKey;
 use crate::disk::{Copy, Found};
-use journal::Journal;
+use journal::{Journal, Progress};
 use proto::v1;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,10 +38,12 @@ pub struct Scrub {
     corrupt: AtomicUsize,
     files: AtomicU64,
     bytes: AtomicU64,
+    /// Held while the journal is written: by one at a time, the newest last.
+    writing: Mutex<()>,
 }
 
 struct Known {
-    journal: Journal,
+    progress: Progress,
     corrupt: BTreeMap<CopyKey, Copy>,
     /// What was found is not written down yet.
     dirty: bool,
@@ -66,13 +68,14 @@ impl Scrub {
             pace,
             corrupt: AtomicUsize::new(corrupt.len()),
             known: Mutex::new(Known {
-                journal,
+                progress: journal.progress,
                 corrupt,
                 dirty: false,
                 saved: Instant::now(),
             }),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            writing: Mutex::default(),
         })
     }
 
@@ -157,22 +160,16 @@ impl Scrub {
     /// then. They go together, so that a crash loses neither without the other.
     /// Blocks.
     pub(crate) fn save(&self, place_every: Duration) {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = {
             let mut known = self.known();
-            let moved = known.journal.next_leaf.is_some() && known.saved.elapsed() >= place_every;
+            let moved = known.progress.next_leaf.is_some() && known.saved.elapsed() >= place_every;
             if !known.dirty && !moved {
                 return;
             }
-            let Known {
-                journal,
-                corrupt,
-                dirty,
-                saved,
-            } = &mut *known;
-            *dirty = false;
-            *saved = Instant::now();
-            journal.set_copies(corrupt.values());
-            journal.clone()
+            known.dirty = false;
+            known.saved = Instant::now();
+            Journal::new(known.progress, known.corrupt.values())
         };
         if let Err(error) = journal.write(&self.dir) {
             // The next start begins where the last one that was written says.
@@ -185,9 +182,9 @@ impl Scrub {
         let known = self.known();
         v1::ScrubProgress {
             bytes_per_second: self.pace.bytes_per_second,
-            begun_ms: known.journal.begun_ms,
-            ended_ms: known.journal.ended_ms,
-            thousandths: known.journal.thousandths(files),
+            begun_ms: known.progress.begun_ms,
+            ended_ms: known.progress.ended_ms,
+            thousandths: known.progress.thousandths(files),
             files: self.files.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
@@ -196,5 +193,40 @@ impl Scrub {
     /// What a report tells of corrupt copies.
     pub fn reported(&self) -> Vec<v1::CopyRef> {
         self.corrupt(REPORTED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::{FileId, FileName};
+
+    #[test]
+    fn what_many_find_at_once_is_all_written_down() {
+        const MANY: u8 = 64;
+        let dir = tempfile::tempdir().expect("a directory");
+        let pace = Pace {
+            bytes_per_second: 1,
+            every: Duration::from_secs(1),
+        };
+        let scrub = Scrub::open(dir.path(), pace).expect("new");
+        std::thread::scope(|scope| {
+            for number in 0..MANY {
+                let scrub = &scrub;
+                scope.spawn(move || {
+                    let copy = Copy {
+                        name: FileName::new(&format!("f{number}")).expect("a name"),
+                        key: CopyKey {
+                            id: FileId::from([number; 16]),
+                            generation: 1,
+                        },
+                        leaf: None,
+                    };
+                    scrub.note(&copy, "a test");
+                });
+            }
+        });
+        let again = Scrub::open(dir.path(), pace).expect("read");
+        assert_eq!(again.count(), usize::from(MANY));
     }
 }

@@ -2,9 +2,7 @@
 //! the disk to clients, from where the last one was left.
 
 use super::{Scrub, Verdict, check};
-use crate::disk::meta::CopyKey;
 use crate::disk::{Copy, Disk, Listed, Place};
-use crate::fault::Failure;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
@@ -54,15 +52,13 @@ impl Scrub {
         };
         while sleep_until(self.next_pass(), leaving) {
             let from = self.begin();
-            match self.walk(disk, from, &mut due, leaving) {
-                Ok(true) => self.end(),
-                // The next start goes on from there.
-                Ok(false) => {}
+            let mut visit = |listed: Listed| self.visit(disk, &listed, &mut due, leaving);
+            match disk.walk(Place::Data, from, &mut visit) {
+                Ok(()) if leaving.is_cancelled() => return,
+                Ok(()) => self.end(),
                 Err(failure) => {
                     tracing::error!(%failure, "the scrub can't read the tree");
-                    if !sleep_until(Instant::now() + AGAIN, leaving) {
-                        return;
-                    }
+                    sleep_until(Instant::now() + AGAIN, leaving);
                 }
             }
         }
@@ -70,10 +66,10 @@ impl Scrub {
 
     fn next_pass(&self) -> Instant {
         let known = self.known();
-        let wait = match known.journal.next_leaf {
+        let wait = match known.progress.next_leaf {
             Some(_) => Duration::ZERO,
             None => {
-                let since = now_ms().saturating_sub(known.journal.begun_ms);
+                let since = now_ms().saturating_sub(known.progress.begun_ms);
                 self.pace.every.saturating_sub(Duration::from_millis(since))
             }
         };
@@ -83,95 +79,75 @@ impl Scrub {
     /// Begins a pass, or takes up the one that was left; answers where.
     fn begin(&self) -> u32 {
         let mut known = self.known();
-        if known.journal.next_leaf.is_none() {
-            known.journal.begun_ms = now_ms();
-            known.journal.pass_files = 0;
+        if known.progress.next_leaf.is_none() {
+            known.progress.begun_ms = now_ms();
+            known.progress.pass_files = 0;
             known.dirty = true;
         }
-        *known.journal.next_leaf.get_or_insert(0)
+        *known.progress.next_leaf.get_or_insert(0)
     }
 
     fn end(&self) {
         let mut known = self.known();
-        known.journal.next_leaf = None;
-        known.journal.ended_ms = now_ms();
+        known.progress.next_leaf = None;
+        known.progress.ended_ms = now_ms();
         known.dirty = true;
         tracing::info!(
-            files = known.journal.pass_files,
+            files = known.progress.pass_files,
             corrupt = known.corrupt.len(),
             "a scrub ended"
         );
     }
 
-    /// Reads every file from a leaf on; answers whether it came to the end.
-    fn walk(
-        &self,
-        disk: &Disk,
-        from: u32,
-        due: &mut Due,
-        leaving: &CancellationToken,
-    ) -> Result<bool, Failure> {
-        let mut failed = None;
-        disk.walk(
-            Place::Data,
-            from,
-            &mut |listed| match self.visit(disk, &listed, due, leaving) {
-                Ok(go_on) => go_on,
-                Err(failure) => {
-                    failed = Some(failure);
-                    false
-                }
-            },
-        )?;
-        match failed {
-            None => Ok(!leaving.is_cancelled()),
-            Some(failure) => Err(failure),
-        }
-    }
-
+    /// Reads one file; false when the node leaves.
     fn visit(
         &self,
         disk: &Disk,
         listed: &Listed,
         due: &mut Due,
         leaving: &CancellationToken,
-    ) -> Result<bool, Failure> {
+    ) -> bool {
         self.reach(listed.leaf);
         // One without a record is told by the inventory.
         let Some(meta) = &listed.meta else {
-            return Ok(true);
+            return true;
         };
         let mut pace = |bytes| sleep_until(due.after(bytes, Instant::now()), leaving);
         if !pace(FILE_COST) {
-            return Ok(false);
+            return false;
         }
-        let key: CopyKey = meta.key;
         let copy = Copy {
             name: listed.name.clone(),
-            key,
+            key: meta.key,
             leaf: Some(listed.leaf),
         };
-        let Some(found) = disk.find(Place::Data, &copy)? else {
-            return Ok(true);
+        let found = match disk.find(Place::Data, &copy) {
+            Ok(Some(found)) => found,
+            Ok(None) => return true,
+            Err(failure) => {
+                // One file that can't be opened must not hold up the others.
+                tracing::warn!(name = %copy.name, %failure, "the scrub can't open a file");
+                return true;
+            }
         };
         let verdict = check(&found, &mut pace);
         if verdict == Verdict::BrokenOff {
-            return Ok(false);
+            return false;
         }
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(meta.size, Ordering::Relaxed);
         self.take(&copy, verdict);
         // It may have been deleted while it was read, and forgotten before that.
-        if self.is_corrupt(key) && disk.find(Place::Data, &copy)?.is_none() {
-            self.forget(key);
+        if self.is_corrupt(copy.key) && matches!(disk.find(Place::Data, &copy), Ok(None)) {
+            self.forget(copy.key);
         }
-        Ok(true)
+        true
     }
 
     fn reach(&self, leaf: u32) {
         let mut known = self.known();
-        known.journal.pass_files += 1;
-        known.journal.next_leaf = Some(leaf);
+        known.progress.pass_files += 1;
+        known.progress.next_leaf = Some(leaf);
     }
 }
 
