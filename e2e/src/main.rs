@@ -19,7 +19,7 @@ enum Command {
     /// What many clients see of a few names while all goes wrong, checked.
     Histories(e2e::histories::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
-    Crd(e2e::crd::Args),
+    Crd,
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
     /// Power cuts under load, in a guest of qemu.
@@ -48,7 +48,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Many(_)
         | Command::Managers(_)
         | Command::Histories(_)
-        | Command::Crd(_)
+        | Command::Crd
         | Command::Memory(_)
         | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
@@ -59,7 +59,7 @@ fn run() -> anyhow::Result<()> {
             Command::Many(args) => e2e::many::run(args).await,
             Command::Managers(args) => e2e::managers::run(args).await,
             Command::Histories(args) => e2e::histories::run(args).await,
-            Command::Crd(args) => e2e::crd::run(args).await,
+            Command::Crd => e2e::crd::run().await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }

@@ -6,14 +6,6 @@ use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, SOON};
 use e2e::wait;
 
-async fn volume_of(cluster: &Cluster, node: &str) -> Result<String> {
-    let status = cluster.client().call(http::Method::GET, "/status").await?;
-    let status = status.expect(200)?.json()?;
-    let nodes = status["nodes"].as_array().cloned().unwrap();
-    let node = nodes.into_iter().find(|n| n["id"] == node).unwrap();
-    Ok(node["volume"].as_str().unwrap().to_owned())
-}
-
 async fn refused(cluster: &Cluster, args: &[&str], why: &str) -> Result<()> {
     let told = format!("{:#}", cluster.ask(args).await.unwrap_err());
     ensure!(told.contains(why), "{args:?}: {told}");
@@ -30,7 +22,8 @@ async fn with_a_lost_node() -> Result<(Cluster, String)> {
             .await?
             .expect(201)?;
     }
-    let volume = volume_of(&cluster, "node-3").await?;
+    let status = client.status().await?;
+    let volume = status.node("node-3").unwrap().volume.clone();
     let alive = ["abandon", "--node", "node-3", "--volume", &volume];
     refused(&cluster, &alive, "alive").await?;
     cluster.kill_node(2).await?;

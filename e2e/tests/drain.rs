@@ -42,15 +42,7 @@ async fn a_drained_node_is_empty_takes_nothing_and_opens_again() -> Result<()> {
             .await?
             .expect(201)?;
     }
-    let drain = ["drain", "--node", "node-2"];
-    cluster.ask(&drain).await?;
-    wait::until(SOON, async || {
-        let (_, told) = cluster.ask(&drain).await?;
-        let zero = ["files-left=0", "quarantined=0", "records-left=0"];
-        ensure!(zero.iter().all(|zero| told.contains(zero)), "{told}");
-        Ok(())
-    })
-    .await?;
+    cluster.wait_drained("node-2", SOON).await?;
     for i in 90..120 {
         client
             .put(&format!("f{i}"), format!("content {i}"))
@@ -105,16 +97,6 @@ async fn slow_cluster() -> Result<Cluster> {
     Ok(cluster)
 }
 
-async fn wait_drained(cluster: &Cluster, node: &str) -> Result<()> {
-    wait::until(SOON, async || {
-        let (_, told) = cluster.ask(&["drain", "--node", node]).await?;
-        let zero = ["files-left=0", "quarantined=0", "records-left=0"];
-        ensure!(zero.iter().all(|zero| told.contains(zero)), "{told}");
-        Ok(())
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn drains_are_listed_with_what_is_left_the_rate_and_the_end() -> Result<()> {
     let cluster = slow_cluster().await?;
@@ -140,7 +122,7 @@ async fn drains_are_listed_with_what_is_left_the_rate_and_the_end() -> Result<()
     ] {
         ensure!(told.contains(part), "{told}");
     }
-    wait_drained(&cluster, "node-2").await?;
+    cluster.wait_drained("node-2", SOON).await?;
     let line = drain_of(&cluster, "node-2").await?;
     ensure!(line["files_left"] == 0, "it stays listed: {line}");
     Ok(())
@@ -176,7 +158,7 @@ async fn a_node_that_dies_while_draining_keeps_its_records_and_goes_on() -> Resu
     cluster.kill_manager().await?;
     cluster.start_manager().await?;
     cluster.start_node(1).await?;
-    wait_drained(&cluster, "node-2").await?;
+    cluster.wait_drained("node-2", SOON).await?;
     for i in 0..120 {
         let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
         ensure!(body == format!("content {i}"), "f{i}");
@@ -208,7 +190,7 @@ async fn a_drain_of_an_absent_node_begins_when_it_is_back() -> Result<()> {
     let told = format!("{:#}", cancel.unwrap_err());
     ensure!(told.contains("unavailable"), "{told}");
     cluster.start_node(1).await?;
-    wait_drained(&cluster, "node-2").await?;
+    cluster.wait_drained("node-2", SOON).await?;
     for i in 120..150 {
         client.put(&format!("f{i}"), "x").await?.expect(201)?;
     }
@@ -264,7 +246,7 @@ async fn several_nodes_are_drained_at_once_only_where_all_of_it_fits() -> Result
     let (_, told) = cluster.ask(&["drain", "--node", "node-3,node-4"]).await?;
     ensure!(told.matches("sealed=true").count() == 2, "{told}");
     for node in ["node-3", "node-4"] {
-        wait_drained(&cluster, node).await?;
+        cluster.wait_drained(node, SOON).await?;
     }
     for i in 0..40 {
         let body = client.get(&format!("f{i}")).await?.expect(200)?.body;

@@ -196,8 +196,8 @@ async fn a_scrub_goes_on_where_a_restart_stopped_it() -> Result<()> {
     let mut cluster = start(&["--scrub-bytes-per-second", "256KiB"]).await?;
     fill(&cluster, 300).await?;
     let scrub = async |cluster: &Cluster| -> Result<serde_json::Value> {
-        let status = cluster.client().call(http::Method::GET, "/status").await?;
-        Ok(status.expect(200)?.json()?["nodes"][0]["scrub"].clone())
+        let status = cluster.client().status().await?;
+        Ok(status.node("node-1").unwrap().scrub.clone())
     };
     cluster.kill_node(0).await?;
     let journal = cluster.nodes[0].folder.join("scrub.json");

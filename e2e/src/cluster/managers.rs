@@ -2,9 +2,14 @@
 //! follow.
 
 use super::{Cluster, Other, Process, free_ports};
-use anyhow::{Context, Result};
+use crate::client::Client;
+use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a manager may take to say whether it leads.
+const STATUS: Duration = Duration::from_secs(2);
 
 impl Cluster {
     /// The process of a manager.
@@ -14,6 +19,31 @@ impl Cluster {
             Some(index) => self.others[index].process.as_ref(),
         };
         process.with_context(|| format!("manager {} is not running", at + 1))
+    }
+
+    /// A client of a manager.
+    pub fn client_at(&self, at: usize) -> Client {
+        match at.checked_sub(1) {
+            None => self.client(),
+            Some(index) => self.client_of(index),
+        }
+    }
+
+    /// Waits until a manager says that it leads, and gives its number.
+    pub async fn leader(&self, within: Duration) -> Result<usize> {
+        crate::wait::until(within, async || {
+            for at in 0..=self.others.len() {
+                let client = self.client_at(at);
+                let status = tokio::time::timeout(STATUS, client.status()).await;
+                if let Ok(Ok(status)) = status
+                    && status.rest["leader"] == true
+                {
+                    return Ok(at);
+                }
+            }
+            bail!("nobody leads")
+        })
+        .await
     }
 
     /// Where a manager's stderr goes.

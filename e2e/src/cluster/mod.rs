@@ -5,18 +5,19 @@ pub mod binaries;
 mod managers;
 pub mod process;
 mod status;
+mod waits;
 
 pub use process::{Launch, Process};
 pub use status::{NodeStatus, Status};
 
 use crate::client::Client;
 use crate::tree::Tree;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use binaries::Binaries;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the tests wait for what ought to happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -205,16 +206,6 @@ impl Cluster {
         Ok((code, out))
     }
 
-    /// Waits until `manager fsck` finds no difference.
-    pub async fn wait_fsck_clean(&self, within: Duration) -> Result<()> {
-        crate::wait::until(within, async || {
-            let (code, out) = self.ask(&["fsck"]).await?;
-            anyhow::ensure!(code == 0, "fsck: {out}");
-            Ok(())
-        })
-        .await
-    }
-
     /// How the manager is started.
     pub fn manager_launch(&self) -> Launch {
         self.launch_at([self.http, self.grpc, self.ops], "manager.log")
@@ -395,37 +386,6 @@ impl Cluster {
         process.context("the node is not running")?.kill().await
     }
 
-    /// Waits until exactly `nodes` nodes are available.
-    pub async fn wait_available(&self, nodes: usize) -> Result<Status> {
-        let text = format!("{nodes} nodes available");
-        self.wait_status(&text, SOON, |status| status.available() == nodes)
-            .await
-    }
-
-    /// Polls `/status` until `done`, or gives up after `within`.
-    pub async fn wait_status(
-        &self,
-        what: &str,
-        within: Duration,
-        done: impl Fn(&Status) -> bool,
-    ) -> Result<Status> {
-        let client = self.client();
-        let start = Instant::now();
-        let mut last = String::from("no answer");
-        while start.elapsed() < within {
-            match client.status().await {
-                Ok(status) if done(&status) => return Ok(status),
-                Ok(status) => last = format!("{status:?}"),
-                Err(e) => last = format!("{e:#}"),
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        bail!(
-            "waited {within:?} in vain for: {what}; last: {last}\n{}",
-            self.logs()
-        )
-    }
-
     /// What lies on the disk of a node.
     pub fn tree(&self, index: usize) -> Result<Tree> {
         Tree::walk(&self.nodes[index].folder.join("data"))
@@ -436,28 +396,6 @@ impl Cluster {
         (0..self.nodes.len())
             .map(|index| self.tree(index))
             .collect()
-    }
-
-    /// Waits until neither a listing nor a disk holds any file but `names`.
-    pub async fn wait_only(&self, names: &[&str]) -> Result<()> {
-        let client = self.client();
-        let mut wanted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        wanted.sort();
-        crate::wait::until(SOON, async || {
-            let listed = client.names().await?;
-            let trees = self.trees()?;
-            let mut on_disk: Vec<String> = trees
-                .iter()
-                .flat_map(|tree| tree.files.keys().cloned())
-                .collect();
-            on_disk.sort();
-            anyhow::ensure!(listed == wanted, "listed are {listed:?}, not {wanted:?}");
-            anyhow::ensure!(on_disk == wanted, "on disk are {on_disk:?}, not {wanted:?}");
-            let files = client.status().await?.files as usize;
-            anyhow::ensure!(files == wanted.len(), "/status counts {files} files");
-            Ok(())
-        })
-        .await
     }
 
     /// The ends of all logs, for messages.

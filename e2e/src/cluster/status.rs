@@ -39,6 +39,10 @@ pub struct NodeStatus {
     pub bytes: u64,
     /// Bytes free on its file system.
     pub free: u64,
+    /// Its volume.
+    pub volume: String,
+    /// How far it is with re-reading its files.
+    pub scrub: serde_json::Value,
 }
 
 impl Status {

@@ -11,10 +11,6 @@ use bad::BAD;
 use std::process::Command;
 use std::time::Duration;
 
-/// Flags of `crd`.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
-
 /// How long the API server may take to serve a new definition.
 const SERVED: Duration = Duration::from_secs(30);
 
@@ -22,7 +18,7 @@ const SERVED: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// At the first thing that is not as it should be.
-pub async fn run(_: Args) -> Result<()> {
+pub async fn run() -> Result<()> {
     let folder = tempfile::Builder::new()
         .prefix("crd-")
         .tempdir_in(binaries::scratch()?)?;

@@ -20,8 +20,6 @@ const UNDER_WAY: Duration = Duration::from_millis(300);
 const PAUSE_MS: std::ops::Range<usize> = 5000..9000;
 /// How long a process that was killed stays away.
 const DOWN: Duration = Duration::from_secs(2);
-/// How long a manager may take to say whether it leads.
-const STATUS: Duration = Duration::from_secs(2);
 
 /// Everything that goes wrong, in its order.
 const ALL: [Fault; 5] = [
@@ -150,7 +148,7 @@ impl Faults {
         let node = self.cluster.nodes[drawn].id.clone();
         self.order(&node, false).await?;
         tokio::time::sleep(UNDER_WAY).await;
-        let leader = self.leader().await?;
+        let leader = self.cluster.leader(SOON).await?;
         self.cluster.manager_at(leader)?.signal(Signal::STOP)?;
         self.tell(format!("manager {} paused, which leads", leader + 1));
         let pause = PAUSE_MS.start + self.draw(PAUSE_MS.len());
@@ -158,21 +156,6 @@ impl Faults {
         self.cluster.manager_at(leader)?.signal(Signal::CONT)?;
         self.tell(format!("manager {} goes on", leader + 1));
         self.order(&node, true).await
-    }
-
-    async fn leader(&self) -> Result<usize> {
-        wait::until(SOON, async || {
-            for (at, client) in self.clients.iter().enumerate() {
-                let status = tokio::time::timeout(STATUS, client.status()).await;
-                if let Ok(Ok(status)) = status
-                    && status.rest["leader"] == true
-                {
-                    return Ok(at);
-                }
-            }
-            anyhow::bail!("nobody leads")
-        })
-        .await
     }
 
     async fn manager_killed(&mut self) -> Result<()> {

@@ -166,6 +166,17 @@ impl Run {
         .await
     }
 
+    /// Waits until a manager says that the database is away, and why.
+    async fn told_away(&self, at: usize, part: &str) -> Result<()> {
+        wait::until(NOTICED, async || {
+            let status = self.files.manager(at).status().await?;
+            let told = status.rest.get("store_away").and_then(|why| why.as_str());
+            ensure!(told.is_some_and(|why| why.contains(part)), "{told:?}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Waits until nothing is under way, as the other manager sees it too.
     async fn quiet(&self) -> Result<()> {
         for at in 0..2 {
@@ -213,12 +224,7 @@ impl Run {
         let cached = self.files.read_some(0, 50).await?;
         server.stop().await?;
         let stopped = Instant::now();
-        wait::until(NOTICED, async || {
-            let told = client.status().await?.rest.get("store_away").cloned();
-            ensure!(told.is_some_and(|why| why.is_string()), "not told yet");
-            Ok(())
-        })
-        .await?;
+        self.told_away(0, "").await?;
         let ops = crate::client::Client::new(self.cluster.ops());
         let ready = ops.call(http::Method::GET, "/readyz").await?.expect(200)?;
         let text = String::from_utf8_lossy(&ready.body).into_owned();
@@ -282,13 +288,7 @@ impl Run {
         self.balanced(4).await?;
         self.cluster.ask(&node).await?;
         self.files.upload(200).await?;
-        let told = wait::until(SETTLE, async || {
-            let (_, told) = self.cluster.ask(&node).await?;
-            let zero = ["files-left=0", "quarantined=0", "records-left=0"];
-            ensure!(zero.iter().all(|zero| told.contains(zero)), "{told}");
-            Ok(told)
-        })
-        .await?;
+        let told = self.cluster.wait_drained("node-2", SETTLE).await?;
         ensure!(
             self.cluster.tree(1)?.files.is_empty(),
             "node 2 is not empty"
@@ -314,21 +314,15 @@ impl Run {
         let begun = Instant::now();
         server.empty().await?;
         for at in 0..2 {
-            let client = self.files.client(at);
-            wait::until(NOTICED, async || {
-                let told = client.status().await?.rest.get("store_away").cloned();
-                let told = told.as_ref().and_then(|why| why.as_str());
-                ensure!(told.is_some_and(|why| why.contains("emptied")), "{told:?}");
-                Ok(())
-            })
-            .await?;
+            self.told_away(at, "emptied").await?;
         }
         let (answer, _) = self.files.timed_get("none").await?;
         ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
         let (answer, _) = self.files.timed_put("new").await?;
         ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
-        self.cluster.kill_manager().await?;
-        self.cluster.kill_other(0).await?;
+        for at in 0..2 {
+            self.cluster.kill_manager_at(at).await?;
+        }
         let url = server.url("dfs");
         let grpc = self.cluster.grpc().to_string();
         let nodes = self.cluster.nodes.len().to_string();
@@ -338,9 +332,8 @@ impl Run {
         let rebuild = self.cluster.manager_command(args).output(SETTLE).await?;
         let (status, told, log) = rebuild;
         ensure!(status.success(), "rebuild: {status}: {told}{log}");
-        self.cluster.start_manager().await?;
-        self.cluster.start_other(0).await?;
         for at in 0..2 {
+            self.cluster.start_manager_at(at).await?;
             let client = self.files.client(at);
             wait::until(NOTICED, async || {
                 let status = client.status().await?;

@@ -3,7 +3,7 @@
 
 use super::{NOTICED, Run, SETTLE};
 use crate::wait;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use http::Method;
 use std::time::Instant;
 
@@ -63,14 +63,6 @@ impl Run {
             })
             .await?;
         }
-        wait::until(SETTLE, async || {
-            for at in 0..2 {
-                if self.files.manager(at).status().await?.rest["leader"] == true {
-                    return Ok(at);
-                }
-            }
-            bail!("nobody leads")
-        })
-        .await
+        self.cluster.leader(SETTLE).await
     }
 }

@@ -30,7 +30,7 @@ impl Run {
         let ours = server.folder().to_owned();
         server.switch(folder.path()).await?;
         for at in 0..2 {
-            self.told_of_another(at).await?;
+            self.told_away(at, "another").await?;
             self.refuses(at).await?;
         }
         for number in &cached {
@@ -75,16 +75,6 @@ impl Run {
         let trees = self.cluster.trees()?;
         let paths = |tree: &Tree| tree.files.values().cloned().collect();
         Ok(trees.iter().map(paths).collect())
-    }
-
-    async fn told_of_another(&self, at: usize) -> Result<()> {
-        wait::until(NOTICED, async || {
-            let status = self.files.manager(at).status().await?;
-            let told = status.rest.get("store_away").and_then(|why| why.as_str());
-            ensure!(told.is_some_and(|why| why.contains("another")), "{told:?}");
-            Ok(())
-        })
-        .await
     }
 
     async fn refuses(&self, at: usize) -> Result<()> {
