@@ -9,6 +9,7 @@ mod set_back;
 mod stalled;
 mod suite;
 mod swapped;
+mod window;
 
 use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
@@ -46,6 +47,7 @@ pub async fn run(args: Args) -> Result<()> {
         .tempdir_in(crate::cluster::binaries::scratch()?)?;
     let mut server = Server::start(folder.path()).await?;
     suite::run(&server).await?;
+    window::run(folder.path()).await?;
     let mut run = Run::start(&server).await?;
     run.fill(args.files).await?;
     run.lose_a_manager_while_balancing().await?;

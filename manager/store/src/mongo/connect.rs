@@ -4,10 +4,14 @@ use super::document::{ClusterDocument, FORMAT, binary, uuid_of};
 use super::failed;
 use crate::StoreError;
 use mongodb::bson::{Document, doc};
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
     ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, Database, IndexModel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -39,6 +43,8 @@ pub(super) struct Connected {
     pub(super) read_one: ReadConcern,
     /// The cluster that it belongs to.
     pub(super) cluster: Uuid,
+    /// Counts connections: each new one may lead to another database.
+    pub(super) connections: Arc<AtomicU64>,
 }
 
 /// Connects, formats a new database and makes its indexes.
@@ -48,7 +54,8 @@ pub(super) struct Connected {
 /// [`StoreError::Unavailable`] when no server answers;
 /// [`StoreError::NewerFormat`].
 pub(super) async fn connect(url: &str) -> Result<Connected, StoreError> {
-    let database = database(url).await?;
+    let connections = Arc::default();
+    let database = database(url, &connections).await?;
     let ready = async {
         let read_one = read_concern(&database).await;
         let cluster = format(&database).await?;
@@ -62,10 +69,11 @@ pub(super) async fn connect(url: &str) -> Result<Connected, StoreError> {
         database,
         read_one,
         cluster,
+        connections,
     })
 }
 
-async fn database(url: &str) -> Result<Database, StoreError> {
+async fn database(url: &str, connections: &Arc<AtomicU64>) -> Result<Database, StoreError> {
     let bad = |error: mongodb::error::Error| StoreError::Url(format!("mongodb: {error}"));
     let mut options = ClientOptions::parse(url).await.map_err(bad)?;
     options.app_name = Some("dfs-manager".to_owned());
@@ -81,6 +89,13 @@ async fn database(url: &str) -> Result<Database, StoreError> {
     options.write_concern = Some(majority);
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = None;
+    let counted = connections.clone();
+    // Called before the connection is used for the first time.
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if matches!(event, CmapEvent::ConnectionReady(_)) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    }));
     let name = options.default_database.clone();
     let client = Client::with_options(options).map_err(bad)?;
     Ok(client.database(name.as_deref().unwrap_or(DATABASE)))

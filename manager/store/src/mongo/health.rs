@@ -1,6 +1,8 @@
 //! Whether the database answers, and still is that of the cluster. A prober
 //! asks it all the time, so that a call to a database that is away fails at once
 //! instead of waiting for its own deadline, and calls under way end when it goes.
+//! What comes over a new connection is believed only once the database was asked
+//! anew: behind the same address there may be another one.
 
 use super::connect::CLUSTER;
 use super::document::ClusterDocument;
@@ -8,6 +10,7 @@ use crate::{Cause, StoreError};
 use mongodb::Collection;
 use mongodb::bson::doc;
 use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,6 +32,10 @@ pub(super) struct Health {
     state: watch::Receiver<Away>,
     probe: Arc<Probe>,
     prober: JoinHandle<()>,
+    /// Connections made so far.
+    connections: Arc<AtomicU64>,
+    /// Of these, how many had been made when the database was last asked.
+    believed: AtomicU64,
 }
 
 impl Drop for Health {
@@ -73,7 +80,11 @@ impl Probe {
 
 impl Health {
     /// Starts the prober of a database of the cluster `wanted`.
-    pub(super) fn watch(clusters: Collection<ClusterDocument>, wanted: Uuid) -> Self {
+    pub(super) fn watch(
+        clusters: Collection<ClusterDocument>,
+        wanted: Uuid,
+        connections: Arc<AtomicU64>,
+    ) -> Self {
         let (tell, state) = watch::channel(None);
         let wanted = Mutex::new(wanted);
         let probe = Arc::new(Probe { clusters, wanted });
@@ -99,6 +110,8 @@ impl Health {
             state,
             probe,
             prober,
+            connections,
+            believed: AtomicU64::new(0),
         }
     }
 
@@ -127,6 +140,17 @@ impl Health {
         }
     }
 
+    /// Asks the database whether it still is that of the cluster, if a connection
+    /// was made since it was last asked.
+    async fn confirm(&self) -> Result<(), StoreError> {
+        let made = self.connections.load(Ordering::SeqCst);
+        if self.believed.load(Ordering::SeqCst) < made {
+            self.probe.ask().await.map_err(StoreError::Unavailable)?;
+            self.believed.fetch_max(made, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
     /// Does a call unless the database is away, until it goes or the deadline
     /// has passed.
     ///
@@ -139,8 +163,13 @@ impl Health {
     ) -> Result<T, StoreError> {
         self.check()?;
         let mut state = self.state.clone();
+        let believed = async {
+            let done = call.await?;
+            self.confirm().await?;
+            Ok(done)
+        };
         tokio::select! {
-            done = call => done,
+            done = believed => done,
             away = state.wait_for(Option::is_some) => Err(match away {
                 Ok(why) => match &*why {
                     Some(why) => StoreError::Unavailable(why.clone()),

@@ -59,7 +59,11 @@ impl Mongo {
             leases: database.collection(META),
             clusters: database.collection(META),
             read_one: connected.read_one,
-            health: Health::watch(database.collection(META), connected.cluster),
+            health: Health::watch(
+                database.collection(META),
+                connected.cluster,
+                connected.connections,
+            ),
             stats: StoreStats::default(),
         })
     }
@@ -124,8 +128,7 @@ impl Mongo {
         let change = self
             .clusters
             .update_one(doc! {"_id": CLUSTER}, doc! {"$set": fields});
-        self.change(async { change.await.map(drop).map_err(failed) })
-            .await
+        change.await.map(drop).map_err(failed)
     }
 
     async fn read_lease(&self) -> Result<Option<Lease>, StoreError> {
@@ -177,10 +180,14 @@ impl Store for Mongo {
         if any.is_some() {
             return Err(StoreError::NotEmpty);
         }
-        self.change_cluster(doc! {"cluster_id": binary(id.as_bytes())})
-            .await?;
-        self.health.expect(id);
-        Ok(())
+        self.change(async {
+            self.change_cluster(doc! {"cluster_id": binary(id.as_bytes())})
+                .await?;
+            // Before anything is asked of it again.
+            self.health.expect(id);
+            Ok(())
+        })
+        .await
     }
 
     async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError> {
@@ -189,7 +196,7 @@ impl Store for Mongo {
     }
 
     async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError> {
-        self.change_cluster(doc! {"rebuilt_at_ms": at.cast_signed()})
+        self.change(self.change_cluster(doc! {"rebuilt_at_ms": at.cast_signed()}))
             .await
     }
 
