@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::drain::{self, Counted};
 use crate::failure::Failure;
+use crate::fit::Load;
 use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
 use crate::{abandon, adopt, fsck, quarantine};
@@ -60,22 +61,35 @@ impl Admin for AdminService {
         let rows = self.0.store.nodes().await.map_err(Failure::from)?;
         let mut available = self.0.nodes.all_available();
         available.retain(|n| pool.is_empty() || n.pool == pool);
-        let known = rows
+        let known: Vec<_> = rows
             .iter()
             .filter(|row| pool.is_empty() || row.pool == pool)
-            .count();
+            .collect();
+        let mut away = Load::default();
+        for row in &known {
+            if self.0.nodes.available(&row.id).is_none() {
+                let load = drain::load_of(&self.0, &row.id).await;
+                away.add(load.map_err(Failure::from)?);
+            }
+        }
         Ok(Response::new(PoolStatusReply {
             files: available.iter().map(|n| n.report().files).sum(),
             bytes: available.iter().map(|n| n.report().bytes).sum(),
             skew: skew(&available),
             moves_left: self.0.moves.lines().iter().map(|m| m.files_left).sum(),
-            nodes: count(known),
+            nodes: count(known.len()),
             available: count(available.len()),
+            unavailable_files: away.files,
+            unavailable_bytes: away.bytes,
         }))
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainsReply>, Status> {
-        let ids = node_ids(&request.into_inner())?;
+        let request = request.into_inner();
+        let ids = node_ids(&request)?;
+        if request.strangers_too {
+            drain::note_strangers(&self.0, &ids).await?;
+        }
         Ok(drains_reply(drain::order(&self.0, &ids).await?))
     }
 
@@ -242,5 +256,9 @@ fn node_line(node: NodeStatus) -> NodeLine {
         endpoint: node.endpoint,
         volume_id: node.volume.as_bytes().to_vec().into(),
         quarantined: node.quarantined,
+        corrupt_files: node.corrupt,
+        merged: node.merged,
+        read_only: node.read_only,
+        refused: node.refused.unwrap_or_default(),
     }
 }

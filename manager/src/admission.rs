@@ -144,7 +144,7 @@ async fn is_set_back(core: &Core, claim: &Claim) -> Result<bool, Status> {
 /// Writes the node's row, and answers it if the write was the next one.
 async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<NodeRow>, Status> {
     let Some(found) = row(core, &claim.id).await.map_err(unavailable)? else {
-        return insert_row(core, claim, 1).await;
+        return insert_row(core, claim, 1, Stay::Stays).await;
     };
     if found.volume_id != claim.volume_id {
         let listed = core
@@ -153,13 +153,20 @@ async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<
             .await
             .map_err(unavailable)?;
         if !listed.is_empty() {
-            return Err(Status::failed_precondition(format!(
+            let why = format!(
                 "VolumeReplaced: node id {} has records on volume {}, but came with volume {}; \
                  its records stay untouched and answer code 4 until that volume is back",
                 claim.id, found.volume_id, claim.volume_id
-            )));
+            );
+            core.nodes.note_refused(&claim.id, why.clone());
+            return Err(Status::failed_precondition(why));
         }
-        return insert_row(core, claim, found.rev + 1).await;
+        // A drain that was ordered before the node ever joined holds for it.
+        let stay = match found.volume_id.is_nil() {
+            true => found.stay,
+            false => Stay::Stays,
+        };
+        return insert_row(core, claim, found.rev + 1, stay).await;
     }
     if found.stay == Stay::Abandoned {
         return Err(Status::failed_precondition(format!(
@@ -192,13 +199,18 @@ async fn put(core: &Core, row: NodeRow) -> Result<Option<NodeRow>, Status> {
     Ok(done.then_some(row))
 }
 
-async fn insert_row(core: &Core, claim: &Claim, rev: u64) -> Result<Option<NodeRow>, Status> {
+async fn insert_row(
+    core: &Core,
+    claim: &Claim,
+    rev: u64,
+    stay: Stay,
+) -> Result<Option<NodeRow>, Status> {
     let row = NodeRow {
         id: claim.id.clone(),
         volume_id: claim.volume_id,
         pool: claim.pool.clone(),
         rev,
-        stay: Stay::Stays,
+        stay,
         merged_session: 0,
         endpoint: claim.endpoint.clone(),
     };

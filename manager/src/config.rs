@@ -40,6 +40,34 @@ pub enum Command {
     Drains(RemoteArgs),
     /// Give up a node that is lost for good: tells how many files are lost, and does it when told that number
     Abandon(AbandonArgs),
+    /// Store a small file through the REST API, read it back and delete it
+    Check(CheckArgs),
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Where the REST API is
+    #[arg(
+        long,
+        env = "DFS_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8000",
+        value_parser = bare_url
+    )]
+    pub url: String,
+}
+
+/// A URL without a path.
+fn bare_url(text: &str) -> Result<String, String> {
+    let uri: axum::http::Uri = text
+        .parse()
+        .map_err(|_| "must be http://HOST:PORT".to_owned())?;
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if uri.scheme_str() != Some("http") || uri.host().is_none() || !bare {
+        return Err("must be http://HOST:PORT".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Which store.

@@ -6,6 +6,7 @@ mod admin;
 mod admission;
 mod adopt;
 mod cache;
+pub mod check;
 pub mod config;
 mod core;
 mod delete;

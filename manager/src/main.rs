@@ -33,6 +33,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Drain(args) => manager::remote::drain(args).await?,
         Command::Drains(args) => manager::remote::drains(args).await?,
         Command::Abandon(args) => return manager::remote::abandon(args).await,
+        Command::Check(args) => manager::check::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -80,6 +80,11 @@ pub(crate) struct NodeStatus {
     pub volume: Uuid,
     /// Files whose bytes do not match their records.
     pub corrupt: u64,
+    /// Whether its files and the records were compared since it joined.
+    pub merged: bool,
+    /// Why somebody who came under this id is not let in; missing where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// How far it is with re-reading its files.
     pub scrub: ScrubStatus,
 }
@@ -252,6 +257,8 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         endpoint: row.endpoint.clone(),
         volume: row.volume_id,
         corrupt: report.corrupt_files,
+        merged: node.is_some_and(|node| node.session() == row.merged_session),
+        refused: core.nodes.refused(&row.id),
         scrub: scrub_status(&report),
     }
 }

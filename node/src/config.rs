@@ -211,14 +211,14 @@ fn host_port(text: &str) -> Result<String, String> {
 }
 
 fn pool(text: &str) -> Result<String, String> {
-    let fits = (1..=63).contains(&text.len())
+    let fits = (1..=128).contains(&text.len())
         && text
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            .all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
     if fits {
         Ok(text.to_owned())
     } else {
-        Err("must be 1 to 63 letters, digits or any of . _ -".to_owned())
+        Err("must be 1 to 128 letters, digits or any of . _ - /".to_owned())
     }
 }
 

@@ -17,6 +17,7 @@ use proto::{Code, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 pub(crate) use line::DrainLine;
 
@@ -97,6 +98,34 @@ async fn weigh<'a>(
         records.insert(id, load.files);
     }
     Ok((records, shortfall(total, &rooms_beside(core, doomed))))
+}
+
+/// Notes the drain of nodes that never joined, so that they can't take a file
+/// should they do so.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn note_strangers(core: &Core, ids: &[NodeId]) -> Result<(), Failure> {
+    let rows = core.store.nodes().await?;
+    for id in ids {
+        if !rows.iter().any(|row| row.id == *id) {
+            // One that joins at this very moment is found by the order that follows.
+            core.store.put_node(stranger(id)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn stranger(id: &NodeId) -> NodeRow {
+    NodeRow {
+        id: id.clone(),
+        volume_id: Uuid::nil(),
+        pool: String::new(),
+        rev: 1,
+        stay: Stay::Drains,
+        merged_session: 0,
+        endpoint: String::new(),
+    }
 }
 
 /// Orders drains, or tells how those that were ordered stand. Of a node that is
@@ -246,7 +275,7 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
 ///
 /// # Errors
 /// When the store fails.
-async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
+pub(crate) async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
     let mut listed = Listed::on(core, id, PAGE);
     let mut load = Load::default();
     while let Some(page) = listed.next().await? {

@@ -4,6 +4,7 @@ mod exchange;
 mod link;
 mod node;
 mod pace;
+mod refused;
 mod table;
 
 pub(crate) use exchange::CallError;

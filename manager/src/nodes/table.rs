@@ -1,6 +1,7 @@
 //! The table of joined nodes.
 
 use super::node::Node;
+use super::refused::Refused;
 use crate::placement::{Candidate, Unplaced, choose};
 use proto::NodeId;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub struct Nodes {
     /// Makes choosing a node and counting the upload one step.
     placing: Mutex<()>,
     changes: watch::Sender<u64>,
+    refused: Refused,
 }
 
 /// Why no node could be had.
@@ -53,6 +55,7 @@ impl Default for Nodes {
             joined: RwLock::default(),
             placing: Mutex::default(),
             changes: watch::Sender::new(0),
+            refused: Refused::default(),
         }
     }
 }
@@ -60,6 +63,7 @@ impl Default for Nodes {
 impl Nodes {
     /// Lets a node in, in place of an earlier one of the same id.
     pub fn insert(&self, node: Arc<Node>) {
+        self.refused.forget(&node.id);
         let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = joined.insert(node.id.clone(), node) {
             earlier.closed.cancel();
@@ -80,6 +84,16 @@ impl Nodes {
         }
         drop(joined);
         self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Notes why somebody who came under a known id was not let in.
+    pub fn note_refused(&self, id: &NodeId, why: String) {
+        self.refused.note(id, why);
+    }
+
+    /// Why somebody who came under this id lately was not let in.
+    pub fn refused(&self, id: &NodeId) -> Option<String> {
+        self.refused.why(id)
     }
 
     /// How often nodes have joined, left or changed their role.

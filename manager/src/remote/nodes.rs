@@ -44,6 +44,7 @@ pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
     let mut client = connect(&args.remote).await?;
     let request = DrainRequest {
         node_ids: args.node.iter().map(ToString::to_string).collect(),
+        strangers_too: false,
     };
     let reply = if args.cancel {
         client.cancel_drain(request).await?

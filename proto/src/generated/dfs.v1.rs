@@ -1814,10 +1814,22 @@ pub struct NodeLine {
     pub free: u64,
     #[prost(string, tag = "7")]
     pub endpoint: ::prost::alloc::string::String,
+    /// All zero for a node that was drained before it ever joined.
     #[prost(bytes = "bytes", tag = "8")]
     pub volume_id: ::prost::bytes::Bytes,
     #[prost(uint64, tag = "9")]
     pub quarantined: u64,
+    #[prost(uint64, tag = "10")]
+    pub corrupt_files: u64,
+    /// Whether its files and the records were compared since it joined.
+    #[prost(bool, tag = "11")]
+    pub merged: bool,
+    /// A flush failed there: no writes until it is restarted.
+    #[prost(bool, tag = "12")]
+    pub read_only: bool,
+    /// Why somebody who came under this id is not let in, where that is so.
+    #[prost(string, tag = "13")]
+    pub refused: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoolStatusRequest {
@@ -1838,11 +1850,20 @@ pub struct PoolStatusReply {
     pub nodes: u32,
     #[prost(uint32, tag = "6")]
     pub available: u32,
+    /// Files that the records place on nodes of the pool that are unavailable.
+    #[prost(uint64, tag = "7")]
+    pub unavailable_files: u64,
+    #[prost(uint64, tag = "8")]
+    pub unavailable_bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {
     #[prost(string, repeated, tag = "1")]
     pub node_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Also nodes that never joined: should one do so, it is sealed before anything
+    /// can be placed on it.
+    #[prost(bool, tag = "2")]
+    pub strangers_too: bool,
 }
 /// How the drain of a node stands.
 #[derive(Clone, PartialEq, ::prost::Message)]
