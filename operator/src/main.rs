@@ -1,7 +1,9 @@
 //! The command `operator`.
 
 use clap::{Parser, Subcommand};
-use std::io::Write;
+use operator::config::RunArgs;
+use operator::definition::CrdArgs;
+use std::process::ExitCode;
 
 /// The operator of the distributed file server: turns FileServerPool resources
 /// into nodes.
@@ -14,12 +16,24 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the YAML of the FileServerPool resource
-    Crd,
+    /// Serve the pools of a release's namespaces
+    Run(Box<RunArgs>),
+    /// Print the YAML of the FileServerPool resource, or bring it to the cluster
+    Crd(CrdArgs),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Crd => Ok(std::io::stdout().write_all(crds::yaml()?.as_bytes())?),
+#[tokio::main]
+async fn main() -> ExitCode {
+    kit::log::init();
+    let done = match Cli::parse().command {
+        Command::Run(args) => operator::run::run(*args).await,
+        Command::Crd(args) => operator::definition::run(args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("operator: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,0 +1,49 @@
+//! The claim of a node. It has no owner: no deletion of anything takes files
+//! along.
+
+use super::Parts;
+use crate::names::{PoolName, labels};
+use crate::release::Release;
+use crds::FileServerPool;
+use serde_json::{Value, json};
+
+/// The claim of one ordinal, of a size.
+pub fn claim(
+    release: &Release,
+    pool: &FileServerPool,
+    name: &PoolName,
+    ordinal: i32,
+    size: &str,
+) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": name.claim(ordinal),
+            "namespace": name.namespace,
+            "labels": labels(release, name),
+        },
+        "spec": spec(pool, size),
+    })
+}
+
+fn spec(pool: &FileServerPool, size: &str) -> Value {
+    let mut spec = json!({
+        "accessModes": ["ReadWriteOnce"],
+        "resources": { "requests": { "storage": size } },
+    });
+    if let Some(class) = &pool.spec.storage.storage_class_name {
+        spec["storageClassName"] = json!(class);
+    }
+    spec
+}
+
+/// The template in the StatefulSet, for which the operator's claims stand in.
+pub(super) fn template(parts: &Parts<'_>, size: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": { "name": crate::names::VOLUME },
+        "spec": spec(parts.pool, size),
+    })
+}

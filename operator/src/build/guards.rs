@@ -1,0 +1,101 @@
+//! What stands around the pods: their name service, their account and token, and
+//! who may evict and reach them.
+
+use super::Parts;
+use crate::names::selector;
+use serde_json::{Value, json};
+
+/// The nodes' port for managers and other nodes.
+pub(super) const GRPC: i32 = 9100;
+/// The nodes' port for health and metrics.
+pub(super) const OPS: i32 = 9101;
+
+pub(super) fn account(parts: &Parts<'_>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": parts.owned(&parts.name.nodes()),
+        "automountServiceAccountToken": false,
+    })
+}
+
+pub(super) fn token(parts: &Parts<'_>, token: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": parts.owned(&parts.name.nodes()),
+        "type": "Opaque",
+        "data": { "token": k8s_openapi::ByteString(token.as_bytes().to_vec()) },
+    })
+}
+
+/// A node has to be found before it is ready: managers make it so.
+pub(super) fn service(parts: &Parts<'_>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": parts.owned(&parts.name.nodes()),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": true,
+            "selector": selector(parts.release, parts.name),
+            "ports": [
+                { "name": "grpc", "port": GRPC, "targetPort": "grpc", "protocol": "TCP" },
+                { "name": "ops", "port": OPS, "targetPort": "ops", "protocol": "TCP" },
+            ],
+        },
+    })
+}
+
+/// One node at a time, and one that is not healthy may always go.
+pub(super) fn disruption(parts: &Parts<'_>) -> Value {
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": parts.owned(&parts.name.nodes()),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": { "matchLabels": selector(parts.release, parts.name) },
+        },
+    })
+}
+
+/// Managers and nodes of the release reach the nodes; anybody may ask for health
+/// and metrics, which hold no secret.
+pub(super) fn network(parts: &Parts<'_>) -> Value {
+    let release = parts.release;
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": parts.owned(&parts.name.nodes()),
+        "spec": {
+            "podSelector": { "matchLabels": selector(release, parts.name) },
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [{
+                        "namespaceSelector": { "matchExpressions": [{
+                            "key": "kubernetes.io/metadata.name",
+                            "operator": "In",
+                            "values": release.namespaces,
+                        }]},
+                        "podSelector": {
+                            "matchLabels": {
+                                "app.kubernetes.io/name": release.chart,
+                                "app.kubernetes.io/instance": release.name,
+                            },
+                            "matchExpressions": [{
+                                "key": "app.kubernetes.io/component",
+                                "operator": "In",
+                                "values": ["manager", "node"],
+                            }],
+                        },
+                    }],
+                    "ports": [{ "port": "grpc", "protocol": "TCP" }],
+                },
+                { "ports": [{ "port": "ops", "protocol": "TCP" }] },
+            ],
+        },
+    })
+}

@@ -1,0 +1,107 @@
+//! The flags of `operator run`. In a pod the chart sets them by their variables.
+
+use crate::release::{Release, TokenSource};
+use clap::Args;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+/// The flags of `operator run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Namespace of the release, whose pools are served
+    #[arg(long, env = "DFS_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Further namespaces whose pools are served (repeat the flag or separate by commas)
+    #[arg(
+        long,
+        env = "DFS_WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ','
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Name of the release
+    #[arg(long, env = "DFS_RELEASE", value_name = "NAME")]
+    pub release: String,
+    /// Name of the chart, by which pods of the release are selected
+    #[arg(
+        long,
+        env = "DFS_NAME",
+        value_name = "NAME",
+        default_value = "distributed-file-server"
+    )]
+    pub name: String,
+    /// Where nodes and operator find the managers, as http://HOST:PORT
+    #[arg(long, env = "DFS_MANAGER", value_name = "URL")]
+    pub manager: String,
+    /// Image of nodes whose pool names none
+    #[arg(long, env = "DFS_NODE_IMAGE", value_name = "IMAGE")]
+    pub node_image: String,
+    /// When that image is pulled: Always, IfNotPresent or Never; the cluster decides if unset
+    #[arg(long, env = "DFS_NODE_PULL_POLICY", value_name = "POLICY", value_parser = ["", "Always", "IfNotPresent", "Never"])]
+    pub node_pull_policy: Option<String>,
+    /// Secrets to pull that image with (repeat the flag or separate by commas)
+    #[arg(
+        long,
+        env = "DFS_NODE_PULL_SECRETS",
+        value_name = "SECRETS",
+        value_delimiter = ','
+    )]
+    pub node_pull_secrets: Vec<String>,
+    /// Secret with the token of the inner ports, in the release's namespace
+    #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
+    pub token_secret: String,
+    /// Key in that Secret
+    #[arg(
+        long,
+        env = "DFS_TOKEN_KEY",
+        value_name = "KEY",
+        default_value = "token"
+    )]
+    pub token_key: String,
+    /// Make that Secret where it is absent: true or false
+    #[arg(long, env = "DFS_MAKE_TOKEN", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
+    pub make_token: bool,
+    /// Lease by which one of several operators leads
+    #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
+    pub lease: String,
+    /// This operator's name among them; the pod's in a cluster
+    #[arg(long, env = "DFS_IDENTITY", value_name = "NAME")]
+    pub identity: String,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(
+        long,
+        env = "DFS_OPS",
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub ops: SocketAddr,
+}
+
+impl RunArgs {
+    /// What is the same for every pool.
+    pub fn release(&self) -> Release {
+        let full = |text: &&String| !text.is_empty();
+        let mut namespaces = BTreeSet::from([self.namespace.clone()]);
+        namespaces.extend(self.watch_namespaces.iter().filter(full).cloned());
+        Release {
+            namespace: self.namespace.clone(),
+            name: self.release.clone(),
+            chart: self.name.clone(),
+            namespaces: namespaces.into_iter().collect(),
+            manager: self.manager.clone(),
+            node_image: self.node_image.clone(),
+            pull_policy: self.node_pull_policy.iter().find(full).cloned(),
+            pull_secrets: self
+                .node_pull_secrets
+                .iter()
+                .filter(full)
+                .cloned()
+                .collect(),
+            token: TokenSource {
+                secret: self.token_secret.clone(),
+                key: self.token_key.clone(),
+                make: self.make_token,
+            },
+        }
+    }
+}

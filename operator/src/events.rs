@@ -1,0 +1,126 @@
+//! Events for people: one when something begins to hold or ends, none that
+//! repeats.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+
+/// The longest note that the API takes, in bytes.
+const NOTE: usize = 1000;
+
+/// An event.
+pub fn event(type_: EventType, reason: &str, action: &str, note: impl Into<String>) -> Event {
+    let mut note = note.into();
+    if note.len() > NOTE {
+        let end = (0..=NOTE).rev().find(|end| note.is_char_boundary(*end));
+        note.truncate(end.unwrap_or(0));
+    }
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: action.to_owned(),
+        secondary: None,
+    }
+}
+
+/// What flipped between two looks; pure. What is well from the start is no news.
+pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for new in after {
+        // It tells of every step; and that nobody can be asked is told once.
+        if new.type_ == "Reconciling" || new.reason == "Unknown" {
+            continue;
+        }
+        let old = before.iter().find(|old| old.type_ == new.type_);
+        let same = |old: &Condition| old.status == new.status && old.reason == new.reason;
+        let well = is_well(new);
+        match old {
+            Some(old) if same(old) => {}
+            Some(_) => events.push(told(new, well)),
+            None if well => {}
+            // A pool that begins is not ready, and that is no news either.
+            None if new.type_ == "Ready" => {}
+            None => events.push(told(new, well)),
+        }
+    }
+    // `Ready` is a sum: where a part flipped with it, that part is the news.
+    let ready_is_false =
+        |event: &Event| event.action == "Ready" && event.type_ == EventType::Warning;
+    if events.len() > 1 {
+        events.retain(|event| !ready_is_false(event));
+    }
+    events
+}
+
+fn is_well(condition: &Condition) -> bool {
+    let wanted = match condition.type_.as_str() {
+        "Ready" | "ManagerReachable" | "NodesAvailable" | "StorageReady" => "True",
+        _ => "False",
+    };
+    condition.status == wanted
+}
+
+fn told(condition: &Condition, well: bool) -> Event {
+    let ongoing = matches!(
+        condition.reason.as_str(),
+        "Restarting" | "Growing" | "Starting" | "Scaling" | "Draining"
+    );
+    let type_ = match well || ongoing {
+        true => EventType::Normal,
+        false => EventType::Warning,
+    };
+    event(
+        type_,
+        &condition.reason,
+        &condition.type_,
+        &condition.message,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: "a sentence".to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn only_flips_are_told() {
+        let well = [
+            condition("Ready", "True", "AllServe"),
+            condition("NodesAvailable", "True", "AllAvailable"),
+        ];
+        let ill = [
+            condition("Ready", "False", "NodeUnavailable"),
+            condition("NodesAvailable", "False", "NodeUnavailable"),
+        ];
+        let reasons = |before: &[Condition], after: &[Condition]| -> Vec<(String, EventType)> {
+            let events = flips(before, after).into_iter();
+            events.map(|event| (event.reason, event.type_)).collect()
+        };
+        assert!(reasons(&[], &well).is_empty());
+        assert!(reasons(&well, &well).is_empty());
+        assert!(reasons(&ill, &ill).is_empty());
+        let warning = ("NodeUnavailable".to_owned(), EventType::Warning);
+        assert_eq!(reasons(&well, &ill), [warning]);
+        assert_eq!(reasons(&ill, &well).len(), 2);
+        let begins = [condition("Ready", "False", "Starting")];
+        assert!(reasons(&[], &begins).is_empty());
+    }
+
+    #[test]
+    fn notes_have_the_length_that_the_api_takes() {
+        let event = event(EventType::Normal, "R", "A", "ä".repeat(900));
+        assert_eq!(event.note.map(|note| note.len()), Some(1000));
+    }
+}

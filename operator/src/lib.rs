@@ -1,0 +1,24 @@
+//! The operator: turns FileServerPool resources into nodes, and drains before it
+//! shrinks. `plan`, `build` and `report` decide and touch nothing; `observe`,
+//! `apply`, `managers` and `reconcile` act and decide nothing.
+
+pub mod abandon;
+pub mod apply;
+pub mod build;
+pub mod config;
+pub mod context;
+pub mod definition;
+pub mod delete;
+pub mod differs;
+pub mod events;
+pub mod managers;
+pub mod metrics;
+pub mod names;
+pub mod observe;
+pub mod plan;
+pub mod quantity;
+pub mod reconcile;
+pub mod release;
+pub mod report;
+pub mod run;
+pub mod token;

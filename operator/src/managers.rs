@@ -1,0 +1,288 @@
+//! The managers' Admin service, as the operator asks it.
+
+use crate::names::PoolName;
+use crate::plan::{DrainFacts, Known};
+use proto::v1::admin_client::AdminClient;
+use proto::v1::{
+    AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
+    NodeLine, PoolStatusReply, PoolStatusRequest,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long a call may take: a drain weighs every record of its nodes.
+const CALL: Duration = Duration::from_secs(60);
+
+/// What the managers know of one pool.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Its nodes by ordinal.
+    pub nodes: BTreeMap<i32, (Known, NodeLine)>,
+    /// Its drains by ordinal.
+    pub drains: BTreeMap<i32, DrainFacts>,
+    /// Its sums.
+    pub pool: PoolStatusReply,
+}
+
+/// Asks whichever manager answers.
+pub struct Managers {
+    endpoint: Endpoint,
+    channel: Mutex<Option<Channel>>,
+}
+
+/// A token as calls carry it.
+pub type Bearer = MetadataValue<Ascii>;
+
+/// What calls carry.
+///
+/// # Errors
+/// Where the token is not printable ASCII.
+pub fn bearer(token: &str) -> anyhow::Result<Bearer> {
+    let mut bearer: Bearer = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| anyhow::anyhow!("the token is not printable ASCII"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
+impl Managers {
+    /// Managers at a URL, which are not asked yet.
+    ///
+    /// # Errors
+    /// Where it is no URL.
+    pub fn at(url: &str) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::from_shared(url.to_owned())?
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5));
+        Ok(Self {
+            endpoint,
+            channel: Mutex::default(),
+        })
+    }
+
+    /// A connection, made anew where the last one failed: the name may stand for
+    /// other addresses by now.
+    async fn client(&self) -> Result<AdminClient<Channel>, Status> {
+        let mut channel = self.channel.lock().await;
+        if channel.is_none() {
+            let connected = self.endpoint.connect().await;
+            *channel = Some(connected.map_err(|error| {
+                Status::unavailable(format!("{}: {error}", self.endpoint.uri()))
+            })?);
+        }
+        channel
+            .clone()
+            .map(AdminClient::new)
+            .ok_or_else(|| Status::unavailable("no connection"))
+    }
+
+    async fn call<T>(
+        &self,
+        work: impl AsyncFnOnce(AdminClient<Channel>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let done = work(self.client().await?).await;
+        if let Err(status) = &done
+            && matches!(
+                status.code(),
+                tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::DeadlineExceeded
+            )
+        {
+            *self.channel.lock().await = None;
+        }
+        done
+    }
+
+    /// All that is known of a pool.
+    ///
+    /// # Errors
+    /// Where no manager answers, or its store is away.
+    pub async fn view(&self, bearer: &Bearer, name: &PoolName) -> Result<View, Status> {
+        self.call(async |mut client| {
+            let all = ListNodesRequest {
+                pool: String::new(),
+            };
+            let nodes = client.list_nodes(with(bearer, all)).await?.into_inner();
+            let drains = client.list_drains(with(bearer, ListDrainsRequest {}));
+            let drains = drains.await?.into_inner();
+            let pool = PoolStatusRequest {
+                pool: name.at_manager(),
+            };
+            let pool = client.pool_status(with(bearer, pool)).await?.into_inner();
+            Ok(view(name, nodes.nodes, &drains.drains, pool))
+        })
+        .await
+    }
+
+    /// Orders drains of ordinals, of nodes that never joined as well.
+    ///
+    /// # Errors
+    /// Where it is refused, with what is short.
+    pub async fn drain(
+        &self,
+        bearer: &Bearer,
+        name: &PoolName,
+        ordinals: &[i32],
+    ) -> Result<(), Status> {
+        let request = drain_request(name, ordinals);
+        self.call(async |mut client| client.drain(with(bearer, request)).await.map(drop))
+            .await
+    }
+
+    /// Opens ordinals again.
+    ///
+    /// # Errors
+    /// Where one of them is unavailable.
+    pub async fn open(
+        &self,
+        bearer: &Bearer,
+        name: &PoolName,
+        ordinals: &[i32],
+    ) -> Result<(), Status> {
+        let request = drain_request(name, ordinals);
+        self.call(async |mut client| client.cancel_drain(with(bearer, request)).await.map(drop))
+            .await
+    }
+
+    /// Gives a node up where that costs exactly `lose_files`, or asks what it costs.
+    ///
+    /// # Errors
+    /// Where another number is right, or the node lives.
+    pub async fn abandon(
+        &self,
+        bearer: &Bearer,
+        node_id: &str,
+        volume: Uuid,
+        lose_files: Option<u64>,
+    ) -> Result<AbandonReply, Status> {
+        let request = AbandonRequest {
+            node_id: node_id.to_owned(),
+            volume_id: volume.as_bytes().to_vec().into(),
+            lose_files,
+        };
+        self.call(async |mut client| {
+            let reply = client.abandon(with(bearer, request)).await?;
+            Ok(reply.into_inner())
+        })
+        .await
+    }
+}
+
+fn with<T>(bearer: &Bearer, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("authorization", bearer.clone());
+    request
+}
+
+fn drain_request(name: &PoolName, ordinals: &[i32]) -> DrainRequest {
+    DrainRequest {
+        node_ids: ordinals.iter().map(|o| name.node_id(*o)).collect(),
+        strangers_too: true,
+    }
+}
+
+/// Picks what is the pool's; pure.
+fn view(
+    name: &PoolName,
+    nodes: Vec<NodeLine>,
+    drains: &[DrainLine],
+    pool: PoolStatusReply,
+) -> View {
+    let mut view = View {
+        pool,
+        ..View::default()
+    };
+    for line in nodes {
+        if let Some(ordinal) = name.ordinal(&line.id) {
+            view.nodes.insert(ordinal, (known(&line), line));
+        }
+    }
+    for line in drains {
+        if let Some(ordinal) = name.ordinal(&line.node_id) {
+            let volume = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
+            view.drains.insert(ordinal, drain(line, volume));
+        }
+    }
+    view
+}
+
+fn known(line: &NodeLine) -> Known {
+    Known {
+        available: line.state != "unavailable",
+        merged: line.merged,
+        volume: Uuid::from_slice(&line.volume_id).unwrap_or_default(),
+        corrupt: line.corrupt_files,
+        read_only: line.read_only,
+        refused: (!line.refused.is_empty()).then(|| line.refused.clone()),
+    }
+}
+
+/// A drain is done when the node said so itself (rule 15); one that never joined
+/// has nothing to say, and is sealed should it ever join.
+fn drain(line: &DrainLine, volume: Option<Uuid>) -> DrainFacts {
+    let empty = line.sealed && line.files_left == 0 && line.quarantined == 0;
+    let stranger = volume.is_some_and(|volume| volume.is_nil());
+    DrainFacts {
+        done: (empty || stranger) && line.records_left == 0,
+        records: line.records_left,
+        files: line.files_left,
+        holds: (!line.holds.is_empty()).then(|| line.holds.clone()),
+        seconds_left: line.seconds_left.map(|seconds| seconds.max(0.0) as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_done_when_nothing_at_all_is_left() {
+        let done = |change: fn(&mut DrainLine)| {
+            let mut line = DrainLine {
+                sealed: true,
+                ..DrainLine::default()
+            };
+            change(&mut line);
+            drain(&line, Some(Uuid::max())).done
+        };
+        assert!(done(|_| {}));
+        assert!(!done(|line| line.sealed = false));
+        assert!(!done(|line| line.files_left = 1));
+        assert!(!done(|line| line.quarantined = 1));
+        assert!(!done(|line| line.records_left = 1));
+        let stranger = |records_left| {
+            let line = DrainLine {
+                records_left,
+                ..DrainLine::default()
+            };
+            drain(&line, Some(Uuid::nil())).done
+        };
+        assert!(stranger(0) && !stranger(1));
+    }
+
+    #[test]
+    fn only_the_pools_own_nodes_are_picked() {
+        let name = PoolName {
+            namespace: "a".to_owned(),
+            name: "p".to_owned(),
+        };
+        let line = |id: &str| NodeLine {
+            id: id.to_owned(),
+            state: "available".to_owned(),
+            ..NodeLine::default()
+        };
+        let nodes = ["a/p-node-0", "b/p-node-1", "a/pp-node-2", "node-3"].map(line);
+        let view = view(&name, nodes.to_vec(), &[], PoolStatusReply::default());
+        assert_eq!(view.nodes.keys().copied().collect::<Vec<_>>(), [0]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The names and labels of everything that belongs to a pool. Fixed: claims and
+//! records of earlier releases are found by them.
+
+use crate::release::Release;
+use std::collections::BTreeMap;
+
+/// The label that names the pool.
+pub const POOL_LABEL: &str = "fileserver.dev/pool";
+/// Under which name fields of objects are ours.
+pub const FIELD_MANAGER: &str = "fileserver-operator";
+/// The volume of each node, and the first word of its claim.
+pub const VOLUME: &str = "data";
+
+/// A pool's name and namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl PoolName {
+    /// Of everything that there is once: StatefulSet, Service, and so on.
+    pub fn nodes(&self) -> String {
+        format!("{}-node", self.name)
+    }
+
+    /// The pod of an ordinal.
+    pub fn pod(&self, ordinal: i32) -> String {
+        format!("{}-{ordinal}", self.nodes())
+    }
+
+    /// The claim of an ordinal, as a StatefulSet names it.
+    pub fn claim(&self, ordinal: i32) -> String {
+        format!("{VOLUME}-{}", self.pod(ordinal))
+    }
+
+    /// The node's id, unique among all namespaces of a release.
+    pub fn node_id(&self, ordinal: i32) -> String {
+        format!("{}/{}", self.namespace, self.pod(ordinal))
+    }
+
+    /// The pool as managers know it.
+    pub fn at_manager(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The ordinal of a node id or pod name of this pool.
+    pub fn ordinal(&self, node: &str) -> Option<i32> {
+        let name = match node.split_once('/') {
+            Some((namespace, pod)) if namespace == self.namespace => pod,
+            Some(_) => return None,
+            None => node,
+        };
+        let digits = name.strip_prefix(&self.nodes())?.strip_prefix('-')?;
+        let ordinal: i32 = digits.parse().ok()?;
+        (ordinal.to_string() == digits).then_some(ordinal)
+    }
+}
+
+/// What selects the pods of a pool; part of a StatefulSet that can't change.
+pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", release.chart.as_str()),
+        ("app.kubernetes.io/instance", release.name.as_str()),
+        ("app.kubernetes.io/component", "node"),
+        (POOL_LABEL, pool.name.as_str()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// The labels of everything of a pool. No version is among them: the pods must
+/// not change because the operator did.
+pub fn labels(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+    let mut labels = selector(release, pool);
+    labels.insert(
+        "app.kubernetes.io/managed-by".to_owned(),
+        FIELD_MANAGER.to_owned(),
+    );
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_are_read_back_from_names_and_from_nothing_else() {
+        let pool = PoolName {
+            namespace: "files".to_owned(),
+            name: "small".to_owned(),
+        };
+        assert_eq!(pool.ordinal(&pool.node_id(12)), Some(12));
+        assert_eq!(pool.ordinal(&pool.pod(0)), Some(0));
+        for other in [
+            "files/small-node-01",
+            "other/small-node-1",
+            "files/small-node-",
+            "files/small-node-x",
+            "files/smaller-node-1",
+            "node-1",
+        ] {
+            assert_eq!(pool.ordinal(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What is there of a pool, read from the API server at each look: a decision
+//! about files never rests on a cache.
+
+use crate::build::{DOOMED_FROM, LEAVING};
+use crate::managers::View;
+use crate::names::{PoolName, selector};
+use crate::plan::storage::ClaimFacts;
+use crate::plan::{NodeFacts, PodFacts};
+use crate::release::Release;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use std::collections::BTreeSet;
+
+/// The controller's label on pods, by which they are told apart.
+const REVISION: &str = "controller-revision-hash";
+
+/// What the API server has.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The StatefulSet.
+    pub set: Option<StatefulSet>,
+    /// The pods.
+    pub pods: Vec<Pod>,
+    /// The claims.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Whether claims may grow, where that is known.
+    pub expands: Option<bool>,
+    /// Whether the namespace is being deleted.
+    pub terminating: bool,
+}
+
+/// Reads all of it.
+///
+/// # Errors
+/// Where the API server does not answer.
+pub async fn observe(
+    client: &Client,
+    release: &Release,
+    name: &PoolName,
+) -> kube::Result<Observed> {
+    let labels: Vec<_> = selector(release, name)
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let ours = ListParams::default().labels(&labels.join(","));
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &name.namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &name.namespace);
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let set = sets.get_opt(&name.nodes()).await?;
+    let pods = pods.list(&ours).await?.items;
+    // Found by name: a claim that a person made, or an earlier release, has none
+    // of our labels and is taken all the same.
+    let mut claims = claims.list(&ListParams::default()).await?.items;
+    claims.retain(|claim| claim_ordinal(name, claim).is_some());
+    let namespace = namespaces.get_opt(&name.namespace).await?;
+    let terminating = namespace.is_none_or(|n| n.metadata.deletion_timestamp.is_some());
+    let expands = expands(client, &claims).await?;
+    Ok(Observed {
+        set,
+        pods,
+        claims,
+        expands,
+        terminating,
+    })
+}
+
+async fn expands(client: &Client, claims: &[PersistentVolumeClaim]) -> kube::Result<Option<bool>> {
+    let class = claims.iter().find_map(|claim| {
+        let spec = claim.spec.as_ref()?;
+        spec.storage_class_name.clone()
+    });
+    let Some(class) = class.filter(|class| !class.is_empty()) else {
+        return Ok(None);
+    };
+    let classes: Api<StorageClass> = Api::all(client.clone());
+    let found = classes.get_opt(&class).await?;
+    Ok(found.map(|class| class.allow_volume_expansion.unwrap_or(false)))
+}
+
+fn claim_ordinal(name: &PoolName, claim: &PersistentVolumeClaim) -> Option<i32> {
+    let volume = format!("{}-", crate::names::VOLUME);
+    name.ordinal(claim.name_any().strip_prefix(&volume)?)
+}
+
+impl Observed {
+    /// Pods that the set has; nothing where there is no set.
+    pub fn replicas(&self) -> Option<i32> {
+        let spec = &self.set.as_ref()?.spec;
+        Some(spec.replicas.unwrap_or(1))
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> i32 {
+        let update = || {
+            let spec = &self.set.as_ref()?.spec;
+            let strategy = spec.update_strategy.as_ref()?;
+            strategy.rolling_update.as_ref()?.partition
+        };
+        update().unwrap_or(0)
+    }
+
+    fn mark(&self, key: &str) -> Option<i32> {
+        self.set.as_ref()?.annotations().get(key)?.parse().ok()
+    }
+
+    /// Ordinals from here on were doomed.
+    pub fn doomed_from(&self) -> Option<i32> {
+        self.mark(DOOMED_FROM)
+    }
+
+    /// The ordinal that was named for leaving.
+    pub fn leaving(&self) -> Option<i32> {
+        self.mark(LEAVING)
+    }
+
+    /// The size that the set's claim template was made with.
+    pub fn template_size(&self) -> Option<String> {
+        let templates = &self.set.as_ref()?.spec;
+        let template = templates.volume_claim_templates.as_ref()?.first()?;
+        request(template)
+    }
+
+    /// The revision of the newest template, once the set's controller has seen it.
+    pub fn revision(&self) -> Option<String> {
+        let set = self.set.as_ref()?;
+        let status = set.status.as_ref()?;
+        let seen = status.observed_generation == set.metadata.generation;
+        seen.then(|| status.update_revision.clone()).flatten()
+    }
+
+    /// The claims as the plan wants them.
+    pub fn claim_facts(&self, name: &PoolName) -> Vec<ClaimFacts> {
+        let facts = |claim: &PersistentVolumeClaim| {
+            let status = claim.status.as_ref();
+            let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage"));
+            let conditions = status.and_then(|status| status.conditions.as_ref());
+            let resizing = conditions.and_then(|all| {
+                let told = all.iter().find(|c| c.type_.contains("Resiz"))?;
+                let text = told.message.clone().filter(|text| !text.is_empty());
+                Some(text.unwrap_or_else(|| told.type_.clone()))
+            });
+            Some(ClaimFacts {
+                ordinal: claim_ordinal(name, claim)?,
+                request: request(claim).unwrap_or_default(),
+                capacity: capacity.map(|quantity| quantity.0.clone()),
+                resizing,
+            })
+        };
+        self.claims.iter().filter_map(facts).collect()
+    }
+
+    /// The nodes as the plan wants them: every ordinal that anybody knows.
+    pub fn nodes(&self, name: &PoolName, view: Option<&View>) -> Vec<NodeFacts> {
+        let mut ordinals: BTreeSet<i32> = (0..self.replicas().unwrap_or(0)).collect();
+        let pod_of = |pod: &Pod| name.ordinal(&pod.name_any());
+        ordinals.extend(self.pods.iter().filter_map(pod_of));
+        if let Some(view) = view {
+            ordinals.extend(view.nodes.keys());
+        }
+        let facts = |ordinal| NodeFacts {
+            ordinal,
+            pod: self
+                .pods
+                .iter()
+                .find(|pod| pod_of(pod) == Some(ordinal))
+                .map(pod_facts),
+            known: view.and_then(|view| Some(view.nodes.get(&ordinal)?.0.clone())),
+            drain: view.and_then(|view| view.drains.get(&ordinal).cloned()),
+        };
+        ordinals.into_iter().map(facts).collect()
+    }
+}
+
+fn request(claim: &PersistentVolumeClaim) -> Option<String> {
+    let resources = claim.spec.as_ref()?.resources.as_ref()?;
+    Some(resources.requests.as_ref()?.get("storage")?.0.clone())
+}
+
+fn pod_facts(pod: &Pod) -> PodFacts {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let condition = |type_: &str| conditions?.iter().find(|c| c.type_ == type_);
+    let dying = pod.metadata.deletion_timestamp.is_some();
+    let ready = !dying && condition("Ready").is_some_and(|c| c.status == "True");
+    let waiting = status.and_then(|status| {
+        let containers = status.container_statuses.as_ref()?;
+        let waiting = containers.first()?.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone()?;
+        Some(match &waiting.message {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason,
+        })
+    });
+    let unscheduled = || {
+        let told = condition("PodScheduled").filter(|c| c.status == "False")?;
+        told.message.clone()
+    };
+    let why = match (ready, dying) {
+        (true, _) => None,
+        (false, true) => Some("its pod is being stopped".to_owned()),
+        (false, false) => waiting.or_else(unscheduled),
+    };
+    PodFacts {
+        revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
+        ready,
+        why,
+    }
+}

@@ -1,0 +1,107 @@
+//! How many nodes the files ask for, where autoscaling is on.
+//!
+//! More nodes are wanted at once, fewer only when that was so for a whole window,
+//! and neither while the files per node are within the dead band.
+
+use crds::Autoscaling;
+use std::time::{Duration, Instant};
+
+/// What is remembered from look to look; a restart begins a new window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Since when fewer nodes have been enough, and the most that were needed
+    /// since.
+    low: Option<(Instant, i32)>,
+}
+
+/// The nodes that are wanted, and what to remember; pure. `current` is what was
+/// wanted until now.
+pub fn decide(
+    auto: &Autoscaling,
+    files: i64,
+    current: i32,
+    window: Window,
+    now: Instant,
+) -> (i32, Window) {
+    let clamp = |nodes: i64| {
+        let nodes = nodes.clamp(i64::from(auto.min_replicas), i64::from(auto.max_replicas));
+        i32::try_from(nodes).unwrap_or(auto.max_replicas)
+    };
+    let clamped = clamp(i64::from(current));
+    if clamped != current {
+        return (clamped, Window::default());
+    }
+    let per_node = i128::from(auto.files_per_node);
+    let band = i128::from(auto.dead_band_percent);
+    let held = i128::from(files) * 100;
+    let ceiling = |capacity: i128| {
+        let nodes = (held + capacity - 1) / capacity;
+        clamp(i64::try_from(nodes).unwrap_or(i64::MAX))
+    };
+    if held > i128::from(current) * per_node * (100 + band) {
+        let grown = ceiling(per_node * 100);
+        return (grown.max(current), Window::default());
+    }
+    // So few that they would still be below the target by the dead band.
+    let enough = ceiling(per_node * (100 - band));
+    if enough >= current {
+        return (current, Window::default());
+    }
+    let (since, most) = window.low.unwrap_or((now, enough));
+    let most = most.max(enough);
+    let patience = Duration::from_secs(u64::try_from(auto.shrink_after_seconds).unwrap_or(0));
+    match now.duration_since(since) >= patience {
+        true => (most, Window::default()),
+        false => {
+            let low = Some((since, most));
+            (current, Window { low })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auto() -> Autoscaling {
+        Autoscaling {
+            min_replicas: 2,
+            max_replicas: 6,
+            files_per_node: 1000,
+            dead_band_percent: 10,
+            shrink_after_seconds: 60,
+        }
+    }
+
+    #[test]
+    fn more_nodes_come_at_once_and_fewer_after_a_window() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let none = Window::default();
+        for (files, current, wanted) in [
+            (0, 2, 2),
+            (2200, 2, 2),
+            (2201, 2, 3),
+            (9999, 2, 6),
+            (0, 1, 2),
+            (0, 9, 6),
+            (2800, 3, 3),
+        ] {
+            assert_eq!(
+                decide(&auto(), files, current, none, start).0,
+                wanted,
+                "{files} {current}"
+            );
+        }
+        let (wanted, window) = decide(&auto(), 1000, 5, none, at(0));
+        assert_eq!(wanted, 5);
+        // A busier moment within the window counts.
+        let (wanted, window) = decide(&auto(), 2500, 5, window, at(30));
+        assert_eq!(wanted, 5);
+        let (wanted, _) = decide(&auto(), 1000, 5, window, at(60));
+        assert_eq!(wanted, 3);
+        // And one that needs them all begins it anew.
+        let (_, window) = decide(&auto(), 4900, 5, window, at(40));
+        assert_eq!(decide(&auto(), 1000, 5, window, at(61)).0, 5);
+    }
+}

@@ -1,0 +1,74 @@
+//! What is to be done about a pool, decided from what is there. Nothing here
+//! asks or changes anything.
+
+pub mod autoscale;
+pub mod roll;
+pub mod scale;
+pub mod storage;
+
+/// A node of the pool, as pods and managers tell of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its ordinal.
+    pub ordinal: i32,
+    /// Its pod, if there is one.
+    pub pod: Option<PodFacts>,
+    /// What the managers know of it, if they do.
+    pub known: Option<Known>,
+    /// Its drain, if it is drained.
+    pub drain: Option<DrainFacts>,
+}
+
+/// A pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// The revision of the template that it was made of.
+    pub revision: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Why it is not, as far as the cluster tells.
+    pub why: Option<String>,
+}
+
+/// A node as the managers know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Whether it is joined and reports.
+    pub available: bool,
+    /// Whether its files and the records were compared since it joined.
+    pub merged: bool,
+    /// Its volume; all zero where it never joined.
+    pub volume: uuid::Uuid,
+    /// Copies whose bytes do not match their records.
+    pub corrupt: u64,
+    /// A flush failed there.
+    pub read_only: bool,
+    /// Why somebody who came under its name is refused.
+    pub refused: Option<String>,
+}
+
+/// A drain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainFacts {
+    /// Sealed, and nothing left: no file, no copy in quarantine, no record.
+    pub done: bool,
+    /// Records that list the node.
+    pub records: u64,
+    /// Files on it.
+    pub files: u64,
+    /// Why it holds, where it does.
+    pub holds: Option<String>,
+    /// Until it is done, where that can be told.
+    pub seconds_left: Option<u64>,
+}
+
+impl NodeFacts {
+    /// Whether it serves: its pod is ready, and the managers have it whole.
+    pub fn serves(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| pod.ready)
+            && self
+                .known
+                .as_ref()
+                .is_some_and(|known| known.available && known.merged)
+    }
+}

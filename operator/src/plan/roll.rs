@@ -1,0 +1,191 @@
+//! Which nodes may be restarted with a new pod template: one at a time, from the
+//! highest ordinal down, and none while another does not serve.
+//!
+//! The StatefulSet replaces pods whose ordinal is not below `partition`. At rest
+//! that is the number of replicas, so that no change of the template restarts
+//! anything before it was decided here.
+
+use super::NodeFacts;
+
+/// What is there.
+#[derive(Debug, Clone, Default)]
+pub struct Roll {
+    /// Pods that the set has.
+    pub replicas: i32,
+    /// Its partition.
+    pub partition: i32,
+    /// The revision that its pods shall have; missing while the set's controller
+    /// has not looked at the newest template.
+    pub revision: Option<String>,
+    /// Whether a manager answers.
+    pub reachable: bool,
+    /// The nodes by ordinal.
+    pub nodes: Vec<NodeFacts>,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The set's partition.
+    pub partition: i32,
+    /// Nodes that still have an earlier template.
+    pub outdated: Vec<i32>,
+    /// Why the roll stands still, where it does.
+    pub holds: Option<String>,
+}
+
+/// Decides the partition; pure.
+pub fn decide(roll: &Roll) -> Decision {
+    let Some(revision) = &roll.revision else {
+        // A lower partition would restart pods for a template that nobody judged.
+        return Decision {
+            partition: roll.replicas.max(roll.partition),
+            outdated: Vec::new(),
+            holds: None,
+        };
+    };
+    let is_old = |node: &&NodeFacts| {
+        let pod = node.pod.as_ref();
+        node.ordinal < roll.replicas && pod.is_some_and(|pod| pod.revision != *revision)
+    };
+    let mut outdated: Vec<i32> = roll
+        .nodes
+        .iter()
+        .filter(is_old)
+        .map(|n| n.ordinal)
+        .collect();
+    outdated.sort_unstable();
+    let Some(next) = outdated.last().copied() else {
+        return Decision {
+            partition: roll.replicas,
+            outdated,
+            holds: None,
+        };
+    };
+    let holds = obstacle(roll, next);
+    let partition = match holds {
+        Some(_) => next + 1,
+        None => next,
+    };
+    Decision {
+        partition,
+        outdated,
+        holds,
+    }
+}
+
+/// What forbids that the node is restarted.
+fn obstacle(roll: &Roll, next: i32) -> Option<String> {
+    if !roll.reachable {
+        return Some("no manager answers, so nobody can tell whether the other nodes serve".into());
+    }
+    let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
+    let is_old = |node: &NodeFacts| {
+        let pod = node.pod.as_ref();
+        pod.is_some_and(|pod| Some(&pod.revision) != roll.revision.as_ref())
+    };
+    // Restarting a node that does not serve takes nothing away; what it shall
+    // become has to be sound all the same.
+    let is_off = find(next).is_some_and(|node| !node.serves());
+    for ordinal in (0..roll.replicas).filter(|ordinal| *ordinal != next) {
+        let node = find(ordinal);
+        if is_off && node.is_some_and(is_old) {
+            continue;
+        }
+        if !node.is_some_and(NodeFacts::serves) {
+            let pod = node.and_then(|node| node.pod.as_ref());
+            let why = match pod.and_then(|pod| pod.why.as_ref()) {
+                Some(why) => format!(": {why}"),
+                None => String::new(),
+            };
+            return Some(format!(
+                "node {ordinal} does not serve{why}; no other is restarted before it does, or \
+                 the pool's image is set back"
+            ));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Known, PodFacts};
+
+    /// Each letter is a node: `o` old and serving, `n` new and serving, `x` old
+    /// and not ready, `b` new and not ready, `-` without a pod, `j` new and ready
+    /// but not joined.
+    fn roll(nodes: &str) -> Roll {
+        let node = |(ordinal, letter)| NodeFacts {
+            ordinal,
+            pod: (letter != '-').then(|| PodFacts {
+                revision: if matches!(letter, 'o' | 'x') {
+                    "old"
+                } else {
+                    "new"
+                }
+                .to_owned(),
+                ready: matches!(letter, 'o' | 'n' | 'j'),
+                why: (letter == 'b').then(|| "ErrImagePull".to_owned()),
+            }),
+            known: Some(Known {
+                available: letter != 'j',
+                merged: true,
+                ..Known::default()
+            }),
+            drain: None,
+        };
+        Roll {
+            replicas: i32::try_from(nodes.len()).expect("few"),
+            partition: i32::try_from(nodes.len()).expect("few"),
+            revision: Some("new".to_owned()),
+            reachable: true,
+            nodes: (0..).zip(nodes.chars()).map(node).collect(),
+        }
+    }
+
+    #[test]
+    fn one_node_at_a_time_and_none_beside_one_that_does_not_serve() {
+        for (nodes, partition, holds) in [
+            ("", 0, false),
+            ("nnn", 3, false),
+            ("ooo", 2, false),
+            ("oon", 1, false),
+            ("onn", 0, false),
+            // The restarted one is awaited: pod, join and merge.
+            ("oo-", 2, true),
+            ("oob", 2, true),
+            ("ooj", 2, true),
+            // A bad image that is set back: the only pod that is off is the bad one.
+            ("nnx", 2, false),
+            // All are broken: restarting one takes nothing away.
+            ("xxx", 2, false),
+            ("xxn", 1, false),
+            ("xxb", 2, true),
+            ("oxn", 1, false),
+            ("x", 0, false),
+            ("xo", 2, true),
+            ("bo", 2, true),
+        ] {
+            let decision = decide(&roll(nodes));
+            let told = (decision.partition, decision.holds.is_some());
+            assert_eq!(told, (partition, holds), "{nodes}: {decision:?}");
+        }
+        let told = decide(&roll("oob")).holds.expect("it holds");
+        assert!(
+            told.contains("node 2 does not serve: ErrImagePull"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_restarted_for_a_template_that_nobody_judged() {
+        let mut unseen = roll("ooo");
+        unseen.revision = None;
+        unseen.partition = 1;
+        assert_eq!(decide(&unseen).partition, 3);
+        let mut alone = roll("ooo");
+        alone.reachable = false;
+        assert_eq!(decide(&alone).partition, 3);
+    }
+}

@@ -1,0 +1,192 @@
+//! How many nodes a pool has, from one step to the next (invariant 7).
+//!
+//! A node leaves in this order, each step durable before the next: the set is
+//! marked (`doomed-from`), the managers are told to drain, the node is empty, the
+//! set names the ordinal (`leaving`), the node is *still* sealed and empty, and
+//! the set has one replica less, by a write that fails if anybody touched the set
+//! since it was named. Who wants the node back touches the set before it opens
+//! the node again, so that an operator which slept between the steps can't take
+//! it away any more.
+
+use super::NodeFacts;
+
+/// What is there.
+#[derive(Debug, Clone, Default)]
+pub struct Scale {
+    /// Nodes that are wanted.
+    pub wanted: i32,
+    /// Pods that the StatefulSet has.
+    pub current: i32,
+    /// Ordinals from here on were doomed.
+    pub doomed_from: Option<i32>,
+    /// The ordinal that was named for leaving.
+    pub leaving: Option<i32>,
+    /// Whether a manager answers, and its store with it.
+    pub reachable: bool,
+    /// The nodes by ordinal, those beyond the set included.
+    pub nodes: Vec<NodeFacts>,
+}
+
+/// The next thing to do about the number of nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Rest,
+    /// The set gets these replicas and marks.
+    Mark {
+        /// Its pods.
+        replicas: i32,
+        /// Ordinals from here on are doomed.
+        doomed_from: Option<i32>,
+        /// The ordinal that may leave.
+        leaving: Option<i32>,
+    },
+    /// The managers are told to drain these ordinals, in one order.
+    Drain(Vec<i32>),
+    /// The managers are told to open these ordinals again.
+    Open(Vec<i32>),
+    /// The managers are told to forget a node that left empty.
+    Forget(i32),
+    /// Nothing can be done until something else happens.
+    Wait(String),
+}
+
+impl Scale {
+    fn node(&self, ordinal: i32) -> Option<&NodeFacts> {
+        self.nodes.iter().find(|node| node.ordinal == ordinal)
+    }
+
+    fn is_drained(&self, ordinal: i32) -> bool {
+        self.node(ordinal).is_some_and(|node| node.drain.is_some())
+    }
+
+    fn mark(&self, doomed_from: Option<i32>, leaving: Option<i32>) -> Step {
+        Step::Mark {
+            replicas: self.current,
+            doomed_from,
+            leaving,
+        }
+    }
+}
+
+/// Decides the next step; pure.
+pub fn next(scale: &Scale) -> Step {
+    if scale.wanted >= scale.current {
+        return up(scale);
+    }
+    if !scale.reachable {
+        return Step::Wait(
+            "no manager answers, so nobody can tell whether nodes are empty; nothing is taken away"
+                .to_owned(),
+        );
+    }
+    match scale.doomed_from {
+        Some(from) if from < scale.wanted => reprieve(scale, from),
+        Some(from) if from == scale.wanted => down(scale),
+        Some(_) | None => scale.mark(Some(scale.wanted), None),
+    }
+}
+
+/// More nodes, or as many as there are.
+fn up(scale: &Scale) -> Step {
+    if scale.wanted > scale.current || scale.leaving.is_some() {
+        return Step::Mark {
+            replicas: scale.wanted,
+            doomed_from: scale.doomed_from,
+            leaving: None,
+        };
+    }
+    if !scale.reachable {
+        return Step::Rest;
+    }
+    match scale.doomed_from {
+        Some(from) if from < scale.wanted => reprieve(scale, from),
+        Some(_) | None => forget(scale),
+    }
+}
+
+/// Nodes from `from` on were doomed and are wanted again.
+fn reprieve(scale: &Scale, from: i32) -> Step {
+    if scale.leaving.is_some() {
+        return scale.mark(scale.doomed_from, None);
+    }
+    let back = from..scale.wanted;
+    let available = |ordinal: &i32| {
+        let known = scale.node(*ordinal).and_then(|node| node.known.as_ref());
+        known.is_some_and(|known| known.available)
+    };
+    let sealed: Vec<i32> = back
+        .clone()
+        .filter(|ordinal| scale.is_drained(*ordinal))
+        .filter(available)
+        .collect();
+    if !sealed.is_empty() {
+        return Step::Open(sealed);
+    }
+    if back.clone().all(|ordinal| available(&ordinal)) {
+        let rest = (scale.wanted < scale.current).then_some(scale.wanted);
+        return scale.mark(rest, None);
+    }
+    match scale.wanted < scale.current {
+        // The others can be drained meanwhile: they are doomed either way.
+        true => down(scale),
+        false => Step::Rest,
+    }
+}
+
+/// Fewer nodes.
+fn down(scale: &Scale) -> Step {
+    let doomed = scale.wanted..scale.current;
+    let fresh: Vec<i32> = doomed.filter(|o| !scale.is_drained(*o)).collect();
+    if !fresh.is_empty() {
+        return Step::Drain(fresh);
+    }
+    let last = scale.current - 1;
+    let drain = scale.node(last).and_then(|node| node.drain.as_ref());
+    let done = drain.is_some_and(|drain| drain.done);
+    match (done, scale.leaving) {
+        (true, Some(leaving)) if leaving == last => Step::Mark {
+            replicas: last,
+            doomed_from: scale.doomed_from,
+            leaving: None,
+        },
+        (true, _) => scale.mark(scale.doomed_from, Some(last)),
+        (false, Some(_)) => scale.mark(scale.doomed_from, None),
+        (false, None) => match forget(scale) {
+            Step::Rest => Step::Wait(waiting(scale)),
+            step => step,
+        },
+    }
+}
+
+/// What a shrink waits for: the first hold among the drains, or their files.
+fn waiting(scale: &Scale) -> String {
+    let drains = || {
+        let doomed = (scale.wanted..scale.current).rev();
+        doomed.filter_map(|o| Some((o, scale.node(o)?.drain.as_ref()?)))
+    };
+    let held = drains().find_map(|(o, drain)| Some((o, drain.holds.as_ref()?)));
+    match held {
+        Some((ordinal, why)) => format!("node {ordinal} can't be emptied: {why}"),
+        None => {
+            let left: u64 = drains().map(|(_, drain)| drain.records).sum();
+            format!("{left} files are moved to the nodes that stay")
+        }
+    }
+}
+
+/// A node that left and holds nothing needs no row any more.
+fn forget(scale: &Scale) -> Step {
+    let gone = |node: &&NodeFacts| {
+        let away = node.known.as_ref().is_some_and(|known| !known.available);
+        let empty = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
+        node.ordinal >= scale.current && node.pod.is_none() && away && empty
+    };
+    match scale.nodes.iter().find(gone) {
+        Some(node) => Step::Forget(node.ordinal),
+        None => Step::Rest,
+    }
+}
+
+#[cfg(test)]
+mod tests;

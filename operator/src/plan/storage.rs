@@ -1,0 +1,121 @@
+//! The claims of a pool: made before their pods, grown, and never made smaller
+//! than what a volume has.
+
+use crate::quantity::billionths;
+
+/// A claim as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// Its node's ordinal.
+    pub ordinal: i32,
+    /// What it asks for.
+    pub request: String,
+    /// What its volume has, where it has one.
+    pub capacity: Option<String>,
+    /// What the cluster says about its growth, where it says something.
+    pub resizing: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Claims to make, by ordinal.
+    pub make: Vec<i32>,
+    /// Claims to ask for another size.
+    pub resize: Vec<i32>,
+    /// Why the wanted size is refused.
+    pub refused: Option<String>,
+    /// Claims that are not yet of the wanted size.
+    pub growing: Vec<i32>,
+}
+
+/// Decides about the claims of `replicas` nodes; pure. `expands` is whether the
+/// class lets claims grow, where that is known.
+pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<bool>) -> Decision {
+    let value = |text: &str| billionths(text).unwrap_or(0);
+    let wanted = value(size);
+    let capacity = |claim: &ClaimFacts| claim.capacity.as_deref().map_or(0, value);
+    let make: Vec<i32> = (0..replicas)
+        .filter(|ordinal| !claims.iter().any(|claim| claim.ordinal == *ordinal))
+        .collect();
+    let mut decision = Decision {
+        make,
+        ..Decision::default()
+    };
+    if let Some(largest) = claims
+        .iter()
+        .filter(|c| capacity(c) > wanted)
+        .max_by_key(|c| capacity(c))
+    {
+        // A volume may be larger than its claim asked for: that is no wish to shrink.
+        if value(&largest.request) > wanted {
+            decision.refused = Some(format!(
+                "storage.size {size} is less than the {} that the volume of node {} has; volumes \
+                 can't shrink: set it to that at least, or make a new pool",
+                largest.capacity.as_deref().unwrap_or_default(),
+                largest.ordinal
+            ));
+            return decision;
+        }
+    }
+    let other = |claim: &&ClaimFacts| value(&claim.request) != wanted;
+    let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
+    if expands == Some(false) && claims.iter().filter(grows).count() > 0 {
+        decision.refused = Some(format!(
+            "the claims can't grow to {size}: their storage class does not allow it \
+             (allowVolumeExpansion)"
+        ));
+        return decision;
+    }
+    decision.resize = claims.iter().filter(other).map(|c| c.ordinal).collect();
+    let behind = claims
+        .iter()
+        .filter(|c| c.capacity.is_some() && capacity(c) < wanted);
+    decision.growing = behind.map(|claim| claim.ordinal).collect();
+    decision
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(ordinal: i32, request: &str, capacity: &str) -> ClaimFacts {
+        ClaimFacts {
+            ordinal,
+            request: request.to_owned(),
+            capacity: (!capacity.is_empty()).then(|| capacity.to_owned()),
+            resizing: None,
+        }
+    }
+
+    #[test]
+    fn claims_are_made_grown_and_never_shrunk() {
+        let two = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "")];
+        let made = decide(&two, 4, "1024Mi", None);
+        assert_eq!((made.make, made.resize), (vec![2, 3], vec![]));
+        let grown = decide(&two, 2, "2Gi", Some(true));
+        assert_eq!((grown.resize, grown.growing), (vec![0, 1], vec![0]));
+        let refused = decide(&two, 2, "2Gi", Some(false));
+        assert!(refused.resize.is_empty() && refused.refused.is_some());
+        let smaller = decide(&two, 3, "512Mi", Some(true));
+        assert_eq!((smaller.make, smaller.resize), (vec![2], vec![]));
+        let why = smaller.refused.expect("volumes can't shrink");
+        assert!(why.contains("1Gi") && why.contains("node 0"), "{why}");
+    }
+
+    #[test]
+    fn a_growth_that_failed_may_be_lowered_to_what_the_volume_has() {
+        let failed = [claim(0, "5Gi", "1Gi")];
+        assert_eq!(decide(&failed, 1, "2Gi", Some(true)).resize, [0]);
+        assert_eq!(decide(&failed, 1, "1Gi", Some(false)).resize, [0]);
+    }
+
+    #[test]
+    fn a_volume_larger_than_asked_for_is_no_obstacle() {
+        let roomy = [claim(0, "1Gi", "10Gi")];
+        let decision = decide(&roomy, 1, "1Gi", Some(true));
+        assert_eq!(decision, Decision::default());
+        // And may be asked for more than it was, up to what it has and beyond.
+        assert_eq!(decide(&roomy, 1, "2Gi", Some(true)).resize, [0]);
+    }
+}

@@ -1,0 +1,583 @@
+//! One look at a pool: see what is there, decide, act, and tell.
+
+use crate::abandon::abandon;
+use crate::apply::{ApplyError, if_unchanged};
+use crate::build::{Parts, Shape, claim};
+use crate::context::Context;
+use crate::delete::{delete_files, keep_finalizer, wants_finalizer};
+use crate::events::{event, flips};
+use crate::managers::{Bearer, View, bearer};
+use crate::names::PoolName;
+use crate::observe::{Observed, observe};
+use crate::plan::scale::Step;
+use crate::plan::{NodeFacts, autoscale, roll, scale, storage};
+use crate::report::{Facts, status, without_numbers};
+use crate::token::token;
+use crds::FileServerPool;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The next look while something is under way; the managers tell nothing by
+/// themselves.
+const SOON: Duration = Duration::from_secs(2);
+/// The next look at rest.
+const LATER: Duration = Duration::from_secs(10);
+/// How often numbers change in the status.
+const NUMBERS: Duration = Duration::from_secs(10);
+/// The longest wait after looks that failed.
+const PATIENCE: u32 = 6;
+
+/// Why a look failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The API server.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    /// An object that was not written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// Looks at a pool.
+///
+/// # Errors
+/// Where the API server does not answer, or refuses.
+pub async fn reconcile(pool: Arc<FileServerPool>, context: Arc<Context>) -> Result<Action, Failed> {
+    context.metrics.reconciles.inc();
+    let name = PoolName {
+        namespace: pool.namespace().unwrap_or_default(),
+        name: pool.name_any(),
+    };
+    let next = look(&pool, &context, &name).await?;
+    context.remember(&name, |memory| memory.failures = 0);
+    Ok(next)
+}
+
+/// When a look that failed is repeated: after 1, 2, 4 s and so on.
+pub fn retry(pool: Arc<FileServerPool>, error: &Failed, context: Arc<Context>) -> Action {
+    context.metrics.errors.inc();
+    let name = PoolName {
+        namespace: pool.namespace().unwrap_or_default(),
+        name: pool.name_any(),
+    };
+    let failures = context.remember(&name, |memory| {
+        memory.failures += 1;
+        memory.failures
+    });
+    tracing::warn!(pool = name.at_manager(), %error, failures, "a look failed");
+    Action::requeue(Duration::from_secs(1 << (failures - 1).min(PATIENCE)))
+}
+
+async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Result<Action, Failed> {
+    let before = pool.status.as_ref();
+    let owner = context.release.owner();
+    let other = before.and_then(|status| status.managed_by.as_ref());
+    if other.is_some_and(|other| *other != owner) {
+        return Ok(Action::await_change());
+    }
+    let deleting = pool.metadata.deletion_timestamp.is_some();
+    let observed = observe(&context.client, &context.release, name).await?;
+    if observed.terminating || (deleting && !wants_finalizer(pool)) {
+        keep_finalizer(context, pool, name, false).await?;
+        context.forget(name);
+        return Ok(Action::await_change());
+    }
+    if !deleting {
+        keep_finalizer(context, pool, name, wants_finalizer(pool)).await?;
+    }
+    let token = token(&context.client, &context.release).await?;
+    let bearer = bearer(&token)?;
+    let view = context.managers.view(&bearer, name).await;
+    let view = view.map_err(|status| status.message().to_owned());
+    let look = Look {
+        context,
+        pool,
+        name,
+        bearer: &bearer,
+        token: &token,
+        observed: &observed,
+        view: view.as_ref().map_err(String::as_str),
+    };
+    match deleting {
+        true => look.delete().await,
+        false => look.serve().await,
+    }
+}
+
+/// One look, with all that was seen.
+struct Look<'a> {
+    context: &'a Context,
+    pool: &'a FileServerPool,
+    name: &'a PoolName,
+    bearer: &'a Bearer,
+    token: &'a str,
+    observed: &'a Observed,
+    view: Result<&'a View, &'a str>,
+}
+
+/// What was decided.
+struct Decided {
+    wanted: i32,
+    desired: Option<i32>,
+    nodes: Vec<NodeFacts>,
+    storage: storage::Decision,
+    step: Step,
+    roll: roll::Decision,
+    shape: Shape,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Outcome {
+    /// Why managers refused a drain.
+    refused: Option<String>,
+    /// What else went wrong.
+    trouble: Option<(&'static str, String)>,
+}
+
+impl Look<'_> {
+    async fn delete(&self) -> Result<Action, Failed> {
+        let waits = delete_files(
+            self.context,
+            self.bearer,
+            self.name,
+            self.observed,
+            self.view,
+        );
+        match waits.await? {
+            None => {
+                keep_finalizer(self.context, self.pool, self.name, false).await?;
+                self.context.forget(self.name);
+                Ok(Action::await_change())
+            }
+            Some(why) => {
+                let outcome = Outcome {
+                    trouble: Some(("Deleting", why)),
+                    ..Outcome::default()
+                };
+                self.tell(&self.decide(), &outcome).await?;
+                Ok(Action::requeue(SOON))
+            }
+        }
+    }
+
+    async fn serve(&self) -> Result<Action, Failed> {
+        let decided = self.decide();
+        let mut outcome = Outcome::default();
+        match self.act(&decided, &mut outcome).await {
+            Ok(()) => {}
+            Err(error @ ApplyError::NameConflict { .. }) => {
+                outcome.trouble = Some(("NameConflict", error.to_string()));
+            }
+            // What was decided rests on something that is no more: look again.
+            Err(ApplyError::Raced(what)) => {
+                tracing::info!(what, "changed meanwhile");
+                return Ok(Action::requeue(Duration::from_millis(200)));
+            }
+            Err(error) => {
+                outcome.trouble = Some(("Failed", error.to_string()));
+                self.tell(&decided, &outcome).await?;
+                return Err(error.into());
+            }
+        }
+        let rests = decided.step == Step::Rest
+            && decided.roll.outdated.is_empty()
+            && outcome.trouble.is_none();
+        let ready = self.tell(&decided, &outcome).await?;
+        Ok(Action::requeue(if rests && ready { LATER } else { SOON }))
+    }
+
+    fn decide(&self) -> Decided {
+        let spec = &self.pool.spec;
+        let observed = self.observed;
+        let view = self.view.ok();
+        let nodes = observed.nodes(self.name, view);
+        let (wanted, desired) = self.wanted();
+        let claims = observed.claim_facts(self.name);
+        let (step, mut shape) = match observed.replicas() {
+            Some(current) => {
+                let step = scale::next(&scale::Scale {
+                    wanted,
+                    current,
+                    doomed_from: observed.doomed_from(),
+                    leaving: observed.leaving(),
+                    reachable: view.is_some(),
+                    nodes: nodes.clone(),
+                });
+                let shape = after(&step, observed, current);
+                (step, shape)
+            }
+            None => {
+                let told = self
+                    .pool
+                    .status
+                    .as_ref()
+                    .map_or(0, |status| status.replicas);
+                let first = first_replicas(wanted, told, &nodes, &claims, view.is_some());
+                (
+                    Step::Rest,
+                    Shape {
+                        replicas: first,
+                        ..Shape::default()
+                    },
+                )
+            }
+        };
+        let roll = roll::decide(&roll::Roll {
+            replicas: shape.replicas,
+            partition: match observed.set {
+                Some(_) => observed.partition(),
+                None => shape.replicas,
+            },
+            revision: observed.revision(),
+            reachable: view.is_some(),
+            nodes: nodes.clone(),
+        });
+        shape.partition = roll.partition;
+        shape.template_size = observed.template_size();
+        let storage = storage::decide(
+            &claims,
+            shape.replicas,
+            &spec.storage.size.0,
+            observed.expands,
+        );
+        Decided {
+            wanted,
+            desired,
+            nodes,
+            storage,
+            step,
+            roll,
+            shape,
+        }
+    }
+
+    /// Nodes that are wanted: what the pool says, or what autoscaling makes of it.
+    fn wanted(&self) -> (i32, Option<i32>) {
+        let spec = &self.pool.spec;
+        let Some(auto) = &spec.autoscaling else {
+            return (spec.replicas, None);
+        };
+        let before = self
+            .pool
+            .status
+            .as_ref()
+            .and_then(|status| status.desired_replicas);
+        let current = before.or(self.observed.replicas()).unwrap_or(spec.replicas);
+        let Ok(view) = self.view else {
+            return (current, Some(current));
+        };
+        let files = view.pool.files + view.pool.unavailable_files;
+        let files = i64::try_from(files).unwrap_or(i64::MAX);
+        let desired = self.context.remember(self.name, |memory| {
+            let (desired, window) =
+                autoscale::decide(auto, files, current, memory.window, Instant::now());
+            memory.window = window;
+            desired
+        });
+        (desired, Some(desired))
+    }
+
+    async fn act(&self, decided: &Decided, outcome: &mut Outcome) -> Result<(), ApplyError> {
+        if self.view.is_ok()
+            && let Err(why) = abandon(self.context, self.bearer, self.pool, self.name).await
+        {
+            outcome.trouble = Some(("AbandonRefused", why));
+        }
+        self.apply_guards().await?;
+        self.apply_claims(&decided.storage, decided.shape.replicas)
+            .await?;
+        self.apply_set(decided).await?;
+        self.order(&decided.step, outcome).await;
+        Ok(())
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            release: &self.context.release,
+            pool: self.pool,
+            name: self.name,
+        }
+    }
+
+    async fn apply_guards(&self) -> Result<(), ApplyError> {
+        let uid = self.pool.uid().unwrap_or_default();
+        let uid = Some(uid.as_str());
+        // No `..`: an object that is built can't be forgotten here.
+        let crate::build::Objects {
+            account,
+            token,
+            service,
+            disruption,
+            network,
+        } = self.parts().objects(self.token);
+        let applier = &self.context.applier;
+        applier.apply::<ServiceAccount>(account, uid).await?;
+        applier.apply::<Secret>(token, uid).await?;
+        applier.apply::<Service>(service, uid).await?;
+        applier
+            .apply::<PodDisruptionBudget>(disruption, uid)
+            .await?;
+        applier.apply::<NetworkPolicy>(network, uid).await?;
+        Ok(())
+    }
+
+    async fn apply_claims(
+        &self,
+        storage: &storage::Decision,
+        replicas: i32,
+    ) -> Result<(), ApplyError> {
+        let size = &self.pool.spec.storage.size.0;
+        let resize = storage.resize.iter().filter(|ordinal| **ordinal < replicas);
+        for ordinal in storage.make.iter().chain(resize) {
+            let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, size);
+            let applier = &self.context.applier;
+            applier.apply::<PersistentVolumeClaim>(wanted, None).await?;
+        }
+        if !storage.resize.is_empty() {
+            let note = format!("volumes shall have {size}");
+            self.publish("VolumesResized", "Resize", note).await;
+        }
+        Ok(())
+    }
+
+    async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
+        let mut wanted = self.parts().set(&decided.shape);
+        if let Some(there) = &self.observed.set {
+            if_unchanged(&mut wanted, there);
+        }
+        let uid = self.pool.uid().unwrap_or_default();
+        let written = self
+            .context
+            .applier
+            .apply::<StatefulSet>(wanted, Some(&uid))
+            .await?;
+        if !written {
+            return Ok(());
+        }
+        let replicas = decided.shape.replicas;
+        match self.observed.replicas() {
+            None => {
+                self.publish("Created", "Create", format!("a pool of {replicas} nodes"))
+                    .await
+            }
+            Some(before) if before < replicas => {
+                let note = format!("from {before} to {replicas} nodes");
+                self.publish("ScaledUp", "Scale", note).await;
+            }
+            Some(before) if before > replicas => {
+                let note = format!("{} is empty and leaves", self.name.pod(replicas));
+                self.publish("NodeRemoved", "Scale", note).await;
+            }
+            Some(_) => {}
+        }
+        if let Some(node) = decided
+            .roll
+            .outdated
+            .last()
+            .filter(|_| decided.roll.holds.is_none())
+            && decided.roll.partition < self.observed.partition()
+        {
+            let note = format!(
+                "{} is restarted with the new template",
+                self.name.pod(*node)
+            );
+            self.publish("NodeRestarted", "Roll", note).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the managers what was decided.
+    async fn order(&self, step: &Step, outcome: &mut Outcome) {
+        let managers = &self.context.managers;
+        let done = match step {
+            Step::Rest | Step::Mark { .. } | Step::Wait(_) => return,
+            Step::Drain(ordinals) => managers.drain(self.bearer, self.name, ordinals).await,
+            Step::Open(ordinals) => managers.open(self.bearer, self.name, ordinals).await,
+            Step::Forget(ordinal) => {
+                let known = self.view.ok().and_then(|view| view.nodes.get(ordinal));
+                let volume = known.map(|(known, _)| known.volume).unwrap_or_default();
+                let id = self.name.node_id(*ordinal);
+                let forgotten = managers.abandon(self.bearer, &id, volume, Some(0)).await;
+                forgotten.map(drop)
+            }
+        };
+        match (done, step) {
+            (Ok(()), Step::Drain(ordinals)) => {
+                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
+                let note = format!("{} give their files to the others", names.join(", "));
+                self.publish("Draining", "Drain", note).await;
+            }
+            (Ok(()), Step::Open(ordinals)) => {
+                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
+                let note = format!("{} take files again", names.join(", "));
+                self.publish("DrainCancelled", "Drain", note).await;
+            }
+            (Ok(()), _) => {}
+            (Err(status), Step::Drain(_)) if status.code() == tonic::Code::ResourceExhausted => {
+                outcome.refused = Some(status.message().to_owned());
+            }
+            (Err(status), _) => {
+                outcome.trouble = Some(("ManagerRefused", status.message().to_owned()));
+            }
+        }
+    }
+
+    async fn publish(&self, reason: &str, action: &str, note: String) {
+        let event = event(EventType::Normal, reason, action, note);
+        self.context.publish(self.pool, event).await;
+    }
+
+    /// Writes the status where it changed, and the events that follow from it;
+    /// answers whether the pool is ready.
+    async fn tell(&self, decided: &Decided, outcome: &Outcome) -> Result<bool, Failed> {
+        let before = self.pool.status.as_ref();
+        let trouble = outcome.trouble.as_ref();
+        let facts = Facts {
+            release: &self.context.release,
+            name: self.name,
+            generation: self.pool.metadata.generation,
+            wanted: decided.wanted,
+            desired: decided.desired,
+            observed: self.observed,
+            view: self.view,
+            nodes: &decided.nodes,
+            step: &decided.step,
+            roll: &decided.roll,
+            storage: &decided.storage,
+            refused: outcome.refused.as_deref(),
+            trouble: trouble.map(|(reason, why)| (*reason, why.as_str())),
+            deleting: self.pool.metadata.deletion_timestamp.is_some(),
+        };
+        let after = status(&facts, before, Timestamp::now());
+        let ready = after.conditions.first().is_some_and(|c| c.status == "True");
+        if before == Some(&after) {
+            return Ok(ready);
+        }
+        let only_numbers =
+            before.is_some_and(|before| without_numbers(before) == without_numbers(&after));
+        let told = self.context.recall(self.name).told;
+        if only_numbers && told.is_some_and(|told| told.elapsed() < NUMBERS) {
+            return Ok(ready);
+        }
+        let patch = json!({
+            "apiVersion": FileServerPool::api_version(&()),
+            "kind": FileServerPool::kind(&()),
+            "status": &after,
+        });
+        let namespace = &self.name.namespace;
+        let pools: Api<FileServerPool> = Api::namespaced(self.context.client.clone(), namespace);
+        let params = PatchParams::apply(crate::names::FIELD_MANAGER).force();
+        let written = pools
+            .patch_status(&self.name.name, &params, &Patch::Apply(patch))
+            .await;
+        match written {
+            Ok(_) => {}
+            // It went meanwhile.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(ready),
+            Err(error) => return Err(error.into()),
+        }
+        self.context
+            .remember(self.name, |memory| memory.told = Some(Instant::now()));
+        let old = before.map(|before| before.conditions.as_slice());
+        for event in flips(old.unwrap_or_default(), &after.conditions) {
+            self.context.publish(self.pool, event).await;
+        }
+        Ok(ready)
+    }
+}
+
+/// The set after a step.
+fn after(step: &Step, observed: &Observed, current: i32) -> Shape {
+    match step {
+        Step::Mark {
+            replicas,
+            doomed_from,
+            leaving,
+        } => Shape {
+            replicas: *replicas,
+            doomed_from: *doomed_from,
+            leaving: *leaving,
+            ..Shape::default()
+        },
+        Step::Rest | Step::Drain(_) | Step::Open(_) | Step::Forget(_) | Step::Wait(_) => Shape {
+            replicas: current,
+            doomed_from: observed.doomed_from(),
+            leaving: observed.leaving(),
+            ..Shape::default()
+        },
+    }
+}
+
+/// How many pods a set begins with: all that hold files come back, whatever is
+/// wanted, and are drained then.
+fn first_replicas(
+    wanted: i32,
+    told: i32,
+    nodes: &[NodeFacts],
+    claims: &[storage::ClaimFacts],
+    reachable: bool,
+) -> i32 {
+    if !reachable {
+        return wanted.max(told);
+    }
+    let holds = nodes.iter().filter(|node| {
+        let emptied = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
+        node.known.is_some() && !emptied
+    });
+    let there = holds.filter(|node| claims.iter().any(|claim| claim.ordinal == node.ordinal));
+    there.map(|node| node.ordinal + 1).fold(wanted, i32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{DrainFacts, Known};
+
+    #[test]
+    fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
+        let node = |ordinal, drained: Option<u64>| NodeFacts {
+            ordinal,
+            known: Some(Known::default()),
+            drain: drained.map(|records| DrainFacts {
+                records,
+                ..DrainFacts::default()
+            }),
+            ..NodeFacts::default()
+        };
+        let claim = |ordinal| storage::ClaimFacts {
+            ordinal,
+            ..storage::ClaimFacts::default()
+        };
+        let claims: Vec<_> = (0..5).map(claim).collect();
+        for (nodes, wanted, first) in [
+            (vec![], 3, 3),
+            (vec![node(4, None)], 3, 5),
+            (vec![node(4, Some(7))], 3, 5),
+            (vec![node(3, None), node(4, Some(0))], 3, 4),
+            // Its volume is gone: a new one would not bring the files back.
+            (vec![node(6, None)], 3, 3),
+            (vec![node(0, None)], 3, 3),
+        ] {
+            assert_eq!(
+                first_replicas(wanted, 0, &nodes, &claims, true),
+                first,
+                "{nodes:?}"
+            );
+        }
+        assert_eq!(first_replicas(3, 5, &[], &claims, false), 5);
+    }
+}

@@ -1,0 +1,317 @@
+//! The conditions of a pool: each a reason in a word, and a sentence that a
+//! person can act on.
+
+use super::Facts;
+use crate::plan::scale::Step;
+use crate::plan::{Known, NodeFacts};
+
+/// A condition without its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What it is about.
+    pub type_: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why, in a word.
+    pub reason: &'static str,
+    /// Why, in a sentence.
+    pub message: String,
+}
+
+fn told(
+    type_: &'static str,
+    holds: bool,
+    reason: &'static str,
+    message: impl Into<String>,
+) -> Told {
+    Told {
+        type_,
+        holds,
+        reason,
+        message: message.into(),
+    }
+}
+
+/// All conditions, always the same ones in the same order.
+pub fn conditions(facts: &Facts<'_>) -> Vec<Told> {
+    let rest = [
+        reachable(facts),
+        available(facts),
+        replaced(facts),
+        damaged(facts),
+        storage(facts),
+        blocked(facts),
+        rolling(facts),
+        reconciling(facts),
+    ];
+    let mut all = vec![ready(facts, &rest)];
+    all.extend(rest);
+    all
+}
+
+fn reachable(facts: &Facts<'_>) -> Told {
+    match facts.view {
+        Ok(_) => told("ManagerReachable", true, "Answers", "a manager answers"),
+        Err(why) => {
+            let message = format!(
+                "no manager answers, or its store is away; numbers are as they were, and no node \
+                 is taken away or restarted: {why}"
+            );
+            told("ManagerReachable", false, "NoAnswer", message)
+        }
+    }
+}
+
+/// The nodes that the set has and the managers know, but that are unavailable;
+/// and those that hold files and are no part of the set any more.
+fn away<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a NodeFacts, &'a Known)> {
+    facts.nodes.iter().filter_map(|node| {
+        let known = node.known.as_ref().filter(|known| !known.available)?;
+        // One that left empty is about to be forgotten.
+        let left =
+            node.ordinal >= facts.replicas() && node.drain.as_ref().is_some_and(|d| d.records == 0);
+        (!left).then_some((node, known))
+    })
+}
+
+fn available(facts: &Facts<'_>) -> Told {
+    let type_ = "NodesAvailable";
+    let Ok(view) = facts.view else {
+        return told(type_, false, "Unknown", "no manager can be asked");
+    };
+    let Some((node, known)) = away(facts).next() else {
+        return told(type_, true, "AllAvailable", "every node is available");
+    };
+    let name = facts.name.pod(node.ordinal);
+    let more = match away(facts).count() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let why = node.pod.as_ref().and_then(|pod| pod.why.as_ref());
+    let why = match (why, node.ordinal >= facts.replicas()) {
+        (Some(why), _) => format!(" ({why})"),
+        (None, true) => format!(" (the pool has {} replicas)", facts.replicas()),
+        (None, false) => String::new(),
+    };
+    let files = view.pool.unavailable_files;
+    let message = format!(
+        "{name}{more} is unavailable{why}; {files} files can't be read until it is back. If its \
+         volume is lost for good: kubectl -n {} annotate fsp {} fileserver.dev/abandon={name}/{}",
+        facts.name.namespace, facts.name.name, known.volume
+    );
+    told(type_, false, "NodeUnavailable", message)
+}
+
+fn replaced(facts: &Facts<'_>) -> Told {
+    let type_ = "VolumeReplaced";
+    let refused = facts.nodes.iter().find_map(|node| {
+        let known = node.known.as_ref()?;
+        Some((node, known, known.refused.as_ref()?))
+    });
+    let Some((node, known, why)) = refused else {
+        return told(type_, false, "OwnVolumes", "every node has its own volume");
+    };
+    let name = facts.name.pod(node.ordinal);
+    let message = format!(
+        "{why}. Give it its volume back; or, if that is lost for good: kubectl -n {} annotate fsp \
+         {} fileserver.dev/abandon={name}/{}",
+        facts.name.namespace, facts.name.name, known.volume
+    );
+    told(type_, true, "VolumeReplaced", message)
+}
+
+fn damaged(facts: &Facts<'_>) -> Told {
+    let corrupt = |node: &NodeFacts| node.known.as_ref().map_or(0, |known| known.corrupt);
+    match facts.nodes.iter().map(corrupt).sum::<u64>() {
+        0 => told(
+            "FilesDamaged",
+            false,
+            "Intact",
+            "no file is known to be damaged",
+        ),
+        files => {
+            let message = format!(
+                "{files} files do not match their checksums and answer code 4; GET /status names \
+                 them: delete them and store them anew"
+            );
+            told("FilesDamaged", true, "Corrupt", message)
+        }
+    }
+}
+
+fn storage(facts: &Facts<'_>) -> Told {
+    let type_ = "StorageReady";
+    if let Some(why) = &facts.storage.refused {
+        return told(type_, false, "SizeRefused", why);
+    }
+    if facts.storage.growing.is_empty() {
+        return told(
+            type_,
+            true,
+            "Sized",
+            "every volume has the size that is wanted",
+        );
+    }
+    let claims = facts.observed.claim_facts(facts.name);
+    let says = claims.iter().find_map(|claim| claim.resizing.clone());
+    let says = says.map(|says| format!(": {says}")).unwrap_or_default();
+    let message = format!("{} volumes are growing{says}", facts.storage.growing.len());
+    told(type_, false, "Growing", message)
+}
+
+fn blocked(facts: &Facts<'_>) -> Told {
+    let type_ = "ScaleDownBlocked";
+    if let Some(why) = facts.refused {
+        let message = format!(
+            "{why}. Delete files, give the nodes larger volumes, or set replicas to {} again",
+            facts.replicas()
+        );
+        return told(type_, true, "NoRoom", message);
+    }
+    let doomed = facts.wanted..facts.replicas();
+    let held = facts.nodes.iter().find_map(|node| {
+        let holds = node.drain.as_ref()?.holds.as_ref()?;
+        doomed.contains(&node.ordinal).then_some((node, holds))
+    });
+    match held {
+        Some((node, why)) => {
+            let message = format!("{} can't be emptied: {why}", facts.name.pod(node.ordinal));
+            told(type_, true, "DrainHolds", message)
+        }
+        None => told(
+            type_,
+            false,
+            "NotBlocked",
+            "nothing holds up a smaller pool",
+        ),
+    }
+}
+
+fn rolling(facts: &Facts<'_>) -> Told {
+    let type_ = "Rolling";
+    let outdated = facts.roll.outdated.len();
+    if outdated == 0 {
+        return told(
+            type_,
+            false,
+            "UpToDate",
+            "every node runs what it shall run",
+        );
+    }
+    match &facts.roll.holds {
+        Some(why) => told(
+            type_,
+            true,
+            "Waiting",
+            format!("{outdated} nodes are to be restarted: {why}"),
+        ),
+        None => {
+            let message = format!("{outdated} nodes are restarted, one after the other");
+            told(type_, true, "Restarting", message)
+        }
+    }
+}
+
+/// What is still to be done, as other tools ask for it.
+fn reconciling(facts: &Facts<'_>) -> Told {
+    let type_ = "Reconciling";
+    if let Some((reason, why)) = facts.trouble {
+        return told(type_, true, reason, why);
+    }
+    let replicas = facts.replicas();
+    match facts.step {
+        Step::Rest => {}
+        Step::Wait(why) => return told(type_, true, "Draining", why),
+        Step::Mark { .. } | Step::Drain(_) | Step::Open(_) | Step::Forget(_) => {
+            let message = format!("from {replicas} to {} nodes", facts.wanted);
+            return told(type_, true, "Scaling", message);
+        }
+    }
+    let serving = facts.serving();
+    if serving < facts.wanted {
+        let message = format!(
+            "{serving} of {} nodes serve{}",
+            facts.wanted,
+            first_obstacle(facts)
+        );
+        return told(type_, true, "Starting", message);
+    }
+    if !facts.roll.outdated.is_empty() {
+        return told(
+            type_,
+            true,
+            "Rolling",
+            "nodes are restarted with a new template",
+        );
+    }
+    if !facts.storage.growing.is_empty() {
+        return told(type_, true, "Growing", "volumes are growing");
+    }
+    told(type_, false, "Done", "the pool is as it shall be")
+}
+
+/// Why the first node that does not serve doesn't.
+fn first_obstacle(facts: &Facts<'_>) -> String {
+    let off = facts
+        .nodes
+        .iter()
+        .find(|node| node.ordinal < facts.wanted && !node.serves());
+    let Some(node) = off else {
+        return String::new();
+    };
+    let name = facts.name.pod(node.ordinal);
+    match &node.pod {
+        None => format!(": {name} has no pod yet"),
+        Some(pod) => match (&pod.why, pod.ready) {
+            (Some(why), _) => format!(": {name}: {why}"),
+            (None, true) => format!(": {name} is joining"),
+            (None, false) => format!(": {name} is starting"),
+        },
+    }
+}
+
+/// The sum: the pool is as it shall be, and every file can be read.
+fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
+    if facts.deleting {
+        return told("Ready", false, "Deleting", "the pool is being deleted");
+    }
+    let bad = rest.iter().find(|told| match told.type_ {
+        "ManagerReachable" | "NodesAvailable" | "StorageReady" => !told.holds,
+        _ => told.holds,
+    });
+    match bad {
+        None => {
+            let message = format!("all {} nodes serve", facts.wanted);
+            told("Ready", true, "AllServe", message)
+        }
+        Some(bad) => told("Ready", false, bad.reason, &bad.message),
+    }
+}
+
+/// What goes on, in a word.
+pub(super) fn phase(facts: &Facts<'_>) -> &'static str {
+    if facts.deleting {
+        return "Deleting";
+    }
+    if facts.trouble.is_some() || blocked(facts).holds {
+        return "Blocked";
+    }
+    if facts.view.is_err() {
+        return match facts.observed.set {
+            None => "Pending",
+            Some(_) => "Degraded",
+        };
+    }
+    let replicas = facts.replicas();
+    let serving = facts.serving();
+    match () {
+        () if facts.wanted < replicas => "Draining",
+        () if facts.roll.holds.is_some() || replaced(facts).holds => "Degraded",
+        () if !facts.roll.outdated.is_empty() => "Rolling",
+        () if facts.wanted > replicas => "Growing",
+        () if serving < replicas && away(facts).next().is_some() => "Degraded",
+        () if serving < replicas => "Starting",
+        () if damaged(facts).holds => "Degraded",
+        () => "Ready",
+    }
+}

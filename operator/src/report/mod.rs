@@ -1,0 +1,206 @@
+//! What a pool's status says, made of what was seen. Pure: two looks at the same
+//! things say the same.
+
+mod conditions;
+mod words;
+
+pub use conditions::{Told, conditions};
+pub use words::in_about;
+
+use crate::managers::View;
+use crate::names::{PoolName, selector};
+use crate::observe::Observed;
+use crate::plan::{NodeFacts, roll, scale, storage};
+use crate::release::Release;
+use crds::{DrainProgress, FileServerPoolStatus, NodeLine};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// What was seen, and what was decided.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The release.
+    pub release: &'a Release,
+    /// The pool's name.
+    pub name: &'a PoolName,
+    /// Its generation.
+    pub generation: Option<i64>,
+    /// Nodes that are wanted.
+    pub wanted: i32,
+    /// Nodes that autoscaling wants, where it is on.
+    pub desired: Option<i32>,
+    /// What the API server has.
+    pub observed: &'a Observed,
+    /// What the managers know, or why they can't be asked.
+    pub view: Result<&'a View, &'a str>,
+    /// The nodes.
+    pub nodes: &'a [NodeFacts],
+    /// The next step in scale.
+    pub step: &'a scale::Step,
+    /// The roll.
+    pub roll: &'a roll::Decision,
+    /// The claims.
+    pub storage: &'a storage::Decision,
+    /// Why managers refused what they were told to do.
+    pub refused: Option<&'a str>,
+    /// What else went wrong, with a reason in a word.
+    pub trouble: Option<(&'static str, &'a str)>,
+    /// Whether the pool is being deleted.
+    pub deleting: bool,
+}
+
+impl Facts<'_> {
+    fn replicas(&self) -> i32 {
+        self.observed.replicas().unwrap_or(0)
+    }
+
+    /// Nodes that serve, among those that the set has.
+    fn serving(&self) -> i32 {
+        let within = |node: &&NodeFacts| node.ordinal < self.replicas() && node.serves();
+        count(self.nodes.iter().filter(within).count())
+    }
+}
+
+/// The whole status; `before` is the last one, whose times stay where nothing
+/// flipped.
+pub fn status(
+    facts: &Facts<'_>,
+    before: Option<&FileServerPoolStatus>,
+    now: Timestamp,
+) -> FileServerPoolStatus {
+    let told = conditions(facts);
+    let old = before.map(|before| before.conditions.as_slice());
+    let old = old.unwrap_or_default();
+    let kept = before.cloned().unwrap_or_default();
+    let images = images(facts.observed);
+    let mut status = FileServerPoolStatus {
+        observed_generation: facts.generation,
+        phase: Some(conditions::phase(facts).to_owned()),
+        replicas: facts.replicas(),
+        ready_replicas: facts.serving(),
+        desired_replicas: facts.desired,
+        selector: Some(selector_text(facts)),
+        managed_by: Some(facts.release.owner()),
+        current_image: images.0,
+        target_image: images.1,
+        drains: drains(facts),
+        conditions: told
+            .into_iter()
+            .map(|told| condition(told, old, facts.generation, now))
+            .collect(),
+        ..kept
+    };
+    // While nobody can be asked, the last numbers stand: the condition says so.
+    if let Ok(view) = facts.view {
+        let pool = &view.pool;
+        status.files = big(pool.files + pool.unavailable_files);
+        status.bytes = big(pool.bytes + pool.unavailable_bytes);
+        status.skew = big(pool.skew);
+        status.unavailable_files = big(pool.unavailable_files);
+        status.nodes = lines(facts.name, view);
+    }
+    status
+}
+
+/// The same without the numbers, which may be told later.
+pub fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolStatus {
+    let mut bare = status.clone();
+    bare.files = 0;
+    bare.bytes = 0;
+    bare.skew = 0;
+    bare.unavailable_files = 0;
+    bare.drains.iter_mut().for_each(|drain| {
+        drain.files_left = 0;
+        drain.estimated_end = None;
+    });
+    bare.nodes.iter_mut().for_each(|node| {
+        (node.files, node.bytes, node.free) = (0, 0, 0);
+    });
+    bare.conditions.iter_mut().for_each(|condition| {
+        condition.message.retain(|c| !c.is_ascii_digit());
+    });
+    bare
+}
+
+fn condition(
+    told: Told,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let status = if told.holds { "True" } else { "False" };
+    let old = before.iter().find(|old| old.type_ == told.type_);
+    let since = old.filter(|old| old.status == status);
+    Condition {
+        type_: told.type_.to_owned(),
+        status: status.to_owned(),
+        reason: told.reason.to_owned(),
+        message: told.message,
+        observed_generation: generation,
+        last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
+    }
+}
+
+fn selector_text(facts: &Facts<'_>) -> String {
+    let labels = selector(facts.release, facts.name).into_iter();
+    let labels: Vec<_> = labels
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    labels.join(",")
+}
+
+/// The image that pods run while one is left with an earlier one, and the one
+/// that all shall run.
+fn images(observed: &Observed) -> (Option<String>, Option<String>) {
+    let target = || {
+        let spec = &observed.set.as_ref()?.spec;
+        let pod = spec.template.spec.as_ref()?;
+        pod.containers.first()?.image.clone()
+    };
+    let target = target();
+    let runs = observed.pods.iter().filter_map(|pod| {
+        let spec = pod.spec.as_ref()?;
+        spec.containers.first()?.image.clone()
+    });
+    let mut runs: Vec<_> = runs.collect();
+    runs.sort_unstable();
+    let old = runs.iter().find(|image| Some(*image) != target.as_ref());
+    let current = old.or(runs.first()).cloned();
+    (current, target)
+}
+
+fn drains(facts: &Facts<'_>) -> Vec<DrainProgress> {
+    let drained = facts.nodes.iter().filter_map(|node| {
+        let drain = node.drain.as_ref()?;
+        Some(DrainProgress {
+            node: facts.name.pod(node.ordinal),
+            files_left: big(drain.records.max(drain.files)),
+            estimated_end: drain.seconds_left.map(in_about),
+            holds: drain.holds.clone(),
+        })
+    });
+    drained.collect()
+}
+
+fn lines(name: &PoolName, view: &View) -> Vec<NodeLine> {
+    let line = |(ordinal, (known, line)): (&i32, &(_, proto::v1::NodeLine))| {
+        let known: &crate::plan::Known = known;
+        NodeLine {
+            id: name.pod(*ordinal),
+            state: line.state.clone(),
+            files: big(line.files),
+            bytes: big(line.bytes),
+            free: big(line.free),
+            volume_id: (!known.volume.is_nil()).then(|| known.volume.to_string()),
+        }
+    };
+    view.nodes.iter().map(line).collect()
+}
+
+fn big(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

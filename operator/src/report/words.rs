@@ -1,0 +1,31 @@
+//! Times as people say them.
+
+/// `in about 5 min`: rounded so that it stays true for a while.
+pub fn in_about(seconds: u64) -> String {
+    match seconds {
+        0..=59 => "in less than a minute".to_owned(),
+        60..=599 => format!("in about {} min", (seconds + 30) / 60),
+        600..=3599 => format!("in about {} min", (seconds + 150) / 300 * 5),
+        3600..=86_399 => format!("in about {} h", (seconds + 1800) / 3600),
+        _ => format!("in about {} days", (seconds + 43_200) / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_rounded() {
+        for (seconds, wanted) in [
+            (3, "in less than a minute"),
+            (89, "in about 1 min"),
+            (300, "in about 5 min"),
+            (1300, "in about 20 min"),
+            (7000, "in about 2 h"),
+            (200_000, "in about 2 days"),
+        ] {
+            assert_eq!(in_about(seconds), wanted);
+        }
+    }
+}

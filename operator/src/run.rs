@@ -1,0 +1,197 @@
+//! `operator run`: leads, or waits until it may.
+
+use crate::config::RunArgs;
+use crate::context::Context;
+use crate::delete::keep_finalizer;
+use crate::metrics::Metrics;
+use crate::names::{POOL_LABEL, PoolName};
+use crate::reconcile::{reconcile, retry};
+use crate::token::token;
+use anyhow::{Context as _, Result, bail};
+use crds::FileServerPool;
+use futures::StreamExt;
+use futures::stream::{BoxStream, select_all};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{
+    Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kit::ops::Ops;
+use kube::api::ListParams;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Controller, controller, watcher};
+use kube::{Api, Client, ResourceExt};
+use kube_lease_manager::LeaseManagerBuilder;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long a lease holds without being renewed, in seconds.
+const LEASE: u64 = 15;
+/// How long before its end it is renewed, in seconds.
+const RENEW: u64 = 10;
+/// How often it is tried to have the token there.
+const TOKEN_RETRY: Duration = Duration::from_secs(2);
+/// Changes that come together are one look.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Pools that are looked at at the same time.
+const AT_ONCE: u16 = 8;
+
+/// Runs until SIGTERM, or until the lease is lost.
+///
+/// # Errors
+/// Where the API server can't be reached at the start, or the lease was lost.
+pub async fn run(args: RunArgs) -> Result<()> {
+    let shutdown = kit::signals::shutdown()?;
+    let release = args.release();
+    let metrics = Arc::new(Metrics::default());
+    let listener = TcpListener::bind(args.ops)
+        .await
+        .with_context(|| format!("--ops {}", args.ops))?;
+    let ops = Ops {
+        registry: metrics.registry.clone(),
+        readiness: Arc::new(|| Ok(None)),
+        refresh: Arc::new(|| {}),
+    };
+    let address = listener.local_addr()?;
+    let serving = tokio::spawn(kit::ops::serve(listener, ops, shutdown.clone()));
+    let client = Client::try_default().await.context("the cluster's API")?;
+    let context = Context::new(client, release, args.identity.clone(), metrics)?;
+    writeln!(std::io::stdout(), "ready ops={address}")?;
+    let ended = lead(&args, Arc::new(context), &shutdown).await;
+    shutdown.cancel();
+    serving.await??;
+    ended
+}
+
+/// Waits for the lease, and works for as long as it is held.
+async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToken) -> Result<()> {
+    let lease = LeaseManagerBuilder::new(context.client.clone(), &args.lease)
+        .with_namespace(&args.namespace)
+        .with_identity(&args.identity)
+        .with_duration(LEASE)
+        .with_grace(RENEW)
+        .build()
+        .await
+        .with_context(|| format!("Lease {}/{}", args.namespace, args.lease))?;
+    let (mut leads, keeping) = lease.watch().await;
+    let led = tokio::select! {
+        () = shutdown.cancelled() => false,
+        led = leads.wait_for(|leads| *leads) => {
+            led.context("the lease is not kept any more")?;
+            true
+        }
+    };
+    if led {
+        tracing::info!(identity = args.identity, "leads");
+        context.metrics.leader.set(1);
+        tokio::select! {
+            () = work(context.clone(), shutdown.clone()) => {}
+            // Another may lead by now. What this one has under way is harmless,
+            // since each write is conditional; it starts again from nothing.
+            _ = leads.wait_for(|leads| !*leads) => bail!("the lease was lost"),
+        }
+        context.metrics.leader.set(0);
+        release_finalizers(&context).await;
+    }
+    // The lease is given back, so that the next one need not wait for its end.
+    drop(leads);
+    keeping.await??;
+    Ok(())
+}
+
+/// Managers can't start before the token is there, and need no pool to start.
+async fn make_token(context: &Context) {
+    while let Err(error) = token(&context.client, &context.release).await {
+        tracing::warn!(error = format!("{error:#}"), "no token yet");
+        tokio::time::sleep(TOKEN_RETRY).await;
+    }
+}
+
+/// Looks at pools until shutdown.
+async fn work(context: Arc<Context>, shutdown: CancellationToken) {
+    make_token(&context).await;
+    let release = &context.release;
+    let mut looks: Vec<BoxStream<'static, _>> = Vec::new();
+    for namespace in &release.namespaces {
+        let controller = watched(&context, namespace);
+        let stop = shutdown.clone();
+        let looked = controller
+            .with_config(
+                controller::Config::default()
+                    .debounce(DEBOUNCE)
+                    .concurrency(AT_ONCE),
+            )
+            .graceful_shutdown_on(async move { stop.cancelled().await })
+            .run(reconcile, retry, context.clone());
+        looks.push(looked.boxed());
+    }
+    let mut looks = select_all(looks);
+    while let Some(look) = looks.next().await {
+        if let Err(error) = look {
+            tracing::debug!(%error, "a look did not end well");
+        }
+    }
+}
+
+/// The pools of a namespace, and all of theirs.
+fn watched(context: &Context, namespace: &str) -> Controller<FileServerPool> {
+    let client = &context.client;
+    let selector = format!(
+        "app.kubernetes.io/name={},app.kubernetes.io/instance={},app.kubernetes.io/component=node",
+        context.release.chart, context.release.name
+    );
+    let ours = || watcher::Config::default().labels(&selector);
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let disruptions: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), namespace);
+    let networks: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    Controller::new(pools, watcher::Config::default())
+        .owns(sets, ours())
+        .owns(services, ours())
+        .owns(accounts, ours())
+        .owns(secrets, ours())
+        .owns(disruptions, ours())
+        .owns(networks, ours())
+        .watches(pods, ours(), |pod| pool_of(&pod))
+        .watches(claims, ours(), |claim| pool_of(&claim))
+}
+
+/// The pool that an object is labelled with.
+fn pool_of(object: &impl ResourceExt) -> Option<ObjectRef<FileServerPool>> {
+    let pool = object.labels().get(POOL_LABEL)?;
+    Some(ObjectRef::new(pool).within(&object.namespace()?))
+}
+
+/// A namespace that is deleted takes its operator along before its pools: theirs
+/// must not be held up by a finalizer that nobody is left to release.
+async fn release_finalizers(context: &Context) {
+    let own = &context.release.namespace;
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let namespace = namespaces.get_opt(own).await;
+    let dies = matches!(namespace, Ok(Some(n)) if n.metadata.deletion_timestamp.is_some());
+    if !dies {
+        return;
+    }
+    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), own);
+    let Ok(list) = pools.list(&ListParams::default()).await else {
+        return;
+    };
+    for pool in list {
+        let name = PoolName {
+            namespace: own.clone(),
+            name: pool.name_any(),
+        };
+        if let Err(error) = keep_finalizer(context, &pool, &name, false).await {
+            tracing::warn!(%error, pool = name.at_manager(), "its finalizer is still there");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The token of the inner ports: made once where the release has none, and never
+//! overwritten.
+
+use crate::names::FIELD_MANAGER;
+use crate::release::Release;
+use anyhow::{Context, bail};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use rand::RngExt;
+use rand::distr::Alphanumeric;
+use std::collections::BTreeMap;
+
+/// Characters of a token that is made here: 238 bits.
+const LENGTH: usize = 40;
+
+/// The release's token, made if it is absent and may be.
+///
+/// # Errors
+/// Where it is absent and somebody else's to make, or can't be read.
+pub async fn token(client: &Client, release: &Release) -> anyhow::Result<String> {
+    let source = &release.token;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &release.namespace);
+    let what = format!("Secret {}/{}", release.namespace, source.secret);
+    let found = secrets.get_opt(&source.secret).await;
+    let found = match found.with_context(|| what.clone())? {
+        Some(found) => found,
+        None if source.make => make(&secrets, release)
+            .await
+            .with_context(|| what.clone())?,
+        None => bail!("{what} is missing; make it, with the key {}", source.key),
+    };
+    let data = found.data.unwrap_or_default();
+    let Some(ByteString(token)) = data.get(&source.key) else {
+        bail!("{what} has no key {}", source.key);
+    };
+    let token = String::from_utf8(token.clone()).with_context(|| what.clone())?;
+    Ok(token.trim().to_owned())
+}
+
+async fn make(secrets: &Api<Secret>, release: &Release) -> kube::Result<Secret> {
+    let token: String = rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(LENGTH)
+        .map(char::from)
+        .collect();
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(release.token.secret.clone());
+    secret.metadata.labels = Some(BTreeMap::from(
+        [
+            ("app.kubernetes.io/name", &release.chart),
+            ("app.kubernetes.io/instance", &release.name),
+            ("app.kubernetes.io/managed-by", &FIELD_MANAGER.to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.clone())),
+    ));
+    secret.string_data = Some([(release.token.key.clone(), token)].into());
+    match secrets.create(&PostParams::default(), &secret).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            // Another replica was quicker.
+            secrets.get(&release.token.secret).await
+        }
+        made => {
+            tracing::info!(
+                secret = release.token.secret,
+                "the inner ports' token was made"
+            );
+            made
+        }
+    }
+}
