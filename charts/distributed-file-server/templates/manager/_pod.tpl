@@ -1,0 +1,116 @@
+{{/* The manager's pod, the same for both stores. */}}
+{{- define "dfs.managerPod" -}}
+{{- $embedded := eq .Values.store.engine "embedded" -}}
+{{- $fullname := include "dfs.fullname" . -}}
+metadata:
+  labels:
+    {{- include "dfs.podLabels" (dict "root" . "component" "manager" "own" .Values.manager.podLabels) | nindent 4 }}
+  {{- $annotations := deepCopy (.Values.manager.podAnnotations | default dict) }}
+  {{- if and (not $embedded) .Values.store.mongodb.uri (not .Values.store.mongodb.existingSecret) }}
+  {{- /* Another URL restarts the managers. Too short to tell a password by. */}}
+  {{- $_ := set $annotations "fileserver.dev/store" (.Values.store.mongodb.uri | sha256sum | trunc 8) }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ $fullname }}-manager
+  automountServiceAccountToken: false
+  # The variables of a Service named dfs-… would look like flags.
+  enableServiceLinks: false
+  {{- include "dfs.pullSecrets" . | nindent 2 }}
+  securityContext:
+    {{- include "dfs.podSecurity" . | nindent 4 }}
+  terminationGracePeriodSeconds: 330
+  {{- include "dfs.scheduling" .Values.manager | nindent 2 }}
+  {{- if and (not $embedded) (not .Values.manager.topologySpreadConstraints) }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "dfs.selectorLabels" (dict "root" . "component" "manager") | nindent 10 }}
+  {{- end }}
+  containers:
+    - name: manager
+      image: {{ include "dfs.image" (dict "root" . "name" "manager") | quote }}
+      imagePullPolicy: {{ .Values.images.manager.pullPolicy }}
+      args:
+        - serve
+      env:
+        {{- include "dfs.managerEnv" . | nindent 8 }}
+        {{- with .Values.manager.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      ports:
+        - name: http
+          containerPort: 8000
+          protocol: TCP
+        - name: grpc
+          containerPort: 9000
+          protocol: TCP
+        - name: ops
+          containerPort: 8001
+          protocol: TCP
+      # A store may have much to read back: half an hour is allowed.
+      startupProbe:
+        httpGet:
+          path: /livez
+          port: ops
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 360
+      livenessProbe:
+        httpGet:
+          path: /livez
+          port: ops
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet:
+          path: /readyz
+          port: ops
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 2
+      lifecycle:
+        # By then nobody sends new requests here any more.
+        preStop:
+          sleep:
+            seconds: 5
+      resources:
+        {{- toYaml .Values.manager.resources | nindent 8 }}
+      securityContext:
+        {{- include "dfs.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        - name: token
+          mountPath: /etc/dfs/token
+          readOnly: true
+        {{- if $embedded }}
+        - name: data
+          mountPath: /data
+        {{- else }}
+        - name: store
+          mountPath: /etc/dfs/store
+          readOnly: true
+        {{- end }}
+  volumes:
+    # The pod waits here until the operator has made the Secret.
+    - name: token
+      secret:
+        secretName: {{ include "dfs.tokenSecret" . }}
+        items:
+          - key: {{ include "dfs.tokenKey" . }}
+            path: token
+    {{- if not $embedded }}
+    - name: store
+      secret:
+        secretName: {{ .Values.store.mongodb.existingSecret | default (printf "%s-store" $fullname) }}
+        items:
+          - key: {{ if .Values.store.mongodb.existingSecret }}{{ .Values.store.mongodb.existingSecretKey }}{{ else }}uri{{ end }}
+            path: uri
+    {{- end }}
+{{- end -}}
