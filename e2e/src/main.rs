@@ -20,6 +20,8 @@ enum Command {
     Histories(e2e::histories::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
     Crd,
+    /// Chart, operator and pools on a real Kubernetes of several nodes.
+    Kubernetes(e2e::kubernetes::Args),
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
     /// Power cuts under load, in a guest of qemu.
@@ -49,6 +51,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Managers(_)
         | Command::Histories(_)
         | Command::Crd
+        | Command::Kubernetes(_)
         | Command::Memory(_)
         | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
@@ -60,6 +63,7 @@ fn run() -> anyhow::Result<()> {
             Command::Managers(args) => e2e::managers::run(args).await,
             Command::Histories(args) => e2e::histories::run(args).await,
             Command::Crd => e2e::crd::run().await,
+            Command::Kubernetes(args) => e2e::kubernetes::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }

@@ -5,7 +5,7 @@ use crate::cluster::process::{Launch, Process};
 use crate::tools;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,8 +34,13 @@ pub struct Server {
 impl Server {
     /// Builds the server if this machine has not done so yet, and starts it.
     pub async fn start(folder: &Path) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, folder).await
+    }
+
+    /// The same, on an address of this machine that others reach.
+    pub async fn start_at(ip: Ipv4Addr, folder: &Path) -> Result<Self> {
         let jar = build()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let port = std::net::TcpListener::bind((ip, 0))?.local_addr()?;
         let mut args: Vec<OsString> = vec!["-Xmx512m".into(), "-jar".into(), jar.into()];
         args.push(folder.join(DATA).into());
         args.extend([port.ip().to_string(), port.port().to_string()].map(Into::into));

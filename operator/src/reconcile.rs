@@ -227,13 +227,14 @@ impl Look<'_> {
                     .as_ref()
                     .map_or(0, |status| status.replicas);
                 let first = first_replicas(wanted, told, &nodes, &claims, view.is_some());
-                (
-                    Step::Rest,
-                    Shape {
-                        replicas: first,
-                        ..Shape::default()
-                    },
-                )
+                let shape = Shape {
+                    replicas: first,
+                    // Volumes of an earlier set may be sealed: all that is wanted
+                    // is opened.
+                    doomed_from: Some(0),
+                    ..Shape::default()
+                };
+                (Step::Rest, shape)
             }
         };
         let roll = roll::decide(&roll::Roll {

@@ -71,6 +71,13 @@ node_import() {
     done
 }
 
+# node_root NODE: a path to the disks of a node that runs, as the node sees them.
+node_root() {
+    local pid
+    pid=$(holder "$1") || { echo "$1 is not up" >&2; return 1; }
+    echo "/proc/$pid/root/run/node/volumes"
+}
+
 link_gone() { ! inside control ip link show "$1"; }
 
 # make_cgroups NODE: the groups below which kubelet puts the node's pods.

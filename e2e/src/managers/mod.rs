@@ -3,7 +3,6 @@
 //! Before it the store's behaviour suite runs on the same server.
 
 mod by_name;
-mod files;
 mod paused;
 mod set_back;
 mod stalled;
@@ -12,11 +11,11 @@ mod swapped;
 mod window;
 
 use crate::cluster::{Cluster, Options};
+use crate::files::Files;
 use crate::mongo::Server;
 use crate::report::table;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
-use files::Files;
 use std::time::{Duration, Instant};
 
 /// Flags of `managers`.

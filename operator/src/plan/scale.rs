@@ -101,7 +101,22 @@ fn up(scale: &Scale) -> Step {
     }
     match scale.doomed_from {
         Some(from) if from < scale.wanted => reprieve(scale, from),
-        Some(_) | None => forget(scale),
+        Some(_) | None => match forget(scale) {
+            Step::Rest => leaving(scale),
+            step => step,
+        },
+    }
+}
+
+/// Nodes that are taken away, but not gone yet.
+fn leaving(scale: &Scale) -> Step {
+    let beyond = |node: &&NodeFacts| {
+        let empty = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
+        node.ordinal >= scale.current && (node.pod.is_some() || (node.known.is_some() && empty))
+    };
+    match scale.nodes.iter().find(beyond) {
+        Some(node) => Step::Wait(format!("node {} is being stopped", node.ordinal)),
+        None => Step::Rest,
     }
 }
 
@@ -124,8 +139,9 @@ fn reprieve(scale: &Scale, from: i32) -> Step {
         return Step::Open(sealed);
     }
     if back.clone().all(|ordinal| available(&ordinal)) {
-        let rest = (scale.wanted < scale.current).then_some(scale.wanted);
-        return scale.mark(rest, None);
+        // What lies beyond stays marked: the volumes of nodes that left are sealed,
+        // and come back so.
+        return scale.mark(Some(scale.wanted), None);
     }
     match scale.wanted < scale.current {
         // The others can be drained meanwhile: they are doomed either way.

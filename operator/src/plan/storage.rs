@@ -58,7 +58,17 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
             return decision;
         }
     }
-    let other = |claim: &&ClaimFacts| value(&claim.request) != wanted;
+    if let Some(pending) = claims
+        .iter()
+        .find(|c| c.capacity.is_none() && value(&c.request) != wanted)
+    {
+        decision.refused = Some(format!(
+            "the claim of node {} asks for {} and has no volume; such a claim can't change: \
+             delete it, and it is made anew with {size}",
+            pending.ordinal, pending.request
+        ));
+        return decision;
+    }
     let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
     if expands == Some(false) && claims.iter().filter(grows).count() > 0 {
         decision.refused = Some(format!(
@@ -67,10 +77,11 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
         ));
         return decision;
     }
-    decision.resize = claims.iter().filter(other).map(|c| c.ordinal).collect();
-    let behind = claims
-        .iter()
-        .filter(|c| c.capacity.is_some() && capacity(c) < wanted);
+    // A growth that failed may be lowered, but not to the very size that is there.
+    let lowers = |claim: &ClaimFacts| value(&claim.request) > wanted && capacity(claim) < wanted;
+    let other = claims.iter().filter(|claim| grows(claim) || lowers(claim));
+    decision.resize = other.map(|claim| claim.ordinal).collect();
+    let behind = claims.iter().filter(|claim| capacity(claim) < wanted);
     decision.growing = behind.map(|claim| claim.ordinal).collect();
     decision
 }
@@ -90,24 +101,33 @@ mod tests {
 
     #[test]
     fn claims_are_made_grown_and_never_shrunk() {
-        let two = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "")];
-        let made = decide(&two, 4, "1024Mi", None);
+        let pending = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "")];
+        let made = decide(&pending, 4, "1024Mi", None);
         assert_eq!((made.make, made.resize), (vec![2, 3], vec![]));
+        let stuck = decide(&pending, 2, "2Gi", Some(true));
+        assert!(stuck.resize.is_empty());
+        let why = stuck
+            .refused
+            .expect("a claim without a volume can't change");
+        assert!(why.contains("node 1") && why.contains("delete it"), "{why}");
+        let two = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "2Gi")];
         let grown = decide(&two, 2, "2Gi", Some(true));
         assert_eq!((grown.resize, grown.growing), (vec![0, 1], vec![0]));
         let refused = decide(&two, 2, "2Gi", Some(false));
         assert!(refused.resize.is_empty() && refused.refused.is_some());
+        let two = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "1Gi")];
         let smaller = decide(&two, 3, "512Mi", Some(true));
         assert_eq!((smaller.make, smaller.resize), (vec![2], vec![]));
         let why = smaller.refused.expect("volumes can't shrink");
-        assert!(why.contains("1Gi") && why.contains("node 0"), "{why}");
+        assert!(why.contains("the 1Gi that the volume of node"), "{why}");
     }
 
     #[test]
     fn a_growth_that_failed_may_be_lowered_to_what_the_volume_has() {
         let failed = [claim(0, "5Gi", "1Gi")];
         assert_eq!(decide(&failed, 1, "2Gi", Some(true)).resize, [0]);
-        assert_eq!(decide(&failed, 1, "1Gi", Some(false)).resize, [0]);
+        // To the very size that is there the API server does not let it.
+        assert_eq!(decide(&failed, 1, "1Gi", Some(false)), Decision::default());
     }
 
     #[test]

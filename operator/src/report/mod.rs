@@ -102,10 +102,11 @@ pub fn status(
     status
 }
 
-/// The same without the numbers, which may be told later.
+/// The same without the numbers, which may be told later. Whether there are files
+/// at all is none: a protected pool rests on it.
 pub fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolStatus {
     let mut bare = status.clone();
-    bare.files = 0;
+    bare.files = bare.files.min(1);
     bare.bytes = 0;
     bare.skew = 0;
     bare.unavailable_files = 0;

@@ -134,7 +134,7 @@ fn a_pool_shrinks_and_grows_again() {
     assert!(!world.known[3] && !world.known[4], "both are forgotten");
     world.scale.wanted = 5;
     world.run(10);
-    assert_eq!((world.scale.current, world.scale.doomed_from), (5, None));
+    assert_eq!((world.scale.current, world.scale.doomed_from), (5, Some(5)));
     assert_eq!(world.sealed, [false; 5]);
     assert_eq!(next(&world.look()), Step::Rest);
 }
@@ -153,7 +153,25 @@ fn a_shrink_that_is_cancelled_opens_the_nodes_again() {
     assert_eq!(world.scale.current, 4);
     world.scale.wanted = 5;
     world.run(10);
-    assert_eq!((world.scale.current, world.scale.doomed_from), (5, None));
+    assert_eq!((world.scale.current, world.scale.doomed_from), (5, Some(5)));
+}
+
+#[test]
+fn nodes_that_left_are_opened_again_whatever_came_in_between() {
+    let mut world = World::new(5);
+    world.scale.wanted = 3;
+    world.run(30);
+    for wanted in [2, 3] {
+        world.scale.wanted = wanted;
+        world.run(1);
+    }
+    world.run(5);
+    world.scale.wanted = 5;
+    world.run(10);
+    assert_eq!(
+        (world.scale.current, &world.sealed[..]),
+        (5, &[false; 5][..])
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ const CLIENTS: usize = 16;
 const TRIES: usize = 40;
 
 /// The files, and the managers that serve them.
-pub(super) struct Files {
+pub struct Files {
     every: Vec<Client>,
     chosen: Vec<Client>,
     count: usize,
@@ -37,7 +37,8 @@ fn data(number: usize) -> Bytes {
 }
 
 impl Files {
-    pub(super) fn new(clients: Vec<Client>) -> Self {
+    /// No files yet, and these managers.
+    pub fn new(clients: Vec<Client>) -> Self {
         Self {
             chosen: clients.clone(),
             every: clients,
@@ -46,30 +47,52 @@ impl Files {
     }
 
     /// From now on through one manager only.
-    pub(super) fn only(&mut self, at: usize) {
+    pub fn only(&mut self, at: usize) {
         self.chosen = vec![self.every[at].clone()];
     }
 
     /// From now on through all of them.
-    pub(super) fn all(&mut self) {
+    pub fn all(&mut self) {
         self.chosen = self.every.clone();
     }
 
+    /// From now on through these managers.
+    pub fn through(&mut self, clients: Vec<Client>) {
+        self.chosen.clone_from(&clients);
+        self.every = clients;
+    }
+
+    /// Stores files again that were lost, by their names.
+    ///
+    /// # Errors
+    /// Where one is not stored.
+    pub async fn store_again(&self, names: &[String]) -> Result<()> {
+        for lost in names {
+            let number = lost.strip_prefix("file-").and_then(|n| n.parse().ok());
+            if let Some(number) = number {
+                store(&self.chosen, 0, number).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A manager by its number, whichever are chosen.
-    pub(super) fn manager(&self, at: usize) -> &Client {
+    pub fn manager(&self, at: usize) -> &Client {
         &self.every[at]
     }
 
-    pub(super) fn client(&self, at: usize) -> Client {
+    /// One of the chosen managers.
+    pub fn client(&self, at: usize) -> Client {
         self.chosen[at % self.chosen.len()].clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    /// Files that were uploaded.
+    pub fn count(&self) -> usize {
         self.count
     }
 
     /// Uploads so many new files, and gives the rate.
-    pub(super) async fn upload(&mut self, count: usize) -> Result<f64> {
+    pub async fn upload(&mut self, count: usize) -> Result<f64> {
         let begun = Instant::now();
         let next = Arc::new(AtomicUsize::new(self.count));
         let end = self.count + count;
@@ -94,12 +117,12 @@ impl Files {
     }
 
     /// Reads a file through a manager and compares it.
-    pub(super) async fn read(&self, at: usize, number: usize) -> Result<()> {
+    pub async fn read(&self, at: usize, number: usize) -> Result<()> {
         read(&self.client(at), number).await
     }
 
     /// Reads so many files, spread over all, and gives their numbers.
-    pub(super) async fn read_some(&self, at: usize, count: usize) -> Result<Vec<usize>> {
+    pub async fn read_some(&self, at: usize, count: usize) -> Result<Vec<usize>> {
         let client = self.every[at].clone();
         let step = (self.count / count).max(1);
         let numbers: Vec<usize> = (0..self.count).step_by(step).collect();
@@ -110,7 +133,7 @@ impl Files {
     }
 
     /// Reads all files, each through one manager or the other.
-    pub(super) async fn compare_all(&self) -> Result<usize> {
+    pub async fn compare_all(&self) -> Result<usize> {
         let mut tasks = JoinSet::new();
         for worker in 0..CLIENTS {
             let (client, count) = (self.client(worker), self.count);
@@ -127,19 +150,22 @@ impl Files {
         Ok(self.count)
     }
 
-    pub(super) async fn timed_put(&self, name: &str) -> Result<(Answer, Duration)> {
+    /// An upload, and how long its answer took.
+    pub async fn timed_put(&self, name: &str) -> Result<(Answer, Duration)> {
         let begun = Instant::now();
         let answer = self.client(0).put(name, "x").await?;
         Ok((answer, begun.elapsed()))
     }
 
-    pub(super) async fn timed_delete(&self, number: usize) -> Result<(Answer, Duration)> {
+    /// A delete, and how long its answer took.
+    pub async fn timed_delete(&self, number: usize) -> Result<(Answer, Duration)> {
         let begun = Instant::now();
         let answer = self.client(0).delete(&name(number)).await?;
         Ok((answer, begun.elapsed()))
     }
 
-    pub(super) async fn timed_get(&self, name: &str) -> Result<(Answer, Duration)> {
+    /// A download, and how long its answer took.
+    pub async fn timed_get(&self, name: &str) -> Result<(Answer, Duration)> {
         let begun = Instant::now();
         let answer = self.client(0).get(name).await?;
         Ok((answer, begun.elapsed()))

@@ -1,0 +1,132 @@
+//! kubectl, helm and the cluster's own script.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A cluster that this process can reach: its network is this process's own.
+#[derive(Debug, Clone)]
+pub struct Kube {
+    script: PathBuf,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Told {
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Its stdout, and its stderr after it.
+    pub text: String,
+}
+
+impl Told {
+    /// The text of a command that succeeded.
+    ///
+    /// # Errors
+    /// With that text where it did not.
+    pub fn expect(self, what: &str) -> Result<String> {
+        ensure!(self.ok, "{what}: {}", self.text);
+        Ok(self.text)
+    }
+}
+
+impl Kube {
+    /// The cluster that the environment names.
+    ///
+    /// # Errors
+    /// Where it names none.
+    pub fn new(script: PathBuf) -> Result<Self> {
+        std::env::var_os("KUBECONFIG").context("KUBECONFIG is not set")?;
+        Ok(Self { script })
+    }
+
+    /// Runs a program with `input` on its stdin.
+    ///
+    /// # Errors
+    /// Where it can't be run.
+    fn run(program: &str, args: &[&str], input: &str) -> Result<Told> {
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        let mut stdin = child.stdin.take().context("stdin is piped")?;
+        stdin.write_all(input.as_bytes())?;
+        drop(stdin);
+        let output = child.wait_with_output()?;
+        let text = [output.stdout, output.stderr].concat();
+        Ok(Told {
+            ok: output.status.success(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+        })
+    }
+
+    /// kubectl, whatever it answers.
+    ///
+    /// # Errors
+    /// Where it can't be run.
+    pub fn try_kubectl(&self, args: &[&str], input: &str) -> Result<Told> {
+        Self::run("kubectl", args, input)
+    }
+
+    /// kubectl, which has to succeed.
+    ///
+    /// # Errors
+    /// With what it said where it did not.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        self.try_kubectl(args, "")?
+            .expect(&format!("kubectl {}", args.join(" ")))
+    }
+
+    /// Applies a manifest.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub fn apply(&self, manifest: &Value) -> Result<()> {
+        let told = self.try_kubectl(&["apply", "-f", "-"], &manifest.to_string())?;
+        told.expect("kubectl apply").map(drop)
+    }
+
+    /// An object as JSON.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Result<Value> {
+        let text = self.kubectl(&["-n", namespace, "get", kind, name, "-o", "json"])?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// The objects of a kind, by a selector or all.
+    ///
+    /// # Errors
+    /// Where they can't be listed.
+    pub fn list(&self, namespace: &str, kind: &str, selector: &str) -> Result<Vec<Value>> {
+        let text = self.kubectl(&["-n", namespace, "get", kind, "-l", selector, "-o", "json"])?;
+        let mut list: Value = serde_json::from_str(&text)?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => anyhow::bail!("no list of {kind}"),
+        }
+    }
+
+    /// helm, which has to succeed.
+    ///
+    /// # Errors
+    /// With what it said where it did not.
+    pub fn helm(&self, args: &[&str], input: &str) -> Result<String> {
+        Self::run("helm", args, input)?.expect(&format!("helm {}", args.join(" ")))
+    }
+
+    /// A verb of `e2e/cluster`, which has to succeed.
+    ///
+    /// # Errors
+    /// With what it said where it did not.
+    pub fn cluster(&self, args: &[&str]) -> Result<String> {
+        let program = self.script.to_string_lossy();
+        Self::run(&program, args, "")?.expect(&format!("e2e/cluster {}", args.join(" ")))
+    }
+}

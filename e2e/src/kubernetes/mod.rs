@@ -1,0 +1,158 @@
+//! `kubernetes`: the chart, the operator and pools of nodes on a real cluster,
+//! scenario after scenario. The cluster is one of several nodes on this machine,
+//! brought up and taken down by `e2e/cluster`.
+
+pub mod disks;
+pub mod kube;
+pub mod release;
+pub mod scenarios;
+pub mod traffic;
+
+use crate::cluster::binaries;
+use crate::report::table;
+use anyhow::{Result, bail, ensure};
+use kube::Kube;
+use scenarios::{SCENARIOS, World};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Flags of `kubernetes`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only these scenarios, besides `install`, on which all others rest.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How long an operator with nothing to do is watched at least, in seconds.
+    #[arg(long, default_value_t = 600)]
+    quiet: u64,
+    /// Leaves the cluster there, for a person to look at.
+    #[arg(long)]
+    keep: bool,
+    /// Set for the process that runs within the cluster's network.
+    #[arg(long, hide = true)]
+    inside: bool,
+}
+
+/// The images of the run: the nodes have two, the same in all but their name.
+const IMAGES: [(&str, &str); 4] = [
+    ("manager", "test"),
+    ("operator", "test"),
+    ("node", "test"),
+    ("node", "next"),
+];
+
+/// Does the run and prints what came of it.
+///
+/// # Errors
+/// At the first thing that is not as it should be.
+pub async fn run(args: Args) -> Result<()> {
+    for name in &args.only {
+        let known = SCENARIOS.iter().any(|scenario| scenario.name == name);
+        ensure!(known, "--only {name}: there is no such scenario");
+    }
+    if args.inside {
+        return inside(&args).await;
+    }
+    let cluster = Cluster::up(args.keep)?;
+    load_images(&cluster.script)?;
+    let mut command = Command::new(&cluster.script);
+    command.arg("exec").arg(std::env::current_exe()?).args([
+        "kubernetes",
+        "--inside",
+        "--quiet",
+        &args.quiet.to_string(),
+    ]);
+    if !args.only.is_empty() {
+        command.arg("--only").arg(args.only.join(","));
+    }
+    let status = command.stdin(Stdio::null()).status()?;
+    ensure!(status.success(), "the scenarios ended with {status}");
+    Ok(())
+}
+
+/// The cluster; dropping it takes it down.
+struct Cluster {
+    script: PathBuf,
+    keep: bool,
+}
+
+impl Cluster {
+    fn up(keep: bool) -> Result<Self> {
+        let script = script();
+        let cluster = Self { script, keep };
+        let status = Command::new(&cluster.script).arg("up").status()?;
+        ensure!(status.success(), "e2e/cluster up: {status}");
+        Ok(cluster)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.keep {
+            eprintln!("the cluster stays: e2e/cluster shell, and e2e/cluster down in the end");
+            return;
+        }
+        let down = Command::new(&self.script).arg("down").status();
+        if !down.as_ref().is_ok_and(|status| status.success()) {
+            eprintln!("e2e/cluster down: {down:?}");
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    binaries::workspace().join("e2e/cluster")
+}
+
+/// The images of what was built last, on every node.
+fn load_images(script: &Path) -> Result<()> {
+    let programs = binaries::find()?;
+    let folder = tempfile::Builder::new()
+        .prefix("images-")
+        .tempdir_in(binaries::scratch()?)?;
+    let mut tars = Vec::new();
+    for (name, tag) in IMAGES {
+        let tar = folder.path().join(format!("{name}-{tag}.tar"));
+        let status = Command::new(binaries::workspace().join("e2e/kube/image"))
+            .arg(&tar)
+            .arg(format!("localhost/distributed-file-server/{name}:{tag}"))
+            .arg(format!("/usr/local/bin/{name}"))
+            .arg(programs.manager.with_file_name(name))
+            .status()?;
+        ensure!(status.success(), "e2e/kube/image {name}: {status}");
+        tars.push(tar);
+    }
+    let status = Command::new(script).arg("load").args(&tars).status()?;
+    ensure!(status.success(), "e2e/cluster load: {status}");
+    Ok(())
+}
+
+async fn inside(args: &Args) -> Result<()> {
+    let quiet_for = Duration::from_secs(args.quiet);
+    let mut world = World::new(Kube::new(script())?, quiet_for);
+    let mut rows = Vec::new();
+    for scenario in SCENARIOS {
+        let wanted = scenario.always
+            || args.only.is_empty()
+            || args.only.iter().any(|name| name == scenario.name);
+        if !wanted {
+            continue;
+        }
+        eprintln!("--- {}: {}", scenario.name, scenario.covers);
+        let start = Instant::now();
+        let seen = match (scenario.run)(&mut world).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                println!("{}", table(&["scenario", "s", "what was seen"], &rows));
+                eprintln!("{}", world.trace());
+                bail!("{}: {error:#}", scenario.name);
+            }
+        };
+        eprintln!("    {seen}");
+        let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
+        rows.push(vec![scenario.name.to_owned(), seconds, seen]);
+    }
+    println!("{}", table(&["scenario", "s", "what was seen"], &rows));
+    println!("not shown here: a resizer for local volumes (played by hand), arm64");
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! How pools end.
+
+use super::{POOL, World};
+use crate::wait;
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Within this a deletion is done.
+const GONE: Duration = Duration::from_secs(90);
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let namespace = release.namespace.clone();
+    let selector = format!("fileserver.dev/pool={POOL}");
+    let claims = || release.kube.list(&namespace, "pvc", &selector);
+    // Retain: the files are on their volumes, and come back with the pool.
+    let policy = |policy: &str| release.patch_pool(POOL, &json!({ "deletionPolicy": policy }));
+    policy("Retain")?;
+    let fsp = format!("fsp/{POOL}");
+    for cascade in ["background", "foreground"] {
+        let how = format!("--cascade={cascade}");
+        release
+            .kube
+            .kubectl(&["-n", &namespace, "delete", &fsp, &how, "--timeout=90s"])?;
+        wait::until(GONE, async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let pods = release.kube.list(&namespace, "pod", &selector)?;
+            ensure!(pods.is_empty(), "{} pods are left", pods.len());
+            Ok(())
+        })
+        .await?;
+        ensure!(claims()?.len() >= 3, "the claims stay");
+        release.apply_pool(POOL, json!({ "replicas": 3, "deletionPolicy": "Retain" }))?;
+        release.ready(POOL, 3).await?;
+        world.compare().await?;
+    }
+    // Delete: claims and records go.
+    policy("Delete")?;
+    wait::until(GONE, async || {
+        let pool = release.kube.get(&namespace, "fsp", POOL)?;
+        ensure!(
+            pool["metadata"]["finalizers"] == json!(["fileserver.dev/files"]),
+            "{pool}"
+        );
+        Ok(())
+    })
+    .await?;
+    release
+        .kube
+        .kubectl(&["-n", &namespace, "delete", &fsp, "--timeout=120s"])?;
+    wait::until(GONE, async || {
+        let left = claims()?;
+        ensure!(left.is_empty(), "{} claims are left", left.len());
+        Ok(())
+    })
+    .await?;
+    let status = release.client()?.status().await?;
+    let own = format!("{namespace}/{POOL}");
+    ensure!(
+        status.nodes.iter().all(|node| node.pool != own),
+        "{status:?}"
+    );
+    let names = release.client()?.names().await?;
+    ensure!(names.is_empty(), "records are left: {}", names.len());
+    namespace_goes(world).await?;
+    Ok(
+        "Retain kept all files over two deletions, Delete none; a namespace went with its operator"
+            .to_owned(),
+    )
+}
+
+/// A namespace with an operator, and a pool that has a finalizer, goes.
+async fn namespace_goes(world: &mut World) -> Result<()> {
+    let release = world.release.clone();
+    for volume in released(world)? {
+        release.kube.cluster(&["pv-wipe", &volume])?;
+    }
+    release.apply_pool("last", json!({ "replicas": 1, "deletionPolicy": "Delete" }))?;
+    release.ready("last", 1).await?;
+    release.client()?.put("last", "x").await?.expect(201)?;
+    let namespace = &release.namespace;
+    release
+        .kube
+        .kubectl(&["delete", "namespace", namespace, "--timeout=150s"])?;
+    Ok(())
+}
+
+/// Volumes whose claims have gone.
+fn released(world: &World) -> Result<Vec<String>> {
+    let all = world.kube.list("", "pv", "")?;
+    let gone = |volume: &&Value| volume["status"]["phase"] == "Released";
+    let name = |volume: &Value| {
+        volume["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Ok(all.iter().filter(gone).map(name).collect())
+}

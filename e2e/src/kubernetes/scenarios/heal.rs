@@ -1,0 +1,108 @@
+//! What people and accidents do to the pool's objects.
+
+use super::{POOL, World};
+use crate::wait;
+use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Within this a hand edit is undone.
+const HEALED: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let namespace = release.namespace.clone();
+    let object = format!("{POOL}-node");
+    let uids = |kind: &str| -> Result<BTreeMap<String, String>> {
+        let selector = format!("fileserver.dev/pool={POOL}");
+        let all = release.kube.list(&namespace, kind, &selector)?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let uid =
+            |o: &serde_json::Value| (text(&o["metadata"]["name"]), text(&o["metadata"]["uid"]));
+        Ok(all.iter().map(uid).collect())
+    };
+    let (claims, pods) = (uids("pvc")?, uids("pod")?);
+    let kinds = [
+        "service",
+        "pdb",
+        "networkpolicy",
+        "serviceaccount",
+        "secret",
+    ];
+    for kind in kinds {
+        release
+            .kube
+            .kubectl(&["-n", &namespace, "delete", kind, &object])?;
+    }
+    for kind in kinds {
+        wait::until(HEALED, async || release.kube.get(&namespace, kind, &object)).await?;
+    }
+    let edits = [
+        (
+            "service",
+            r#"{"spec":{"publishNotReadyAddresses":false}}"#,
+            "/spec/publishNotReadyAddresses",
+            "true",
+        ),
+        (
+            "pdb",
+            r#"{"spec":{"maxUnavailable":2}}"#,
+            "/spec/maxUnavailable",
+            "1",
+        ),
+        (
+            "sts",
+            r#"{"metadata":{"labels":{"fileserver.dev/pool":"other"}}}"#,
+            "/metadata/labels/fileserver.dev~1pool",
+            "\"main\"",
+        ),
+        (
+            "sts",
+            r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#,
+            "/spec/updateStrategy/rollingUpdate/partition",
+            "3",
+        ),
+    ];
+    for (kind, patch, pointer, wanted) in edits {
+        let args = [
+            "-n",
+            &namespace,
+            "patch",
+            kind,
+            &object,
+            "--type=merge",
+            "-p",
+            patch,
+        ];
+        release.kube.kubectl(&args)?;
+        wait::until(HEALED, async || {
+            let found = release.kube.get(&namespace, kind, &object)?;
+            let value = found.pointer(pointer).map(ToString::to_string);
+            ensure!(
+                value.as_deref() == Some(wanted),
+                "{kind} {pointer}: {value:?}"
+            );
+            Ok(())
+        })
+        .await?;
+    }
+    ensure!(uids("pod")? == pods, "no pod was restarted for that");
+    // A StatefulSet that somebody scaled up is drained before it shrinks again.
+    let set = format!("sts/{object}");
+    release
+        .kube
+        .kubectl(&["-n", &namespace, "scale", &set, "--replicas=4"])?;
+    release.ready(POOL, 3).await?;
+    // One that somebody deleted comes back on the same claims.
+    release.kube.kubectl(&["-n", &namespace, "delete", &set])?;
+    release.ready(POOL, 3).await?;
+    let after = uids("pvc")?;
+    let kept = claims
+        .iter()
+        .all(|(name, uid)| after.get(name) == Some(uid));
+    ensure!(kept, "claims were {claims:?}, are {after:?}");
+    let compared = world.compare().await?;
+    Ok(format!(
+        "5 deleted objects, 4 edits, a deleted StatefulSet; {compared} compared"
+    ))
+}

@@ -1,0 +1,193 @@
+//! The scenarios, in their order: each leaves the release as it found it, unless
+//! it says so.
+
+mod damage;
+mod deletion;
+mod heal;
+mod install;
+mod machines;
+mod mongo;
+mod quiet;
+mod roll;
+mod scale;
+mod upgrade;
+
+use super::kube::Kube;
+use super::release::Release;
+use crate::files::Files;
+use anyhow::{Context, Result};
+use futures::future::LocalBoxFuture;
+use std::time::{Duration, Instant};
+
+/// The pool that most scenarios work on.
+const POOL: &str = "main";
+/// How long an upload or read may be tried again in a scenario.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What the scenarios share.
+pub struct World {
+    /// The cluster.
+    pub kube: Kube,
+    /// The first release, on the embedded store.
+    pub release: Release,
+    /// Files that have to be there all the time.
+    pub files: Option<Files>,
+    /// A release that nobody touches.
+    pub still: Release,
+    /// Since when nobody has touched it.
+    pub left_alone: Option<Instant>,
+    /// For how long that has to be watched at least.
+    pub quiet_for: Duration,
+}
+
+/// One scenario.
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it covers, in a few words.
+    pub covers: &'static str,
+    /// Whether the others rest on it.
+    pub always: bool,
+    /// Does it, and says what was seen.
+    pub run: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, Result<String>>,
+}
+
+const fn scenario(
+    name: &'static str,
+    covers: &'static str,
+    run: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, Result<String>>,
+) -> Scenario {
+    Scenario {
+        name,
+        covers,
+        always: false,
+        run,
+    }
+}
+
+/// All of them.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        always: true,
+        ..scenario(
+            "install",
+            "helm install, pools, admission, first files",
+            |w| Box::pin(install::run(w)),
+        )
+    },
+    scenario(
+        "grow",
+        "3 to 5 nodes under load, a pod killed, claims grown",
+        |w| Box::pin(scale::grow(w)),
+    ),
+    scenario(
+        "shrink",
+        "5 to 3 under load, operators and manager lost, then 5 again",
+        |w| Box::pin(scale::shrink(w)),
+    ),
+    scenario(
+        "cancel",
+        "a drain cancelled, a drain that has no room",
+        |w| Box::pin(scale::cancel(w)),
+    ),
+    scenario("heal", "hand edits and deleted objects", |w| {
+        Box::pin(heal::run(w))
+    }),
+    scenario("roll", "image under load, a bad image, its revert", |w| {
+        Box::pin(roll::run(w))
+    }),
+    scenario(
+        "damage",
+        "a corrupt file in a drain, a swapped volume, abandon",
+        |w| Box::pin(damage::run(w)),
+    ),
+    scenario("quiet", "an operator with nothing to do", |w| {
+        Box::pin(quiet::run(w))
+    }),
+    scenario(
+        "machines",
+        "a machine lost and back, a link cut, kubectl drain",
+        |w| Box::pin(machines::run(w)),
+    ),
+    scenario(
+        "upgrade",
+        "helm upgrade and rollback under load, uninstall, reinstall",
+        |w| Box::pin(upgrade::run(w)),
+    ),
+    scenario(
+        "mongodb",
+        "two managers: 3 to 5 to 3, database away, helm upgrade",
+        |w| Box::pin(mongo::run(w)),
+    ),
+    scenario(
+        "deletion",
+        "the three policies, foreground, a namespace with its operator",
+        |w| Box::pin(deletion::run(w)),
+    ),
+];
+
+impl World {
+    /// Nothing is installed yet.
+    pub fn new(kube: Kube, quiet_for: Duration) -> Self {
+        let release = |namespace: &str, name: &str| Release {
+            kube: kube.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        Self {
+            release: release("files", "dfs"),
+            still: release("still", "still"),
+            kube,
+            files: None,
+            left_alone: None,
+            quiet_for,
+        }
+    }
+
+    /// The files that have to be there.
+    fn files(&mut self) -> Result<&mut Files> {
+        self.files.as_mut().context("install comes first")
+    }
+
+    /// Reads every file, byte for byte.
+    async fn compare(&mut self) -> Result<usize> {
+        self.files()?.compare_all().await
+    }
+
+    /// Brings the pool to so many nodes.
+    async fn nodes(&self, nodes: i32) -> Result<()> {
+        self.release.scale(POOL, nodes)?;
+        self.release.ready(POOL, nodes).await
+    }
+
+    /// What a person would look at first, where a scenario failed.
+    pub fn trace(&self) -> String {
+        let mut text = String::new();
+        for args in [
+            &["get", "fsp,pods,sts,pvc", "-A", "-o", "wide"][..],
+            &["describe", "fsp", "-A"],
+            &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+            &[
+                "-n",
+                "files",
+                "logs",
+                "-l",
+                "app.kubernetes.io/component=operator",
+                "--tail=60",
+            ],
+            &[
+                "-n",
+                "files",
+                "logs",
+                "-l",
+                "app.kubernetes.io/component=manager",
+                "--tail=40",
+            ],
+        ] {
+            let told = self.kube.try_kubectl(args, "");
+            let told = told.map_or_else(|error| format!("{error:#}"), |told| told.text);
+            text += &format!("--- kubectl {}\n{told}\n", args.join(" "));
+        }
+        text
+    }
+}

@@ -1,0 +1,79 @@
+//! A release that nobody touches: its operator writes nothing.
+
+use super::World;
+use crate::kubernetes::release::values;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Its pool.
+const POOL: &str = "quiet";
+/// After this its last numbers are told.
+const CALM: Duration = Duration::from_secs(25);
+
+/// Installs it, beside the other release.
+pub(super) fn install(world: &World) -> Result<()> {
+    let still = &world.still;
+    still.make_namespace()?;
+    let mut values = values();
+    values["operator"]["replicas"] = json!(1);
+    still.helm("install", &values)?;
+    still.apply_pool(POOL, json!({ "replicas": 2 }))
+}
+
+/// Gives it a few files, and leaves it alone from then on.
+pub(super) async fn fill(world: &mut World) -> Result<()> {
+    world.still.ready(POOL, 2).await?;
+    let client = world.still.client()?;
+    for number in 0..10 {
+        client
+            .put(&format!("still-{number}"), "x")
+            .await?
+            .expect(201)?;
+    }
+    world.left_alone = Some(Instant::now());
+    Ok(())
+}
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let left_alone = world.left_alone.context("install comes first")?;
+    let calm = left_alone + CALM;
+    // Long enough to be worth something, whatever ran meanwhile.
+    let end = calm + world.quiet_for;
+    tokio::time::sleep_until(end.into()).await;
+    let log = world.kube.cluster(&["audit"])?;
+    let text = std::fs::read_to_string(log.trim())?;
+    let age = calm.elapsed();
+    let operator = format!(
+        "system:serviceaccount:{}:{}-operator",
+        world.still.namespace,
+        world.still.full_name()
+    );
+    let (mut leases, mut writes) = (0, Vec::new());
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).context("the audit log")?;
+        if event["user"]["username"] != operator.as_str() || age_of(&event)? > age {
+            continue;
+        }
+        match event["objectRef"]["resource"].as_str() {
+            Some("leases") => leases += 1,
+            other => writes.push(format!(
+                "{} {other:?} {}",
+                event["verb"], event["objectRef"]["name"]
+            )),
+        }
+    }
+    ensure!(leases > 0, "the log has not even its lease");
+    ensure!(writes.is_empty(), "it was left alone, and wrote {writes:?}");
+    let seconds = age.as_secs();
+    Ok(format!("no write in {seconds} s but {leases} of its lease"))
+}
+
+/// How long ago a request came.
+fn age_of(event: &Value) -> Result<Duration> {
+    let at = event["requestReceivedTimestamp"]
+        .as_str()
+        .context("a time")?;
+    let at = humantime::parse_rfc3339(at)?;
+    Ok(at.elapsed().unwrap_or_default())
+}

@@ -1,0 +1,232 @@
+//! More nodes, fewer nodes, and changed minds.
+
+use super::{POOL, World};
+use crate::kubernetes::disks;
+use crate::kubernetes::traffic::{Traffic, compare};
+use crate::wait;
+use anyhow::{Result, ensure};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Each file of the service is on one volume and no other.
+async fn on_one_disk_each(world: &World, pods: &[String]) -> Result<Vec<usize>> {
+    let mut seen = BTreeSet::new();
+    let mut counts = Vec::new();
+    for pod in pods {
+        let files = disks::files(&world.release, pod)?;
+        counts.push(files.len());
+        for file in files {
+            ensure!(seen.insert(file.clone()), "{file} is on two nodes");
+        }
+    }
+    let listed: BTreeSet<String> = world.release.client()?.names().await?.into_iter().collect();
+    ensure!(
+        seen == listed,
+        "{} files on disks, {} listed",
+        seen.len(),
+        listed.len()
+    );
+    Ok(counts)
+}
+
+fn pods(count: i32) -> Vec<String> {
+    (0..count)
+        .map(|ordinal| format!("{POOL}-node-{ordinal}"))
+        .collect()
+}
+
+pub(super) async fn grow(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let client = release.client()?;
+    grow_claims(world).await?;
+    let traffic = Traffic::start(&client, "grow");
+    world.nodes(5).await?;
+    release.balanced(POOL).await?;
+    let victim = format!("{POOL}-node-1");
+    let args = [
+        "-n",
+        &release.namespace,
+        "delete",
+        "pod",
+        &victim,
+        "--grace-period=0",
+        "--force",
+    ];
+    release.kube.kubectl(&args)?;
+    // A pod of that name is there again, and serves.
+    release.ready(POOL, 5).await?;
+    let seen = traffic.stop().await;
+    let bad = seen.failures("upload");
+    let tolerated = |what: &String| what.contains("503") || what.contains("broke");
+    ensure!(bad.keys().all(tolerated), "{bad:?}");
+    let balanced = release.balanced(POOL).await?;
+    let compared = world.compare().await? + compare(&client, "grow", &seen).await?;
+    let disks = on_one_disk_each(world, &pods(5)).await?;
+    Ok(format!(
+        "files per node {balanced:?}, on disks {disks:?}; {compared} compared; {}",
+        seen.words()
+    ))
+}
+
+/// Claims ask for more, the class allows it, and nobody resizes local volumes:
+/// the pool says that they grow until somebody does, played here by hand.
+async fn grow_claims(world: &World) -> Result<()> {
+    let release = &world.release;
+    let namespace = &release.namespace;
+    let size = |size: &str| json!({ "storage": { "size": size } });
+    release.patch_pool(POOL, &size("2Gi"))?;
+    release.told(POOL, "StorageReady", false, "Growing").await?;
+    let patch = r#"{"status":{"capacity":{"storage":"2Gi"}}}"#;
+    for pod in pods(3) {
+        let claim = format!("data-{pod}");
+        let found = release.kube.get(namespace, "pvc", &claim)?;
+        ensure!(
+            found["spec"]["resources"]["requests"]["storage"] == "2Gi",
+            "{found}"
+        );
+        let args = [
+            "-n",
+            namespace,
+            "patch",
+            "pvc",
+            &claim,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            patch,
+        ];
+        release.kube.kubectl(&args)?;
+    }
+    release.told(POOL, "StorageReady", true, "Sized").await?;
+    release.patch_pool(POOL, &size("1Gi"))?;
+    let why = release
+        .told(POOL, "StorageReady", false, "SizeRefused")
+        .await?;
+    ensure!(why.contains("volumes can't shrink"), "{why}");
+    // The volumes of the machine have 1Gi, and new claims have to find one.
+    let patch = r#"{"status":{"capacity":{"storage":"1Gi"}}}"#;
+    for pod in pods(3) {
+        let claim = format!("data-{pod}");
+        let args = [
+            "-n",
+            namespace,
+            "patch",
+            "pvc",
+            &claim,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            patch,
+        ];
+        release.kube.kubectl(&args)?;
+    }
+    release.told(POOL, "StorageReady", true, "Sized").await?;
+    release.ready(POOL, 3).await
+}
+
+pub(super) async fn shrink(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let namespace = release.namespace.clone();
+    let client = release.client()?;
+    world.nodes(5).await?;
+    release.balanced(POOL).await?;
+    let before: BTreeSet<String> = disks::files(&release, &format!("{POOL}-node-4"))?
+        .into_iter()
+        .collect();
+    ensure!(!before.is_empty(), "node 4 has nothing to lose");
+    let traffic = Traffic::start(&client, "shrink");
+    release.scale(POOL, 3)?;
+    release.told(POOL, "Reconciling", true, "Draining").await?;
+    // Whoever leads goes, three times while it goes on.
+    for _ in 0..2 {
+        let leader = release.leader()?;
+        let args = [
+            "-n",
+            &namespace,
+            "delete",
+            "pod",
+            &leader,
+            "--grace-period=0",
+            "--force",
+        ];
+        release.kube.kubectl(&args)?;
+        wait::until(Duration::from_secs(60), async || {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            ensure!(release.leader()? != leader, "nobody else leads yet");
+            Ok(())
+        })
+        .await?;
+    }
+    release.ready(POOL, 3).await?;
+    let seen = traffic.stop().await;
+    let bad = seen.failures("");
+    ensure!(bad.is_empty(), "a shrink costs no request: {bad:?}");
+    let compared = world.compare().await? + compare(&client, "shrink", &seen).await?;
+    for ordinal in 3..5 {
+        let left = disks::files(&release, &format!("{POOL}-node-{ordinal}"))?;
+        ensure!(left.is_empty(), "left behind on node {ordinal}: {left:?}");
+    }
+    let held = hold_without_manager(world).await?;
+    world.nodes(5).await?;
+    let balanced = release.balanced(POOL).await?;
+    let again = world.compare().await?;
+    on_one_disk_each(world, &pods(5)).await?;
+    world.nodes(3).await?;
+    Ok(format!(
+        "{compared} compared at 3, {again} at 5 again with {balanced:?}; {held}; {}",
+        seen.words()
+    ))
+}
+
+/// While no manager answers, no node leaves.
+async fn hold_without_manager(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let manager = format!("sts/{}-manager", release.full_name());
+    let to = |count: u32| {
+        let replicas = format!("--replicas={count}");
+        let args = ["-n", &release.namespace, "scale", &manager, &replicas];
+        release.kube.kubectl(&args)
+    };
+    to(0)?;
+    let why = release
+        .told(POOL, "ManagerReachable", false, "NoAnswer")
+        .await?;
+    release.scale(POOL, 2)?;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let status = release.status(POOL)?;
+    ensure!(status["replicas"] == 3, "{status}");
+    to(1)?;
+    release
+        .told(POOL, "ManagerReachable", true, "Answers")
+        .await?;
+    world.nodes(3).await?;
+    drop(why);
+    Ok("held while no manager answered".to_owned())
+}
+
+pub(super) async fn cancel(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    world.nodes(5).await?;
+    release.balanced(POOL).await?;
+    release.scale(POOL, 2)?;
+    release.told(POOL, "Reconciling", true, "Draining").await?;
+    world.nodes(5).await?;
+    let balanced = release.balanced(POOL).await?;
+    world.nodes(3).await?;
+    // Nothing holds the files of the last node: not even the first file moves.
+    release.scale(POOL, 0)?;
+    let why = release
+        .told(POOL, "ScaleDownBlocked", true, "NoRoom")
+        .await?;
+    let status = release.status(POOL)?;
+    ensure!(
+        status["replicas"] == 3 && status["phase"] == "Blocked",
+        "{status}"
+    );
+    world.nodes(3).await?;
+    let compared = world.compare().await?;
+    Ok(format!(
+        "cancelled with {balanced:?}; to 0: {why}; {compared} compared"
+    ))
+}

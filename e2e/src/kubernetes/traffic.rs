@@ -1,0 +1,165 @@
+//! Clients that upload and read all the time, and tell what they were answered.
+
+use crate::client::Client;
+use crate::content;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Clients at once.
+const CLIENTS: u64 = 4;
+/// Pause of a client after each of its rounds.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Traffic that goes on until it is stopped.
+#[derive(Debug)]
+pub struct Traffic {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    next: AtomicU64,
+    stored: Mutex<Vec<u64>>,
+    answers: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What the clients saw.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Files that were stored.
+    pub stored: Vec<u64>,
+    /// Answers by what they were to: `upload 201` and so on.
+    pub answers: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    /// Answers that were no success, to what.
+    pub fn failures(&self, of: &str) -> BTreeMap<String, u64> {
+        let bad = self.answers.iter().filter(|(what, _)| {
+            what.starts_with(of) && !what.ends_with(" 201") && !what.ends_with(" 200")
+        });
+        bad.map(|(what, count)| (what.clone(), *count)).collect()
+    }
+
+    /// In a few words.
+    pub fn words(&self) -> String {
+        let each: Vec<_> = self
+            .answers
+            .iter()
+            .map(|(what, count)| format!("{what} ×{count}"))
+            .collect();
+        each.join(", ")
+    }
+}
+
+fn name(series: &str, number: u64) -> String {
+    format!("{series}-{number}")
+}
+
+fn data(number: u64) -> bytes::Bytes {
+    content::bytes(number, 100 + (number as usize % 50) * 97)
+}
+
+impl Traffic {
+    /// Begins a series of files.
+    pub fn start(client: &Client, series: &'static str) -> Self {
+        let traffic = Self {
+            shared: Arc::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        for worker in 0..CLIENTS {
+            let (client, shared) = (client.clone(), traffic.shared.clone());
+            let stop = traffic.stop.clone();
+            traffic.tasks.spawn(async move {
+                while !stop.is_cancelled() {
+                    shared.round(&client, series, worker).await;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            });
+        }
+        traffic
+    }
+
+    /// Ends it, after the requests under way.
+    pub async fn stop(self) -> Seen {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let lock =
+            |list: &Mutex<Vec<u64>>| list.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answers = self.shared.answers.lock();
+        Seen {
+            stored: lock(&self.shared.stored),
+            answers: answers.unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+impl Shared {
+    fn count(&self, what: String) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        *answers.entry(what).or_default() += 1;
+    }
+
+    /// One upload, and a read of an earlier file.
+    async fn round(&self, client: &Client, series: &str, worker: u64) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        match client.put(&name(series, number), data(number)).await {
+            Ok(answer) => {
+                self.count(answered("upload", &answer));
+                if answer.status == 201 {
+                    let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                    stored.push(number);
+                }
+            }
+            Err(error) => self.count(format!("upload broke: {error:#}")),
+        }
+        let earlier = {
+            let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = number.wrapping_mul(7).wrapping_add(worker) as usize;
+            stored.get(at % stored.len().max(1)).copied()
+        };
+        let Some(earlier) = earlier else {
+            return;
+        };
+        match client.get(&name(series, earlier)).await {
+            Ok(answer) if answer.status == 200 && answer.body != data(earlier) => {
+                self.count("read OTHER BYTES".to_owned());
+            }
+            Ok(answer) => self.count(answered("read", &answer)),
+            Err(error) => self.count(format!("read broke: {error:#}")),
+        }
+    }
+}
+
+fn answered(what: &str, answer: &crate::client::Answer) -> String {
+    match answer.code() {
+        Some(code) if !answer.status.is_success() => {
+            format!("{what} {}/{code}", answer.status.as_u16())
+        }
+        _ => format!("{what} {}", answer.status.as_u16()),
+    }
+}
+
+/// Reads every file of a series that was stored, byte for byte.
+///
+/// # Errors
+/// At the first that is not as it was.
+pub async fn compare(client: &Client, series: &str, seen: &Seen) -> Result<usize> {
+    for number in &seen.stored {
+        let answer = client.get(&name(series, *number)).await?.expect(200)?;
+        anyhow::ensure!(
+            answer.body == data(*number),
+            "{series}-{number}: other bytes"
+        );
+    }
+    Ok(seen.stored.len())
+}
