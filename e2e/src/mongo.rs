@@ -128,7 +128,7 @@ impl Server {
 }
 
 /// The server's archive, kept outside of the checkout by the hash of its source.
-fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     tools::require(&TOOLS)?;
     let hash = crate::content::sha256(format!("{POM}{SOURCE}").as_bytes());
     let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -54,6 +54,8 @@ pub async fn run(args: Args) -> Result<()> {
     if args.inside {
         return inside(&args).await;
     }
+    // Within the cluster's network no registry can be reached.
+    crate::mongo::build()?;
     let cluster = Cluster::up(args.keep)?;
     load_images(&cluster.script)?;
     let mut command = Command::new(&cluster.script);
