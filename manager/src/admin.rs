@@ -224,6 +224,7 @@ fn drains_reply(drains: Vec<Counted>) -> Response<DrainsReply> {
         records_left: records,
         rate: line.rate,
         seconds_left: line.seconds_left,
+        ordered: line.ordered,
         holds: line.holds.unwrap_or_default(),
     };
     Response::new(DrainsReply {

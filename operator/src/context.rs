@@ -38,6 +38,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     recorder: Recorder,
     pools: Mutex<HashMap<PoolName, Memory>>,
+    /// The pool whose nodes are restarted.
+    turn: Mutex<Option<PoolName>>,
 }
 
 impl Context {
@@ -63,6 +65,7 @@ impl Context {
             release,
             metrics,
             pools: Mutex::default(),
+            turn: Mutex::default(),
         })
     }
 
@@ -80,8 +83,22 @@ impl Context {
         change(self.pools().entry(name.clone()).or_default())
     }
 
+    /// Takes the turn to restart nodes, or answers who has it.
+    pub fn take_turn(&self, name: &PoolName) -> Option<PoolName> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let holder = turn.get_or_insert_with(|| name.clone());
+        (holder != name).then(|| holder.clone())
+    }
+
+    /// Gives the turn back.
+    pub fn end_turn(&self, name: &PoolName) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        turn.take_if(|holder| holder == name);
+    }
+
     /// Forgets a pool that is gone.
     pub fn forget(&self, name: &PoolName) {
+        self.end_turn(name);
         self.pools().remove(name);
         self.applier.forget(&name.namespace, &name.nodes());
     }

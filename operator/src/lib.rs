@@ -22,3 +22,4 @@ pub mod release;
 pub mod report;
 pub mod run;
 pub mod token;
+pub mod turn;

@@ -29,6 +29,8 @@ pub struct View {
     pub drains: BTreeMap<i32, DrainFacts>,
     /// Its sums.
     pub pool: PoolStatusReply,
+    /// Nodes of other pools that are unavailable, each with its pool.
+    pub away_elsewhere: Vec<(String, String)>,
 }
 
 /// Asks whichever manager answers.
@@ -205,6 +207,8 @@ fn view(
     for line in nodes {
         if let Some(ordinal) = name.ordinal(&line.id) {
             view.nodes.insert(ordinal, (known(&line), line));
+        } else if !known(&line).available {
+            view.away_elsewhere.push((line.id, line.pool));
         }
     }
     for line in drains {
@@ -233,6 +237,7 @@ fn drain(line: &DrainLine, volume: Option<Uuid>) -> DrainFacts {
     let empty = line.sealed && line.files_left == 0 && line.quarantined == 0;
     let stranger = volume.is_some_and(|volume| volume.is_nil());
     DrainFacts {
+        ordered: line.ordered,
         done: (empty || stranger) && line.records_left == 0,
         records: line.records_left,
         files: line.files_left,
@@ -282,7 +287,12 @@ mod tests {
             ..NodeLine::default()
         };
         let nodes = ["a/p-node-0", "b/p-node-1", "a/pp-node-2", "node-3"].map(line);
-        let view = view(&name, nodes.to_vec(), &[], PoolStatusReply::default());
+        let mut nodes = nodes.to_vec();
+        nodes[1].state = "unavailable".to_owned();
+        nodes[1].pool = "b/p".to_owned();
+        let view = view(&name, nodes, &[], PoolStatusReply::default());
+        let away = ("b/p-node-1".to_owned(), "b/p".to_owned());
+        assert_eq!(view.away_elsewhere, [away]);
         assert_eq!(view.nodes.keys().copied().collect::<Vec<_>>(), [0]);
     }
 }

@@ -132,6 +132,13 @@ impl Observed {
         seen.then(|| status.update_revision.clone()).flatten()
     }
 
+    /// Whether a pod has another template than the newest.
+    pub fn is_outdated(&self) -> bool {
+        let revision = self.revision();
+        let runs = |pod: &Pod| pod.labels().get(REVISION).cloned();
+        revision.is_some() && self.pods.iter().any(|pod| runs(pod) != revision)
+    }
+
     /// The claims as the plan wants them.
     pub fn claim_facts(&self, name: &PoolName) -> Vec<ClaimFacts> {
         let facts = |claim: &PersistentVolumeClaim| {

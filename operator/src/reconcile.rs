@@ -13,6 +13,7 @@ use crate::plan::scale::Step;
 use crate::plan::{NodeFacts, autoscale, roll, scale, storage};
 use crate::report::{Facts, status, without_numbers};
 use crate::token::token;
+use crate::turn;
 use crds::FileServerPool;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
@@ -102,6 +103,7 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     let bearer = bearer(&token)?;
     let view = context.managers.view(&bearer, name).await;
     let view = view.map_err(|status| status.message().to_owned());
+    let elsewhere = turn::elsewhere(context, name, &observed, view.as_ref().ok()).await?;
     let look = Look {
         context,
         pool,
@@ -110,6 +112,7 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         token: &token,
         observed: &observed,
         view: view.as_ref().map_err(String::as_str),
+        elsewhere,
     };
     match deleting {
         true => look.delete().await,
@@ -126,6 +129,8 @@ struct Look<'a> {
     token: &'a str,
     observed: &'a Observed,
     view: Result<&'a View, &'a str>,
+    /// Why no node may be restarted, for what goes on outside of the pool.
+    elsewhere: Option<String>,
 }
 
 /// What was decided.
@@ -207,28 +212,24 @@ impl Look<'_> {
         let nodes = observed.nodes(self.name, view);
         let (wanted, desired) = self.wanted();
         let claims = observed.claim_facts(self.name);
-        let (step, mut shape) = match observed.replicas() {
-            Some(current) => {
-                let step = scale::next(&scale::Scale {
-                    wanted,
-                    current,
-                    doomed_from: observed.doomed_from(),
-                    leaving: observed.leaving(),
-                    reachable: view.is_some(),
-                    nodes: nodes.clone(),
-                });
-                let shape = after(&step, observed, current);
+        let mut seen = scale::Scale {
+            wanted,
+            current: observed.replicas().unwrap_or(0),
+            doomed_from: observed.doomed_from(),
+            leaving: observed.leaving(),
+            reachable: view.is_some(),
+            claims: claims.iter().map(|claim| claim.ordinal).collect(),
+            nodes,
+        };
+        let (step, mut shape) = match observed.set {
+            Some(_) => {
+                let step = scale::next(&seen);
+                let shape = after(&step, &seen);
                 (step, shape)
             }
             None => {
-                let told = self
-                    .pool
-                    .status
-                    .as_ref()
-                    .map_or(0, |status| status.replicas);
-                let first = first_replicas(wanted, told, &nodes, &claims, view.is_some());
                 let shape = Shape {
-                    replicas: first,
+                    replicas: scale::first(&seen),
                     // Volumes of an earlier set may be sealed: all that is wanted
                     // is opened.
                     doomed_from: Some(0),
@@ -237,6 +238,7 @@ impl Look<'_> {
                 (Step::Rest, shape)
             }
         };
+        let nodes = std::mem::take(&mut seen.nodes);
         let roll = roll::decide(&roll::Roll {
             replicas: shape.replicas,
             partition: match observed.set {
@@ -245,8 +247,13 @@ impl Look<'_> {
             },
             revision: observed.revision(),
             reachable: view.is_some(),
+            elsewhere: self.elsewhere.clone(),
             nodes: nodes.clone(),
         });
+        let within = nodes.iter().filter(|node| node.ordinal < shape.replicas);
+        if roll.outdated.is_empty() && within.clone().all(NodeFacts::serves) {
+            self.context.end_turn(self.name);
+        }
         shape.partition = roll.partition;
         shape.template_size = observed.template_size();
         let storage = storage::decide(
@@ -501,84 +508,22 @@ impl Look<'_> {
     }
 }
 
-/// The set after a step.
-fn after(step: &Step, observed: &Observed, current: i32) -> Shape {
-    match step {
+/// The set after a step; pure.
+fn after(step: &Step, seen: &scale::Scale) -> Shape {
+    let (replicas, doomed_from, leaving) = match step {
         Step::Mark {
             replicas,
             doomed_from,
             leaving,
-        } => Shape {
-            replicas: *replicas,
-            doomed_from: *doomed_from,
-            leaving: *leaving,
-            ..Shape::default()
-        },
-        Step::Rest | Step::Drain(_) | Step::Open(_) | Step::Forget(_) | Step::Wait(_) => Shape {
-            replicas: current,
-            doomed_from: observed.doomed_from(),
-            leaving: observed.leaving(),
-            ..Shape::default()
-        },
-    }
-}
-
-/// How many pods a set begins with: all that hold files come back, whatever is
-/// wanted, and are drained then.
-fn first_replicas(
-    wanted: i32,
-    told: i32,
-    nodes: &[NodeFacts],
-    claims: &[storage::ClaimFacts],
-    reachable: bool,
-) -> i32 {
-    if !reachable {
-        return wanted.max(told);
-    }
-    let holds = nodes.iter().filter(|node| {
-        let emptied = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
-        node.known.is_some() && !emptied
-    });
-    let there = holds.filter(|node| claims.iter().any(|claim| claim.ordinal == node.ordinal));
-    there.map(|node| node.ordinal + 1).fold(wanted, i32::max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{DrainFacts, Known};
-
-    #[test]
-    fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
-        let node = |ordinal, drained: Option<u64>| NodeFacts {
-            ordinal,
-            known: Some(Known::default()),
-            drain: drained.map(|records| DrainFacts {
-                records,
-                ..DrainFacts::default()
-            }),
-            ..NodeFacts::default()
-        };
-        let claim = |ordinal| storage::ClaimFacts {
-            ordinal,
-            ..storage::ClaimFacts::default()
-        };
-        let claims: Vec<_> = (0..5).map(claim).collect();
-        for (nodes, wanted, first) in [
-            (vec![], 3, 3),
-            (vec![node(4, None)], 3, 5),
-            (vec![node(4, Some(7))], 3, 5),
-            (vec![node(3, None), node(4, Some(0))], 3, 4),
-            // Its volume is gone: a new one would not bring the files back.
-            (vec![node(6, None)], 3, 3),
-            (vec![node(0, None)], 3, 3),
-        ] {
-            assert_eq!(
-                first_replicas(wanted, 0, &nodes, &claims, true),
-                first,
-                "{nodes:?}"
-            );
+        } => (*replicas, *doomed_from, *leaving),
+        Step::Rest | Step::Drain(_) | Step::Open(_) | Step::Forget(_) | Step::Wait(_) => {
+            (seen.current, seen.doomed_from, seen.leaving)
         }
-        assert_eq!(first_replicas(3, 5, &[], &claims, false), 5);
+    };
+    Shape {
+        replicas,
+        doomed_from,
+        leaving,
+        ..Shape::default()
     }
 }

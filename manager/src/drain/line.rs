@@ -13,6 +13,8 @@ const NAMES: usize = 3;
 pub(crate) struct DrainLine {
     /// The node.
     pub node: String,
+    /// Whether it was ordered; a node may also come with a sealed volume.
+    pub ordered: bool,
     /// Whether the node itself takes no more files, durably.
     pub sealed: bool,
     /// Files still on it; missing while it is unavailable.
@@ -85,7 +87,7 @@ fn holds(facts: &Facts) -> Option<String> {
 }
 
 /// How a drain stands, as this manager sees it.
-pub(super) fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine {
+pub(super) fn line(core: &Core, id: &NodeId, ordered: bool, short: Option<String>) -> DrainLine {
     let node = core.nodes.available(id);
     let report = node.as_ref().map(|node| node.report()).unwrap_or_default();
     let files_left = node.as_ref().map(|node| node.files());
@@ -104,6 +106,7 @@ pub(super) fn line(core: &Core, id: &NodeId, short: Option<String>) -> DrainLine
     };
     DrainLine {
         node: id.to_string(),
+        ordered,
         sealed: report.sealed,
         files_left,
         quarantined: report.quarantined,

@@ -42,6 +42,11 @@ fn doomed(core: &Core, rows: &[NodeRow]) -> Vec<NodeId> {
     drained.map(|row| row.id.clone()).collect()
 }
 
+fn is_ordered(rows: &[NodeRow], id: &NodeId) -> bool {
+    let mut rows = rows.iter();
+    rows.any(|row| row.id == *id && row.stay == Stay::Drains)
+}
+
 /// Every drain among these rows, by what the nodes report.
 pub(crate) fn lines(core: &Core, rows: &[NodeRow]) -> Vec<DrainLine> {
     let doomed = doomed(core, rows);
@@ -55,7 +60,7 @@ pub(crate) fn lines(core: &Core, rows: &[NodeRow]) -> Vec<DrainLine> {
         });
     }
     let short = shortfall(load, &rooms_beside(core, &doomed));
-    let line = |id| line(core, id, short.clone());
+    let line = |id| line(core, id, is_ordered(rows, id), short.clone());
     doomed.iter().map(line).collect()
 }
 
@@ -67,8 +72,9 @@ pub(crate) type Counted = (DrainLine, u64);
 /// # Errors
 /// When the store fails.
 pub(crate) async fn list(core: &Core) -> Result<Vec<Counted>, StoreError> {
-    let doomed = doomed(core, &core.store.nodes().await?);
-    standing(core, &doomed, &doomed).await
+    let rows = core.store.nodes().await?;
+    let doomed = doomed(core, &rows);
+    standing(core, &doomed, &doomed, |id| is_ordered(&rows, id)).await
 }
 
 /// How the drains of `wanted` stand, with all of `doomed` to be placed elsewhere.
@@ -76,11 +82,12 @@ async fn standing(
     core: &Core,
     wanted: &[NodeId],
     doomed: &[NodeId],
+    ordered: impl Fn(&NodeId) -> bool,
 ) -> Result<Vec<Counted>, StoreError> {
     let (records, short) = weigh(core, doomed).await?;
     let counted = |id| {
         let left = records.get(id).copied().unwrap_or(0);
-        (line(core, id, short.clone()), left)
+        (line(core, id, ordered(id), short.clone()), left)
     };
     Ok(wanted.iter().map(counted).collect())
 }
@@ -158,7 +165,7 @@ pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, F
     for node in ids.iter().filter_map(|id| core.nodes.available(id)) {
         seal(core, &node, true).await?;
     }
-    Ok(standing(core, ids, &doomed).await?)
+    Ok(standing(core, ids, &doomed, |_| true).await?)
 }
 
 /// Opens nodes to files again.
@@ -179,7 +186,7 @@ pub(crate) async fn cancel(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, 
         set_stay(core, row, Stay::Stays).await?;
         seal(core, &node, false).await?;
     }
-    let mut counted = standing(core, ids, ids).await?;
+    let mut counted = standing(core, ids, ids, |_| false).await?;
     for (line, _) in &mut counted {
         line.holds = None;
     }

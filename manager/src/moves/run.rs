@@ -270,6 +270,13 @@ fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, eve
         && giver.is_some_and(|giver| !giver.is_corrupt(record))
 }
 
+/// The node that a file goes to, as long as it may take it.
+fn receiver(core: &Core, flow: &Flow, record: &Record) -> Option<Arc<Node>> {
+    let target = core.nodes.available(&flow.to)?;
+    let takes = !target.is_draining() && target.free() >= record.size;
+    takes.then_some(target)
+}
+
 async fn start(
     core: &Arc<Core>,
     running: &mut JoinSet<bool>,
@@ -277,13 +284,15 @@ async fn start(
     flow: &Flow,
     event: u64,
 ) -> bool {
-    let Some(target) = core.nodes.available(&flow.to) else {
-        return false;
-    };
-    if target.free() < record.size {
+    if receiver(core, flow, &record).is_none() {
         return false;
     }
     core.moves.throttle.wait(record.size).await;
+    // The plan is as old as the wait was long: a node that is drained since is
+    // listed by nothing any more, or it would never be empty.
+    let Some(target) = receiver(core, flow, &record) else {
+        return false;
+    };
     let placement = core.nodes.place_on(target, record.size);
     let core = core.clone();
     running.spawn(async move {

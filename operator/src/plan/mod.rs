@@ -50,6 +50,9 @@ pub struct Known {
 /// A drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DrainFacts {
+    /// Whether it was ordered, so that it outlives the node's absence; a node may
+    /// also come with a sealed volume.
+    pub ordered: bool,
     /// Sealed, and nothing left: no file, no copy in quarantine, no record.
     pub done: bool,
     /// Records that list the node.

@@ -19,6 +19,8 @@ pub struct Roll {
     pub revision: Option<String>,
     /// Whether a manager answers.
     pub reachable: bool,
+    /// Why none may be restarted, for what goes on outside of the pool.
+    pub elsewhere: Option<String>,
     /// The nodes by ordinal.
     pub nodes: Vec<NodeFacts>,
 }
@@ -87,6 +89,9 @@ fn obstacle(roll: &Roll, next: i32) -> Option<String> {
     // Restarting a node that does not serve takes nothing away; what it shall
     // become has to be sound all the same.
     let is_off = find(next).is_some_and(|node| !node.serves());
+    if !is_off && let Some(why) = &roll.elsewhere {
+        return Some(why.clone());
+    }
     for ordinal in (0..roll.replicas).filter(|ordinal| *ordinal != next) {
         let node = find(ordinal);
         if is_off && node.is_some_and(is_old) {
@@ -140,6 +145,7 @@ mod tests {
             partition: i32::try_from(nodes.len()).expect("few"),
             revision: Some("new".to_owned()),
             reachable: true,
+            elsewhere: None,
             nodes: (0..).zip(nodes.chars()).map(node).collect(),
         }
     }
@@ -176,6 +182,15 @@ mod tests {
             told.contains("node 2 does not serve: ErrImagePull"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_node_that_serves_waits_for_what_goes_on_elsewhere() {
+        for (nodes, partition) in [("ooo", 3), ("oon", 2), ("oox", 2)] {
+            let mut waits = roll(nodes);
+            waits.elsewhere = Some("managers come first".to_owned());
+            assert_eq!(decide(&waits).partition, partition, "{nodes}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! the node again, so that an operator which slept between the steps can't take
 //! it away any more.
 
-use super::NodeFacts;
+use super::{DrainFacts, NodeFacts};
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct Scale {
     pub leaving: Option<i32>,
     /// Whether a manager answers, and its store with it.
     pub reachable: bool,
+    /// Ordinals that have a claim, so that their files can come back.
+    pub claims: Vec<i32>,
     /// The nodes by ordinal, those beyond the set included.
     pub nodes: Vec<NodeFacts>,
 }
@@ -56,8 +58,18 @@ impl Scale {
         self.nodes.iter().find(|node| node.ordinal == ordinal)
     }
 
-    fn is_drained(&self, ordinal: i32) -> bool {
-        self.node(ordinal).is_some_and(|node| node.drain.is_some())
+    fn drain(&self, ordinal: i32) -> Option<&DrainFacts> {
+        self.node(ordinal)?.drain.as_ref()
+    }
+
+    /// The last ordinal that is no part of the set, but may hold files: its set was
+    /// deleted or scaled by somebody else, or a record came to it at its very end.
+    fn left_out(&self) -> Option<i32> {
+        let beyond = self.nodes.iter().filter(|node| {
+            let has_claim = self.claims.contains(&node.ordinal);
+            node.ordinal >= self.current && has_claim && !left_empty(node)
+        });
+        beyond.map(|node| node.ordinal).max()
     }
 
     fn mark(&self, doomed_from: Option<i32>, leaving: Option<i32>) -> Step {
@@ -69,8 +81,35 @@ impl Scale {
     }
 }
 
+/// Whether nothing of a node is missed without it: nobody knows it, or it was
+/// drained to the end. What lies in quarantine is seen only while it is there.
+fn left_empty(node: &NodeFacts) -> bool {
+    let Some(known) = &node.known else {
+        return true;
+    };
+    let drain = node.drain.as_ref().filter(|drain| drain.ordered);
+    drain.is_some_and(|drain| drain.records == 0 && (drain.done || !known.available))
+}
+
+/// How many pods a set begins with: all that may hold files come back, whatever
+/// is wanted, and are drained then. Where nobody can be asked, that is every claim.
+pub fn first(scale: &Scale) -> i32 {
+    let last = match scale.reachable {
+        true => scale.left_out(),
+        false => scale.claims.iter().copied().max(),
+    };
+    last.map_or(scale.wanted, |last| scale.wanted.max(last + 1))
+}
+
 /// Decides the next step; pure.
 pub fn next(scale: &Scale) -> Step {
+    if let Some(last) = scale.left_out().filter(|_| scale.reachable) {
+        return Step::Mark {
+            replicas: scale.wanted.max(last + 1),
+            doomed_from: scale.doomed_from,
+            leaving: None,
+        };
+    }
     if scale.wanted >= scale.current {
         return up(scale);
     }
@@ -80,10 +119,10 @@ pub fn next(scale: &Scale) -> Step {
                 .to_owned(),
         );
     }
-    match scale.doomed_from {
-        Some(from) if from < scale.wanted => reprieve(scale, from),
-        Some(from) if from == scale.wanted => down(scale),
-        Some(_) | None => scale.mark(Some(scale.wanted), None),
+    match scale.doomed_from.unwrap_or(0) {
+        from if from < scale.wanted => reprieve(scale, from),
+        from if from == scale.wanted => down(scale),
+        _ => scale.mark(Some(scale.wanted), None),
     }
 }
 
@@ -99,9 +138,9 @@ fn up(scale: &Scale) -> Step {
     if !scale.reachable {
         return Step::Rest;
     }
-    match scale.doomed_from {
-        Some(from) if from < scale.wanted => reprieve(scale, from),
-        Some(_) | None => match forget(scale) {
+    match scale.doomed_from.unwrap_or(0) {
+        from if from < scale.wanted => reprieve(scale, from),
+        _ => match forget(scale) {
             Step::Rest => leaving(scale),
             step => step,
         },
@@ -111,8 +150,8 @@ fn up(scale: &Scale) -> Step {
 /// Nodes that are taken away, but not gone yet.
 fn leaving(scale: &Scale) -> Step {
     let beyond = |node: &&NodeFacts| {
-        let empty = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
-        node.ordinal >= scale.current && (node.pod.is_some() || (node.known.is_some() && empty))
+        let stops = node.pod.is_some() || (node.known.is_some() && left_empty(node));
+        node.ordinal >= scale.current && stops
     };
     match scale.nodes.iter().find(beyond) {
         Some(node) => Step::Wait(format!("node {} is being stopped", node.ordinal)),
@@ -120,25 +159,28 @@ fn leaving(scale: &Scale) -> Step {
     }
 }
 
-/// Nodes from `from` on were doomed and are wanted again.
+/// Nodes from `from` on were doomed, as far as anybody knows, and are wanted.
 fn reprieve(scale: &Scale, from: i32) -> Step {
     if scale.leaving.is_some() {
         return scale.mark(scale.doomed_from, None);
     }
     let back = from..scale.wanted;
-    let available = |ordinal: &i32| {
-        let known = scale.node(*ordinal).and_then(|node| node.known.as_ref());
-        known.is_some_and(|known| known.available)
+    // One whose pod is being stopped would come back as sealed as its volume is.
+    let stands = |ordinal: &i32| {
+        scale.node(*ordinal).is_some_and(|node| {
+            let available = node.known.as_ref().is_some_and(|known| known.available);
+            available && node.pod.as_ref().is_some_and(|pod| pod.ready)
+        })
     };
     let sealed: Vec<i32> = back
         .clone()
-        .filter(|ordinal| scale.is_drained(*ordinal))
-        .filter(available)
+        .filter(|ordinal| scale.drain(*ordinal).is_some())
+        .filter(stands)
         .collect();
     if !sealed.is_empty() {
         return Step::Open(sealed);
     }
-    if back.clone().all(|ordinal| available(&ordinal)) {
+    if back.clone().all(|ordinal| stands(&ordinal)) {
         // What lies beyond stays marked: the volumes of nodes that left are sealed,
         // and come back so.
         return scale.mark(Some(scale.wanted), None);
@@ -153,13 +195,13 @@ fn reprieve(scale: &Scale, from: i32) -> Step {
 /// Fewer nodes.
 fn down(scale: &Scale) -> Step {
     let doomed = scale.wanted..scale.current;
-    let fresh: Vec<i32> = doomed.filter(|o| !scale.is_drained(*o)).collect();
+    let is_ordered = |o: &i32| scale.drain(*o).is_some_and(|drain| drain.ordered);
+    let fresh: Vec<i32> = doomed.filter(|o| !is_ordered(o)).collect();
     if !fresh.is_empty() {
         return Step::Drain(fresh);
     }
     let last = scale.current - 1;
-    let drain = scale.node(last).and_then(|node| node.drain.as_ref());
-    let done = drain.is_some_and(|drain| drain.done);
+    let done = scale.drain(last).is_some_and(|drain| drain.done);
     match (done, scale.leaving) {
         (true, Some(leaving)) if leaving == last => Step::Mark {
             replicas: last,
@@ -179,7 +221,7 @@ fn down(scale: &Scale) -> Step {
 fn waiting(scale: &Scale) -> String {
     let drains = || {
         let doomed = (scale.wanted..scale.current).rev();
-        doomed.filter_map(|o| Some((o, scale.node(o)?.drain.as_ref()?)))
+        doomed.filter_map(|o| Some((o, scale.drain(o)?)))
     };
     let held = drains().find_map(|(o, drain)| Some((o, drain.holds.as_ref()?)));
     match held {
@@ -195,8 +237,7 @@ fn waiting(scale: &Scale) -> String {
 fn forget(scale: &Scale) -> Step {
     let gone = |node: &&NodeFacts| {
         let away = node.known.as_ref().is_some_and(|known| !known.available);
-        let empty = node.drain.as_ref().is_some_and(|drain| drain.records == 0);
-        node.ordinal >= scale.current && node.pod.is_none() && away && empty
+        node.ordinal >= scale.current && node.pod.is_none() && away && left_empty(node)
     };
     match scale.nodes.iter().find(gone) {
         Some(node) => Step::Forget(node.ordinal),

@@ -306,7 +306,8 @@ pub(super) fn phase(facts: &Facts<'_>) -> &'static str {
     let serving = facts.serving();
     match () {
         () if facts.wanted < replicas => "Draining",
-        () if facts.roll.holds.is_some() || replaced(facts).holds => "Degraded",
+        () if replaced(facts).holds => "Degraded",
+        () if facts.roll.holds.is_some() && serving < replicas => "Degraded",
         () if !facts.roll.outdated.is_empty() => "Rolling",
         () if facts.wanted > replicas => "Growing",
         () if serving < replicas && away(facts).next().is_some() => "Degraded",

@@ -1887,6 +1887,9 @@ pub struct DrainLine {
     /// Until it is empty, at that rate; missing where nothing leaves it.
     #[prost(double, optional, tag = "8")]
     pub seconds_left: ::core::option::Option<f64>,
+    /// Whether the drain was ordered; a node may also come with a sealed volume.
+    #[prost(bool, tag = "9")]
+    pub ordered: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDrainsRequest {}

@@ -7,8 +7,13 @@ use crate::plan::{DrainFacts, Known, PodFacts};
 struct World {
     scale: Scale,
     files: Vec<u64>,
+    /// The seal on the volume, which outlives pod and row.
     sealed: Vec<bool>,
+    /// The order in the row.
+    ordered: Vec<bool>,
     known: Vec<bool>,
+    /// Pods that are being stopped, and answer meanwhile.
+    stopping: Vec<bool>,
 }
 
 impl World {
@@ -27,7 +32,9 @@ impl World {
         while self.files.len() < pods {
             self.files.push(0);
             self.sealed.push(false);
+            self.ordered.push(false);
             self.known.push(false);
+            self.stopping.push(false);
         }
         for ordinal in 0..pods {
             self.known[ordinal] = true;
@@ -36,6 +43,7 @@ impl World {
 
     fn look(&self) -> Scale {
         let mut scale = self.scale.clone();
+        scale.claims = (0..).take(self.files.len()).collect();
         for (i, files) in self.files.iter().enumerate() {
             let ordinal = i32::try_from(i).expect("few");
             let here = ordinal < scale.current;
@@ -45,7 +53,7 @@ impl World {
             scale.nodes.push(NodeFacts {
                 ordinal,
                 pod: here.then(|| PodFacts {
-                    ready: true,
+                    ready: !self.stopping[i],
                     ..PodFacts::default()
                 }),
                 known: self.known[i].then(|| Known {
@@ -53,8 +61,9 @@ impl World {
                     merged: here,
                     ..Known::default()
                 }),
-                drain: self.sealed[i].then(|| DrainFacts {
-                    done: here && *files == 0,
+                drain: (self.ordered[i] || here && self.sealed[i]).then(|| DrainFacts {
+                    ordered: self.ordered[i],
+                    done: here && self.sealed[i] && *files == 0,
                     records: *files,
                     files: *files,
                     ..DrainFacts::default()
@@ -83,20 +92,38 @@ impl World {
                 self.scale.leaving = *leaving;
                 self.settle();
             }
-            Step::Drain(ordinals) => ordinals.iter().for_each(|o| self.sealed[at(o)] = true),
+            Step::Drain(ordinals) => ordinals.iter().for_each(|o| self.drain(at(o))),
             Step::Open(ordinals) => {
                 for ordinal in ordinals {
                     assert_eq!(self.scale.leaving, None, "opened while it may leave");
-                    self.sealed[at(ordinal)] = false;
+                    self.ordered[at(ordinal)] = false;
+                    // The seal of one that is being stopped stays on its volume.
+                    self.sealed[at(ordinal)] &= self.stopping[at(ordinal)];
                 }
             }
             Step::Forget(ordinal) => {
                 assert_eq!(self.files[at(ordinal)], 0, "forgotten with files");
                 assert!(*ordinal >= self.scale.current);
                 self.known[at(ordinal)] = false;
-                // The seal on the volume outlives the row.
+                self.ordered[at(ordinal)] = false;
             }
         }
+    }
+
+    fn drain(&mut self, ordinal: usize) {
+        self.ordered[ordinal] = true;
+        self.sealed[ordinal] = true;
+    }
+
+    /// Somebody deletes the set, and its pods with it; the next look makes it anew.
+    fn delete_set(&mut self) {
+        self.scale.current = 0;
+        let mut look = self.look();
+        look.nodes.iter_mut().for_each(|node| node.pod = None);
+        self.scale.current = first(&look);
+        self.scale.doomed_from = Some(0);
+        self.scale.leaving = None;
+        self.settle();
     }
 
     /// Files go to open nodes: uploads, and what leaves sealed ones.
@@ -118,6 +145,7 @@ impl World {
         for _ in 0..turns {
             let step = next(&self.look());
             self.act(&step);
+            self.stopping.fill(false);
             self.traffic(1);
         }
     }
@@ -137,6 +165,97 @@ fn a_pool_shrinks_and_grows_again() {
     assert_eq!((world.scale.current, world.scale.doomed_from), (5, Some(5)));
     assert_eq!(world.sealed, [false; 5]);
     assert_eq!(next(&world.look()), Step::Rest);
+}
+
+#[test]
+fn a_node_that_came_with_a_sealed_volume_is_ordered_to_drain_and_forgotten() {
+    let mut world = World::new(3);
+    world.sealed[2] = true;
+    world.scale.wanted = 2;
+    world.run(20);
+    assert_eq!(world.scale.current, 2);
+    assert!(!world.known[2], "it is forgotten");
+}
+
+#[test]
+fn whatever_becomes_of_the_mark_no_wanted_node_stays_sealed() {
+    let mut world = World::new(5);
+    world.scale.wanted = 3;
+    world.run(2);
+    assert!(world.sealed[3] && world.sealed[4]);
+    world.scale.doomed_from = None;
+    world.scale.wanted = 5;
+    world.run(5);
+    assert_eq!(world.sealed, [false; 5]);
+    assert_eq!(next(&world.look()), Step::Rest);
+}
+
+#[test]
+fn a_node_whose_pod_is_being_stopped_is_opened_when_it_is_back() {
+    let mut world = World::new(3);
+    world.scale.wanted = 2;
+    world.run(2);
+    assert!(world.sealed[2]);
+    world.scale.wanted = 3;
+    world.stopping[2] = true;
+    world.run(1);
+    assert_eq!(next(&world.look()), Step::Open(vec![2]));
+    world.run(3);
+    assert_eq!(world.sealed, [false; 3]);
+}
+
+#[test]
+fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
+    let node = |ordinal, drain: Option<DrainFacts>, available| NodeFacts {
+        ordinal,
+        known: Some(Known {
+            available,
+            ..Known::default()
+        }),
+        drain,
+        ..NodeFacts::default()
+    };
+    let drained = |records, done| {
+        Some(DrainFacts {
+            ordered: true,
+            done,
+            records,
+            ..DrainFacts::default()
+        })
+    };
+    let unordered = Some(DrainFacts::default());
+    for (nodes, first_pods) in [
+        (vec![], 3),
+        (vec![node(4, None, false)], 5),
+        (vec![node(4, drained(7, false), false)], 5),
+        (vec![node(4, unordered, false)], 5),
+        (vec![node(3, None, false), node(4, drained(0, false), false)], 4),
+        (vec![node(4, drained(0, true), true)], 3),
+        // No record lists it, but copies lie there in quarantine.
+        (vec![node(4, drained(0, false), true)], 5),
+        // Its volume is gone: a new one would not bring the files back.
+        (vec![node(6, None, false)], 3),
+        (vec![node(0, None, false)], 3),
+    ] {
+        let mut scale = Scale {
+            wanted: 3,
+            reachable: true,
+            claims: (0..5).collect(),
+            nodes,
+            ..Scale::default()
+        };
+        assert_eq!(first(&scale), first_pods, "{scale:?}");
+        // Nor is one left out of a set that somebody made by hand.
+        scale.current = 3;
+        let grows = matches!(next(&scale), Step::Mark { replicas, .. } if replicas == first_pods);
+        assert_eq!(grows, first_pods > 3, "{scale:?}");
+    }
+    let unknown = Scale {
+        wanted: 3,
+        claims: (0..5).collect(),
+        ..Scale::default()
+    };
+    assert_eq!(first(&unknown), 5, "nobody can be asked");
 }
 
 #[test]
@@ -197,7 +316,7 @@ fn a_node_that_is_opened_or_filled_after_it_was_named_stays() {
     world.scale.leaving = Some(2);
     // Somebody opened it: it is sealed and judged anew.
     assert_eq!(next(&world.look()), Step::Drain(vec![2]));
-    world.sealed[2] = true;
+    world.drain(2);
     world.files[2] = 1;
     assert_eq!(next(&world.look()), world.scale.mark(Some(2), None));
     world.files[2] = 0;
@@ -221,7 +340,8 @@ fn a_set_that_somebody_scaled_up_is_drained_before_it_shrinks() {
 #[test]
 fn a_drain_that_a_person_ordered_is_left_alone() {
     let mut world = World::new(3);
-    world.sealed[1] = true;
+    world.scale.doomed_from = Some(3);
+    world.drain(1);
     assert_eq!(next(&world.look()), Step::Rest);
 }
 
@@ -230,7 +350,7 @@ fn what_a_shrink_waits_for_is_told() {
     let mut world = World::new(2);
     world.scale.wanted = 1;
     world.scale.doomed_from = Some(1);
-    world.sealed[1] = true;
+    world.drain(1);
     world.files[1] = 7;
     let mut scale = world.look();
     let files = "7 files are moved to the nodes that stay".to_owned();
@@ -254,6 +374,12 @@ fn no_file_leaves_whatever_people_want() {
         for _ in 0..12 {
             world.scale.wanted = rng.random_range(1..7);
             world.scale.reachable = rng.random_bool(0.8);
+            match rng.random_range(0..8) {
+                0 => world.scale.doomed_from = None,
+                1 => world.delete_set(),
+                2 => world.stopping.fill(true),
+                _ => {}
+            }
             world.run(rng.random_range(0..8));
         }
         world.scale.reachable = true;

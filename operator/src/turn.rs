@@ -1,0 +1,138 @@
+//! Whose turn it is to restart nodes: one node at a time of all the pools of a
+//! release, and none before every manager runs what it shall run.
+
+use crate::context::Context;
+use crate::managers::View;
+use crate::names::PoolName;
+use crate::observe::Observed;
+use crate::release::Release;
+use crds::FileServerPool;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+/// Why no node of the pool may be restarted now, for what goes on outside of it.
+///
+/// # Errors
+/// Where the API server does not answer.
+pub async fn elsewhere(
+    context: &Context,
+    name: &PoolName,
+    observed: &Observed,
+    view: Option<&View>,
+) -> kube::Result<Option<String>> {
+    let Some(view) = view.filter(|_| observed.is_outdated()) else {
+        return Ok(None);
+    };
+    if let Some(why) = managers(&context.client, &context.release).await? {
+        return Ok(Some(why));
+    }
+    if let Some(other) = context.take_turn(name) {
+        let other = other.at_manager();
+        return Ok(Some(format!("pool {other} restarts its nodes first")));
+    }
+    for (node, pool) in &view.away_elsewhere {
+        if pool_exists(&context.client, pool).await? {
+            return Ok(Some(format!(
+                "node {node} of pool {pool} is unavailable, and no second one is taken away"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// The records of a pool that was deleted may stay, its nodes with them.
+async fn pool_exists(client: &Client, at_manager: &str) -> kube::Result<bool> {
+    let Some((namespace, name)) = at_manager.split_once('/') else {
+        return Ok(false);
+    };
+    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    Ok(pools.get_metadata_opt(name).await?.is_some())
+}
+
+/// Why the managers are not all of the version that is wanted, where they are not.
+async fn managers(client: &Client, release: &Release) -> kube::Result<Option<String>> {
+    let ours = ListParams::default().labels(&format!(
+        "app.kubernetes.io/name={},app.kubernetes.io/instance={},app.kubernetes.io/component=manager",
+        release.chart, release.name
+    ));
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &release.namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &release.namespace);
+    let mut rollouts = Vec::new();
+    for set in sets.list(&ours).await? {
+        let status = set.status.clone().unwrap_or_default();
+        rollouts.push(Rollout {
+            name: set.name_any(),
+            seen: status.observed_generation == set.metadata.generation,
+            wanted: set.spec.replicas.unwrap_or(1),
+            there: status.replicas,
+            updated: status.updated_replicas.unwrap_or(0),
+            ready: status.ready_replicas.unwrap_or(0),
+        });
+    }
+    for deployment in deployments.list(&ours).await? {
+        let status = deployment.status.clone().unwrap_or_default();
+        rollouts.push(Rollout {
+            name: deployment.name_any(),
+            seen: status.observed_generation == deployment.metadata.generation,
+            wanted: deployment.spec.replicas.unwrap_or(1),
+            there: status.replicas.unwrap_or(0),
+            updated: status.updated_replicas.unwrap_or(0),
+            ready: status.ready_replicas.unwrap_or(0),
+        });
+    }
+    Ok(rollouts.iter().find_map(Rollout::waits))
+}
+
+/// How far a workload is with its newest template.
+#[derive(Debug, Clone)]
+struct Rollout {
+    name: String,
+    seen: bool,
+    wanted: i32,
+    there: i32,
+    updated: i32,
+    ready: i32,
+}
+
+impl Rollout {
+    fn waits(&self) -> Option<String> {
+        let all = |count| count == self.wanted;
+        let done = self.seen && all(self.updated) && all(self.there) && all(self.ready);
+        (!done).then(|| {
+            format!(
+                "managers come first: {} of {} of {} run the newest version",
+                self.updated.min(self.ready),
+                self.wanted,
+                self.name
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_wait_for_every_manager() {
+        let done = Rollout {
+            name: "files-manager".to_owned(),
+            seen: true,
+            wanted: 2,
+            there: 2,
+            updated: 2,
+            ready: 2,
+        };
+        assert_eq!(done.waits(), None);
+        for waits in [
+            Rollout { seen: false, ..done.clone() },
+            Rollout { there: 3, ..done.clone() },
+            Rollout { updated: 1, ..done.clone() },
+            Rollout { ready: 1, ..done.clone() },
+        ] {
+            let why = waits.waits().expect("they are not all of one version");
+            assert!(why.contains("of files-manager run the newest version"), "{why}");
+        }
+    }
+}
