@@ -1,11 +1,13 @@
 //! Writes objects to the API server, by server-side apply under one field
-//! manager, and only where something differs: at rest nothing is written.
+//! manager, and only where something differs: at rest nothing is written. What
+//! others added to our own lists an apply leaves there; a patch takes it away,
+//! once: where a webhook adds it again, it stays.
 
-use crate::differs::lacks;
+use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use anyhow::Context;
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Patch, PatchParams, ValidationDirective};
+use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,12 +44,45 @@ pub enum ApplyError {
     Malformed(#[from] anyhow::Error),
 }
 
+impl Written {
+    fn of(wanted: Option<u64>, left: &Value, object: &Value) -> Self {
+        let excess = correction(left, object);
+        Self {
+            wanted,
+            bears: excess.map(|_| hash(&left["spec"])),
+        }
+    }
+}
+
+/// Kinds that hold nothing and may be written as a whole.
+const REPLACED: [&str; 3] = ["PodDisruptionBudget", "NetworkPolicy", "Service"];
+
+impl ApplyError {
+    /// In a word.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NameConflict { .. } => "NameConflict",
+            Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => "Failed",
+        }
+    }
+}
+
 /// Writes, and remembers what it has written.
 pub struct Applier {
     client: Client,
     /// What was last written of each object. The fields that were taken back
     /// since can't be seen in the object itself.
-    written: Mutex<HashMap<String, u64>>,
+    written: Mutex<HashMap<String, Written>>,
+}
+
+/// What is remembered of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Written {
+    /// What was written.
+    wanted: Option<u64>,
+    /// How it is with additions of others that came back after they were taken
+    /// away.
+    bears: Option<u64>,
 }
 
 impl Applier {
@@ -89,17 +124,63 @@ impl Applier {
                 name,
             });
         }
-        let hash = hash(&wanted);
+        let before = self.written().get(&what).copied();
+        let hashed = hash(&wanted);
+        let there = there.map(|there| serde_json::to_value(there).context("an object as JSON"));
+        let there = there.transpose()?;
+        let excess = there.as_ref().and_then(|there| correction(there, &wanted));
+        let bears = before.and_then(|before| before.bears);
+        let borne = bears.is_some() && bears == there.as_ref().map(|there| hash(&there["spec"]));
         if let Some(there) = &there {
-            let there = serde_json::to_value(there).context("an object as JSON")?;
-            let as_before = self.written().get(&what) == Some(&hash);
-            if as_before && !lacks(&there, &wanted) {
+            let as_before = before.is_some_and(|before| before.wanted == Some(hashed));
+            if as_before && (borne || !lacks(there, &wanted)) {
                 return Ok(false);
             }
         }
-        self.write(&api, &name, &what, &wanted).await?;
-        self.written().insert(what, hash);
+        if let (Some(excess), Some(there), false) = (excess, &there, borne) {
+            // Alone, and before anything else is decided by what is there.
+            let left = self.take_away(&api, &name, &what, excess, there).await?;
+            let written = before.and_then(|before| before.wanted);
+            let written = Written::of(written, &left, &wanted);
+            self.written().insert(what.clone(), written);
+            return Err(ApplyError::Raced(what));
+        }
+        let left = self.write(&api, &name, &what, &wanted, there.as_ref());
+        let written = Written::of(Some(hashed), &left.await?, &wanted);
+        self.written().insert(what, written);
         Ok(true)
+    }
+
+    /// Takes away what others added; answers what is there then.
+    async fn take_away<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        what: &str,
+        mut excess: Value,
+        there: &Value,
+    ) -> Result<Value, ApplyError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+    {
+        excess["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        match api.patch(name, &params, &Patch::Merge(excess)).await {
+            Ok(left) => {
+                tracing::info!(object = what, "what others added was taken away");
+                Ok(serde_json::to_value(left).context("an object as JSON")?)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Err(ApplyError::Raced(what.to_owned()))
+            }
+            Err(source) => Err(ApplyError::Api {
+                what: what.to_owned(),
+                source,
+            }),
+        }
     }
 
     async fn write<K>(
@@ -108,16 +189,29 @@ impl Applier {
         name: &str,
         what: &str,
         wanted: &Value,
-    ) -> Result<(), ApplyError>
+        there: Option<&Value>,
+    ) -> Result<Value, ApplyError>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
     {
         let mut params = PatchParams::apply(FIELD_MANAGER).force();
         params.field_validation = Some(ValidationDirective::Strict);
-        match api.patch(name, &params, &Patch::Apply(wanted)).await {
-            Ok(_) => {
+        let mut done = api.patch(name, &params, &Patch::Apply(wanted)).await;
+        if let (Err(kube::Error::Api(status)), Some(there)) = (&done, there)
+            && status.code == 422
+            && REPLACED.contains(&K::kind(&()).as_ref())
+        {
+            // What others wrote beside it makes it invalid.
+            tracing::warn!(object = what, %status, "replaced");
+            let mut whole = wanted.clone();
+            whole["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
+            let whole: K = serde_json::from_value(whole).context("an object from JSON")?;
+            done = api.replace(name, &PostParams::default(), &whole).await;
+        }
+        match done {
+            Ok(left) => {
                 tracing::info!(object = what, "written");
-                Ok(())
+                Ok(serde_json::to_value(left).context("an object as JSON")?)
             }
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 Err(ApplyError::Raced(what.to_owned()))
@@ -135,7 +229,7 @@ impl Applier {
         self.written().retain(|what, _| !what.ends_with(&part));
     }
 
-    fn written(&self) -> std::sync::MutexGuard<'_, HashMap<String, u64>> {
+    fn written(&self) -> std::sync::MutexGuard<'_, HashMap<String, Written>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,7 +254,7 @@ fn owned(object: &impl ResourceExt, uid: &str) -> bool {
 /// Of what is wanted, whatever version of the object it is wanted of.
 fn hash(wanted: &Value) -> u64 {
     let mut wanted = wanted.clone();
-    if let Some(metadata) = wanted["metadata"].as_object_mut() {
+    if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("resourceVersion");
         metadata.remove("uid");
     }

@@ -36,7 +36,7 @@ pub struct Context {
     pub applier: Applier,
     /// What Prometheus sees.
     pub metrics: Arc<Metrics>,
-    recorder: Recorder,
+    reporter: Reporter,
     pools: Mutex<HashMap<PoolName, Memory>>,
     /// The pool whose nodes are restarted.
     turn: Mutex<Option<PoolName>>,
@@ -60,7 +60,7 @@ impl Context {
         Ok(Self {
             managers: Managers::at(&release.manager)?,
             applier: Applier::new(client.clone()),
-            recorder: Recorder::new(client.clone(), reporter),
+            reporter,
             client,
             release,
             metrics,
@@ -107,7 +107,9 @@ impl Context {
     pub async fn publish(&self, pool: &crds::FileServerPool, event: Event) {
         use kube::Resource;
         let reference = pool.object_ref(&());
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
+        // A recorder takes events of one reason for one, and keeps the first note.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if let Err(error) = recorder.publish(&event, &reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be published");
         }
     }

@@ -10,7 +10,7 @@ use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 /// Held while files are to be deleted with the pool.
@@ -26,7 +26,7 @@ pub fn wants_finalizer(pool: &FileServerPool) -> bool {
 /// # Errors
 /// Where the API server does not answer.
 pub async fn keep_finalizer(
-    context: &Context,
+    client: &Client,
     pool: &FileServerPool,
     name: &PoolName,
     wanted: bool,
@@ -39,7 +39,7 @@ pub async fn keep_finalizer(
         true => finalizers.push(FINALIZER.to_owned()),
         false => finalizers.retain(|f| f != FINALIZER),
     }
-    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
+    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), &name.namespace);
     let patch = json!({ "metadata": {
         "finalizers": finalizers,
         // Others have finalizers too.

@@ -2,7 +2,16 @@
 //! there, whose other fields are somebody else's.
 
 use crate::quantity::billionths;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// Maps that mean something else with any other key in them.
+const WHOLE: [&str; 5] = [
+    "selector",
+    "podSelector",
+    "namespaceSelector",
+    "matchLabels",
+    "nodeSelector",
+];
 
 /// Whether `there` lacks anything of `wanted`. Lists have to match element by
 /// element; quantities and numbers are compared by their values, since the API
@@ -12,7 +21,7 @@ pub fn lacks(there: &Value, wanted: &Value) -> bool {
         (there, Value::Null) => !is_empty(there),
         (Value::Object(there), Value::Object(wanted)) => {
             wanted.iter().any(|(key, wanted)| match there.get(key) {
-                Some(there) => lacks(there, wanted),
+                Some(there) => lacks(there, wanted) || !added(key, there, wanted).is_empty(),
                 None => !is_empty(wanted),
             })
         }
@@ -26,6 +35,50 @@ pub fn lacks(there: &Value, wanted: &Value) -> bool {
         (Value::String(there), Value::String(wanted)) => there != wanted && !same(there, wanted),
         (there, wanted) => there != wanted,
     }
+}
+
+/// The merge patch that takes away what a server-side apply leaves: items that
+/// others added to our lists, and keys to our selectors. Nothing where there are
+/// none.
+pub fn correction(there: &Value, wanted: &Value) -> Option<Value> {
+    match (there, wanted) {
+        (Value::Object(there), Value::Object(wanted)) => {
+            let mut patch = Map::new();
+            for (key, wanted) in wanted {
+                let Some(there) = there.get(key) else {
+                    continue;
+                };
+                let mut part = correction(there, wanted);
+                for added in added(key, there, wanted) {
+                    let part = part.get_or_insert_with(|| Value::Object(Map::new()));
+                    part[added] = Value::Null;
+                }
+                if let Some(part) = part {
+                    patch.insert(key.clone(), part);
+                }
+            }
+            (!patch.is_empty()).then_some(Value::Object(patch))
+        }
+        (Value::Array(there), Value::Array(wanted)) => {
+            let within = |(there, wanted)| correction(there, wanted).is_some();
+            let differs = there.len() > wanted.len() || there.iter().zip(wanted).any(within);
+            // A merge patch knows lists only as a whole.
+            differs.then(|| Value::Array(wanted.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Keys that are there and not wanted, of a map that is ours as a whole.
+fn added<'a>(key: &str, there: &'a Value, wanted: &Value) -> Vec<&'a str> {
+    let (Value::Object(there), Value::Object(wanted)) = (there, wanted) else {
+        return Vec::new();
+    };
+    if !WHOLE.contains(&key) {
+        return Vec::new();
+    }
+    let keys = there.keys().filter(|key| !wanted.contains_key(*key));
+    keys.map(String::as_str).collect()
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -72,5 +125,41 @@ mod tests {
         ] {
             assert!(lacks(&there, &wanted), "{wanted}");
         }
+    }
+
+    #[test]
+    fn what_others_added_to_our_lists_and_selectors_is_taken_away() {
+        let wanted = json!({"spec": {
+            "selector": {"matchLabels": {"pool": "a"}},
+            "ports": [{"port": 1}],
+            "template": {"labels": {"x": "1"}},
+        }});
+        let there = |change: fn(&mut Value)| {
+            let mut there = wanted.clone();
+            there["spec"]["clusterIP"] = json!("None");
+            there["spec"]["ports"][0]["protocol"] = json!("TCP");
+            there["spec"]["template"]["labels"]["theirs"] = json!("2");
+            change(&mut there);
+            there
+        };
+        assert_eq!(correction(&there(|_| {}), &wanted), None);
+        assert!(!lacks(&there(|_| {}), &wanted));
+        let more = there(|there| {
+            there["spec"]["selector"]["matchLabels"]["other"] = json!("b");
+            there["spec"]["selector"]["matchExpressions"] = json!([]);
+            there["spec"]["ports"] = json!([{"port": 2}, {"port": 1}]);
+        });
+        assert!(lacks(&more, &wanted));
+        assert_eq!(
+            correction(&more, &wanted),
+            Some(json!({"spec": {
+                "selector": {"matchLabels": {"other": null}, "matchExpressions": null},
+                "ports": [{"port": 1}],
+            }}))
+        );
+        // What is missing is the apply's work.
+        let less = there(|there| there["spec"]["ports"] = json!([]));
+        assert!(lacks(&less, &wanted));
+        assert_eq!(correction(&less, &wanted), None);
     }
 }

@@ -34,6 +34,9 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         let old = before.iter().find(|old| old.type_ == new.type_);
         let same = |old: &Condition| old.status == new.status && old.reason == new.reason;
         let well = is_well(new);
+        if well && old.is_some_and(|old| old.reason == "Unknown") {
+            continue;
+        }
         match old {
             Some(old) if same(old) => {}
             Some(_) => events.push(told(new, well)),
@@ -114,6 +117,13 @@ mod tests {
         let warning = ("NodeUnavailable".to_owned(), EventType::Warning);
         assert_eq!(reasons(&well, &ill), [warning]);
         assert_eq!(reasons(&ill, &well).len(), 2);
+        // Nobody could be asked for a while: that is its own condition's news.
+        let unknown = [
+            well[0].clone(),
+            condition("NodesAvailable", "False", "Unknown"),
+        ];
+        assert!(reasons(&well, &unknown).is_empty());
+        assert!(reasons(&unknown, &well).is_empty());
         let begins = [condition("Ready", "False", "Starting")];
         assert!(reasons(&[], &begins).is_empty());
     }

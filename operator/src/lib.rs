@@ -11,6 +11,7 @@ pub mod definition;
 pub mod delete;
 pub mod differs;
 pub mod events;
+pub mod leave;
 pub mod managers;
 pub mod metrics;
 pub mod names;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use operator::config::RunArgs;
 use operator::definition::CrdArgs;
+use operator::leave::LeaveArgs;
 use std::process::ExitCode;
 
 /// The operator of the distributed file server: turns FileServerPool resources
@@ -20,6 +21,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Print the YAML of the FileServerPool resource, or bring it to the cluster
     Crd(CrdArgs),
+    /// Stop the operator and let go of its pools, before a release is uninstalled
+    Leave(LeaveArgs),
 }
 
 #[tokio::main]
@@ -28,6 +31,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => operator::run::run(*args).await,
         Command::Crd(args) => operator::definition::run(args).await,
+        Command::Leave(args) => operator::leave::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

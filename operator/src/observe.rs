@@ -10,12 +10,17 @@ use crate::release::Release;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 
 /// The controller's label on pods, by which they are told apart.
 const REVISION: &str = "controller-revision-hash";
+
+/// After this a pod that is not ready may be one that never will be: a restart
+/// with uploads in flight takes as long.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
@@ -211,9 +216,16 @@ fn pod_facts(pod: &Pod) -> PodFacts {
         (false, true) => Some("its pod is being stopped".to_owned()),
         (false, false) => waiting.or_else(unscheduled),
     };
+    let since = match condition("Ready").or_else(|| condition("PodScheduled")) {
+        Some(told) => told.last_transition_time.as_ref(),
+        None => pod.metadata.creation_timestamp.as_ref(),
+    };
+    let overdue = since.is_some_and(|since| Timestamp::now().duration_since(since.0) > OVERDUE);
     PodFacts {
         revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
         ready,
         why,
+        machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        overdue: !ready && overdue,
     }
 }

@@ -92,12 +92,12 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     let deleting = pool.metadata.deletion_timestamp.is_some();
     let observed = observe(&context.client, &context.release, name).await?;
     if observed.terminating || (deleting && !wants_finalizer(pool)) {
-        keep_finalizer(context, pool, name, false).await?;
+        keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
         return Ok(Action::await_change());
     }
     if !deleting {
-        keep_finalizer(context, pool, name, wants_finalizer(pool)).await?;
+        keep_finalizer(&context.client, pool, name, wants_finalizer(pool)).await?;
     }
     let token = token(&context.client, &context.release).await?;
     let bearer = bearer(&token)?;
@@ -164,7 +164,7 @@ impl Look<'_> {
         );
         match waits.await? {
             None => {
-                keep_finalizer(self.context, self.pool, self.name, false).await?;
+                keep_finalizer(&self.context.client, self.pool, self.name, false).await?;
                 self.context.forget(self.name);
                 Ok(Action::await_change())
             }
@@ -185,7 +185,7 @@ impl Look<'_> {
         match self.act(&decided, &mut outcome).await {
             Ok(()) => {}
             Err(error @ ApplyError::NameConflict { .. }) => {
-                outcome.trouble = Some(("NameConflict", error.to_string()));
+                outcome.trouble = Some((error.reason(), error.to_string()));
             }
             // What was decided rests on something that is no more: look again.
             Err(ApplyError::Raced(what)) => {
@@ -193,7 +193,7 @@ impl Look<'_> {
                 return Ok(Action::requeue(Duration::from_millis(200)));
             }
             Err(error) => {
-                outcome.trouble = Some(("Failed", error.to_string()));
+                outcome.trouble = Some((error.reason(), error.to_string()));
                 self.tell(&decided, &outcome).await?;
                 return Err(error.into());
             }
@@ -305,9 +305,14 @@ impl Look<'_> {
         {
             outcome.trouble = Some(("AbandonRefused", why));
         }
-        self.apply_guards().await?;
-        self.apply_claims(&decided.storage, decided.shape.replicas)
-            .await?;
+        if let Err(error) = self.apply_guards().await {
+            // What stands around the pods holds up no pod that is there.
+            if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
+                return Err(error);
+            }
+            outcome.trouble = Some((error.reason(), error.to_string()));
+        }
+        self.apply_claims(&decided.storage).await?;
         self.apply_set(decided).await?;
         self.order(&decided.step, outcome).await;
         Ok(())
@@ -333,29 +338,27 @@ impl Look<'_> {
             network,
         } = self.parts().objects(self.token);
         let applier = &self.context.applier;
-        applier.apply::<ServiceAccount>(account, uid).await?;
-        applier.apply::<Secret>(token, uid).await?;
-        applier.apply::<Service>(service, uid).await?;
-        applier
-            .apply::<PodDisruptionBudget>(disruption, uid)
-            .await?;
-        applier.apply::<NetworkPolicy>(network, uid).await?;
-        Ok(())
+        // One that can't be written holds up none of the others.
+        let done = [
+            applier.apply::<ServiceAccount>(account, uid).await,
+            applier.apply::<Secret>(token, uid).await,
+            applier.apply::<Service>(service, uid).await,
+            applier.apply::<PodDisruptionBudget>(disruption, uid).await,
+            applier.apply::<NetworkPolicy>(network, uid).await,
+        ];
+        done.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    async fn apply_claims(
-        &self,
-        storage: &storage::Decision,
-        replicas: i32,
-    ) -> Result<(), ApplyError> {
+    async fn apply_claims(&self, storage: &storage::Decision) -> Result<(), ApplyError> {
         let size = &self.pool.spec.storage.size.0;
-        let resize = storage.resize.iter().filter(|ordinal| **ordinal < replicas);
-        for ordinal in storage.make.iter().chain(resize) {
+        let mut resized = false;
+        for ordinal in storage.make.iter().chain(&storage.resize) {
             let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, size);
             let applier = &self.context.applier;
-            applier.apply::<PersistentVolumeClaim>(wanted, None).await?;
+            let written = applier.apply::<PersistentVolumeClaim>(wanted, None).await?;
+            resized |= written && storage.resize.contains(ordinal);
         }
-        if !storage.resize.is_empty() {
+        if resized {
             let note = format!("volumes shall have {size}");
             self.publish("VolumesResized", "Resize", note).await;
         }

@@ -190,7 +190,7 @@ async fn release_finalizers(context: &Context) {
             namespace: own.clone(),
             name: pool.name_any(),
         };
-        if let Err(error) = keep_finalizer(context, &pool, &name, false).await {
+        if let Err(error) = keep_finalizer(&context.client, &pool, &name, false).await {
             tracing::warn!(%error, pool = name.at_manager(), "its finalizer is still there");
         }
     }

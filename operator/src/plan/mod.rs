@@ -28,6 +28,10 @@ pub struct PodFacts {
     pub ready: bool,
     /// Why it is not, as far as the cluster tells.
     pub why: Option<String>,
+    /// The machine that it runs on.
+    pub machine: Option<String>,
+    /// Whether it is not ready for so long that nobody waits for it any more.
+    pub overdue: bool,
 }
 
 /// A node as the managers know it.

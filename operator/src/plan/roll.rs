@@ -132,6 +132,7 @@ mod tests {
                 .to_owned(),
                 ready: matches!(letter, 'o' | 'n' | 'j'),
                 why: (letter == 'b').then(|| "ErrImagePull".to_owned()),
+                ..PodFacts::default()
             }),
             known: Some(Known {
                 available: letter != 'j',

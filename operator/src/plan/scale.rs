@@ -83,7 +83,7 @@ impl Scale {
 
 /// Whether nothing of a node is missed without it: nobody knows it, or it was
 /// drained to the end. What lies in quarantine is seen only while it is there.
-fn left_empty(node: &NodeFacts) -> bool {
+pub fn left_empty(node: &NodeFacts) -> bool {
     let Some(known) = &node.known else {
         return true;
     };

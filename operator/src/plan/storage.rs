@@ -38,12 +38,13 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
     let make: Vec<i32> = (0..replicas)
         .filter(|ordinal| !claims.iter().any(|claim| claim.ordinal == *ordinal))
         .collect();
+    // Claims of nodes that left are looked at when these come back.
+    let claims = || claims.iter().filter(|claim| claim.ordinal < replicas);
     let mut decision = Decision {
         make,
         ..Decision::default()
     };
-    if let Some(largest) = claims
-        .iter()
+    if let Some(largest) = claims()
         .filter(|c| capacity(c) > wanted)
         .max_by_key(|c| capacity(c))
     {
@@ -58,9 +59,8 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
             return decision;
         }
     }
-    if let Some(pending) = claims
-        .iter()
-        .find(|c| c.capacity.is_none() && value(&c.request) != wanted)
+    if let Some(pending) =
+        claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted)
     {
         decision.refused = Some(format!(
             "the claim of node {} asks for {} and has no volume; such a claim can't change: \
@@ -70,7 +70,7 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
         return decision;
     }
     let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
-    if expands == Some(false) && claims.iter().filter(grows).count() > 0 {
+    if expands == Some(false) && claims().filter(grows).count() > 0 {
         decision.refused = Some(format!(
             "the claims can't grow to {size}: their storage class does not allow it \
              (allowVolumeExpansion)"
@@ -79,9 +79,9 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
     }
     // A growth that failed may be lowered, but not to the very size that is there.
     let lowers = |claim: &ClaimFacts| value(&claim.request) > wanted && capacity(claim) < wanted;
-    let other = claims.iter().filter(|claim| grows(claim) || lowers(claim));
+    let other = claims().filter(|claim| grows(claim) || lowers(claim));
     decision.resize = other.map(|claim| claim.ordinal).collect();
-    let behind = claims.iter().filter(|claim| capacity(claim) < wanted);
+    let behind = claims().filter(|claim| capacity(claim) < wanted);
     decision.growing = behind.map(|claim| claim.ordinal).collect();
     decision
 }
@@ -120,6 +120,15 @@ mod tests {
         assert_eq!((smaller.make, smaller.resize), (vec![2], vec![]));
         let why = smaller.refused.expect("volumes can't shrink");
         assert!(why.contains("the 1Gi that the volume of node"), "{why}");
+    }
+
+    #[test]
+    fn claims_of_nodes_that_left_are_left_alone() {
+        let two = [claim(0, "2Gi", "2Gi"), claim(1, "1Gi", "1Gi")];
+        assert_eq!(decide(&two, 1, "2Gi", Some(true)), Decision::default());
+        let two = [claim(0, "1Gi", "1Gi"), claim(1, "2Gi", "2Gi")];
+        assert_eq!(decide(&two, 1, "1Gi", Some(true)), Decision::default());
+        assert!(decide(&two, 2, "1Gi", Some(true)).refused.is_some());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! person can act on.
 
 use super::Facts;
-use crate::plan::scale::Step;
+use crate::managers::View;
+use crate::plan::scale::{self, Step};
 use crate::plan::{Known, NodeFacts};
 
 /// A condition without its times.
@@ -68,8 +69,7 @@ fn away<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a NodeFacts, &'a Kn
     facts.nodes.iter().filter_map(|node| {
         let known = node.known.as_ref().filter(|known| !known.available)?;
         // One that left empty is about to be forgotten.
-        let left =
-            node.ordinal >= facts.replicas() && node.drain.as_ref().is_some_and(|d| d.records == 0);
+        let left = node.ordinal >= facts.replicas() && scale::left_empty(node);
         (!left).then_some((node, known))
     })
 }
@@ -87,18 +87,28 @@ fn available(facts: &Facts<'_>) -> Told {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let why = node.pod.as_ref().and_then(|pod| pod.why.as_ref());
-    let why = match (why, node.ordinal >= facts.replicas()) {
-        (Some(why), _) => format!(" ({why})"),
-        (None, true) => format!(" (the pool has {} replicas)", facts.replicas()),
-        (None, false) => String::new(),
+    let pod = node.pod.as_ref();
+    let beyond = node.ordinal >= facts.replicas();
+    let machine = pod.and_then(|pod| pod.machine.as_ref());
+    let machine = machine.map(|machine| format!(" on machine {machine}"));
+    let why = match pod.and_then(|pod| pod.why.as_ref()) {
+        Some(why) => format!(" ({why})"),
+        None if beyond => format!(" (the pool has {} replicas)", facts.replicas()),
+        None => String::new(),
     };
     let files = view.pool.unavailable_files;
-    let message = format!(
-        "{name}{more} is unavailable{why}; {files} files can't be read until it is back. If its \
-         volume is lost for good: kubectl -n {} annotate fsp {} fileserver.dev/abandon={name}/{}",
-        facts.name.namespace, facts.name.name, known.volume
+    let mut message = format!(
+        "{name}{more}{} is unavailable{why}; {files} files can't be read until it is back",
+        machine.unwrap_or_default()
     );
+    // Not while it restarts: nobody shall give up what is back in a minute.
+    if beyond || pod.is_some_and(|pod| pod.overdue) {
+        message.push_str(&format!(
+            ". If its volume is lost for good: kubectl -n {} annotate fsp {} \
+             fileserver.dev/abandon={name}/{}",
+            facts.name.namespace, facts.name.name, known.volume
+        ));
+    }
     told(type_, false, "NodeUnavailable", message)
 }
 
@@ -122,7 +132,18 @@ fn replaced(facts: &Facts<'_>) -> Told {
 
 fn damaged(facts: &Facts<'_>) -> Told {
     let corrupt = |node: &NodeFacts| node.known.as_ref().map_or(0, |known| known.corrupt);
+    let quarantined = |view: &View| view.nodes.values().map(|(_, line)| line.quarantined).sum();
+    let quarantined: u64 = facts.view.map_or(0, quarantined);
     match facts.nodes.iter().map(corrupt).sum::<u64>() {
+        0 if quarantined > 0 => told(
+            "FilesDamaged",
+            false,
+            "Quarantined",
+            format!(
+                "no file is known to be damaged; {quarantined} copies that no record lists lie in \
+                 quarantine: `manager quarantine` in a manager's pod lists, adopts or removes them"
+            ),
+        ),
         0 => told(
             "FilesDamaged",
             false,
@@ -223,7 +244,10 @@ fn reconciling(facts: &Facts<'_>) -> Told {
         Step::Rest => {}
         Step::Wait(why) => return told(type_, true, "Draining", why),
         Step::Mark { .. } | Step::Drain(_) | Step::Open(_) | Step::Forget(_) => {
-            let message = format!("from {replicas} to {} nodes", facts.wanted);
+            let message = match facts.wanted == replicas {
+                true => "nodes are opened, or forgotten that left".to_owned(),
+                false => format!("from {replicas} to {} nodes", facts.wanted),
+            };
             return told(type_, true, "Scaling", message);
         }
     }
@@ -246,6 +270,17 @@ fn reconciling(facts: &Facts<'_>) -> Told {
     }
     if !facts.storage.growing.is_empty() {
         return told(type_, true, "Growing", "volumes are growing");
+    }
+    let wanted = |node: &&NodeFacts| node.ordinal < facts.wanted;
+    let mut drained = facts.nodes.iter().filter(wanted);
+    if let Some(node) = drained.find(|node| node.drain.is_some()) {
+        let message = format!(
+            "{} was drained by a person's order and takes no files: `manager drain --cancel --node {}` \
+             in a manager's pod opens it",
+            facts.name.pod(node.ordinal),
+            facts.name.node_id(node.ordinal)
+        );
+        return told(type_, true, "Drained", message);
     }
     told(type_, false, "Done", "the pool is as it shall be")
 }
@@ -289,7 +324,7 @@ fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
 }
 
 /// What goes on, in a word.
-pub(super) fn phase(facts: &Facts<'_>) -> &'static str {
+pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
     if facts.deleting {
         return "Deleting";
     }
@@ -312,7 +347,9 @@ pub(super) fn phase(facts: &Facts<'_>) -> &'static str {
         () if facts.wanted > replicas => "Growing",
         () if serving < replicas && away(facts).next().is_some() => "Degraded",
         () if serving < replicas => "Starting",
-        () if damaged(facts).holds => "Degraded",
-        () => "Ready",
+        () if is_ready => "Ready",
+        () if !facts.storage.growing.is_empty() && facts.storage.refused.is_none() => "Growing",
+        () if matches!(facts.step, Step::Wait(_) | Step::Forget(_)) => "Draining",
+        () => "Degraded",
     }
 }

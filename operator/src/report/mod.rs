@@ -73,9 +73,10 @@ pub fn status(
     let old = old.unwrap_or_default();
     let kept = before.cloned().unwrap_or_default();
     let images = images(facts.observed);
+    let is_ready = told.iter().any(|told| told.type_ == "Ready" && told.holds);
     let mut status = FileServerPoolStatus {
         observed_generation: facts.generation,
-        phase: Some(conditions::phase(facts).to_owned()),
+        phase: Some(conditions::phase(facts, is_ready).to_owned()),
         replicas: facts.replicas(),
         ready_replicas: facts.serving(),
         desired_replicas: facts.desired,

@@ -9,6 +9,54 @@ use std::time::Duration;
 /// Within this a hand edit is undone.
 const HEALED: Duration = Duration::from_secs(60);
 
+/// A kind, a patch, and a field that is as before in the end; `null` where there
+/// is none.
+const EDITS: [(&str, &str, &str, Option<&str>); 7] = [
+    (
+        "service",
+        r#"{"spec":{"publishNotReadyAddresses":false}}"#,
+        "/spec/publishNotReadyAddresses",
+        Some("true"),
+    ),
+    (
+        "service",
+        r#"{"spec":{"selector":{"example.org/none":"x"}}}"#,
+        "/spec/selector/example.org~1none",
+        None,
+    ),
+    (
+        "pdb",
+        r#"{"spec":{"maxUnavailable":2}}"#,
+        "/spec/maxUnavailable",
+        Some("1"),
+    ),
+    // What is wanted beside this is invalid.
+    (
+        "pdb",
+        r#"{"spec":{"maxUnavailable":null,"minAvailable":1}}"#,
+        "/spec/maxUnavailable",
+        Some("1"),
+    ),
+    (
+        "sts",
+        r#"{"metadata":{"labels":{"fileserver.dev/pool":"other"}}}"#,
+        "/metadata/labels/fileserver.dev~1pool",
+        Some("\"main\""),
+    ),
+    (
+        "sts",
+        r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#,
+        "/spec/updateStrategy/rollingUpdate/partition",
+        Some("3"),
+    ),
+    (
+        "sts",
+        r#"[{"op":"add","path":"/spec/template/spec/containers/0/env/0","value":{"name":"X","value":"y"}}]"#,
+        "/spec/template/spec/containers/0/env/0/value",
+        None,
+    ),
+];
+
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();
@@ -37,51 +85,16 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     for kind in kinds {
         wait::until(HEALED, async || release.kube.get(&namespace, kind, &object)).await?;
     }
-    let edits = [
-        (
-            "service",
-            r#"{"spec":{"publishNotReadyAddresses":false}}"#,
-            "/spec/publishNotReadyAddresses",
-            "true",
-        ),
-        (
-            "pdb",
-            r#"{"spec":{"maxUnavailable":2}}"#,
-            "/spec/maxUnavailable",
-            "1",
-        ),
-        (
-            "sts",
-            r#"{"metadata":{"labels":{"fileserver.dev/pool":"other"}}}"#,
-            "/metadata/labels/fileserver.dev~1pool",
-            "\"main\"",
-        ),
-        (
-            "sts",
-            r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#,
-            "/spec/updateStrategy/rollingUpdate/partition",
-            "3",
-        ),
-    ];
-    for (kind, patch, pointer, wanted) in edits {
-        let args = [
-            "-n",
-            &namespace,
-            "patch",
-            kind,
-            &object,
-            "--type=merge",
-            "-p",
-            patch,
-        ];
+    for (kind, patch, pointer, wanted) in EDITS {
+        let how = if patch.starts_with('[') { "json" } else { "merge" };
+        let how = format!("--type={how}");
+        let args = ["-n", &namespace, "patch", kind, &object, &how, "-p", patch];
         release.kube.kubectl(&args)?;
         wait::until(HEALED, async || {
+            tokio::time::sleep(Duration::from_millis(100)).await;
             let found = release.kube.get(&namespace, kind, &object)?;
             let value = found.pointer(pointer).map(ToString::to_string);
-            ensure!(
-                value.as_deref() == Some(wanted),
-                "{kind} {pointer}: {value:?}"
-            );
+            ensure!(value.as_deref() == wanted, "{kind} {pointer}: {value:?}");
             Ok(())
         })
         .await?;
@@ -103,6 +116,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ensure!(kept, "claims were {claims:?}, are {after:?}");
     let compared = world.compare().await?;
     Ok(format!(
-        "5 deleted objects, 4 edits, a deleted StatefulSet; {compared} compared"
+        "5 deleted objects, {} edits, a deleted StatefulSet; {compared} compared",
+        EDITS.len()
     ))
 }

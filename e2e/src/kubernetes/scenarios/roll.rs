@@ -1,10 +1,15 @@
-//! Another image for the nodes, under load.
+//! Another image for the nodes of two pools at once, under load.
 
 use super::{POOL, World};
 use crate::kubernetes::traffic::{Traffic, compare};
+use crate::client::Client;
 use anyhow::{Result, ensure};
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A pool of one node beside the other.
+const BESIDE: &str = "beside";
 
 fn image(tag: &str) -> String {
     format!("localhost/distributed-file-server/node:{tag}")
@@ -13,17 +18,25 @@ fn image(tag: &str) -> String {
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
-    let to = |tag: &str| {
-        let spec = json!({ "image": image(tag), "imagePullPolicy": "Never" });
-        release.patch_pool(POOL, &spec)
-    };
+    let spec = |tag: &str| json!({ "image": image(tag), "imagePullPolicy": "Never" });
+    let to = |tag: &str| release.patch_pool(POOL, &spec(tag));
+    release.apply_pool(BESIDE, json!({ "replicas": 1, "deletionPolicy": "Retain" }))?;
+    release.ready(BESIDE, 1).await?;
+    let stop = CancellationToken::new();
+    let most = tokio::spawn(most_away(client.clone(), stop.clone()));
     let begun = Instant::now();
     let traffic = Traffic::start(&client, "roll");
     to("next")?;
+    release.patch_pool(BESIDE, &spec("next"))?;
     release.told(POOL, "Rolling", true, "").await?;
-    release.told(POOL, "Rolling", false, "UpToDate").await?;
-    release.ready(POOL, 3).await?;
+    for (pool, nodes) in [(POOL, 3), (BESIDE, 1)] {
+        release.told(pool, "Rolling", false, "UpToDate").await?;
+        release.ready(pool, nodes).await?;
+    }
     let took = begun.elapsed();
+    stop.cancel();
+    let most = most.await?;
+    ensure!(most == 1, "{most} nodes of the release were away at once");
     let status = release.status(POOL)?;
     ensure!(status["currentImage"] == image("next"), "{status}");
     // One that is nowhere stops at one pod, and says so.
@@ -43,10 +56,28 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     // A read fails only while its one node restarts.
     let reads = seen.failures("read");
     ensure!(reads.keys().all(|what| what == "read 503/4"), "{reads:?}");
+    release.scale(BESIDE, 0)?;
+    release.ready(BESIDE, 0).await?;
+    let beside = format!("fsp/{BESIDE}");
+    let args = ["-n", &release.namespace, "delete", &beside];
+    release.kube.kubectl(&args)?;
     let compared = world.compare().await? + compare(&client, "roll", &seen).await?;
     Ok(format!(
-        "3 nodes in {:.0} s, a bad image stopped at one; {compared} compared; {}",
+        "4 nodes of two pools one by one in {:.0} s, a bad image stopped at one; {compared} compared; {}",
         took.as_secs_f64(),
         seen.words()
     ))
+}
+
+/// The most nodes that were unavailable at the same time.
+async fn most_away(client: Client, stop: CancellationToken) -> usize {
+    let mut most = 0;
+    while !stop.is_cancelled() {
+        if let Ok(status) = client.status().await {
+            let away = status.nodes.iter().filter(|n| n.state == "unavailable");
+            most = most.max(away.count());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    most
 }

@@ -96,6 +96,17 @@ async fn longest_gap(client: crate::client::Client, length: Duration) -> Duratio
 /// Pools and files outlive the release that served them.
 async fn reinstall(world: &mut World) -> Result<()> {
     let release = world.release.clone();
+    let policy = |policy: &str| release.patch_pool(POOL, &json!({ "deletionPolicy": policy }));
+    let finalizers = || -> Result<Value> {
+        let mut pool = release.kube.get(&release.namespace, "fsp", POOL)?;
+        Ok(pool["metadata"]["finalizers"].take())
+    };
+    policy("Delete")?;
+    wait::until(super::SOON, async || {
+        ensure!(finalizers()?.is_array(), "no finalizer yet");
+        Ok(())
+    })
+    .await?;
     let args = [
         "uninstall",
         &release.name,
@@ -104,6 +115,9 @@ async fn reinstall(world: &mut World) -> Result<()> {
         "--wait",
     ];
     release.kube.helm(&args, "")?;
+    // Nobody is left who could release it.
+    let left = finalizers()?;
+    ensure!(left.is_null(), "finalizers are left: {left}");
     let nodes = release
         .kube
         .get(&release.namespace, "sts", &format!("{POOL}-node"))?;
@@ -114,6 +128,7 @@ async fn reinstall(world: &mut World) -> Result<()> {
     );
     release.helm("install", &values())?;
     rolled_out(world)?;
+    policy("Protect")?;
     release.ready(POOL, 3).await?;
     // The Service is another one.
     let client = release.client()?;

@@ -1,0 +1,104 @@
+//! `operator leave`: before a release is uninstalled. The operator is stopped, and
+//! takes no pool's finalizer back; then no pool has one that nobody is left to
+//! release. Pools, claims and files stay.
+
+use crate::delete::{FINALIZER, keep_finalizer};
+use crate::names::PoolName;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use crds::FileServerPool;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// How long the operator's pods may take to stop.
+const STOPPING: Duration = Duration::from_secs(90);
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The flags of `operator leave`.
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Namespace of the release
+    #[arg(long, env = "DFS_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Further namespaces whose pools are served (repeat the flag or separate by commas)
+    #[arg(
+        long,
+        env = "DFS_WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ','
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Name of the release
+    #[arg(long, env = "DFS_RELEASE", value_name = "NAME")]
+    pub release: String,
+    /// Deployment of the operator, which is scaled to nothing
+    #[arg(long, env = "DFS_OPERATOR", value_name = "DEPLOYMENT")]
+    pub operator: String,
+    /// Labels of its pods
+    #[arg(long, env = "DFS_OPERATOR_LABELS", value_name = "SELECTOR")]
+    pub operator_labels: String,
+}
+
+/// Stops the operator and releases its pools.
+///
+/// # Errors
+/// Where the operator does not stop, or the API server does not answer.
+pub async fn run(args: LeaveArgs) -> Result<()> {
+    let client = Client::try_default().await.context("the cluster's API")?;
+    stop(&client, &args).await?;
+    let owner = format!("{}/{}", args.namespace, args.release);
+    let mut namespaces = BTreeSet::from([&args.namespace]);
+    namespaces.extend(args.watch_namespaces.iter().filter(|n| !n.is_empty()));
+    for namespace in namespaces {
+        let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+        let pools = pools.list(&ListParams::default()).await;
+        for pool in pools.with_context(|| format!("pools of {namespace}"))? {
+            let by = pool.status.as_ref().and_then(|s| s.managed_by.as_ref());
+            let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
+            if !holds || by.is_some_and(|by| *by != owner) {
+                continue;
+            }
+            let name = PoolName {
+                namespace: namespace.clone(),
+                name: pool.name_any(),
+            };
+            keep_finalizer(&client, &pool, &name, false)
+                .await
+                .with_context(|| name.at_manager())?;
+            writeln!(std::io::stdout(), "{} is released", name.at_manager())?;
+        }
+    }
+    Ok(())
+}
+
+async fn stop(client: &Client, args: &LeaveArgs) -> Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &args.namespace);
+    let none = json!({ "spec": { "replicas": 0 } });
+    let scaled = deployments
+        .patch_scale(&args.operator, &PatchParams::default(), &Patch::Merge(none))
+        .await;
+    match scaled {
+        // It went before.
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        done => {
+            done.with_context(|| format!("Deployment {}", args.operator))?;
+        }
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &args.namespace);
+    let theirs = ListParams::default().labels(&args.operator_labels);
+    let begun = Instant::now();
+    while !pods.list(&theirs).await.context("pods")?.items.is_empty() {
+        if begun.elapsed() > STOPPING {
+            bail!("the operator has not stopped after {STOPPING:?}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
