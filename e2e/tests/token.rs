@@ -3,7 +3,9 @@
 
 use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
-use std::path::PathBuf;
+use kit::token::pool_key;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -58,5 +60,124 @@ async fn commands_without_the_token_are_refused() -> Result<()> {
         .ask(&["nodes", "--token-file", &file.display().to_string()])
         .await?;
     ensure!(code == 0, "{out}");
+    Ok(())
+}
+
+/// A file name of a text that has none of a token in it.
+fn content_name(text: &str) -> String {
+    format!("f{}", e2e::content::sha256(text.as_bytes())[0])
+}
+
+/// Adds a node that has the key of a pool, and says it is of another, maybe.
+async fn keyed(cluster: &mut Cluster, id: &str, pool: &str, key_of: &str) -> Result<usize> {
+    let index = cluster.new_node()?;
+    let key = pool_key(TOKEN, key_of);
+    cluster.nodes[index].id = id.to_owned();
+    cluster.nodes[index].pool = pool.to_owned();
+    cluster.nodes[index].env = vec![("DFS_TOKEN".to_owned(), key)];
+    cluster.start_node(index).await?;
+    Ok(index)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
+    let (mut cluster, file) = guarded().await?;
+    keyed(&mut cluster, "a-1", "a", "a").await?;
+    keyed(&mut cluster, "b-1", "b", "b").await?;
+    cluster.wait_available(2).await?;
+    let client = cluster.client();
+    for i in 0..40 {
+        client
+            .put(&format!("f{i}"), format!("{i}"))
+            .await?
+            .expect(201)?;
+    }
+    for (id, pool, key_of, why) in [
+        (
+            "b-2",
+            "b",
+            "a",
+            "the token of this service is missing or wrong",
+        ),
+        ("stray", "a", "a", "admits nodes of that pool"),
+    ] {
+        let index = keyed(&mut cluster, id, pool, key_of).await?;
+        e2e::wait::until(SOON, async || {
+            let log = cluster.nodes[index].process.as_ref().unwrap().log();
+            ensure!(log.contains(why), "{log}");
+            Ok(())
+        })
+        .await?;
+    }
+    ensure!(cluster.client().status().await?.available() == 2);
+    // No node can order what an administrator can.
+    let key = cluster.folder().join("key");
+    std::fs::write(&key, pool_key(TOKEN, "a"))?;
+    let key = key.display().to_string();
+    let asked = cluster.ask(&["nodes", "--token-file", &key]).await;
+    let refused = format!("{:#}", asked.unwrap_err());
+    ensure!(refused.contains("missing or wrong"), "{refused}");
+    // From pool to pool a file goes by its ticket.
+    let token = file.display().to_string();
+    cluster
+        .ask(&["drain", "--node", "a-1", "--token-file", &token])
+        .await?;
+    e2e::wait::until(SOON, async || {
+        let status = client.status().await?;
+        let files = status.node("b-1").map(|node| node.files);
+        ensure!(files == Some(40), "{status:?}");
+        Ok(())
+    })
+    .await?;
+    for i in 0..40 {
+        let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+        ensure!(body == format!("{i}"), "f{i}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_changed_without_a_restart() -> Result<()> {
+    const NEXT: &str = "another-horse-another-battery";
+    let (mut cluster, file) = guarded().await?;
+    let index = cluster.new_node()?;
+    let folder = cluster.folder();
+    let nodes_file = folder.join("node-token");
+    std::fs::write(&nodes_file, TOKEN)?;
+    cluster.nodes[index].args = vec!["--token-file".to_owned(), nodes_file.display().to_string()];
+    cluster.start_node(index).await?;
+    cluster.wait_available(1).await?;
+    let client = cluster.client();
+    let asks = |cluster: &Cluster, token: &str| -> Result<String> {
+        let file = cluster.folder().join(token);
+        std::fs::write(&file, token)?;
+        Ok(file.display().to_string())
+    };
+    let everywhere = async |text: &str| -> Result<()> {
+        let files: [&Path; 2] = [&file, &nodes_file];
+        for file in files {
+            std::fs::write(file, text)?;
+        }
+        // Read again every 5 s.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        client
+            .put(&content_name(text), text.to_owned())
+            .await?
+            .expect(201)?;
+        Ok(())
+    };
+    everywhere(&format!("{TOKEN}\n{NEXT}")).await?;
+    everywhere(&format!("{NEXT}\n{TOKEN}")).await?;
+    let old = asks(&cluster, TOKEN)?;
+    cluster.ask(&["nodes", "--token-file", &old]).await?;
+    everywhere(NEXT).await?;
+    ensure!(cluster.ask(&["nodes", "--token-file", &old]).await.is_err());
+    let new = asks(&cluster, NEXT)?;
+    let (_, told) = cluster.ask(&["nodes", "--token-file", &new]).await?;
+    ensure!(told.contains("available"), "{told}");
+    // A file that can't be right changes nothing.
+    std::fs::write(&file, "short")?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    cluster.ask(&["nodes", "--token-file", &new]).await?;
     Ok(())
 }

@@ -128,7 +128,7 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
             found.volume_id
         )));
     }
-    let alive = identify(&found.endpoint, &core.token, HOLDER).await;
+    let alive = identify(&found.endpoint, &core.token.of_pool(&found.pool), HOLDER).await;
     let alive = alive.is_ok_and(|who| who.volume_id[..] == volume.as_bytes()[..]);
     if alive || core.nodes.available(id).is_some() {
         return Err(invalid(format!(

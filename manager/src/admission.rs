@@ -114,7 +114,7 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
     }
     // The one that comes back after a crash must not wait until its earlier
     // stream is found dead: its endpoint is asked who is there.
-    let lives = identify(&holder.endpoint, &core.token, HOLDER)
+    let lives = identify(&holder.endpoint, &core.token.of_pool(&holder.pool), HOLDER)
         .await
         .is_ok_and(|who| who.session == holder.session());
     if lives {

@@ -4,9 +4,10 @@
 use crate::admission::{Claim, admit};
 use crate::core::Core;
 use crate::drain;
-use crate::merge;
+use crate::merge::{self, row};
 use crate::nodes::{Link, Node};
 use futures::{Stream, StreamExt};
+use kit::token::PoolCaller;
 use manager_store::NodeRow;
 use proto::v1::registry_server::Registry;
 use proto::v1::{
@@ -51,6 +52,7 @@ impl Registry for RegistryService {
         &self,
         request: Request<Streaming<NodeMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
+        let caller = request.extensions().get::<PoolCaller>().cloned();
         let mut messages = request.into_inner();
         let hello = match next(&mut messages).await? {
             node_message::Kind::Hello(hello) => hello,
@@ -61,6 +63,9 @@ impl Registry for RegistryService {
             }
         };
         let claim = Claim::read(&hello)?;
+        if let Some(PoolCaller(pool)) = caller {
+            of_its_pool(&self.core, &claim, &pool).await?;
+        }
         let row = admit(&self.core, &claim).await?;
         self.core.seen_leader(hello.leader_seen);
         let (answers, stream) = mpsc::channel(ANSWERS);
@@ -82,6 +87,24 @@ impl Registry for RegistryService {
     }
 }
 
+/// Whoever has the key of a pool comes as a node of that pool, and takes the place
+/// of no other pool's.
+async fn of_its_pool(core: &Core, claim: &Claim, pool: &str) -> Result<(), Status> {
+    let named = claim.id.as_str().strip_prefix(pool);
+    let named = named.is_some_and(|rest| rest.starts_with('-'));
+    let known = row(core, &claim.id).await;
+    let known = known.map_err(|error| Status::unavailable(error.to_string()))?;
+    let others = known.is_some_and(|row| !row.pool.is_empty() && row.pool != pool);
+    if claim.pool == pool && named && !others {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "the key of pool {pool} admits nodes of that pool whose id is {pool}-…, not node {} of \
+         pool {}",
+        claim.id, claim.pool
+    )))
+}
+
 /// The life of one node's join.
 async fn stay(
     core: Arc<Core>,
@@ -96,7 +119,8 @@ async fn stay(
         Ok(node_message::Kind::Hello(_)) | Err(_) => return,
     };
     let closed = CancellationToken::new();
-    let link = match Link::connect(&hello.endpoint, &core.token, closed.clone()).await {
+    let key = core.token.of_pool(&hello.pool);
+    let link = match Link::connect(&hello.endpoint, &key, closed.clone()).await {
         Ok(link) => link,
         Err(error) => {
             tracing::warn!(node = %claim.id, endpoint = hello.endpoint, %error, "can't be reached");

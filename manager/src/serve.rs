@@ -183,7 +183,10 @@ pub async fn serve_grpc(
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
-        .add_service(RegistryServer::with_interceptor(registry, guard.clone()))
+        .add_service(RegistryServer::with_interceptor(
+            registry,
+            core.token.guard_of_joins(),
+        ))
         .add_service(AdminServer::with_interceptor(AdminService(core), guard))
         .serve_with_incoming_shutdown(incoming, async move { shutdown.cancelled().await })
         .await

@@ -198,7 +198,8 @@ impl Joiner {
             .connect()
             .await
             .map_err(|error| unreachable(&error))?;
-        let mut client = RegistryClient::with_interceptor(channel, self.token.bearer());
+        let bearer = self.token.bearer_of_node(&self.pool);
+        let mut client = RegistryClient::with_interceptor(channel, bearer);
         let (send, receive) = mpsc::channel(4);
         // There is room for the first message.
         let _ = send.try_send(message(ToManager::Hello(self.hello())));

@@ -10,6 +10,7 @@ use crate::scrub::Scrub;
 use crate::service::StorageService;
 use anyhow::Context;
 use kit::ops::Ops;
+use proto::v1::handover_server::HandoverServer;
 use proto::v1::storage_server::StorageServer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,8 +174,10 @@ async fn serve(
     node: Arc<Node>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let service = StorageService::new(node, config.token.clone(), config.upload_idle);
-    let service = StorageServer::with_interceptor(service, config.token.guard());
+    let service = StorageService::new(node, &config.token, &config.pool, config.upload_idle);
+    let handover = HandoverServer::new(service.clone());
+    let guard = config.token.guard_of_node(&config.pool);
+    let service = StorageServer::with_interceptor(service, guard);
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW / 2)
@@ -184,6 +187,7 @@ async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_service(service)
+        .add_service(handover)
         .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;

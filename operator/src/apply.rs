@@ -32,7 +32,7 @@ pub enum ApplyError {
     #[error("{0} was changed by somebody else meanwhile")]
     Raced(String),
     /// The API server refuses, or does not answer.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", said(source))]
     Api {
         /// Which object.
         what: String,
@@ -56,6 +56,14 @@ impl Written {
 
 /// Kinds that hold nothing and may be written as a whole.
 const REPLACED: [&str; 3] = ["PodDisruptionBudget", "NetworkPolicy", "Service"];
+
+/// What the API server said, without how it said it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
 
 impl ApplyError {
     /// In a word.

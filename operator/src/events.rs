@@ -41,8 +41,9 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
             Some(old) if same(old) => {}
             Some(_) => events.push(told(new, well)),
             None if well => {}
-            // A pool that begins is not ready, and that is no news either.
-            None if new.type_ == "Ready" => {}
+            // A pool that begins is not ready, nor are the managers of a release that
+            // does, and that is no news either.
+            None if matches!(new.type_.as_str(), "Ready" | "ManagerReachable") => {}
             None => events.push(told(new, well)),
         }
     }

@@ -42,12 +42,13 @@ pub struct Managers {
 /// A token as calls carry it.
 pub type Bearer = MetadataValue<Ascii>;
 
-/// What calls carry.
+/// What calls carry: the first of the tokens.
 ///
 /// # Errors
 /// Where the token is not printable ASCII.
 pub fn bearer(token: &str) -> anyhow::Result<Bearer> {
-    let mut bearer: Bearer = format!("Bearer {token}")
+    let first = token.lines().next().unwrap_or_default();
+    let mut bearer: Bearer = format!("Bearer {first}")
         .parse()
         .map_err(|_| anyhow::anyhow!("the token is not printable ASCII"))?;
     bearer.set_sensitive(true);

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// Characters of a token that is made here: 238 bits.
 const LENGTH: usize = 40;
 
-/// The release's token, made if it is absent and may be.
+/// The release's token, or the two that are let in, each on a line; made if it is absent and may be.
 ///
 /// # Errors
 /// Where it is absent and somebody else's to make, or can't be read.
@@ -36,7 +36,12 @@ pub async fn token(client: &Client, release: &Release) -> anyhow::Result<String>
         bail!("{what} has no key {}", source.key);
     };
     let token = String::from_utf8(token.clone()).with_context(|| what.clone())?;
-    Ok(token.trim().to_owned())
+    let lines: Vec<_> = token
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    Ok(lines.join("\n"))
 }
 
 async fn make(secrets: &Api<Secret>, release: &Release) -> kube::Result<Secret> {

@@ -126,13 +126,28 @@ mod tests {
         };
         assert_eq!(done.waits(), None);
         for waits in [
-            Rollout { seen: false, ..done.clone() },
-            Rollout { there: 3, ..done.clone() },
-            Rollout { updated: 1, ..done.clone() },
-            Rollout { ready: 1, ..done.clone() },
+            Rollout {
+                seen: false,
+                ..done.clone()
+            },
+            Rollout {
+                there: 3,
+                ..done.clone()
+            },
+            Rollout {
+                updated: 1,
+                ..done.clone()
+            },
+            Rollout {
+                ready: 1,
+                ..done.clone()
+            },
         ] {
             let why = waits.waits().expect("they are not all of one version");
-            assert!(why.contains("of files-manager run the newest version"), "{why}");
+            assert!(
+                why.contains("of files-manager run the newest version"),
+                "{why}"
+            );
         }
     }
 }

@@ -57,6 +57,8 @@ impl Default for Options {
 pub struct Node {
     /// Its name, `node-1` and so on.
     pub id: String,
+    /// Its pool, `default` unless a test says otherwise.
+    pub pool: String,
     /// What it was given as `--data`.
     pub folder: PathBuf,
     /// Its process, while it runs.
@@ -266,7 +268,7 @@ impl Cluster {
             "127.0.0.1:0",
         ];
         args.extend(rest.map(Into::into));
-        args.extend(["--id", &node.id, "--pool", "default"].map(Into::into));
+        args.extend(["--id", &node.id, "--pool", &node.pool].map(Into::into));
         args.extend(
             self.options
                 .node_args
@@ -337,6 +339,7 @@ impl Cluster {
         std::fs::create_dir_all(&folder)?;
         self.nodes.push(Node {
             id,
+            pool: "default".to_owned(),
             folder,
             process: None,
             args: Vec::new(),

@@ -49,6 +49,11 @@ pub(super) async fn carry(
         target_session: session,
         leader: core.leader(),
         trace: trace.0,
+        ticket: core
+            .token
+            .of_pool(&target.pool)
+            .ticket(&record.id.to_wire(), generation, session)
+            .into(),
     };
     let leaf = match source.link.transfer(transfer).await {
         Ok(leaf) => leaf,

@@ -318,11 +318,11 @@ impl Link {
 /// When nobody answers there in time.
 pub(crate) async fn identify(
     endpoint: &str,
-    token: &Token,
+    key: &Token,
     deadline: Duration,
 ) -> Result<proto::v1::IdentifyReply, tonic::Status> {
     let asked = async {
-        let mut client = client(endpoint, token).await?;
+        let mut client = client(endpoint, key).await?;
         Ok(client
             .identify(proto::v1::IdentifyRequest {})
             .await?

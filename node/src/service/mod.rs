@@ -12,6 +12,7 @@ use crate::disk::{Copy, Op};
 use crate::fault::Failure;
 use crate::node::Node;
 use futures::stream::BoxStream;
+use kit::token::Token;
 use peers::Peers;
 use proto::v1;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub struct StorageService {
     node: Arc<Node>,
     limits: Arc<Limits>,
     peers: Arc<Peers>,
+    /// Whose tickets are good here: those of the pool's key, whether this node has
+    /// that key or the token.
+    keys: [Token; 2],
     /// How long a stream may bring nothing.
     idle: Duration,
 }
@@ -48,7 +52,7 @@ struct Limits {
 
 impl StorageService {
     /// The service of a node.
-    pub fn new(node: Arc<Node>, token: kit::token::Token, idle: Duration) -> Self {
+    pub fn new(node: Arc<Node>, token: &Token, pool: &str, idle: Duration) -> Self {
         let limits = Limits {
             uploads: Arc::new(Semaphore::new(STREAMS)),
             downloads: Arc::new(Semaphore::new(STREAMS)),
@@ -58,7 +62,8 @@ impl StorageService {
         Self {
             node,
             limits: Arc::new(limits),
-            peers: Arc::new(Peers::new(token)),
+            peers: Arc::default(),
+            keys: [token.clone(), token.of_pool(pool)],
             idle,
         }
     }
@@ -74,6 +79,27 @@ async fn turn(places: &Arc<Semaphore>, full: &'static str) -> Result<OwnedSemaph
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl v1::handover_server::Handover for StorageService {
+    async fn receive_file(
+        &self,
+        request: Request<Streaming<v1::UploadPart>>,
+    ) -> Answer<v1::UploadReply> {
+        let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
+        let admits = |open: &v1::Open| {
+            let good = |key: &Token| {
+                key.takes_ticket(&open.ticket, &open.id, open.generation, open.session)
+            };
+            match self.keys.iter().any(good) {
+                true => Ok(()),
+                false => Err(Failure::invalid("no ticket for this copy")),
+            }
+        };
+        let linked = upload::serve(&self.node, request.into_inner(), self.idle, admits).await;
+        Ok(Response::new(upload_reply(linked)))
+    }
+}
 
 #[tonic::async_trait]
 impl v1::storage_server::Storage for StorageService {
@@ -95,7 +121,8 @@ impl v1::storage_server::Storage for StorageService {
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
         let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
-        let linked = upload::serve(&self.node, request.into_inner(), self.idle).await;
+        let any = |_: &v1::Open| Ok(());
+        let linked = upload::serve(&self.node, request.into_inner(), self.idle, any).await;
         Ok(Response::new(upload_reply(linked)))
     }
 

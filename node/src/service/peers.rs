@@ -1,7 +1,6 @@
 //! Connections to other nodes, kept for the next transfer.
 
 use crate::fault::Failure;
-use kit::token::Token;
 use proto::v1::Fault;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,24 +13,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WINDOW: u32 = 8 << 20;
 
 /// The connections of one node to its peers.
+#[derive(Default)]
 pub(super) struct Peers {
-    token: Token,
     /// By endpoint, the latest used at the end.
     channels: Mutex<Vec<(String, Channel)>>,
 }
 
 impl Peers {
-    pub(super) fn new(token: Token) -> Self {
-        Self {
-            token,
-            channels: Mutex::default(),
-        }
-    }
-
-    pub(super) fn token(&self) -> &Token {
-        &self.token
-    }
-
     /// A connection to `HOST:PORT`; made on first use, and again when it broke.
     pub(super) fn channel(&self, endpoint: &str) -> Result<Channel, Failure> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

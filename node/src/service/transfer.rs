@@ -30,8 +30,7 @@ pub(super) async fn serve(
     let trace = Trace(request.trace);
     tracing::debug!(request = %trace, name = %copy.name, to = request.target_endpoint, "transfer");
     let channel = peers.channel(&request.target_endpoint)?;
-    let mut client =
-        v1::storage_client::StorageClient::with_interceptor(channel, peers.token().bearer());
+    let mut client = v1::handover_client::HandoverClient::new(channel);
 
     let (found, copy) = find(node, copy).await?;
     let suspect = copy.clone();
@@ -43,6 +42,7 @@ pub(super) async fn serve(
         session: request.target_session,
         size: Some(meta.size),
         trace: request.trace,
+        ticket: request.ticket,
     };
     let finish = v1::Finish {
         meta: Some(meta.to_wire(&copy.name)),
@@ -59,7 +59,7 @@ pub(super) async fn serve(
         tokio::time::sleep(FLUSH).await;
     };
     let answer = tokio::select! {
-        answer = client.upload_file(ReceiverStream::new(receive)) => answer,
+        answer = client.receive_file(ReceiverStream::new(receive)) => answer,
         () = sending => {
             return Err(Failure::new(Fault::Io, "the other node does not answer"));
         }

@@ -34,14 +34,18 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Serves one stream to its end; answers the leaf.
+/// Serves one stream to its end, where its Open is admitted; answers the leaf.
 pub(super) async fn serve(
     node: &Arc<Node>,
     mut parts: Streaming<v1::UploadPart>,
     idle: Duration,
+    admits: impl FnOnce(&v1::Open) -> Result<(), Failure>,
 ) -> Result<u32, Failure> {
     let opening = match next(&mut parts, idle).await? {
-        Part::Open(open) => Opening::from_wire(Some(open))?,
+        Part::Open(open) => {
+            admits(&open)?;
+            Opening::from_wire(Some(open))?
+        }
         Part::Chunk(_) | Part::Finish(_) => return Err(Failure::invalid("open comes first")),
     };
     let trace = opening.trace;

@@ -59,9 +59,7 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
             return decision;
         }
     }
-    if let Some(pending) =
-        claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted)
-    {
+    if let Some(pending) = claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted) {
         decision.refused = Some(format!(
             "the claim of node {} asks for {} and has no volume; such a claim can't change: \
              delete it, and it is made anew with {size}",

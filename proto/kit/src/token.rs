@@ -1,21 +1,31 @@
-//! The token that guards the inner ports: read once, compared in constant
-//! time, never shown.
+//! The token that guards the inner ports, and the keys of pools that are derived
+//! from it: compared in constant time, never shown.
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use subtle::ConstantTimeEq;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+use subtle::{Choice, ConstantTimeEq};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 /// The fewest characters that a token must have.
 const MIN_LENGTH: usize = 16;
+/// Tokens that are let in at the same time.
+const MOST: usize = 2;
+/// How often a token's file is read again.
+const REREAD: Duration = Duration::from_secs(5);
+/// Under which a caller names the pool whose key it has.
+const POOL: &str = "dfs-pool-bin";
 
 /// The flags for the token.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TokenArgs {
-    /// File that holds the token of the inner ports (or set DFS_TOKEN); without a token only loopback addresses may be listened on
+    /// File that holds the token of the inner ports (or set DFS_TOKEN), or two tokens to let in, the first to be sent; it is read again when it changes; without a token only loopback addresses may be listened on
     #[arg(long, env = "DFS_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
@@ -31,8 +41,11 @@ pub enum TokenError {
         /// Why not.
         source: std::io::Error,
     },
-    /// Too short, or not printable ASCII.
-    #[error("{0}: a token is at least {MIN_LENGTH} printable ASCII characters without white space")]
+    /// Too short, not printable ASCII, or too many.
+    #[error(
+        "{0}: a token is at least {MIN_LENGTH} printable ASCII characters without white space; \
+         there may be {MOST} at the most, each on a line of its own"
+    )]
     Malformed(&'static str),
     /// An open address without a token.
     #[error(
@@ -47,12 +60,23 @@ pub enum TokenError {
 }
 
 /// The token, or none. Its `Debug` shows nothing of it.
+///
+/// A file may hold two, each on a line of its own: both are let in, and the first
+/// is sent. Where the file changes it is read again, so that a token is changed
+/// without a restart.
 #[derive(Clone, Default)]
-pub struct Token(Option<MetadataValue<Ascii>>);
+pub struct Token {
+    secret: Option<Arc<Secret>>,
+    /// The pool whose key it stands for instead.
+    pool: Option<String>,
+}
+
+/// The lines of a token, as they are now.
+struct Secret(RwLock<Vec<String>>);
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
+        f.write_str(if self.secret.is_some() {
             "Token(set)"
         } else {
             "Token(none)"
@@ -67,30 +91,116 @@ impl TokenArgs {
     /// When the file can't be read or the token is malformed.
     pub fn load(&self) -> Result<Token, TokenError> {
         if let Some(path) = &self.token_file {
-            let text = std::fs::read_to_string(path).map_err(|source| TokenError::Unreadable {
-                path: path.clone(),
-                source,
-            })?;
-            return Token::parse(&text, "--token-file");
+            let text = read(path)?;
+            let token = Token::parse(&text, "--token-file")?;
+            if let Some(secret) = &token.secret {
+                let (path, secret) = (path.clone(), Arc::downgrade(secret));
+                std::thread::spawn(move || follow(&path, text, &secret));
+            }
+            return Ok(token);
         }
         match std::env::var("DFS_TOKEN") {
             Ok(text) => Token::parse(&text, "DFS_TOKEN"),
-            Err(_) => Ok(Token(None)),
+            Err(_) => Ok(Token::default()),
         }
     }
 }
 
+fn read(path: &Path) -> Result<String, TokenError> {
+    std::fs::read_to_string(path).map_err(|source| TokenError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads the file again and again for as long as anybody has its token.
+fn follow(path: &Path, mut known: String, secret: &Weak<Secret>) {
+    loop {
+        std::thread::sleep(REREAD);
+        let Some(secret) = secret.upgrade() else {
+            return;
+        };
+        let lines = match read(path) {
+            Ok(text) if text == known => continue,
+            Ok(text) => {
+                let lines = parse(&text, "--token-file");
+                known = text;
+                lines
+            }
+            Err(error) => Err(error),
+        };
+        match lines {
+            Ok(lines) => {
+                *secret.0.write().unwrap_or_else(PoisonError::into_inner) = lines;
+                tracing::info!(file = %path.display(), "the token was read again");
+            }
+            // The one that is known stays.
+            Err(error) => tracing::warn!(%error, "the token was not read again"),
+        }
+    }
+}
+
+fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> {
+    let lines: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let good =
+        |line: &String| line.len() >= MIN_LENGTH && line.bytes().all(|b| b.is_ascii_graphic());
+    if lines.is_empty() || lines.len() > MOST || !lines.iter().all(good) {
+        return Err(TokenError::Malformed(from));
+    }
+    Ok(lines)
+}
+
+/// The key of a pool, which lets its nodes join and managers reach them, and opens
+/// nothing else. Whoever has it learns nothing of the token or of another key.
+pub fn pool_key(token: &str, pool: &str) -> String {
+    let mut key = String::from("pool-");
+    for byte in mac(token, &[b"pool key", pool.as_bytes()]) {
+        key.push_str(&format!("{byte:02x}"));
+    }
+    key
+}
+
+/// HMAC-SHA256 over parts, of which only the last may be of any length.
+fn mac(key: &str, parts: &[&[u8]]) -> [u8; 32] {
+    // Keys of every length are taken.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
+        unreachable!("HMAC takes keys of every length");
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
 impl Token {
     fn parse(text: &str, from: &'static str) -> Result<Self, TokenError> {
-        let text = text.trim();
-        if text.len() < MIN_LENGTH || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(TokenError::Malformed(from));
+        let lines = parse(text, from)?;
+        Ok(Self {
+            secret: Some(Arc::new(Secret(RwLock::new(lines)))),
+            pool: None,
+        })
+    }
+
+    /// The pool's keys in place of the token.
+    pub fn of_pool(&self, pool: &str) -> Self {
+        Self {
+            secret: self.secret.clone(),
+            pool: Some(pool.to_owned()),
         }
-        let mut value: MetadataValue<Ascii> = format!("Bearer {text}")
-            .parse()
-            .map_err(|_| TokenError::Malformed(from))?;
-        value.set_sensitive(true);
-        Ok(Self(Some(value)))
+    }
+
+    /// What is let in, the first to be sent; nothing where there is no token.
+    fn keys(&self) -> Option<Vec<String>> {
+        let lines = self.secret.as_ref()?.0.read();
+        let lines = lines.unwrap_or_else(PoisonError::into_inner);
+        let key = |line: &String| match &self.pool {
+            Some(pool) => pool_key(line, pool),
+            None => line.clone(),
+        };
+        Some(lines.iter().map(key).collect())
     }
 
     /// Refuses an address that others can reach where there is no token.
@@ -102,67 +212,157 @@ impl Token {
         flag: &'static str,
         address: SocketAddr,
     ) -> Result<(), TokenError> {
-        if self.0.is_none() && !address.ip().is_loopback() {
+        if self.secret.is_none() && !address.ip().is_loopback() {
             return Err(TokenError::Open { flag, address });
         }
         Ok(())
     }
 
-    /// Puts the token on an outgoing call.
-    pub fn attach<T>(&self, request: &mut Request<T>) {
-        if let Some(value) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", value.clone());
-        }
+    /// A permit to bring one copy to a node of this pool, for a node of another.
+    /// Empty where there is no token.
+    pub fn ticket(&self, id: &[u8], generation: u32, session: u64) -> Vec<u8> {
+        let keys = self.keys().unwrap_or_default();
+        keys.first().map_or_else(Vec::new, |key| {
+            ticket(key, id, generation, session).to_vec()
+        })
     }
 
-    /// Checks an incoming call.
-    fn check(&self, request: &Request<()>) -> Result<(), Status> {
-        let Some(expected) = &self.0 else {
-            return Ok(());
+    /// Whether a ticket is one of these keys', for that very copy.
+    pub fn takes_ticket(&self, given: &[u8], id: &[u8], generation: u32, session: u64) -> bool {
+        let Some(keys) = self.keys() else {
+            return true;
         };
-        let given = request
-            .metadata()
-            .get("authorization")
-            .map_or(&[][..], |v| v.as_bytes());
-        if bool::from(expected.as_bytes().ct_eq(given)) {
-            Ok(())
-        } else {
-            Err(Status::unauthenticated(
-                "the token of this service is missing or wrong",
-            ))
-        }
+        let right = |key: &String| ticket(key, id, generation, session).ct_eq(given);
+        bool::from(keys.iter().map(right).fold(Choice::from(0), |a, b| a | b))
     }
 
     /// An interceptor for servers that refuses callers without the token.
     pub fn guard(&self) -> Guard {
-        Guard(self.clone())
+        self.guard_of(Admits::Token)
+    }
+
+    /// The same for a node, which managers call with its pool's key.
+    pub fn guard_of_node(&self, pool: &str) -> Guard {
+        self.guard_of(Admits::KeyOf(pool.to_owned()))
+    }
+
+    /// The same for joins, where a node may have the key of its pool: `PoolCaller`
+    /// among the request's extensions tells which.
+    pub fn guard_of_joins(&self) -> Guard {
+        self.guard_of(Admits::Keys)
+    }
+
+    fn guard_of(&self, admits: Admits) -> Guard {
+        Guard {
+            token: self.clone(),
+            admits,
+        }
     }
 
     /// An interceptor for clients that sends the token with each call.
     pub fn bearer(&self) -> Bearer {
-        Bearer(self.clone())
+        Bearer {
+            token: self.clone(),
+            pool: None,
+        }
     }
+
+    /// The same for a node that joins: it says for which pool its key is.
+    pub fn bearer_of_node(&self, pool: &str) -> Bearer {
+        Bearer {
+            token: self.clone(),
+            pool: Some(pool.to_owned()),
+        }
+    }
+}
+
+fn ticket(key: &str, id: &[u8], generation: u32, session: u64) -> [u8; 32] {
+    let (generation, session) = (generation.to_be_bytes(), session.to_be_bytes());
+    mac(key, &[b"ticket", &generation, &session, id])
+}
+
+/// Who called with the key of a pool and not with the token.
+#[derive(Debug, Clone)]
+pub struct PoolCaller(pub String);
+
+/// What else a guard lets in.
+#[derive(Debug, Clone)]
+enum Admits {
+    /// Nothing.
+    Token,
+    /// The key of this pool.
+    KeyOf(String),
+    /// The key of the pool that the caller names.
+    Keys,
 }
 
 /// Refuses calls without the token.
 #[derive(Debug, Clone)]
-pub struct Guard(Token);
+pub struct Guard {
+    token: Token,
+    admits: Admits,
+}
 
 impl Interceptor for Guard {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        self.0.check(&request).map(|()| request)
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let Some(keys) = self.token.keys() else {
+            return Ok(request);
+        };
+        let given = request.metadata().get("authorization");
+        let given = given.map_or(&[][..], |value| value.as_bytes());
+        let is = |keys: &[String]| {
+            let same = keys
+                .iter()
+                .map(|key| format!("Bearer {key}").as_bytes().ct_eq(given));
+            bool::from(same.fold(Choice::from(0), |a, b| a | b))
+        };
+        if is(&keys) {
+            return Ok(request);
+        }
+        let pool = match &self.admits {
+            Admits::Token => None,
+            Admits::KeyOf(pool) => Some(pool.clone()),
+            Admits::Keys => {
+                let named = request.metadata().get_bin(POOL);
+                let named = named.and_then(|named| named.to_bytes().ok());
+                named.and_then(|named| String::from_utf8(named.to_vec()).ok())
+            }
+        };
+        if let Some(pool) = pool {
+            let keys: Vec<String> = keys.iter().map(|key| pool_key(key, &pool)).collect();
+            if is(&keys) {
+                request.extensions_mut().insert(PoolCaller(pool));
+                return Ok(request);
+            }
+        }
+        Err(Status::unauthenticated(
+            "the token of this service is missing or wrong",
+        ))
     }
 }
 
 /// Sends the token with each call.
 #[derive(Debug, Clone)]
-pub struct Bearer(Token);
+pub struct Bearer {
+    token: Token,
+    pool: Option<String>,
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        self.0.attach(&mut request);
+        let keys = self.token.keys().unwrap_or_default();
+        let Some(key) = keys.first() else {
+            return Ok(request);
+        };
+        // Printable ASCII, by its parsing.
+        if let Ok(mut value) = format!("Bearer {key}").parse::<MetadataValue<Ascii>>() {
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        if let Some(pool) = &self.pool {
+            let pool = MetadataValue::from_bytes(pool.as_bytes());
+            request.metadata_mut().insert_bin(POOL, pool);
+        }
         Ok(request)
     }
 }
@@ -175,17 +375,68 @@ mod tests {
         Token::parse(text, "DFS_TOKEN").expect("a good token")
     }
 
+    fn call(guard: &Guard, bearer: &Bearer) -> Result<Request<()>, Status> {
+        let sent = bearer.clone().call(Request::new(()))?;
+        guard.clone().call(sent)
+    }
+
     #[test]
     fn only_the_same_token_is_let_in() {
         let server = token("0123456789abcdef\n");
-        let mut good = Request::new(());
-        server.attach(&mut good);
-        assert!(server.check(&good).is_ok());
-        let mut bad = Request::new(());
-        token("0123456789abcdeX").attach(&mut bad);
-        assert!(server.check(&bad).is_err());
-        assert!(server.check(&Request::new(())).is_err());
-        assert!(Token::default().check(&Request::new(())).is_ok());
+        assert!(call(&server.guard(), &server.bearer()).is_ok());
+        let other = token("0123456789abcdeX");
+        assert!(call(&server.guard(), &other.bearer()).is_err());
+        let none = Token::default();
+        assert!(call(&server.guard(), &none.bearer()).is_err());
+        assert!(call(&none.guard(), &none.bearer()).is_ok());
+    }
+
+    #[test]
+    fn of_two_tokens_both_are_let_in_and_the_first_is_sent() {
+        let both = token("aaaaaaaaaaaaaaaa\nbbbbbbbbbbbbbbbb\n");
+        let (a, b) = (token("aaaaaaaaaaaaaaaa"), token("bbbbbbbbbbbbbbbb"));
+        assert!(call(&both.guard(), &a.bearer()).is_ok());
+        assert!(call(&both.guard(), &b.bearer()).is_ok());
+        assert!(call(&a.guard(), &both.bearer()).is_ok());
+        assert!(call(&b.guard(), &both.bearer()).is_err());
+        assert!(Token::parse("aaaaaaaaaaaaaaaa\n".repeat(3).as_str(), "DFS_TOKEN").is_err());
+    }
+
+    #[test]
+    fn the_key_of_a_pool_opens_joins_and_that_pools_nodes() {
+        let master = token("0123456789abcdef");
+        let key = token(&pool_key("0123456789abcdef", "a/p"));
+        let joins = master.guard_of_joins();
+        let caller = |bearer: &Bearer| -> Option<String> {
+            let let_in = call(&joins, bearer).expect("it is let in");
+            let caller = let_in.extensions().get::<PoolCaller>();
+            caller.map(|PoolCaller(pool)| pool.clone())
+        };
+        assert_eq!(caller(&key.bearer_of_node("a/p")), Some("a/p".to_owned()));
+        assert_eq!(caller(&master.bearer_of_node("a/p")), None);
+        assert!(call(&joins, &key.bearer_of_node("a/q")).is_err());
+        assert!(call(&joins, &key.bearer()).is_err());
+        assert!(call(&master.guard(), &key.bearer_of_node("a/p")).is_err());
+        // Managers call every node with the key of its pool, whatever it has.
+        for node in [&master, &key] {
+            assert!(call(&node.guard_of_node("a/p"), &master.of_pool("a/p").bearer()).is_ok());
+        }
+        assert!(call(&key.guard_of_node("a/p"), &master.of_pool("a/q").bearer()).is_err());
+        assert!(call(&key.guard_of_node("a/p"), &master.bearer()).is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_one_copy_on_one_pool() {
+        let master = token("0123456789abcdef");
+        let ticket = master.of_pool("a/p").ticket(b"id", 2, 7);
+        let key = token(&pool_key("0123456789abcdef", "a/p"));
+        assert!(key.takes_ticket(&ticket, b"id", 2, 7));
+        for (id, generation, session) in [(&b"ie"[..], 2, 7), (b"id", 3, 7), (b"id", 2, 8)] {
+            assert!(!key.takes_ticket(&ticket, id, generation, session));
+        }
+        assert!(!master.of_pool("a/q").takes_ticket(&ticket, b"id", 2, 7));
+        assert!(!key.takes_ticket(&[], b"id", 2, 7));
+        assert!(Token::default().takes_ticket(&[], b"id", 2, 7));
     }
 
     #[test]

@@ -86,7 +86,11 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         wait::until(HEALED, async || release.kube.get(&namespace, kind, &object)).await?;
     }
     for (kind, patch, pointer, wanted) in EDITS {
-        let how = if patch.starts_with('[') { "json" } else { "merge" };
+        let how = if patch.starts_with('[') {
+            "json"
+        } else {
+            "merge"
+        };
         let how = format!("--type={how}");
         let args = ["-n", &namespace, "patch", kind, &object, &how, "-p", patch];
         release.kube.kubectl(&args)?;

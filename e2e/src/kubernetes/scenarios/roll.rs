@@ -1,8 +1,8 @@
 //! Another image for the nodes of two pools at once, under load.
 
 use super::{POOL, World};
-use crate::kubernetes::traffic::{Traffic, compare};
 use crate::client::Client;
+use crate::kubernetes::traffic::{Traffic, compare};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -229,7 +229,10 @@ fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
         (vec![node(4, None, false)], 5),
         (vec![node(4, drained(7, false), false)], 5),
         (vec![node(4, unordered, false)], 5),
-        (vec![node(3, None, false), node(4, drained(0, false), false)], 4),
+        (
+            vec![node(3, None, false), node(4, drained(0, false), false)],
+            4,
+        ),
         (vec![node(4, drained(0, true), true)], 3),
         // No record lists it, but copies lie there in quarantine.
         (vec![node(4, drained(0, false), true)], 5),
