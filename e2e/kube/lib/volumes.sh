@@ -2,18 +2,26 @@
 # a full one is full, and fsGroup and quotas of space are those of a real disk.
 # They are mounted in the node's space only. Needs $dir and $cgroup.
 
-# How many each node has, and how large each is.
-volumes_each=8
-volume_size=1Gi
+# How many each node has: claims of a test's size take the small ones, those of the
+# chart's defaults find a large one.
+volumes_small=8
+volumes_each=11
+
+# volume_size I: how large each is.
+volume_size() {
+    if [ "$1" -le $volumes_small ]; then echo 1Gi; else echo 10Gi; fi
+}
 
 # volumes_make NODE: the file systems.
 volumes_make() {
-    local i file
+    local i file size
     mkdir -p "$dir/nodes/$1/disks"
     for i in $(seq $volumes_each); do
         file=$dir/nodes/$1/disks/$i
-        truncate -s "${volume_size%i}" "$file"
-        mkfs.ext4 -q -m 0 -E nodiscard "$file"
+        size=$(volume_size "$i")
+        truncate -s "${size%i}" "$file"
+        # As many inodes as a small one has: the kernel fills their tables.
+        mkfs.ext4 -q -m 0 -N 65536 -E nodiscard "$file"
     done
 }
 
@@ -37,7 +45,7 @@ apiVersion: v1
 kind: PersistentVolume
 metadata: {name: $1-$i}
 spec:
-  capacity: {storage: $volume_size}
+  capacity: {storage: $(volume_size "$i")}
   accessModes: [ReadWriteOnce]
   persistentVolumeReclaimPolicy: Retain
   storageClassName: local

@@ -17,7 +17,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// One connection, for one request at a time.
 #[derive(Debug)]
@@ -40,7 +44,9 @@ pub struct Answer {
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await;
+        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        // The address may be one that a Service had a moment ago: nobody answers.
+        let stream = stream.unwrap_or_else(|late| Err(late.into()));
         let stream = stream.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

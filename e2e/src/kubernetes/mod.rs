@@ -10,9 +10,10 @@ pub mod traffic;
 
 use crate::cluster::binaries;
 use crate::report::table;
+use crate::tools;
 use anyhow::{Result, bail, ensure};
 use kube::Kube;
-use scenarios::{SCENARIOS, World};
+use scenarios::{SCENARIOS, Scenario, World};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,12 +35,41 @@ pub struct Args {
     inside: bool,
 }
 
-/// The images of the run: the nodes have two, the same in all but their name.
-const IMAGES: [(&str, &str); 4] = [
-    ("manager", "test"),
-    ("operator", "test"),
-    ("node", "test"),
-    ("node", "next"),
+/// What README's clients run on.
+const TOOLS: [(&str, &str); 3] = [("curl", "curl"), ("python3", "python3"), ("node", "nodejs")];
+
+/// The images of the run, by program: under names of tests, the nodes' twice, and
+/// under those that README has.
+const IMAGES: [(&str, &str); 8] = [
+    ("manager", "localhost/distributed-file-server/manager:test"),
+    (
+        "operator",
+        "localhost/distributed-file-server/operator:test",
+    ),
+    ("node", "localhost/distributed-file-server/node:test"),
+    ("node", "localhost/distributed-file-server/node:next"),
+    (
+        "manager",
+        concat!(
+            "docker.io/distributed-file-server/manager:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    (
+        "operator",
+        concat!(
+            "docker.io/distributed-file-server/operator:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    (
+        "node",
+        concat!(
+            "docker.io/distributed-file-server/node:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    ("curl", "docker.io/curlimages/curl:8.16.0"),
 ];
 
 /// Does the run and prints what came of it.
@@ -54,6 +84,7 @@ pub async fn run(args: Args) -> Result<()> {
     if args.inside {
         return inside(&args).await;
     }
+    tools::require(&TOOLS)?;
     // Within the cluster's network no registry can be reached.
     crate::mongo::build()?;
     let cluster = Cluster::up(args.keep)?;
@@ -113,13 +144,18 @@ fn load_images(script: &Path) -> Result<()> {
         .prefix("images-")
         .tempdir_in(binaries::scratch()?)?;
     let mut tars = Vec::new();
-    for (name, tag) in IMAGES {
-        let tar = folder.path().join(format!("{name}-{tag}.tar"));
+    for (number, (name, reference)) in IMAGES.iter().enumerate() {
+        let own = programs.manager.with_file_name(name);
+        let program = match own.exists() {
+            true => own,
+            false => tools::which(name)?,
+        };
+        let tar = folder.path().join(format!("{number}.tar"));
         let status = Command::new(binaries::workspace().join("e2e/kube/image"))
             .arg(&tar)
-            .arg(format!("localhost/distributed-file-server/{name}:{tag}"))
+            .arg(reference)
             .arg(format!("/usr/local/bin/{name}"))
-            .arg(programs.manager.with_file_name(name))
+            .arg(program)
             .status()?;
         ensure!(status.success(), "e2e/kube/image {name}: {status}");
         tars.push(tar);
@@ -155,6 +191,12 @@ async fn inside(args: &Args) -> Result<()> {
         rows.push(vec![scenario.name.to_owned(), seconds, seen]);
     }
     println!("{}", table(&["scenario", "s", "what was seen"], &rows));
+    let is_in = |scenario: &&Scenario| rows.iter().any(|row| row[0] == scenario.name);
+    let out = SCENARIOS.iter().filter(|scenario| !is_in(scenario));
+    let out: Vec<_> = out.map(|scenario| scenario.name).collect();
+    if !out.is_empty() {
+        println!("left out: {}", out.join(", "));
+    }
     println!("not shown here: a resizer for local volumes (played by hand), arm64");
     Ok(())
 }

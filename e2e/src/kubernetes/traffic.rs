@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 const CLIENTS: u64 = 4;
 /// Pause of a client after each of its rounds.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Pause before a request is sent once more.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Traffic that goes on until it is stopped.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ struct Shared {
     next: AtomicU64,
     stored: Mutex<Vec<u64>>,
     answers: Mutex<BTreeMap<String, u64>>,
+    /// Whether a request that broke, or found no server, is sent once more.
+    tries_again: bool,
 }
 
 /// What the clients saw.
@@ -70,8 +74,21 @@ fn data(number: u64) -> bytes::Bytes {
 impl Traffic {
     /// Begins a series of files.
     pub fn start(client: &Client, series: &'static str) -> Self {
+        Self::with(client, series, Shared::default())
+    }
+
+    /// The same by clients that try once more.
+    pub fn trying_again(client: &Client, series: &'static str) -> Self {
+        let shared = Shared {
+            tries_again: true,
+            ..Shared::default()
+        };
+        Self::with(client, series, shared)
+    }
+
+    fn with(client: &Client, series: &'static str, shared: Shared) -> Self {
         let traffic = Self {
-            shared: Arc::default(),
+            shared: Arc::new(shared),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -112,10 +129,24 @@ impl Shared {
     /// One upload, and a read of an earlier file.
     async fn round(&self, client: &Client, series: &str, worker: u64) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        match client.put(&name(series, number), data(number)).await {
+        let file = name(series, number);
+        let mut sent = client.put(&file, data(number)).await;
+        let again = self.tries_again && failed(&sent);
+        if again {
+            self.count("upload, sent again 200".to_owned());
+            tokio::time::sleep(AGAIN).await;
+            sent = client.put(&file, data(number)).await;
+        }
+        match sent {
             Ok(answer) => {
-                self.count(answered("upload", &answer));
-                if answer.status == 201 {
+                // The first one may have got through, and only its answer was lost;
+                // its bytes are compared in the end.
+                let stored = answer.status == 201 || again && answer.status == 409;
+                match stored {
+                    true => self.count("upload 201".to_owned()),
+                    false => self.count(answered("upload", &answer)),
+                }
+                if stored {
                     let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
                     stored.push(number);
                 }
@@ -130,7 +161,13 @@ impl Shared {
         let Some(earlier) = earlier else {
             return;
         };
-        match client.get(&name(series, earlier)).await {
+        let mut read = client.get(&name(series, earlier)).await;
+        if self.tries_again && failed(&read) {
+            self.count("read, sent again 200".to_owned());
+            tokio::time::sleep(AGAIN).await;
+            read = client.get(&name(series, earlier)).await;
+        }
+        match read {
             Ok(answer) if answer.status == 200 && answer.body != data(earlier) => {
                 self.count("read OTHER BYTES".to_owned());
             }
@@ -138,6 +175,11 @@ impl Shared {
             Err(error) => self.count(format!("read broke: {error:#}")),
         }
     }
+}
+
+/// Whether a client that knows HTTP would send it again.
+fn failed(sent: &Result<crate::client::Answer>) -> bool {
+    sent.as_ref().map_or(true, |answer| answer.status == 503)
 }
 
 fn answered(what: &str, answer: &crate::client::Answer) -> String {

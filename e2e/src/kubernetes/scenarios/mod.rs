@@ -8,6 +8,7 @@ mod install;
 mod machines;
 mod mongo;
 mod quiet;
+mod readme;
 mod roll;
 mod scale;
 mod upgrade;
@@ -119,11 +120,17 @@ pub const SCENARIOS: &[Scenario] = &[
         "two managers: 3 to 5 to 3, database away, helm upgrade",
         |w| Box::pin(mongo::run(w)),
     ),
+    scenario("readme", "README's commands, word for word", |w| {
+        Box::pin(readme::run(w))
+    }),
     scenario(
         "deletion",
-        "the three policies, foreground, a namespace with its operator",
+        "pools: the three policies, background and foreground",
         |w| Box::pin(deletion::run(w)),
     ),
+    scenario("namespace", "a namespace with all that is in it", |w| {
+        Box::pin(deletion::namespace(w))
+    }),
 ];
 
 impl World {

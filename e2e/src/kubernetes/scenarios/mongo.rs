@@ -37,7 +37,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let client = release.client()?;
     let mut files = Files::new(vec![client.clone()]);
     files.upload(200).await?;
-    let traffic = Traffic::start(&client, "shared");
+    let traffic = Traffic::trying_again(&client, "shared");
     release.scale(POOL, 5)?;
     release.ready(POOL, 5).await?;
     release.balanced(POOL).await?;
@@ -58,8 +58,8 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let seen = traffic.stop().await;
     let failed = seen.failures("");
     ensure!(
-        failed.keys().all(|what| what.contains("broke")),
-        "no request fails but on a connection of a manager that leaves: {failed:?}"
+        failed.is_empty(),
+        "after one more try none fails: {failed:?}"
     );
     let away = database_away(&release, &mut server).await?;
     let compared = files.compare_all().await? + compare(&client, "shared", &seen).await?;

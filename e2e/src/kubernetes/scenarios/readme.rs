@@ -1,0 +1,92 @@
+//! README's section on Kubernetes, followed word for word.
+
+use super::World;
+use crate::cluster::binaries::workspace;
+use anyhow::{Context, Result, ensure};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// The namespace that it uses.
+const NAMESPACE: &str = "dfs";
+/// The address that its clients use, which only pods can look up.
+const HOST: &str = "files-distributed-file-server-manager.dfs.svc";
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let readme = std::fs::read_to_string(workspace().join("README.md"))?;
+    let (_, rest) = readme
+        .split_once("## On Kubernetes\n")
+        .context("the section")?;
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let mut told = String::new();
+    let mut count = 0;
+    for (language, code) in blocks(section) {
+        let program = match language {
+            "sh" => ["bash", "-euxs"],
+            "python" => ["python3", "-"],
+            "js" => ["node", "-"],
+            _ => continue,
+        };
+        count += 1;
+        let code = match language {
+            "sh" => code.to_owned(),
+            // These run beside the pods.
+            _ => code.replace(HOST, &address(world)?),
+        };
+        told += &input(program, &code).with_context(|| format!("README: {code}"))?;
+    }
+    println!("{told}");
+    for seen in [
+        "Succeeded",
+        "\"filename\":\"hello.txt\"",
+        "b'hello'",
+        "\nhello\n",
+        "NodeRemoved",
+    ] {
+        ensure!(told.contains(seen), "no {seen:?} in {told}");
+    }
+    world
+        .kube
+        .kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
+    Ok(format!("{count} blocks of commands and code"))
+}
+
+/// The fenced blocks that name a language.
+fn blocks(text: &str) -> Vec<(&str, &str)> {
+    let fenced = text.split("\n```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n')).collect()
+}
+
+fn address(world: &World) -> Result<String> {
+    let service = HOST.split('.').next().unwrap_or_default();
+    let service = world.kube.get(NAMESPACE, "service", service)?;
+    let address = service["spec"]["clusterIP"].as_str();
+    Ok(address.context("a cluster IP")?.to_owned())
+}
+
+fn input(program: [&str; 2], code: &str) -> Result<String> {
+    let mut child = Command::new(program[0])
+        .arg(program[1])
+        .current_dir(workspace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| program[0].to_owned())?;
+    let mut stdin = child.stdin.take().context("its input")?;
+    stdin.write_all(code.as_bytes())?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{}: {text}", output.status);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_by_their_language() {
+        let text = "a\n```\nx\n```\nb\n```sh\ny\nz\n```\n";
+        assert_eq!(blocks(text), [("", "x"), ("sh", "y\nz")]);
+    }
+}
