@@ -91,6 +91,9 @@ pub const SCENARIOS: &[Scenario] = &[
         "a drain cancelled, a drain that has no room",
         |w| Box::pin(scale::cancel(w)),
     ),
+    scenario("autoscale", "nodes by the number of files", |w| {
+        Box::pin(scale::autoscale(w))
+    }),
     scenario("heal", "hand edits and deleted objects", |w| {
         Box::pin(heal::run(w))
     }),

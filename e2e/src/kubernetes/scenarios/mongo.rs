@@ -75,7 +75,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     )?;
     release
         .kube
-        .kubectl(&["delete", "namespace", &release.namespace])?;
+        .kubectl(&["delete", "namespace", &release.namespace, "--wait=false"])?;
     Ok(format!(
         "3 to 5 to 3, helm upgrade; {away}; {compared} compared; {}",
         seen.words()

@@ -2,12 +2,17 @@
 
 use super::{POOL, World};
 use crate::kubernetes::disks;
+use crate::kubernetes::release::Release;
 use crate::kubernetes::traffic::{Traffic, compare};
 use crate::wait;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// How long a leader that slept is watched.
+const AWAKE: Duration = Duration::from_secs(3);
 
 /// Each file of the service is on one volume and no other.
 async fn on_one_disk_each(world: &World, pods: &[String]) -> Result<Vec<usize>> {
@@ -138,26 +143,26 @@ pub(super) async fn shrink(world: &mut World) -> Result<String> {
     let traffic = Traffic::start(&client, "shrink");
     release.scale(POOL, 3)?;
     release.told(POOL, "Reconciling", true, "Draining").await?;
-    // Whoever leads goes, three times while it goes on.
-    for _ in 0..2 {
-        let leader = release.leader()?;
-        let args = [
-            "-n",
-            &namespace,
-            "delete",
-            "pod",
-            &leader,
-            "--grace-period=0",
-            "--force",
-        ];
-        release.kube.kubectl(&args)?;
-        wait::until(Duration::from_secs(60), async || {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            ensure!(release.leader()? != leader, "nobody else leads yet");
-            Ok(())
-        })
-        .await?;
-    }
+    // Whoever leads goes in the midst of it: one is killed, and one sleeps until
+    // another has done its work.
+    let leader = release.leader()?;
+    let args = [
+        "-n",
+        &namespace,
+        "delete",
+        "pod",
+        &leader,
+        "--grace-period=0",
+        "--force",
+    ];
+    release.kube.kubectl(&args)?;
+    another_leads(&release, &leader).await?;
+    let sleeper = Paused::operator(&release.leader()?)?;
+    another_leads(&release, &sleeper.pod).await?;
+    release.ready(POOL, 3).await?;
+    drop(sleeper);
+    // It is awake, and finds that it does not lead any more.
+    tokio::time::sleep(AWAKE).await;
     release.ready(POOL, 3).await?;
     let seen = traffic.stop().await;
     let bad = seen.failures("");
@@ -176,6 +181,81 @@ pub(super) async fn shrink(world: &mut World) -> Result<String> {
     Ok(format!(
         "{compared} compared at 3, {again} at 5 again with {balanced:?}; {held}; {}",
         seen.words()
+    ))
+}
+
+async fn another_leads(release: &Release, leader: &str) -> Result<()> {
+    wait::until(Duration::from_secs(60), async || {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        ensure!(release.leader()? != leader, "nobody else leads yet");
+        Ok(())
+    })
+    .await
+}
+
+/// A pod's process that stands still until this is dropped.
+struct Paused {
+    pod: String,
+    pid: Pid,
+}
+
+impl Paused {
+    /// Pods run on this machine; the operator has its name from its environment.
+    fn operator(pod: &str) -> Result<Self> {
+        let wanted = format!("DFS_IDENTITY={pod}");
+        for entry in std::fs::read_dir("/proc")? {
+            let entry = entry?;
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
+                continue;
+            };
+            // A process may go while it is looked at.
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let found = environment
+                .split(|byte| *byte == 0)
+                .any(|v| v == wanted.as_bytes());
+            if let Some(pid) = Pid::from_raw(pid).filter(|_| found) {
+                rustix::process::kill_process(pid, Signal::STOP)?;
+                return Ok(Self {
+                    pod: pod.to_owned(),
+                    pid,
+                });
+            }
+        }
+        bail!("no process of {pod}")
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // It may have been ended meanwhile.
+        let _ = rustix::process::kill_process(self.pid, Signal::CONT);
+    }
+}
+
+/// More files ask for more nodes, up to what is allowed.
+pub(super) async fn autoscale(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let files = release.client()?.status().await?.files;
+    let auto = |per_node: u64| {
+        json!({ "autoscaling": {
+            "minReplicas": 2, "maxReplicas": 4, "filesPerNode": per_node, "shrinkAfterSeconds": 0,
+        }})
+    };
+    release.patch_pool(POOL, &auto(files / 10))?;
+    release.ready(POOL, 4).await?;
+    let grown = release.balanced(POOL).await?;
+    release.patch_pool(POOL, &auto(files * 10))?;
+    release.ready(POOL, 2).await?;
+    let found = release.kube.get(&release.namespace, "fsp", POOL)?;
+    ensure!(
+        found["spec"]["replicas"] == 3 && found["status"]["desiredReplicas"] == 2,
+        "{found}"
+    );
+    release.patch_pool(POOL, &json!({ "autoscaling": null }))?;
+    release.ready(POOL, 3).await?;
+    let compared = world.compare().await?;
+    Ok(format!(
+        "{files} files: to 4 nodes with {grown:?}, to 2, spec.replicas untouched; {compared} compared"
     ))
 }
 
