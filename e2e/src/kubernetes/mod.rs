@@ -3,6 +3,7 @@
 //! brought up and taken down by `e2e/cluster`.
 
 pub mod disks;
+pub mod images;
 pub mod kube;
 pub mod release;
 pub mod scenarios;
@@ -14,7 +15,7 @@ use crate::tools;
 use anyhow::{Result, bail, ensure};
 use kube::Kube;
 use scenarios::{SCENARIOS, Scenario, World};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,47 +31,13 @@ pub struct Args {
     /// Leaves the cluster there, for a person to look at.
     #[arg(long)]
     keep: bool,
+    /// A folder with images and chart of an earlier commit, which are loaded.
+    #[arg(long, hide = true)]
+    earlier: Option<PathBuf>,
     /// Set for the process that runs within the cluster's network.
     #[arg(long, hide = true)]
     inside: bool,
 }
-
-/// What README's clients run on.
-const TOOLS: [(&str, &str); 3] = [("curl", "curl"), ("python3", "python3"), ("node", "nodejs")];
-
-/// The images of the run, by program: under names of tests, the nodes' twice, and
-/// under those that README has.
-const IMAGES: [(&str, &str); 8] = [
-    ("manager", "localhost/distributed-file-server/manager:test"),
-    (
-        "operator",
-        "localhost/distributed-file-server/operator:test",
-    ),
-    ("node", "localhost/distributed-file-server/node:test"),
-    ("node", "localhost/distributed-file-server/node:next"),
-    (
-        "manager",
-        concat!(
-            "docker.io/distributed-file-server/manager:",
-            env!("CARGO_PKG_VERSION")
-        ),
-    ),
-    (
-        "operator",
-        concat!(
-            "docker.io/distributed-file-server/operator:",
-            env!("CARGO_PKG_VERSION")
-        ),
-    ),
-    (
-        "node",
-        concat!(
-            "docker.io/distributed-file-server/node:",
-            env!("CARGO_PKG_VERSION")
-        ),
-    ),
-    ("curl", "docker.io/curlimages/curl:8.16.0"),
-];
 
 /// Does the run and prints what came of it.
 ///
@@ -84,11 +51,11 @@ pub async fn run(args: Args) -> Result<()> {
     if args.inside {
         return inside(&args).await;
     }
-    tools::require(&TOOLS)?;
+    tools::require(&images::TOOLS)?;
     // Within the cluster's network no registry can be reached.
     crate::mongo::build()?;
     let cluster = Cluster::up(args.keep)?;
-    load_images(&cluster.script)?;
+    let earlier = images::load(&cluster.script)?;
     let mut command = Command::new(&cluster.script);
     command.arg("exec").arg(std::env::current_exe()?).args([
         "kubernetes",
@@ -96,6 +63,9 @@ pub async fn run(args: Args) -> Result<()> {
         "--quiet",
         &args.quiet.to_string(),
     ]);
+    if let Some(earlier) = earlier {
+        command.arg("--earlier").arg(earlier);
+    }
     if !args.only.is_empty() {
         command.arg("--only").arg(args.only.join(","));
     }
@@ -137,37 +107,10 @@ fn script() -> PathBuf {
     binaries::workspace().join("e2e/cluster")
 }
 
-/// The images of what was built last, on every node.
-fn load_images(script: &Path) -> Result<()> {
-    let programs = binaries::find()?;
-    let folder = tempfile::Builder::new()
-        .prefix("images-")
-        .tempdir_in(binaries::scratch()?)?;
-    let mut tars = Vec::new();
-    for (number, (name, reference)) in IMAGES.iter().enumerate() {
-        let own = programs.manager.with_file_name(name);
-        let program = match own.exists() {
-            true => own,
-            false => tools::which(name)?,
-        };
-        let tar = folder.path().join(format!("{number}.tar"));
-        let status = Command::new(binaries::workspace().join("e2e/kube/image"))
-            .arg(&tar)
-            .arg(reference)
-            .arg(format!("/usr/local/bin/{name}"))
-            .arg(program)
-            .status()?;
-        ensure!(status.success(), "e2e/kube/image {name}: {status}");
-        tars.push(tar);
-    }
-    let status = Command::new(script).arg("load").args(&tars).status()?;
-    ensure!(status.success(), "e2e/cluster load: {status}");
-    Ok(())
-}
-
 async fn inside(args: &Args) -> Result<()> {
     let quiet_for = Duration::from_secs(args.quiet);
     let mut world = World::new(Kube::new(script())?, quiet_for);
+    world.earlier = args.earlier.clone();
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
         let wanted = scenario.always

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a pool may take until it is as it shall be.
@@ -65,6 +66,14 @@ impl Release {
     /// With what helm said where it failed.
     pub fn helm(&self, verb: &str, values: &Value) -> Result<String> {
         let chart = workspace().join("charts/distributed-file-server");
+        self.helm_chart(verb, &chart, values)
+    }
+
+    /// The same with another chart.
+    ///
+    /// # Errors
+    /// With what helm said where it failed.
+    pub fn helm_chart(&self, verb: &str, chart: &Path, values: &Value) -> Result<String> {
         let chart = chart.to_string_lossy();
         let args = [verb, &self.name, &chart, "-n", &self.namespace, "-f", "-"];
         self.kube.helm(&args, &values.to_string())
@@ -180,6 +189,21 @@ impl Release {
             let whole = status["replicas"] == nodes && status["readyReplicas"] == nodes;
             let ready = self.condition(pool, "Ready")?;
             ensure!(current && whole && ready.0, "{ready:?} {status}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until every node of a pool runs an image.
+    ///
+    /// # Errors
+    /// With the pool's status where that takes too long.
+    pub async fn runs(&self, pool: &str, image: &str) -> Result<()> {
+        wait::until(SETTLE, async || {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let status = self.status(pool)?;
+            let all = status["currentImage"] == image && status["targetImage"] == image;
+            ensure!(all, "{status}");
             Ok(())
         })
         .await

@@ -12,12 +12,14 @@ mod readme;
 mod roll;
 mod scale;
 mod upgrade;
+mod versions;
 
 use super::kube::Kube;
 use super::release::Release;
 use crate::files::Files;
 use anyhow::{Context, Result};
 use futures::future::LocalBoxFuture;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The pool that most scenarios work on.
@@ -31,6 +33,8 @@ pub struct World {
     pub kube: Kube,
     /// The first release, on the embedded store.
     pub release: Release,
+    /// Images and chart of an earlier commit.
+    pub earlier: Option<PathBuf>,
     /// Files that have to be there all the time.
     pub files: Option<Files>,
     /// A release that nobody touches.
@@ -123,6 +127,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "two managers: 3 to 5 to 3, database away, helm upgrade",
         |w| Box::pin(mongo::run(w)),
     ),
+    scenario(
+        "versions",
+        "from an earlier commit's images and chart to these, and back",
+        |w| Box::pin(versions::run(w)),
+    ),
     scenario("readme", "README's commands, word for word", |w| {
         Box::pin(readme::run(w))
     }),
@@ -148,6 +157,7 @@ impl World {
             release: release("files", "dfs"),
             still: release("still", "still"),
             kube,
+            earlier: None,
             files: None,
             left_alone: None,
             quiet_for,

@@ -238,7 +238,7 @@ pub(super) async fn autoscale(world: &mut World) -> Result<String> {
     let files = release.client()?.status().await?.files;
     let auto = |per_node: u64| {
         json!({ "autoscaling": {
-            "minReplicas": 2, "maxReplicas": 4, "filesPerNode": per_node, "shrinkAfterSeconds": 0,
+            "minReplicas": 2, "maxReplicas": 4, "filesPerNode": per_node, "shrinkAfterSeconds": 60,
         }})
     };
     release.patch_pool(POOL, &auto(files / 10))?;

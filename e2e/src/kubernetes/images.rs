@@ -1,0 +1,147 @@
+//! The images of a run: of what was built last, and of an earlier commit, whose
+//! images a run before this one left in the cache.
+
+use crate::cluster::binaries;
+use crate::tools;
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What README's clients run on.
+pub const TOOLS: [(&str, &str); 3] = [("curl", "curl"), ("python3", "python3"), ("node", "nodejs")];
+
+/// The images of the run, by program: under names of tests, the nodes' twice, and
+/// under those that README has.
+const IMAGES: [(&str, &str); 8] = [
+    ("manager", "localhost/distributed-file-server/manager:test"),
+    (
+        "operator",
+        "localhost/distributed-file-server/operator:test",
+    ),
+    ("node", "localhost/distributed-file-server/node:test"),
+    ("node", "localhost/distributed-file-server/node:next"),
+    (
+        "manager",
+        concat!(
+            "docker.io/distributed-file-server/manager:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    (
+        "operator",
+        concat!(
+            "docker.io/distributed-file-server/operator:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    (
+        "node",
+        concat!(
+            "docker.io/distributed-file-server/node:",
+            env!("CARGO_PKG_VERSION")
+        ),
+    ),
+    ("curl", "docker.io/curlimages/curl:8.16.0"),
+];
+
+/// The programs of a release.
+const PROGRAMS: [&str; 3] = ["manager", "operator", "node"];
+/// Commits whose images are kept.
+const KEPT: usize = 3;
+
+/// Has every node of the cluster take the images; answers the folder of an earlier
+/// commit, whose images have the tag `earlier`.
+///
+/// # Errors
+/// Where one can't be made or loaded.
+pub fn load(script: &Path) -> Result<Option<PathBuf>> {
+    let folder = tempfile::Builder::new()
+        .prefix("images-")
+        .tempdir_in(binaries::scratch()?)?;
+    let mut tars = Vec::new();
+    for (number, (name, reference)) in IMAGES.iter().enumerate() {
+        let tar = folder.path().join(format!("{number}.tar"));
+        make(&tar, name, reference)?;
+        tars.push(tar);
+    }
+    let cache = tools::cache()?.join("images");
+    let earlier = earlier(&cache)?;
+    if let Some(earlier) = &earlier {
+        tars.extend(PROGRAMS.map(|name| earlier.join(format!("{name}.tar"))));
+    }
+    let status = Command::new(script).arg("load").args(&tars).status()?;
+    ensure!(status.success(), "e2e/cluster load: {status}");
+    keep(&cache)?;
+    Ok(earlier)
+}
+
+fn make(tar: &Path, name: &str, reference: &str) -> Result<()> {
+    let own = binaries::find()?.manager.with_file_name(name);
+    let program = match own.exists() {
+        true => own,
+        false => tools::which(name)?,
+    };
+    let status = Command::new(binaries::workspace().join("e2e/kube/image"))
+        .arg(tar)
+        .arg(reference)
+        .arg(format!("/usr/local/bin/{name}"))
+        .arg(program)
+        .status()?;
+    ensure!(status.success(), "e2e/kube/image {name}: {status}");
+    Ok(())
+}
+
+fn git(args: &[&str]) -> Result<Option<String>> {
+    let mut git = Command::new("git");
+    let output = git.current_dir(binaries::workspace()).args(args).output()?;
+    let text = String::from_utf8(output.stdout)?.trim().to_owned();
+    Ok(output.status.success().then_some(text))
+}
+
+/// The newest commit in the cache that ours came of.
+fn earlier(cache: &Path) -> Result<Option<PathBuf>> {
+    let log = git(&["log", "--format=%H", "--skip=1", "-n", "200"])?;
+    let log = log.unwrap_or_default();
+    let mut folders = log.lines().map(|commit| cache.join(commit));
+    Ok(folders.find(|folder| folder.is_dir()))
+}
+
+/// Keeps images and chart of this commit for later ones, where nothing was changed
+/// since it was made.
+fn keep(cache: &Path) -> Result<()> {
+    let (Some(changes), Some(commit)) = (
+        git(&["status", "--porcelain"])?,
+        git(&["rev-parse", "HEAD"])?,
+    ) else {
+        return Ok(());
+    };
+    let folder = cache.join(commit);
+    if !changes.is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(cache)?;
+    let new = tempfile::Builder::new().prefix("new-").tempdir_in(cache)?;
+    for name in PROGRAMS {
+        let reference = format!("localhost/distributed-file-server/{name}:earlier");
+        make(&new.path().join(format!("{name}.tar")), name, &reference)?;
+    }
+    let charts = binaries::workspace().join("charts");
+    let status = Command::new("cp")
+        .arg("-r")
+        .arg(charts)
+        .arg(new.path())
+        .status()?;
+    ensure!(status.success(), "copying the chart: {status}");
+    std::fs::rename(new.keep(), &folder).context("keeping the images")?;
+    let mut all: Vec<_> = std::fs::read_dir(cache)?
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+        })
+        .collect();
+    all.sort();
+    for (_, old) in all.iter().rev().skip(KEPT) {
+        std::fs::remove_dir_all(old)?;
+    }
+    Ok(())
+}
