@@ -37,6 +37,10 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         if well && old.is_some_and(|old| old.reason == "Unknown") {
             continue;
         }
+        // What goes on has events of its own, from whoever does it.
+        if new.type_ == "Ready" && is_ongoing(new) {
+            continue;
+        }
         match old {
             Some(old) if same(old) => {}
             Some(_) => events.push(told(new, well)),
@@ -64,12 +68,15 @@ fn is_well(condition: &Condition) -> bool {
     condition.status == wanted
 }
 
-fn told(condition: &Condition, well: bool) -> Event {
-    let ongoing = matches!(
+fn is_ongoing(condition: &Condition) -> bool {
+    matches!(
         condition.reason.as_str(),
-        "Restarting" | "Growing" | "Starting" | "Scaling" | "Draining"
-    );
-    let type_ = match well || ongoing {
+        "Restarting" | "Growing" | "Starting" | "Scaling" | "Draining" | "Rolling"
+    )
+}
+
+fn told(condition: &Condition, well: bool) -> Event {
+    let type_ = match well || is_ongoing(condition) {
         true => EventType::Normal,
         false => EventType::Warning,
     };
@@ -127,6 +134,7 @@ mod tests {
         assert!(reasons(&unknown, &well).is_empty());
         let begins = [condition("Ready", "False", "Starting")];
         assert!(reasons(&[], &begins).is_empty());
+        assert!(reasons(&well, &begins).is_empty());
     }
 
     #[test]

@@ -245,7 +245,7 @@ fn reconciling(facts: &Facts<'_>) -> Told {
         Step::Wait(why) => return told(type_, true, "Draining", why),
         Step::Mark { .. } | Step::Drain(_) | Step::Open(_) | Step::Forget(_) => {
             let message = match facts.wanted == replicas {
-                true => "nodes are opened, or forgotten that left".to_owned(),
+                true => "what a change of size left is tidied up".to_owned(),
                 false => format!("from {replicas} to {} nodes", facts.wanted),
             };
             return told(type_, true, "Scaling", message);
