@@ -3,6 +3,7 @@
 
 use super::Facts;
 use crate::managers::View;
+use crate::names::PoolName;
 use crate::plan::scale::{self, Step};
 use crate::plan::{Known, NodeFacts};
 
@@ -82,23 +83,36 @@ fn available(facts: &Facts<'_>) -> Told {
     let Some((node, known)) = away(facts).next() else {
         return told(type_, true, "AllAvailable", "every node is available");
     };
-    let name = facts.name.pod(node.ordinal);
-    let more = match away(facts).count() - 1 {
+    let more = away(facts).count() - 1;
+    let files = view.pool.unavailable_files;
+    let message = unavailable(facts.name, facts.replicas(), (node, known), more, files);
+    told(type_, false, "NodeUnavailable", message)
+}
+
+/// Who is unavailable, what that costs, and what can be done; pure.
+fn unavailable(
+    pool: &PoolName,
+    replicas: i32,
+    (node, known): (&NodeFacts, &Known),
+    more: usize,
+    files: u64,
+) -> String {
+    let name = pool.pod(node.ordinal);
+    let more = match more {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     let pod = node.pod.as_ref();
-    let beyond = node.ordinal >= facts.replicas();
+    let beyond = node.ordinal >= replicas;
     let machine = pod.and_then(|pod| pod.machine.as_ref());
     let machine = machine.map(|machine| format!(" on machine {machine}"));
     let why = match pod.and_then(|pod| pod.why.as_ref()) {
         Some(why) => format!(" ({why})"),
-        None if beyond => format!(" (the pool has {} replicas)", facts.replicas()),
+        None if beyond => format!(" (the pool has {replicas} replicas)"),
         None => String::new(),
     };
-    let files = view.pool.unavailable_files;
     let mut message = format!(
-        "{name}{more}{} is unavailable{why}; {files} files can't be read until it is back",
+        "{name}{}{more} is unavailable{why}; {files} files can't be read until it is back",
         machine.unwrap_or_default()
     );
     // Not while it restarts: nobody shall give up what is back in a minute.
@@ -106,10 +120,10 @@ fn available(facts: &Facts<'_>) -> Told {
         message.push_str(&format!(
             ". If its volume is lost for good: kubectl -n {} annotate fsp {} \
              fileserver.dev/abandon={name}/{}",
-            facts.name.namespace, facts.name.name, known.volume
+            pool.namespace, pool.name, known.volume
         ));
     }
-    told(type_, false, "NodeUnavailable", message)
+    message
 }
 
 fn replaced(facts: &Facts<'_>) -> Told {
@@ -351,5 +365,39 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
         () if !facts.storage.growing.is_empty() && facts.storage.refused.is_none() => "Growing",
         () if matches!(facts.step, Step::Wait(_) | Step::Forget(_)) => "Draining",
         () => "Degraded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PodFacts;
+
+    #[test]
+    fn a_node_is_given_up_on_advice_only_when_it_is_away_for_long() {
+        let pool = PoolName {
+            namespace: "files".to_owned(),
+            name: "main".to_owned(),
+        };
+        let node = |ordinal, overdue| NodeFacts {
+            ordinal,
+            pod: Some(PodFacts {
+                machine: Some("m1".to_owned()),
+                overdue,
+                ..PodFacts::default()
+            }),
+            ..NodeFacts::default()
+        };
+        let known = Known::default();
+        let said = |node: &NodeFacts| unavailable(&pool, 3, (node, &known), 1, 7);
+        assert_eq!(
+            said(&node(1, false)),
+            "main-node-1 on machine m1 and 1 more is unavailable; 7 files can't be read until it \
+             is back"
+        );
+        for node in [node(1, true), node(3, false)] {
+            let command = "kubectl -n files annotate fsp main fileserver.dev/abandon=main-node-";
+            assert!(said(&node).contains(command), "{}", said(&node));
+        }
     }
 }

@@ -43,7 +43,9 @@ async fn power_off(world: &mut World) -> Result<String> {
         .told(POOL, "NodesAvailable", false, "NodeUnavailable")
         .await?;
     let noticed = begun.elapsed();
-    ensure!(why.contains("fileserver.dev/abandon="), "{why}");
+    ensure!(why.contains(&format!("on machine {machine}")), "{why}");
+    // It has not been away for long enough to be given up.
+    ensure!(!why.contains("fileserver.dev/abandon="), "{why}");
     // Uploads go to the others.
     let client = release.client()?;
     for number in 0..20 {
