@@ -66,6 +66,14 @@ fn said(error: &kube::Error) -> String {
 }
 
 impl ApplyError {
+    fn of(what: &str, source: kube::Error) -> Self {
+        let what = what.to_owned();
+        match source {
+            kube::Error::Api(status) if status.code == 409 => Self::Raced(what),
+            source => Self::Api { what, source },
+        }
+    }
+
     /// In a word.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -119,11 +127,8 @@ impl Applier {
         let (namespace, name) = (at("namespace").to_owned(), at("name").to_owned());
         let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
         let what = format!("{} {namespace}/{name}", K::kind(&()));
-        let failed = |source| ApplyError::Api {
-            what: what.clone(),
-            source,
-        };
-        let there = api.get_opt(&name).await.map_err(failed)?;
+        let there = api.get_opt(&name).await;
+        let there = there.map_err(|source| ApplyError::of(&what, source))?;
         if let (Some(there), Some(uid)) = (&there, uid)
             && !owned(there, uid)
         {
@@ -176,19 +181,10 @@ impl Applier {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        match api.patch(name, &params, &Patch::Merge(excess)).await {
-            Ok(left) => {
-                tracing::info!(object = what, "what others added was taken away");
-                Ok(serde_json::to_value(left).context("an object as JSON")?)
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Err(ApplyError::Raced(what.to_owned()))
-            }
-            Err(source) => Err(ApplyError::Api {
-                what: what.to_owned(),
-                source,
-            }),
-        }
+        let done = api.patch(name, &params, &Patch::Merge(excess)).await;
+        let left = done.map_err(|source| ApplyError::of(what, source))?;
+        tracing::info!(object = what, "what others added was taken away");
+        Ok(serde_json::to_value(left).context("an object as JSON")?)
     }
 
     async fn write<K>(
@@ -216,19 +212,9 @@ impl Applier {
             let whole: K = serde_json::from_value(whole).context("an object from JSON")?;
             done = api.replace(name, &PostParams::default(), &whole).await;
         }
-        match done {
-            Ok(left) => {
-                tracing::info!(object = what, "written");
-                Ok(serde_json::to_value(left).context("an object as JSON")?)
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Err(ApplyError::Raced(what.to_owned()))
-            }
-            Err(source) => Err(ApplyError::Api {
-                what: what.to_owned(),
-                source,
-            }),
-        }
+        let left = done.map_err(|source| ApplyError::of(what, source))?;
+        tracing::info!(object = what, "written");
+        Ok(serde_json::to_value(left).context("an object as JSON")?)
     }
 
     /// Forgets what was written of a pool that is gone.

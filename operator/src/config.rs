@@ -5,9 +5,9 @@ use clap::Args;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-/// The flags of `operator run`.
+/// Which release a command is about.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct OfRelease {
     /// Namespace of the release, whose pools are served
     #[arg(long, env = "DFS_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: String,
@@ -22,6 +22,23 @@ pub struct RunArgs {
     /// Name of the release
     #[arg(long, env = "DFS_RELEASE", value_name = "NAME")]
     pub release: String,
+}
+
+impl OfRelease {
+    /// Its namespace and the watched ones, each once.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        let watched = self.watch_namespaces.iter().filter(|n| !n.is_empty());
+        let own = std::iter::once(&self.namespace);
+        own.chain(watched).cloned().collect()
+    }
+}
+
+/// The flags of `operator run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which release it is part of
+    #[command(flatten)]
+    pub of: OfRelease,
     /// Name of the chart, by which pods of the release are selected
     #[arg(
         long,
@@ -81,13 +98,11 @@ impl RunArgs {
     /// What is the same for every pool.
     pub fn release(&self) -> Release {
         let full = |text: &&String| !text.is_empty();
-        let mut namespaces = BTreeSet::from([self.namespace.clone()]);
-        namespaces.extend(self.watch_namespaces.iter().filter(full).cloned());
         Release {
-            namespace: self.namespace.clone(),
-            name: self.release.clone(),
+            namespace: self.of.namespace.clone(),
+            name: self.of.release.clone(),
             chart: self.name.clone(),
-            namespaces: namespaces.into_iter().collect(),
+            namespaces: self.of.namespaces().into_iter().collect(),
             manager: self.manager.clone(),
             node_image: self.node_image.clone(),
             pull_policy: self.node_pull_policy.iter().find(full).cloned(),

@@ -2,6 +2,7 @@
 //! takes no pool's finalizer back; then no pool has one that nobody is left to
 //! release. Pools, claims and files stay.
 
+use crate::config::OfRelease;
 use crate::delete::{FINALIZER, keep_finalizer};
 use crate::names::PoolName;
 use anyhow::{Context, Result, bail};
@@ -12,7 +13,6 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -24,20 +24,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The flags of `operator leave`.
 #[derive(Debug, Args)]
 pub struct LeaveArgs {
-    /// Namespace of the release
-    #[arg(long, env = "DFS_NAMESPACE", value_name = "NAMESPACE")]
-    pub namespace: String,
-    /// Further namespaces whose pools are served (repeat the flag or separate by commas)
-    #[arg(
-        long,
-        env = "DFS_WATCH_NAMESPACES",
-        value_name = "NAMESPACES",
-        value_delimiter = ','
-    )]
-    pub watch_namespaces: Vec<String>,
-    /// Name of the release
-    #[arg(long, env = "DFS_RELEASE", value_name = "NAME")]
-    pub release: String,
+    /// Which release goes
+    #[command(flatten)]
+    pub of: OfRelease,
     /// Deployment of the operator, which is scaled to nothing
     #[arg(long, env = "DFS_OPERATOR", value_name = "DEPLOYMENT")]
     pub operator: String,
@@ -53,11 +42,9 @@ pub struct LeaveArgs {
 pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
     stop(&client, &args).await?;
-    let owner = format!("{}/{}", args.namespace, args.release);
-    let mut namespaces = BTreeSet::from([&args.namespace]);
-    namespaces.extend(args.watch_namespaces.iter().filter(|n| !n.is_empty()));
-    for namespace in namespaces {
-        let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    let owner = format!("{}/{}", args.of.namespace, args.of.release);
+    for namespace in args.of.namespaces() {
+        let pools: Api<FileServerPool> = Api::namespaced(client.clone(), &namespace);
         let pools = pools.list(&ListParams::default()).await;
         for pool in pools.with_context(|| format!("pools of {namespace}"))? {
             let by = pool.status.as_ref().and_then(|s| s.managed_by.as_ref());
@@ -79,7 +66,7 @@ pub async fn run(args: LeaveArgs) -> Result<()> {
 }
 
 async fn stop(client: &Client, args: &LeaveArgs) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &args.namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &args.of.namespace);
     let none = json!({ "spec": { "replicas": 0 } });
     let scaled = deployments
         .patch_scale(&args.operator, &PatchParams::default(), &Patch::Merge(none))
@@ -91,7 +78,7 @@ async fn stop(client: &Client, args: &LeaveArgs) -> Result<()> {
             done.with_context(|| format!("Deployment {}", args.operator))?;
         }
     }
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &args.namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &args.of.namespace);
     let theirs = ListParams::default().labels(&args.operator_labels);
     let begun = Instant::now();
     while !pods.list(&theirs).await.context("pods")?.items.is_empty() {

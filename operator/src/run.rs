@@ -70,13 +70,13 @@ pub async fn run(args: RunArgs) -> Result<()> {
 /// Waits for the lease, and works for as long as it is held.
 async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToken) -> Result<()> {
     let lease = LeaseManagerBuilder::new(context.client.clone(), &args.lease)
-        .with_namespace(&args.namespace)
+        .with_namespace(&args.of.namespace)
         .with_identity(&args.identity)
         .with_duration(LEASE)
         .with_grace(RENEW)
         .build()
         .await
-        .with_context(|| format!("Lease {}/{}", args.namespace, args.lease))?;
+        .with_context(|| format!("Lease {}/{}", args.of.namespace, args.lease))?;
     let (mut leads, keeping) = lease.watch().await;
     let led = tokio::select! {
         () = shutdown.cancelled() => false,

@@ -82,27 +82,14 @@ async fn grow_claims(world: &World) -> Result<()> {
     let size = |size: &str| json!({ "storage": { "size": size } });
     release.patch_pool(POOL, &size("2Gi"))?;
     release.told(POOL, "StorageReady", false, "Growing").await?;
-    let patch = r#"{"status":{"capacity":{"storage":"2Gi"}}}"#;
     for pod in pods(3) {
-        let claim = format!("data-{pod}");
-        let found = release.kube.get(namespace, "pvc", &claim)?;
+        let found = release.kube.get(namespace, "pvc", &format!("data-{pod}"))?;
         ensure!(
             found["spec"]["resources"]["requests"]["storage"] == "2Gi",
             "{found}"
         );
-        let args = [
-            "-n",
-            namespace,
-            "patch",
-            "pvc",
-            &claim,
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            patch,
-        ];
-        release.kube.kubectl(&args)?;
     }
+    resized(release, "2Gi")?;
     release.told(POOL, "StorageReady", true, "Sized").await?;
     release.patch_pool(POOL, &size("1Gi"))?;
     let why = release
@@ -110,24 +97,30 @@ async fn grow_claims(world: &World) -> Result<()> {
         .await?;
     ensure!(why.contains("volumes can't shrink"), "{why}");
     // The volumes of the machine have 1Gi, and new claims have to find one.
-    let patch = r#"{"status":{"capacity":{"storage":"1Gi"}}}"#;
+    resized(release, "1Gi")?;
+    release.told(POOL, "StorageReady", true, "Sized").await?;
+    release.ready(POOL, 3).await
+}
+
+/// What a resizer says once a volume has another size.
+fn resized(release: &Release, size: &str) -> Result<()> {
+    let patch = json!({ "status": { "capacity": { "storage": size } } }).to_string();
     for pod in pods(3) {
         let claim = format!("data-{pod}");
         let args = [
             "-n",
-            namespace,
+            &release.namespace,
             "patch",
             "pvc",
             &claim,
             "--subresource=status",
             "--type=merge",
             "-p",
-            patch,
+            &patch,
         ];
         release.kube.kubectl(&args)?;
     }
-    release.told(POOL, "StorageReady", true, "Sized").await?;
-    release.ready(POOL, 3).await
+    Ok(())
 }
 
 pub(super) async fn shrink(world: &mut World) -> Result<String> {
