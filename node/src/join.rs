@@ -260,8 +260,14 @@ impl Joiner {
         let mut changes = self.node.changes();
         let silence = tokio::time::sleep(SILENCE);
         tokio::pin!(silence);
+        let mut told = false;
         loop {
             tokio::select! {
+                () = self.node.leaving.cancelled(), if !told => {
+                    // At once: whatever is placed here now would only be refused.
+                    told = true;
+                    self.say(send);
+                }
                 () = &mut silence => return Ended::Silent,
                 answer = answers.message() => match answer {
                     Ok(Some(answer)) => {

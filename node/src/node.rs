@@ -110,6 +110,7 @@ impl Node {
             corrupt_files: self.scrub.count() as u64,
             corrupt: self.scrub.reported(),
             scrub: Some(self.scrub.progress(self.disk.files())),
+            leaving: self.leaving.is_cancelled(),
         }
     }
 

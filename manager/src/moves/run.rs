@@ -205,7 +205,7 @@ fn loads(core: &Core) -> Vec<NodeLoad> {
             id: node.id.clone(),
             files: node.count(),
             draining: node.is_draining(),
-            receives: !node.report().read_only && node.free() > 0,
+            receives: node.takes_files() && node.free() > 0,
         })
         .collect()
 }
@@ -273,7 +273,7 @@ fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, eve
 /// The node that a file goes to, as long as it may take it.
 fn receiver(core: &Core, flow: &Flow, record: &Record) -> Option<Arc<Node>> {
     let target = core.nodes.available(&flow.to)?;
-    let takes = !target.is_draining() && target.free() >= record.size;
+    let takes = target.takes_files() && target.free() >= record.size;
     takes.then_some(target)
 }
 

@@ -35,6 +35,8 @@ pub struct NodeReport {
     pub sealed: bool,
     /// A flush failed there.
     pub read_only: bool,
+    /// It was told to stop.
+    pub leaving: bool,
     /// Inodes that uploads may still use.
     pub free_inodes: u64,
     /// Copies whose bytes do not match their records.
@@ -193,6 +195,12 @@ impl Node {
             .saturating_sub(self.bytes_in_flight.load(Ordering::Relaxed))
     }
 
+    /// Whether files may be placed there.
+    pub fn takes_files(&self) -> bool {
+        let report = self.report();
+        !report.sealed && !report.read_only && !report.leaving
+    }
+
     /// Whether a drain takes its files away: the node itself is sealed (rule 15).
     pub fn is_draining(&self) -> bool {
         self.report().sealed
@@ -235,6 +243,7 @@ fn read(report: &Report) -> NodeReport {
         quarantined: report.quarantined,
         sealed: report.sealed,
         read_only: report.read_only,
+        leaving: report.leaving,
         free_inodes: report.free_inodes,
         corrupt_files: report.corrupt_files,
         scrub: report.scrub.unwrap_or_default(),

@@ -171,7 +171,7 @@ fn candidate(node: &Node) -> Candidate {
         files: node.count(),
         free: node.free(),
         free_inodes: report.free_inodes,
-        writable: !node.is_draining() && !report.read_only,
+        writable: node.takes_files(),
     }
 }
 

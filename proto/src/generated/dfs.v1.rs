@@ -2036,6 +2036,9 @@ pub struct Report {
     pub corrupt: ::prost::alloc::vec::Vec<CopyRef>,
     #[prost(message, optional, tag = "12")]
     pub scrub: ::core::option::Option<ScrubProgress>,
+    /// It was told to stop: it ends what is under way, and takes nothing new.
+    #[prost(bool, tag = "13")]
+    pub leaving: bool,
 }
 /// How far the node is with re-reading its files.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
