@@ -82,8 +82,8 @@ async fn keyed(cluster: &mut Cluster, id: &str, pool: &str, key_of: &str) -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
     let (mut cluster, file) = guarded().await?;
-    keyed(&mut cluster, "a-1", "a", "a").await?;
-    keyed(&mut cluster, "b-1", "b", "b").await?;
+    keyed(&mut cluster, "a-node-1", "a", "a").await?;
+    keyed(&mut cluster, "b-node-1", "b", "b").await?;
     cluster.wait_available(2).await?;
     let client = cluster.client();
     for i in 0..40 {
@@ -120,11 +120,11 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
     // From pool to pool a file goes by its ticket.
     let token = file.display().to_string();
     cluster
-        .ask(&["drain", "--node", "a-1", "--token-file", &token])
+        .ask(&["drain", "--node", "a-node-1", "--token-file", &token])
         .await?;
     e2e::wait::until(SOON, async || {
         let status = client.status().await?;
-        let files = status.node("b-1").map(|node| node.files);
+        let files = status.node("b-node-1").map(|node| node.files);
         ensure!(files == Some(40), "{status:?}");
         Ok(())
     })

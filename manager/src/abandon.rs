@@ -217,6 +217,17 @@ async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
 }
 
 /// The row goes last: until then the order can be repeated.
+/// Ends what was broken off after the last record was cleared.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn end(core: &Core, id: &NodeId) -> Result<(), Failure> {
+    match core.store.listed_on(id, None, 1).await?.is_empty() {
+        true => remove_row(core, id).await,
+        false => Ok(()),
+    }
+}
+
 async fn remove_row(core: &Core, id: &NodeId) -> Result<(), Failure> {
     while let Some(found) = row(core, id).await? {
         if found.stay != Stay::Abandoned {

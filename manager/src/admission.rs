@@ -15,6 +15,9 @@ use uuid::Uuid;
 const HOLDER: Duration = Duration::from_secs(1);
 /// Times that a change of a node's row is tried.
 const TRIES: usize = 5;
+/// How far a node may be ahead of the store's leader number, which grows by one with
+/// each leader: a store that was set back is overtaken number by number.
+const FARTHEST: u64 = 1 << 16;
 
 /// What a node claims to be, parsed.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub(crate) struct Claim {
     pub protocol: u32,
     /// The highest beat that its session heard of.
     pub beat_seen: u64,
+    /// The highest leader number that the node obeyed.
+    pub leader_seen: u64,
 }
 
 impl Claim {
@@ -64,6 +69,7 @@ impl Claim {
             cluster_id,
             protocol,
             beat_seen: hello.beat_seen,
+            leader_seen: hello.leader_seen,
         })
     }
 }
@@ -133,6 +139,13 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
 /// then what it was merged with is not what is there now (rule 11).
 async fn is_set_back(core: &Core, claim: &Claim) -> Result<bool, Status> {
     let lease = core.store.lease().await.map_err(unavailable)?;
+    let number = lease.as_ref().map_or(0, |lease| lease.number);
+    if claim.leader_seen > number.saturating_add(FARTHEST) {
+        return Err(Status::invalid_argument(format!(
+            "leader_seen is {}: more than {FARTHEST} beyond the lease's number {number}",
+            claim.leader_seen
+        )));
+    }
     let now = lease.map_or(0, |lease| lease.counter);
     if now < claim.beat_seen {
         tracing::warn!(node = %claim.id, now, seen = claim.beat_seen,

@@ -91,7 +91,8 @@ impl Registry for RegistryService {
 /// of no other pool's.
 async fn of_its_pool(core: &Core, claim: &Claim, pool: &str) -> Result<(), Status> {
     let named = claim.id.as_str().strip_prefix(pool);
-    let named = named.is_some_and(|rest| rest.starts_with('-'));
+    let number = named.and_then(|rest| rest.strip_prefix("-node-"));
+    let named = number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     let known = row(core, &claim.id).await;
     let known = known.map_err(|error| Status::unavailable(error.to_string()))?;
     let others = known.is_some_and(|row| !row.pool.is_empty() && row.pool != pool);
@@ -99,8 +100,8 @@ async fn of_its_pool(core: &Core, claim: &Claim, pool: &str) -> Result<(), Statu
         return Ok(());
     }
     Err(Status::permission_denied(format!(
-        "the key of pool {pool} admits nodes of that pool whose id is {pool}-…, not node {} of \
-         pool {}",
+        "the key of pool {pool} admits nodes of that pool whose id is {pool}-node-N, not node \
+         {} of pool {}",
         claim.id, claim.pool
     )))
 }

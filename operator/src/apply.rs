@@ -115,7 +115,7 @@ impl Applier {
     ///
     /// # Errors
     /// `NameConflict` for one that is not ours, which is left as it is.
-    pub async fn apply<K>(&self, wanted: Value, uid: Option<&str>) -> Result<bool, ApplyError>
+    pub async fn apply<K>(&self, mut wanted: Value, uid: Option<&str>) -> Result<bool, ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -129,6 +129,14 @@ impl Applier {
         let what = format!("{} {namespace}/{name}", K::kind(&()));
         let there = api.get_opt(&name).await;
         let there = there.map_err(|source| ApplyError::of(&what, source))?;
+        if wanted["metadata"]["resourceVersion"] == ONLY_NEW {
+            if there.is_some() {
+                return Err(ApplyError::Raced(what));
+            }
+            if let Some(metadata) = wanted["metadata"].as_object_mut() {
+                metadata.remove("resourceVersion");
+            }
+        }
         if let (Some(there), Some(uid)) = (&there, uid)
             && !owned(there, uid)
         {
@@ -238,6 +246,14 @@ pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
     }
 }
 
+/// Where an object may only be made, not changed.
+const ONLY_NEW: &str = "none";
+
+/// Makes a write fail where the object is there by now.
+pub fn only_new(wanted: &mut Value) {
+    wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
+}
+
 fn owned(object: &impl ResourceExt, uid: &str) -> bool {
     object
         .owner_references()
@@ -246,7 +262,7 @@ fn owned(object: &impl ResourceExt, uid: &str) -> bool {
 }
 
 /// Of what is wanted, whatever version of the object it is wanted of.
-fn hash(wanted: &Value) -> u64 {
+pub fn hash(wanted: &Value) -> u64 {
     let mut wanted = wanted.clone();
     if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("resourceVersion");

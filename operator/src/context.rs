@@ -20,6 +20,8 @@ pub struct Memory {
     pub told: Option<Instant>,
     /// Autoscaling's window.
     pub window: Window,
+    /// Which pod template was written last.
+    pub template: Option<u64>,
     /// Looks that failed, one after the other.
     pub failures: u32,
 }

@@ -9,7 +9,7 @@ use crate::observe::Observed;
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
@@ -55,6 +55,34 @@ pub async fn keep_finalizer(
     }
 }
 
+/// Takes the finalizer off every pool of a namespace that is the release's, or
+/// nobody's; answers their names.
+///
+/// # Errors
+/// Where the API server does not answer.
+pub async fn release_all(
+    client: &Client,
+    namespace: &str,
+    owner: &str,
+) -> kube::Result<Vec<PoolName>> {
+    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    let mut released = Vec::new();
+    for pool in pools.list(&ListParams::default()).await? {
+        let by = pool.status.as_ref().and_then(|s| s.managed_by.as_ref());
+        let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
+        if !holds || by.is_some_and(|by| by != owner) {
+            continue;
+        }
+        let name = PoolName {
+            namespace: namespace.to_owned(),
+            name: pool.name_any(),
+        };
+        keep_finalizer(client, &pool, &name, false).await?;
+        released.push(name);
+    }
+    Ok(released)
+}
+
 /// What a deleted pool waits for; nothing once its files are gone.
 ///
 /// # Errors
@@ -69,7 +97,15 @@ pub async fn delete_files(
     if observed.replicas().unwrap_or(0) > 0 {
         let sets: Api<StatefulSet> = Api::namespaced(context.client.clone(), &name.namespace);
         // A person has ordered the loss of every file: nothing is drained.
-        let none = json!({ "spec": { "replicas": 0 } });
+        let set = observed.set.as_ref();
+        let none = json!({
+            // That very set: another one's files are another pool's.
+            "metadata": {
+                "uid": set.and_then(|set| set.uid()),
+                "resourceVersion": set.and_then(|set| set.resource_version()),
+            },
+            "spec": { "replicas": 0 },
+        });
         sets.patch(&name.nodes(), &PatchParams::default(), &Patch::Merge(none))
             .await?;
     }

@@ -37,6 +37,13 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         if well && old.is_some_and(|old| old.reason == "Unknown") {
             continue;
         }
+        // A node that restarts by our own order is away for a moment.
+        let is_rolling = after
+            .iter()
+            .any(|c| c.type_ == "Rolling" && c.status == "True");
+        if new.type_ == "NodesAvailable" && is_rolling {
+            continue;
+        }
         // What goes on has events of its own, from whoever does it.
         if new.type_ == "Ready" && is_ongoing(new) {
             continue;
@@ -132,6 +139,12 @@ mod tests {
         ];
         assert!(reasons(&well, &unknown).is_empty());
         assert!(reasons(&unknown, &well).is_empty());
+        let rolls = [
+            condition("NodesAvailable", "False", "NodeUnavailable"),
+            condition("Rolling", "True", "Restarting"),
+        ];
+        let told = reasons(&well, &rolls);
+        assert_eq!(told, [("Restarting".to_owned(), EventType::Normal)]);
         let begins = [condition("Ready", "False", "Starting")];
         assert!(reasons(&[], &begins).is_empty());
         assert!(reasons(&well, &begins).is_empty());

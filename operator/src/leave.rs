@@ -3,15 +3,13 @@
 //! release. Pools, claims and files stay.
 
 use crate::config::OfRelease;
-use crate::delete::{FINALIZER, keep_finalizer};
-use crate::names::PoolName;
+use crate::delete::release_all;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use crds::FileServerPool;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use serde_json::json;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -44,21 +42,8 @@ pub async fn run(args: LeaveArgs) -> Result<()> {
     stop(&client, &args).await?;
     let owner = format!("{}/{}", args.of.namespace, args.of.release);
     for namespace in args.of.namespaces() {
-        let pools: Api<FileServerPool> = Api::namespaced(client.clone(), &namespace);
-        let pools = pools.list(&ListParams::default()).await;
-        for pool in pools.with_context(|| format!("pools of {namespace}"))? {
-            let by = pool.status.as_ref().and_then(|s| s.managed_by.as_ref());
-            let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
-            if !holds || by.is_some_and(|by| *by != owner) {
-                continue;
-            }
-            let name = PoolName {
-                namespace: namespace.clone(),
-                name: pool.name_any(),
-            };
-            keep_finalizer(&client, &pool, &name, false)
-                .await
-                .with_context(|| name.at_manager())?;
+        let released = release_all(&client, &namespace, &owner).await;
+        for name in released.with_context(|| format!("pools of {namespace}"))? {
             writeln!(std::io::stdout(), "{} is released", name.at_manager())?;
         }
     }

@@ -5,7 +5,7 @@ use crate::build::{DOOMED_FROM, LEAVING};
 use crate::managers::View;
 use crate::names::{PoolName, selector};
 use crate::plan::storage::ClaimFacts;
-use crate::plan::{NodeFacts, PodFacts};
+use crate::plan::{NodeFacts, PodFacts, STOPS};
 use crate::release::Release;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
@@ -213,7 +213,7 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     };
     let why = match (ready, dying) {
         (true, _) => None,
-        (false, true) => Some("its pod is being stopped".to_owned()),
+        (false, true) => Some(STOPS.to_owned()),
         (false, false) => waiting.or_else(unscheduled),
     };
     let since = match condition("Ready").or_else(|| condition("PodScheduled")) {

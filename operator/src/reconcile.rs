@@ -1,7 +1,7 @@
 //! One look at a pool: see what is there, decide, act, and tell.
 
 use crate::abandon::abandon;
-use crate::apply::{ApplyError, if_unchanged};
+use crate::apply::{ApplyError, hash, if_unchanged, only_new};
 use crate::build::{Parts, Shape, claim};
 use crate::context::Context;
 use crate::delete::{delete_files, keep_finalizer, wants_finalizer};
@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(2);
 /// The next look at rest.
 const LATER: Duration = Duration::from_secs(10);
+/// The next look after somebody else was quicker.
+const RACED: Duration = Duration::from_millis(200);
 /// How often numbers change in the status.
 const NUMBERS: Duration = Duration::from_secs(10);
 /// The longest wait after looks that failed.
@@ -90,8 +92,14 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         return Ok(Action::await_change());
     }
     let deleting = pool.metadata.deletion_timestamp.is_some();
+    if other.is_none() && !deleting {
+        return claim_pool(context, pool, name, &owner).await;
+    }
     let observed = observe(&context.client, &context.release, name).await?;
-    if observed.terminating || (deleting && !wants_finalizer(pool)) {
+    // What bears the name of our StatefulSet may be another application, with pods
+    // and claims of its own.
+    let stranger = observed.set.as_ref().filter(|set| !is_owned(set, pool));
+    if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
         keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
         return Ok(Action::await_change());
@@ -114,10 +122,52 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         view: view.as_ref().map_err(String::as_str),
         elsewhere,
     };
+    if stranger.is_some() {
+        let name = look.name.nodes();
+        let error = ApplyError::NameConflict {
+            kind: "StatefulSet".to_owned(),
+            name,
+        };
+        return look.leave_alone(&error).await;
+    }
     match deleting {
         true => look.delete().await,
         false => look.serve().await,
     }
+}
+
+/// The first thing that is written of a pool: whose it is. Of two releases that
+/// watch its namespace one is first.
+async fn claim_pool(
+    context: &Context,
+    pool: &FileServerPool,
+    name: &PoolName,
+    owner: &str,
+) -> Result<Action, Failed> {
+    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
+    let patch = json!({
+        "metadata": { "resourceVersion": pool.resource_version() },
+        "status": { "managedBy": owner },
+    });
+    let params = PatchParams {
+        field_manager: Some(crate::names::FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(patch);
+    match pools.patch_status(&name.name, &params, &patch).await {
+        Ok(_) => Ok(Action::requeue(RACED)),
+        // Somebody was quicker, or it went.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+            Ok(Action::requeue(RACED))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_owned(set: &StatefulSet, pool: &FileServerPool) -> bool {
+    let owners = set.owner_references().iter();
+    let mut uids = owners.map(|owner| Some(owner.uid.as_str()));
+    uids.any(|uid| uid == pool.metadata.uid.as_deref())
 }
 
 /// One look, with all that was seen.
@@ -179,6 +229,16 @@ impl Look<'_> {
         }
     }
 
+    /// Tells why nothing is done.
+    async fn leave_alone(&self, error: &ApplyError) -> Result<Action, Failed> {
+        let outcome = Outcome {
+            trouble: Some((error.reason(), error.to_string())),
+            ..Outcome::default()
+        };
+        self.tell(&self.decide(), &outcome).await?;
+        Ok(Action::requeue(SOON))
+    }
+
     async fn serve(&self) -> Result<Action, Failed> {
         let decided = self.decide();
         let mut outcome = Outcome::default();
@@ -190,7 +250,7 @@ impl Look<'_> {
             // What was decided rests on something that is no more: look again.
             Err(ApplyError::Raced(what)) => {
                 tracing::info!(what, "changed meanwhile");
-                return Ok(Action::requeue(Duration::from_millis(200)));
+                return Ok(Action::requeue(RACED));
             }
             Err(error) => {
                 outcome.trouble = Some((error.reason(), error.to_string()));
@@ -250,8 +310,9 @@ impl Look<'_> {
             elsewhere: self.elsewhere.clone(),
             nodes: nodes.clone(),
         });
-        let within = nodes.iter().filter(|node| node.ordinal < shape.replicas);
-        if roll.outdated.is_empty() && within.clone().all(NodeFacts::serves) {
+        let mut within = nodes.iter().filter(|node| node.ordinal < shape.replicas);
+        let judged = observed.revision().is_some() && roll.outdated.is_empty();
+        if judged && within.all(NodeFacts::serves) {
             self.context.end_turn(self.name);
         }
         shape.partition = roll.partition;
@@ -312,7 +373,7 @@ impl Look<'_> {
             }
             outcome.trouble = Some((error.reason(), error.to_string()));
         }
-        self.apply_claims(&decided.storage).await?;
+        self.apply_claims(&decided.storage, outcome).await?;
         self.apply_set(decided).await?;
         self.order(&decided.step, outcome).await;
         Ok(())
@@ -349,14 +410,24 @@ impl Look<'_> {
         done.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    async fn apply_claims(&self, storage: &storage::Decision) -> Result<(), ApplyError> {
+    async fn apply_claims(
+        &self,
+        storage: &storage::Decision,
+        outcome: &mut Outcome,
+    ) -> Result<(), ApplyError> {
         let size = &self.pool.spec.storage.size.0;
         let mut resized = false;
         for ordinal in storage.make.iter().chain(&storage.resize) {
             let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, size);
             let applier = &self.context.applier;
-            let written = applier.apply::<PersistentVolumeClaim>(wanted, None).await?;
-            resized |= written && storage.resize.contains(ordinal);
+            match applier.apply::<PersistentVolumeClaim>(wanted, None).await {
+                Ok(written) => resized |= written && storage.resize.contains(ordinal),
+                // A node that has its claim needs no larger one to come, go or restart.
+                Err(error) if storage.resize.contains(ordinal) => {
+                    outcome.trouble = Some((error.reason(), error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
         }
         if resized {
             let note = format!("volumes shall have {size}");
@@ -367,8 +438,16 @@ impl Look<'_> {
 
     async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
         let mut wanted = self.parts().set(&decided.shape);
-        if let Some(there) = &self.observed.set {
-            if_unchanged(&mut wanted, there);
+        let template = hash(&wanted["spec"]["template"]);
+        let judged = self.context.recall(self.name).template;
+        match &self.observed.set {
+            Some(there) => if_unchanged(&mut wanted, there),
+            None => only_new(&mut wanted),
+        }
+        if judged != Some(template) {
+            // No pod was judged for this template yet.
+            wanted["spec"]["updateStrategy"]["rollingUpdate"]["partition"] =
+                json!(decided.shape.replicas);
         }
         let uid = self.pool.uid().unwrap_or_default();
         let written = self
@@ -376,6 +455,8 @@ impl Look<'_> {
             .applier
             .apply::<StatefulSet>(wanted, Some(&uid))
             .await?;
+        self.context
+            .remember(self.name, |memory| memory.template = Some(template));
         if !written {
             return Ok(());
         }

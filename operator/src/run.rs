@@ -2,9 +2,9 @@
 
 use crate::config::RunArgs;
 use crate::context::Context;
-use crate::delete::keep_finalizer;
+use crate::delete::release_all;
 use crate::metrics::Metrics;
-use crate::names::{POOL_LABEL, PoolName};
+use crate::names::POOL_LABEL;
 use crate::reconcile::{reconcile, retry};
 use crate::token::token;
 use anyhow::{Context as _, Result, bail};
@@ -18,7 +18,6 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kit::ops::Ops;
-use kube::api::ListParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, controller, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -90,8 +89,9 @@ async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToke
         context.metrics.leader.set(1);
         tokio::select! {
             () = work(context.clone(), shutdown.clone()) => {}
-            // Another may lead by now. What this one has under way is harmless,
-            // since each write is conditional; it starts again from nothing.
+            // Another may lead by now. What this one has under way is harmless: a
+            // set and its replicas are only written as they were looked at, and the
+            // rest is the same whoever writes it. It starts again from nothing.
             _ = leads.wait_for(|leads| !*leads) => bail!("the lease was lost"),
         }
         context.metrics.leader.set(0);
@@ -113,7 +113,10 @@ async fn make_token(context: &Context) {
 
 /// Looks at pools until shutdown.
 async fn work(context: Arc<Context>, shutdown: CancellationToken) {
-    make_token(&context).await;
+    tokio::select! {
+        () = make_token(&context) => {}
+        () = shutdown.cancelled() => return,
+    }
     let release = &context.release;
     let mut looks: Vec<BoxStream<'static, _>> = Vec::new();
     for namespace in &release.namespaces {
@@ -181,17 +184,11 @@ async fn release_finalizers(context: &Context) {
     if !dies {
         return;
     }
-    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), own);
-    let Ok(list) = pools.list(&ListParams::default()).await else {
-        return;
-    };
-    for pool in list {
-        let name = PoolName {
-            namespace: own.clone(),
-            name: pool.name_any(),
-        };
-        if let Err(error) = keep_finalizer(&context.client, &pool, &name, false).await {
-            tracing::warn!(%error, pool = name.at_manager(), "its finalizer is still there");
+    let owner = context.release.owner();
+    for namespace in &context.release.namespaces {
+        let released = release_all(&context.client, namespace, &owner).await;
+        if let Err(error) = released {
+            tracing::warn!(%error, namespace, "finalizers are still there");
         }
     }
 }

@@ -27,9 +27,13 @@ pub async fn elsewhere(
     if let Some(why) = managers(&context.client, &context.release).await? {
         return Ok(Some(why));
     }
-    if let Some(other) = context.take_turn(name) {
-        let other = other.at_manager();
-        return Ok(Some(format!("pool {other} restarts its nodes first")));
+    while let Some(other) = context.take_turn(name) {
+        if pool_exists(&context.client, &other.at_manager()).await? {
+            let other = other.at_manager();
+            return Ok(Some(format!("pool {other} restarts its nodes first")));
+        }
+        // It was deleted in the midst of it.
+        context.forget(&other);
     }
     for (node, pool) in &view.away_elsewhere {
         if pool_exists(&context.client, pool).await? {

@@ -5,6 +5,7 @@
 
 mod line;
 
+use crate::abandon;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
@@ -215,7 +216,8 @@ pub(crate) async fn seal_joining(core: &Core, node: &Node, row: &NodeRow) -> Res
 }
 
 /// Seals, for as long as this process leads, nodes whose order was broken off
-/// between row and node.
+/// between row and node, and forgets those that were given up to the end but for
+/// their row.
 pub(crate) async fn keep(core: Arc<Core>) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -225,6 +227,11 @@ pub(crate) async fn keep(core: Arc<Core>) {
         let Ok(rows) = core.store.nodes().await else {
             continue;
         };
+        for row in rows.iter().filter(|row| row.stay == Stay::Abandoned) {
+            if let Err(error) = abandon::end(&core, &row.id).await {
+                tracing::warn!(node = %row.id, %error, "an abandoned node's row stays");
+            }
+        }
         for row in rows.iter().filter(|row| row.stay == Stay::Drains) {
             let node = core.nodes.available(&row.id);
             if let Some(node) = node.filter(|node| !node.is_draining())

@@ -23,6 +23,8 @@ use tonic::{Request, Response, Status, Streaming};
 /// Uploads with a stream of their own at once, each of which holds about 1 MiB;
 /// the same for downloads, at about 768 KiB.
 const STREAMS: usize = proto::STREAMS as usize;
+/// The same for files that other nodes bring: more than a leader has moved at once.
+const HANDOVERS: usize = 32;
 /// How long a stream past the bound waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 /// Walks of the tree, and checks of files, at once.
@@ -45,6 +47,7 @@ pub struct StorageService {
 
 struct Limits {
     uploads: Arc<Semaphore>,
+    handovers: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     walks: Arc<Semaphore>,
     exchange: Arc<Semaphore>,
@@ -55,6 +58,7 @@ impl StorageService {
     pub fn new(node: Arc<Node>, token: &Token, pool: &str, idle: Duration) -> Self {
         let limits = Limits {
             uploads: Arc::new(Semaphore::new(STREAMS)),
+            handovers: Arc::new(Semaphore::new(HANDOVERS)),
             downloads: Arc::new(Semaphore::new(STREAMS)),
             walks: Arc::new(Semaphore::new(WALKS)),
             exchange: Arc::new(Semaphore::new(EXCHANGE_BYTES)),
@@ -86,7 +90,8 @@ impl v1::handover_server::Handover for StorageService {
         &self,
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
-        let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
+        // Anybody may ask here, and shall hold up nobody but other nodes.
+        let _permit = turn(&self.limits.handovers, "too many transfers at once").await?;
         let admits = |open: &v1::Open| {
             let good = |key: &Token| {
                 key.takes_ticket(&open.ticket, &open.id, open.generation, open.session)

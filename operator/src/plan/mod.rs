@@ -19,6 +19,9 @@ pub struct NodeFacts {
     pub drain: Option<DrainFacts>,
 }
 
+/// What is told of a pod that is being stopped.
+pub const STOPS: &str = "its pod is being stopped";
+
 /// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
@@ -67,6 +70,16 @@ pub struct DrainFacts {
     pub holds: Option<String>,
     /// Until it is done, where that can be told.
     pub seconds_left: Option<u64>,
+}
+
+impl PodFacts {
+    /// Whether it is told why it can't start, by more than that it does.
+    pub fn fails(&self) -> bool {
+        let passing = ["ContainerCreating", "PodInitializing", STOPS];
+        self.why
+            .as_ref()
+            .is_some_and(|why| !passing.iter().any(|part| why.starts_with(part)))
+    }
 }
 
 impl NodeFacts {

@@ -34,6 +34,8 @@ pub struct Decision {
     pub outdated: Vec<i32>,
     /// Why the roll stands still, where it does.
     pub holds: Option<String>,
+    /// Whether that ends only when a person does something.
+    pub stuck: bool,
 }
 
 /// Decides the partition; pure.
@@ -44,6 +46,7 @@ pub fn decide(roll: &Roll) -> Decision {
             partition: roll.replicas.max(roll.partition),
             outdated: Vec::new(),
             holds: None,
+            stuck: false,
         };
     };
     let is_old = |node: &&NodeFacts| {
@@ -62,24 +65,36 @@ pub fn decide(roll: &Roll) -> Decision {
             partition: roll.replicas,
             outdated,
             holds: None,
+            stuck: false,
         };
     };
-    let holds = obstacle(roll, next);
-    let partition = match holds {
+    let obstacle = obstacle(roll, next);
+    let partition = match obstacle {
         Some(_) => next + 1,
         None => next,
     };
     Decision {
         partition,
         outdated,
-        holds,
+        stuck: obstacle.as_ref().is_some_and(|obstacle| obstacle.stuck),
+        holds: obstacle.map(|obstacle| obstacle.why),
     }
 }
 
-/// What forbids that the node is restarted.
-fn obstacle(roll: &Roll, next: i32) -> Option<String> {
+/// What forbids that a node is restarted.
+struct Obstacle {
+    why: String,
+    /// Whether a person has to do something about it.
+    stuck: bool,
+}
+
+fn wait(why: String) -> Option<Obstacle> {
+    Some(Obstacle { why, stuck: false })
+}
+
+fn obstacle(roll: &Roll, next: i32) -> Option<Obstacle> {
     if !roll.reachable {
-        return Some("no manager answers, so nobody can tell whether the other nodes serve".into());
+        return wait("no manager answers, so nobody can tell whether the other nodes serve".into());
     }
     let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
     let is_old = |node: &NodeFacts| {
@@ -87,10 +102,12 @@ fn obstacle(roll: &Roll, next: i32) -> Option<String> {
         pod.is_some_and(|pod| Some(&pod.revision) != roll.revision.as_ref())
     };
     // Restarting a node that does not serve takes nothing away; what it shall
-    // become has to be sound all the same.
+    // become has to be sound all the same. One whose pod is sound may serve through
+    // a manager that was not asked.
     let is_off = find(next).is_some_and(|node| !node.serves());
-    if !is_off && let Some(why) = &roll.elsewhere {
-        return Some(why.clone());
+    let is_down = find(next).is_some_and(|node| !node.pod.as_ref().is_some_and(|pod| pod.ready));
+    if !is_down && let Some(why) = &roll.elsewhere {
+        return wait(why.clone());
     }
     for ordinal in (0..roll.replicas).filter(|ordinal| *ordinal != next) {
         let node = find(ordinal);
@@ -103,10 +120,12 @@ fn obstacle(roll: &Roll, next: i32) -> Option<String> {
                 Some(why) => format!(": {why}"),
                 None => String::new(),
             };
-            return Some(format!(
+            let why = format!(
                 "node {ordinal} does not serve{why}; no other is restarted before it does, or \
                  the pool's image is set back"
-            ));
+            );
+            let stuck = pod.is_some_and(|pod| pod.overdue || pod.fails());
+            return Some(Obstacle { why, stuck });
         }
     }
     None
@@ -124,18 +143,18 @@ mod tests {
         let node = |(ordinal, letter)| NodeFacts {
             ordinal,
             pod: (letter != '-').then(|| PodFacts {
-                revision: if matches!(letter, 'o' | 'x') {
+                revision: if matches!(letter, 'o' | 'x' | 'J') {
                     "old"
                 } else {
                     "new"
                 }
                 .to_owned(),
-                ready: matches!(letter, 'o' | 'n' | 'j'),
+                ready: matches!(letter, 'o' | 'n' | 'j' | 'J'),
                 why: (letter == 'b').then(|| "ErrImagePull".to_owned()),
                 ..PodFacts::default()
             }),
             known: Some(Known {
-                available: letter != 'j',
+                available: !matches!(letter, 'j' | 'J'),
                 merged: true,
                 ..Known::default()
             }),
@@ -178,6 +197,7 @@ mod tests {
             let told = (decision.partition, decision.holds.is_some());
             assert_eq!(told, (partition, holds), "{nodes}: {decision:?}");
         }
+        assert!(decide(&roll("oob")).stuck && !decide(&roll("oo-")).stuck);
         let told = decide(&roll("oob")).holds.expect("it holds");
         assert!(
             told.contains("node 2 does not serve: ErrImagePull"),
@@ -187,10 +207,13 @@ mod tests {
 
     #[test]
     fn a_node_that_serves_waits_for_what_goes_on_elsewhere() {
-        for (nodes, partition) in [("ooo", 3), ("oon", 2), ("oox", 2)] {
+        // `J` is old and ready, but the manager that was asked does not have it.
+        for (nodes, partition) in [("ooo", 3), ("oon", 2), ("oox", 2), ("ooJ", 3)] {
             let mut waits = roll(nodes);
             waits.elsewhere = Some("managers come first".to_owned());
-            assert_eq!(decide(&waits).partition, partition, "{nodes}");
+            let decision = decide(&waits);
+            assert_eq!(decision.partition, partition, "{nodes}");
+            assert!(!decision.stuck);
         }
     }
 

@@ -161,7 +161,8 @@ fn leaving(scale: &Scale) -> Step {
 
 /// Nodes from `from` on were doomed, as far as anybody knows, and are wanted.
 fn reprieve(scale: &Scale, from: i32) -> Step {
-    if scale.leaving.is_some() {
+    // One that is not wanted may go on leaving: nobody opens it.
+    if scale.leaving.is_some_and(|leaving| leaving < scale.wanted) {
         return scale.mark(scale.doomed_from, None);
     }
     let back = from..scale.wanted;

@@ -234,12 +234,15 @@ fn rolling(facts: &Facts<'_>) -> Told {
         );
     }
     match &facts.roll.holds {
-        Some(why) => told(
-            type_,
-            true,
-            "Waiting",
-            format!("{outdated} nodes are to be restarted: {why}"),
-        ),
+        Some(why) => {
+            let reason = if facts.roll.stuck {
+                "Waiting"
+            } else {
+                "Restarting"
+            };
+            let message = format!("{outdated} nodes are to be restarted: {why}");
+            told(type_, true, reason, message)
+        }
         None => {
             let message = format!("{outdated} nodes are restarted, one after the other");
             told(type_, true, "Restarting", message)

@@ -95,7 +95,8 @@ impl World {
             Step::Drain(ordinals) => ordinals.iter().for_each(|o| self.drain(at(o))),
             Step::Open(ordinals) => {
                 for ordinal in ordinals {
-                    assert_eq!(self.scale.leaving, None, "opened while it may leave");
+                    let leaving = self.scale.leaving;
+                    assert_ne!(leaving, Some(*ordinal), "opened while it may leave");
                     self.ordered[at(ordinal)] = false;
                     // The seal of one that is being stopped stays on its volume.
                     self.sealed[at(ordinal)] &= self.stopping[at(ordinal)];
@@ -202,6 +203,18 @@ fn a_node_whose_pod_is_being_stopped_is_opened_when_it_is_back() {
     assert_eq!(next(&world.look()), Step::Open(vec![2]));
     world.run(3);
     assert_eq!(world.sealed, [false; 3]);
+}
+
+#[test]
+fn a_node_that_does_not_stand_holds_up_no_other_ones_leaving() {
+    let mut world = World::new(3);
+    world.scale.doomed_from = Some(0);
+    world.scale.wanted = 2;
+    for _ in 0..6 {
+        world.stopping[0] = true;
+        world.run(1);
+    }
+    assert_eq!(world.scale.current, 2);
 }
 
 #[test]
