@@ -3,6 +3,7 @@
 use super::{POOL, World};
 use crate::wait;
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -64,9 +65,8 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let uids = |kind: &str| -> Result<BTreeMap<String, String>> {
         let selector = format!("fileserver.dev/pool={POOL}");
         let all = release.kube.list(&namespace, kind, &selector)?;
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let uid =
-            |o: &serde_json::Value| (text(&o["metadata"]["name"]), text(&o["metadata"]["uid"]));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let uid = |o: &Value| (text(&o["metadata"]["name"]), text(&o["metadata"]["uid"]));
         Ok(all.iter().map(uid).collect())
     };
     let (claims, pods) = (uids("pvc")?, uids("pod")?);
@@ -118,9 +118,64 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         .iter()
         .all(|(name, uid)| after.get(name) == Some(uid));
     ensure!(kept, "claims were {claims:?}, are {after:?}");
+    stranger(world).await?;
     let compared = world.compare().await?;
     Ok(format!(
-        "5 deleted objects, {} edits, a deleted StatefulSet; {compared} compared",
+        "5 deleted objects, {} edits, another's StatefulSet left alone, a deleted StatefulSet; {compared} compared",
         EDITS.len()
     ))
+}
+
+/// Another application has the name of a pool's StatefulSet, and claims: it keeps
+/// all of it, while the pool is there and when it is deleted with its files.
+async fn stranger(world: &World) -> Result<()> {
+    let release = &world.release;
+    let namespace = &release.namespace;
+    let metadata = |name: &str| json!({ "name": name, "namespace": namespace });
+    let labels = json!({ "app": "stranger" });
+    let pod = json!({ "containers": [{ "name": "x", "image": "localhost/none" }] });
+    release.kube.apply(&json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata("stranger-node"),
+        "spec": {
+            "replicas": 2,
+            "serviceName": "stranger",
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": pod },
+        },
+    }))?;
+    release.kube.apply(&json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata("data-stranger-node-0"),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": { "requests": { "storage": "10Mi" } },
+        },
+    }))?;
+    let there = || -> Result<[Value; 2]> {
+        let mut set = release.kube.get(namespace, "sts", "stranger-node")?;
+        let mut claim = release.kube.get(namespace, "pvc", "data-stranger-node-0")?;
+        Ok([set["spec"].take(), claim["spec"]["resources"].take()])
+    };
+    let before = there()?;
+    release.apply_pool(
+        "stranger",
+        json!({ "replicas": 1, "deletionPolicy": "Delete" }),
+    )?;
+    release
+        .told("stranger", "Reconciling", true, "NameConflict")
+        .await?;
+    wait::until(HEALED, async || {
+        let args = ["-n", namespace, "delete", "fsp/stranger", "--timeout=60s"];
+        release.kube.kubectl(&args)
+    })
+    .await?;
+    ensure!(there()? == before, "it was changed: {:?}", there()?);
+    let all = "sts/stranger-node,pvc/data-stranger-node-0".split(',');
+    for object in all {
+        release.kube.kubectl(&["-n", namespace, "delete", object])?;
+    }
+    Ok(())
 }
