@@ -46,7 +46,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     }
     world
         .kube
-        .kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
+        .kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     Ok(format!("{count} blocks of commands and code"))
 }
 
