@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
-use e2e::cluster::{Cluster, Options, SOON};
+use e2e::cluster::{Cluster, Options, Process, SOON};
 use kit::token::pool_key;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -66,6 +65,16 @@ async fn commands_without_the_token_are_refused() -> Result<()> {
 /// A file name of a text that has none of a token in it.
 fn content_name(text: &str) -> String {
     format!("f{}", e2e::content::sha256(text.as_bytes())[0])
+}
+
+/// Waits until a process has logged something so many times.
+async fn said(process: &Process, text: &str, times: usize) -> Result<()> {
+    e2e::wait::until(SOON, async || {
+        let log = process.log();
+        ensure!(log.matches(text).count() >= times, "{log}");
+        Ok(())
+    })
+    .await
 }
 
 /// Adds a node that has the key of a pool, and says it is of another, maybe.
@@ -153,31 +162,32 @@ async fn a_token_is_changed_without_a_restart() -> Result<()> {
         std::fs::write(&file, token)?;
         Ok(file.display().to_string())
     };
-    let everywhere = async |text: &str| -> Result<()> {
+    let everywhere = async |text: &str, times: usize| -> Result<()> {
         let files: [&Path; 2] = [&file, &nodes_file];
         for file in files {
             std::fs::write(file, text)?;
         }
-        // Read again every 5 s.
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        for process in [cluster.manager()?, cluster.node(index)?] {
+            said(process, "the token was read again", times).await?;
+        }
         client
             .put(&content_name(text), text.to_owned())
             .await?
             .expect(201)?;
         Ok(())
     };
-    everywhere(&format!("{TOKEN}\n{NEXT}")).await?;
-    everywhere(&format!("{NEXT}\n{TOKEN}")).await?;
+    everywhere(&format!("{TOKEN}\n{NEXT}"), 1).await?;
+    everywhere(&format!("{NEXT}\n{TOKEN}"), 2).await?;
     let old = asks(&cluster, TOKEN)?;
     cluster.ask(&["nodes", "--token-file", &old]).await?;
-    everywhere(NEXT).await?;
+    everywhere(NEXT, 3).await?;
     ensure!(cluster.ask(&["nodes", "--token-file", &old]).await.is_err());
     let new = asks(&cluster, NEXT)?;
     let (_, told) = cluster.ask(&["nodes", "--token-file", &new]).await?;
     ensure!(told.contains("available"), "{told}");
     // A file that can't be right changes nothing.
     std::fs::write(&file, "short")?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    said(cluster.manager()?, "the token was not read again", 1).await?;
     cluster.ask(&["nodes", "--token-file", &new]).await?;
     Ok(())
 }
