@@ -107,8 +107,7 @@ pub(crate) async fn abandon(
     // From here on it is refused, should it come back.
     set_stay(core, known, Stay::Abandoned).await?;
     for _ in 0..ROUNDS {
-        if core.store.listed_on(id, None, 1).await?.is_empty() {
-            remove_row(core, id).await?;
+        if end(core, id).await? {
             return Ok((loss, true));
         }
         clear(core, id).await?;
@@ -216,18 +215,20 @@ async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     Ok(remove_doomed(core, Trace::random(), &doomed).await?)
 }
 
-/// The row goes last: until then the order can be repeated.
-/// Ends what was broken off after the last record was cleared.
+/// Removes the row of a node that no record lists any more; answers whether that
+/// is so.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn end(core: &Core, id: &NodeId) -> Result<(), Failure> {
-    match core.store.listed_on(id, None, 1).await?.is_empty() {
-        true => remove_row(core, id).await,
-        false => Ok(()),
+pub(crate) async fn end(core: &Core, id: &NodeId) -> Result<bool, Failure> {
+    let unlisted = core.store.listed_on(id, None, 1).await?.is_empty();
+    if unlisted {
+        remove_row(core, id).await?;
     }
+    Ok(unlisted)
 }
 
+/// The row goes last: until then the order can be repeated.
 async fn remove_row(core: &Core, id: &NodeId) -> Result<(), Failure> {
     while let Some(found) = row(core, id).await? {
         if found.stay != Stay::Abandoned {

@@ -44,18 +44,11 @@ pub enum ApplyError {
     Malformed(#[from] anyhow::Error),
 }
 
-impl Written {
-    fn of(wanted: Option<u64>, left: &Value, object: &Value) -> Self {
-        let excess = correction(left, object);
-        Self {
-            wanted,
-            bears: excess.map(|_| hash(&left["spec"])),
-        }
-    }
-}
-
 /// Kinds that hold nothing and may be written as a whole.
 const REPLACED: [&str; 3] = ["PodDisruptionBudget", "NetworkPolicy", "Service"];
+
+/// Where an object may only be made, not changed.
+const ONLY_NEW: &str = "none";
 
 /// What the API server said, without how it said it.
 fn said(error: &kube::Error) -> String {
@@ -99,6 +92,16 @@ struct Written {
     /// How it is with additions of others that came back after they were taken
     /// away.
     bears: Option<u64>,
+}
+
+impl Written {
+    fn of(wanted: Option<u64>, left: &Value, object: &Value) -> Self {
+        let excess = correction(left, object);
+        Self {
+            wanted,
+            bears: excess.map(|_| hash(&left["spec"])),
+        }
+    }
 }
 
 impl Applier {
@@ -149,7 +152,6 @@ impl Applier {
         let hashed = hash(&wanted);
         let there = there.map(|there| serde_json::to_value(there).context("an object as JSON"));
         let there = there.transpose()?;
-        let excess = there.as_ref().and_then(|there| correction(there, &wanted));
         let bears = before.and_then(|before| before.bears);
         let borne = bears.is_some() && bears == there.as_ref().map(|there| hash(&there["spec"]));
         if let Some(there) = &there {
@@ -158,7 +160,9 @@ impl Applier {
                 return Ok(false);
             }
         }
-        if let (Some(excess), Some(there), false) = (excess, &there, borne) {
+        if let Some(there) = there.as_ref().filter(|_| !borne)
+            && let Some(excess) = correction(there, &wanted)
+        {
             // Alone, and before anything else is decided by what is there.
             let left = self.take_away(&api, &name, &what, excess, there).await?;
             let written = before.and_then(|before| before.wanted);
@@ -245,9 +249,6 @@ pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
         wanted["metadata"]["uid"] = json!(uid);
     }
 }
-
-/// Where an object may only be made, not changed.
-const ONLY_NEW: &str = "none";
 
 /// Makes a write fail where the object is there by now.
 pub fn only_new(wanted: &mut Value) {

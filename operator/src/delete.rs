@@ -73,10 +73,7 @@ pub async fn release_all(
         if !holds || by.is_some_and(|by| by != owner) {
             continue;
         }
-        let name = PoolName {
-            namespace: namespace.to_owned(),
-            name: pool.name_any(),
-        };
+        let name = PoolName::of(&pool);
         keep_finalizer(client, &pool, &name, false).await?;
         released.push(name);
     }

@@ -1,6 +1,7 @@
 //! Events for people: one when something begins to hold or ends, none that
 //! repeats.
 
+use crate::report::well_holds;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
@@ -68,11 +69,7 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
 }
 
 fn is_well(condition: &Condition) -> bool {
-    let wanted = match condition.type_.as_str() {
-        "Ready" | "ManagerReachable" | "NodesAvailable" | "StorageReady" => "True",
-        _ => "False",
-    };
-    condition.status == wanted
+    (condition.status == "True") == well_holds(&condition.type_)
 }
 
 fn is_ongoing(condition: &Condition) -> bool {

@@ -227,7 +227,6 @@ fn known(line: &NodeLine) -> Known {
         merged: line.merged,
         volume: Uuid::from_slice(&line.volume_id).unwrap_or_default(),
         corrupt: line.corrupt_files,
-        read_only: line.read_only,
         refused: (!line.refused.is_empty()).then(|| line.refused.clone()),
     }
 }

@@ -2,6 +2,8 @@
 //! records of earlier releases are found by them.
 
 use crate::release::Release;
+use crds::FileServerPool;
+use kube::ResourceExt;
 use std::collections::BTreeMap;
 
 /// The label that names the pool.
@@ -21,6 +23,14 @@ pub struct PoolName {
 }
 
 impl PoolName {
+    /// A pool's own.
+    pub fn of(pool: &FileServerPool) -> Self {
+        Self {
+            namespace: pool.namespace().unwrap_or_default(),
+            name: pool.name_any(),
+        }
+    }
+
     /// Of everything that there is once: StatefulSet, Service, and so on.
     pub fn nodes(&self) -> String {
         format!("{}-node", self.name)
@@ -59,16 +69,31 @@ impl PoolName {
     }
 }
 
-/// What selects the pods of a pool; part of a StatefulSet that can't change.
-pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+/// Labels as the API's text that selects by them.
+pub fn selects(labels: &BTreeMap<String, String>) -> String {
+    let each: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    each.join(",")
+}
+
+/// What all pods of a component of the release have.
+pub fn component(release: &Release, component: &str) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", release.chart.as_str()),
         ("app.kubernetes.io/instance", release.name.as_str()),
-        ("app.kubernetes.io/component", "node"),
-        (POOL_LABEL, pool.name.as_str()),
+        ("app.kubernetes.io/component", component),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into()
+}
+
+/// What selects the pods of a pool; part of a StatefulSet that can't change.
+pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+    let mut labels = component(release, "node");
+    labels.insert(POOL_LABEL.to_owned(), pool.name.clone());
+    labels
 }
 
 /// The labels of everything of a pool. No version is among them: the pods must

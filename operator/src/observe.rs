@@ -3,7 +3,7 @@
 
 use crate::build::{DOOMED_FROM, LEAVING};
 use crate::managers::View;
-use crate::names::{PoolName, selector};
+use crate::names::{PoolName, selector, selects};
 use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PodFacts, STOPS};
 use crate::release::Release;
@@ -46,11 +46,7 @@ pub async fn observe(
     release: &Release,
     name: &PoolName,
 ) -> kube::Result<Observed> {
-    let labels: Vec<_> = selector(release, name)
-        .into_iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let ours = ListParams::default().labels(&labels.join(","));
+    let ours = ListParams::default().labels(&selects(&selector(release, name)));
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &name.namespace);

@@ -60,10 +60,7 @@ pub enum Failed {
 /// Where the API server does not answer, or refuses.
 pub async fn reconcile(pool: Arc<FileServerPool>, context: Arc<Context>) -> Result<Action, Failed> {
     context.metrics.reconciles.inc();
-    let name = PoolName {
-        namespace: pool.namespace().unwrap_or_default(),
-        name: pool.name_any(),
-    };
+    let name = PoolName::of(&pool);
     let next = look(&pool, &context, &name).await?;
     context.remember(&name, |memory| memory.failures = 0);
     Ok(next)
@@ -72,10 +69,7 @@ pub async fn reconcile(pool: Arc<FileServerPool>, context: Arc<Context>) -> Resu
 /// When a look that failed is repeated: after 1, 2, 4 s and so on.
 pub fn retry(pool: Arc<FileServerPool>, error: &Failed, context: Arc<Context>) -> Action {
     context.metrics.errors.inc();
-    let name = PoolName {
-        namespace: pool.namespace().unwrap_or_default(),
-        name: pool.name_any(),
-    };
+    let name = PoolName::of(&pool);
     let failures = context.remember(&name, |memory| {
         memory.failures += 1;
         memory.failures

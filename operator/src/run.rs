@@ -4,7 +4,7 @@ use crate::config::RunArgs;
 use crate::context::Context;
 use crate::delete::release_all;
 use crate::metrics::Metrics;
-use crate::names::POOL_LABEL;
+use crate::names::{POOL_LABEL, component, selects};
 use crate::reconcile::{reconcile, retry};
 use crate::token::token;
 use anyhow::{Context as _, Result, bail};
@@ -143,10 +143,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
 /// The pools of a namespace, and all of theirs.
 fn watched(context: &Context, namespace: &str) -> Controller<FileServerPool> {
     let client = &context.client;
-    let selector = format!(
-        "app.kubernetes.io/name={},app.kubernetes.io/instance={},app.kubernetes.io/component=node",
-        context.release.chart, context.release.name
-    );
+    let selector = selects(&component(&context.release, "node"));
     let ours = || watcher::Config::default().labels(&selector);
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::managers::View;
-use crate::names::PoolName;
+use crate::names::{PoolName, component, selects};
 use crate::observe::Observed;
 use crate::release::Release;
 use crds::FileServerPool;
@@ -56,10 +56,7 @@ async fn pool_exists(client: &Client, at_manager: &str) -> kube::Result<bool> {
 
 /// Why the managers are not all of the version that is wanted, where they are not.
 async fn managers(client: &Client, release: &Release) -> kube::Result<Option<String>> {
-    let ours = ListParams::default().labels(&format!(
-        "app.kubernetes.io/name={},app.kubernetes.io/instance={},app.kubernetes.io/component=manager",
-        release.chart, release.name
-    ));
+    let ours = ListParams::default().labels(&selects(&component(release, "manager")));
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &release.namespace);
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), &release.namespace);
     let mut rollouts = Vec::new();

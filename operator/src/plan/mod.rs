@@ -48,8 +48,6 @@ pub struct Known {
     pub volume: uuid::Uuid,
     /// Copies whose bytes do not match their records.
     pub corrupt: u64,
-    /// A flush failed there.
-    pub read_only: bool,
     /// Why somebody who came under its name is refused.
     pub refused: Option<String>,
 }

@@ -49,14 +49,10 @@ pub fn decide(roll: &Roll) -> Decision {
             stuck: false,
         };
     };
-    let is_old = |node: &&NodeFacts| {
-        let pod = node.pod.as_ref();
-        node.ordinal < roll.replicas && pod.is_some_and(|pod| pod.revision != *revision)
-    };
     let mut outdated: Vec<i32> = roll
         .nodes
         .iter()
-        .filter(is_old)
+        .filter(|node| node.ordinal < roll.replicas && is_old(node, revision))
         .map(|n| n.ordinal)
         .collect();
     outdated.sort_unstable();
@@ -68,7 +64,7 @@ pub fn decide(roll: &Roll) -> Decision {
             stuck: false,
         };
     };
-    let obstacle = obstacle(roll, next);
+    let obstacle = obstacle(roll, revision, next);
     let partition = match obstacle {
         Some(_) => next + 1,
         None => next,
@@ -79,6 +75,12 @@ pub fn decide(roll: &Roll) -> Decision {
         stuck: obstacle.as_ref().is_some_and(|obstacle| obstacle.stuck),
         holds: obstacle.map(|obstacle| obstacle.why),
     }
+}
+
+/// Whether a node's pod was made of another template.
+fn is_old(node: &NodeFacts, revision: &str) -> bool {
+    let pod = node.pod.as_ref();
+    pod.is_some_and(|pod| pod.revision != revision)
 }
 
 /// What forbids that a node is restarted.
@@ -92,15 +94,11 @@ fn wait(why: String) -> Option<Obstacle> {
     Some(Obstacle { why, stuck: false })
 }
 
-fn obstacle(roll: &Roll, next: i32) -> Option<Obstacle> {
+fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
     if !roll.reachable {
         return wait("no manager answers, so nobody can tell whether the other nodes serve".into());
     }
     let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
-    let is_old = |node: &NodeFacts| {
-        let pod = node.pod.as_ref();
-        pod.is_some_and(|pod| Some(&pod.revision) != roll.revision.as_ref())
-    };
     // Restarting a node that does not serve takes nothing away; what it shall
     // become has to be sound all the same. One whose pod is sound may serve through
     // a manager that was not asked.
@@ -111,7 +109,7 @@ fn obstacle(roll: &Roll, next: i32) -> Option<Obstacle> {
     }
     for ordinal in (0..roll.replicas).filter(|ordinal| *ordinal != next) {
         let node = find(ordinal);
-        if is_off && node.is_some_and(is_old) {
+        if is_off && node.is_some_and(|node| is_old(node, revision)) {
             continue;
         }
         if !node.is_some_and(NodeFacts::serves) {

@@ -9,7 +9,7 @@ use crate::plan::{Known, NodeFacts};
 
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub(super) struct Told {
     /// What it is about.
     pub type_: &'static str,
     /// Whether it holds.
@@ -35,7 +35,7 @@ fn told(
 }
 
 /// All conditions, always the same ones in the same order.
-pub fn conditions(facts: &Facts<'_>) -> Vec<Told> {
+pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
     let rest = [
         reachable(facts),
         available(facts),
@@ -322,15 +322,22 @@ fn first_obstacle(facts: &Facts<'_>) -> String {
     }
 }
 
+/// Whether all is well where a condition holds, or where it does not.
+pub fn well_holds(type_: &str) -> bool {
+    matches!(
+        type_,
+        "Ready" | "ManagerReachable" | "NodesAvailable" | "StorageReady"
+    )
+}
+
 /// The sum: the pool is as it shall be, and every file can be read.
 fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
     if facts.deleting {
         return told("Ready", false, "Deleting", "the pool is being deleted");
     }
-    let bad = rest.iter().find(|told| match told.type_ {
-        "ManagerReachable" | "NodesAvailable" | "StorageReady" => !told.holds,
-        _ => told.holds,
-    });
+    let bad = rest
+        .iter()
+        .find(|told| told.holds != well_holds(told.type_));
     match bad {
         None => {
             let message = format!("all {} nodes serve", facts.wanted);

@@ -4,11 +4,12 @@
 mod conditions;
 mod words;
 
-pub use conditions::{Told, conditions};
-pub use words::in_about;
+pub use conditions::well_holds;
+use conditions::{Told, conditions};
+use words::in_about;
 
 use crate::managers::View;
-use crate::names::{PoolName, selector};
+use crate::names::{PoolName, selector, selects};
 use crate::observe::Observed;
 use crate::plan::{NodeFacts, roll, scale, storage};
 use crate::release::Release;
@@ -80,7 +81,7 @@ pub fn status(
         replicas: facts.replicas(),
         ready_replicas: facts.serving(),
         desired_replicas: facts.desired,
-        selector: Some(selector_text(facts)),
+        selector: Some(selects(&selector(facts.release, facts.name))),
         managed_by: Some(facts.release.owner()),
         current_image: images.0,
         target_image: images.1,
@@ -141,14 +142,6 @@ fn condition(
         observed_generation: generation,
         last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
     }
-}
-
-fn selector_text(facts: &Facts<'_>) -> String {
-    let labels = selector(facts.release, facts.name).into_iter();
-    let labels: Vec<_> = labels
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    labels.join(",")
 }
 
 /// The image that pods run while one is left with an earlier one, and the one

@@ -1,7 +1,7 @@
 //! Times as people say them.
 
 /// `in about 5 min`: rounded so that it stays true for a while.
-pub fn in_about(seconds: u64) -> String {
+pub(super) fn in_about(seconds: u64) -> String {
     match seconds {
         0..=59 => "in less than a minute".to_owned(),
         60..=599 => format!("in about {} min", (seconds + 30) / 60),
