@@ -255,7 +255,8 @@ pub fn only_new(wanted: &mut Value) {
     wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
 }
 
-fn owned(object: &impl ResourceExt, uid: &str) -> bool {
+/// Whether an object belongs to the owner with this UID.
+pub fn owned(object: &impl ResourceExt, uid: &str) -> bool {
     object
         .owner_references()
         .iter()

@@ -1,11 +1,12 @@
 //! One look at a pool: see what is there, decide, act, and tell.
 
-use crate::abandon::abandon;
-use crate::apply::{ApplyError, hash, if_unchanged, only_new};
-use crate::build::{Parts, Shape, claim};
+mod act;
+
+use crate::apply::{ApplyError, owned};
+use crate::build::Shape;
 use crate::context::Context;
 use crate::delete::{delete_files, keep_finalizer, wants_finalizer};
-use crate::events::{event, flips};
+use crate::events::flips;
 use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
 use crate::observe::{Observed, observe};
@@ -15,14 +16,9 @@ use crate::report::{Facts, status, without_numbers};
 use crate::token::token;
 use crate::turn;
 use crds::FileServerPool;
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use std::sync::Arc;
@@ -92,7 +88,8 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     let observed = observe(&context.client, &context.release, name).await?;
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
-    let stranger = observed.set.as_ref().filter(|set| !is_owned(set, pool));
+    let uid = pool.uid().unwrap_or_default();
+    let stranger = observed.set.as_ref().filter(|set| !owned(*set, &uid));
     if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
         keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
@@ -156,12 +153,6 @@ async fn claim_pool(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_owned(set: &StatefulSet, pool: &FileServerPool) -> bool {
-    let owners = set.owner_references().iter();
-    let mut uids = owners.map(|owner| Some(owner.uid.as_str()));
-    uids.any(|uid| uid == pool.metadata.uid.as_deref())
 }
 
 /// One look, with all that was seen.
@@ -352,179 +343,6 @@ impl Look<'_> {
             desired
         });
         (desired, Some(desired))
-    }
-
-    async fn act(&self, decided: &Decided, outcome: &mut Outcome) -> Result<(), ApplyError> {
-        if self.view.is_ok()
-            && let Err(why) = abandon(self.context, self.bearer, self.pool, self.name).await
-        {
-            outcome.trouble = Some(("AbandonRefused", why));
-        }
-        if let Err(error) = self.apply_guards().await {
-            // What stands around the pods holds up no pod that is there.
-            if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
-                return Err(error);
-            }
-            outcome.trouble = Some((error.reason(), error.to_string()));
-        }
-        self.apply_claims(&decided.storage, outcome).await?;
-        self.apply_set(decided).await?;
-        self.order(&decided.step, outcome).await;
-        Ok(())
-    }
-
-    fn parts(&self) -> Parts<'_> {
-        Parts {
-            release: &self.context.release,
-            pool: self.pool,
-            name: self.name,
-        }
-    }
-
-    async fn apply_guards(&self) -> Result<(), ApplyError> {
-        let uid = self.pool.uid().unwrap_or_default();
-        let uid = Some(uid.as_str());
-        // No `..`: an object that is built can't be forgotten here.
-        let crate::build::Objects {
-            account,
-            token,
-            service,
-            disruption,
-            network,
-        } = self.parts().objects(self.token);
-        let applier = &self.context.applier;
-        // One that can't be written holds up none of the others.
-        let done = [
-            applier.apply::<ServiceAccount>(account, uid).await,
-            applier.apply::<Secret>(token, uid).await,
-            applier.apply::<Service>(service, uid).await,
-            applier.apply::<PodDisruptionBudget>(disruption, uid).await,
-            applier.apply::<NetworkPolicy>(network, uid).await,
-        ];
-        done.into_iter().find_map(Result::err).map_or(Ok(()), Err)
-    }
-
-    async fn apply_claims(
-        &self,
-        storage: &storage::Decision,
-        outcome: &mut Outcome,
-    ) -> Result<(), ApplyError> {
-        let size = &self.pool.spec.storage.size.0;
-        let mut resized = false;
-        for ordinal in storage.make.iter().chain(&storage.resize) {
-            let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, size);
-            let applier = &self.context.applier;
-            match applier.apply::<PersistentVolumeClaim>(wanted, None).await {
-                Ok(written) => resized |= written && storage.resize.contains(ordinal),
-                // A node that has its claim needs no larger one to come, go or restart.
-                Err(error) if storage.resize.contains(ordinal) => {
-                    outcome.trouble = Some((error.reason(), error.to_string()));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if resized {
-            let note = format!("volumes shall have {size}");
-            self.publish("VolumesResized", "Resize", note).await;
-        }
-        Ok(())
-    }
-
-    async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
-        let mut wanted = self.parts().set(&decided.shape);
-        let template = hash(&wanted["spec"]["template"]);
-        let judged = self.context.recall(self.name).template;
-        match &self.observed.set {
-            Some(there) => if_unchanged(&mut wanted, there),
-            None => only_new(&mut wanted),
-        }
-        if judged != Some(template) {
-            // No pod was judged for this template yet.
-            wanted["spec"]["updateStrategy"]["rollingUpdate"]["partition"] =
-                json!(decided.shape.replicas);
-        }
-        let uid = self.pool.uid().unwrap_or_default();
-        let written = self
-            .context
-            .applier
-            .apply::<StatefulSet>(wanted, Some(&uid))
-            .await?;
-        self.context
-            .remember(self.name, |memory| memory.template = Some(template));
-        if !written {
-            return Ok(());
-        }
-        let replicas = decided.shape.replicas;
-        match self.observed.replicas() {
-            None => {
-                self.publish("Created", "Create", format!("a pool of {replicas} nodes"))
-                    .await
-            }
-            Some(before) if before < replicas => {
-                let note = format!("from {before} to {replicas} nodes");
-                self.publish("ScaledUp", "Scale", note).await;
-            }
-            Some(before) if before > replicas => {
-                let note = format!("{} is empty and leaves", self.name.pod(replicas));
-                self.publish("NodeRemoved", "Scale", note).await;
-            }
-            Some(_) => {}
-        }
-        if let Some(node) = decided
-            .roll
-            .outdated
-            .last()
-            .filter(|_| decided.roll.holds.is_none())
-            && decided.roll.partition < self.observed.partition()
-        {
-            let note = format!(
-                "{} is restarted with the new template",
-                self.name.pod(*node)
-            );
-            self.publish("NodeRestarted", "Roll", note).await;
-        }
-        Ok(())
-    }
-
-    /// Tells the managers what was decided.
-    async fn order(&self, step: &Step, outcome: &mut Outcome) {
-        let managers = &self.context.managers;
-        let done = match step {
-            Step::Rest | Step::Mark { .. } | Step::Wait(_) => return,
-            Step::Drain(ordinals) => managers.drain(self.bearer, self.name, ordinals).await,
-            Step::Open(ordinals) => managers.open(self.bearer, self.name, ordinals).await,
-            Step::Forget(ordinal) => {
-                let known = self.view.ok().and_then(|view| view.nodes.get(ordinal));
-                let volume = known.map(|(known, _)| known.volume).unwrap_or_default();
-                let id = self.name.node_id(*ordinal);
-                let forgotten = managers.abandon(self.bearer, &id, volume, Some(0)).await;
-                forgotten.map(drop)
-            }
-        };
-        match (done, step) {
-            (Ok(()), Step::Drain(ordinals)) => {
-                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
-                let note = format!("{} give their files to the others", names.join(", "));
-                self.publish("Draining", "Drain", note).await;
-            }
-            (Ok(()), Step::Open(ordinals)) => {
-                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
-                let note = format!("{} take files again", names.join(", "));
-                self.publish("DrainCancelled", "Drain", note).await;
-            }
-            (Ok(()), _) => {}
-            (Err(status), Step::Drain(_)) if status.code() == tonic::Code::ResourceExhausted => {
-                outcome.refused = Some(status.message().to_owned());
-            }
-            (Err(status), _) => {
-                outcome.trouble = Some(("ManagerRefused", status.message().to_owned()));
-            }
-        }
-    }
-
-    async fn publish(&self, reason: &str, action: &str, note: String) {
-        let event = event(EventType::Normal, reason, action, note);
-        self.context.publish(self.pool, event).await;
     }
 
     /// Writes the status where it changed, and the events that follow from it;
