@@ -9,7 +9,8 @@ use crate::nodes::{CallError, listed_ref};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use manager_store::{Copy, Record, State, StoreError};
-use proto::{FileId, FileName};
+use proto::v1::CopyState;
+use proto::{FileId, FileName, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ pub(crate) enum Unsettled {
     /// Another change came first.
     #[error("another change came first")]
     Raced,
+    /// The upload is not over: wait.
+    #[error("node {0} is still flushing it")]
+    Underway(NodeId),
 }
 
 /// What a record that nobody works on needs.
@@ -94,8 +98,9 @@ pub(crate) async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled
 /// doomed first, so that a finish that is still on its way finds a tombstone.
 async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
     for copy in &record.copies {
-        if core.nodes.available(&copy.node).is_none() {
-            return Err(CallError::Lost(format!("node {} is unavailable", copy.node)).into());
+        // Before rev is raised: where Finish has come, its sender still waits for it.
+        if state_at(core, trace, record, copy).await?.underway {
+            return Err(Unsettled::Underway(copy.node.clone()));
         }
     }
     let owned = raise(core, record).await?;
@@ -136,16 +141,25 @@ pub(crate) async fn whole_at(
     record: &Record,
     copy: &Copy,
 ) -> Result<Option<u32>, CallError> {
-    let node = core
-        .nodes
-        .available(&copy.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
-    let state = node.link.stat(trace.0, listed_ref(record, copy)).await?;
+    let state = state_at(core, trace, record, copy).await?;
     let whole = state
         .meta
         .as_ref()
         .is_some_and(|meta| meta.size == record.size);
     Ok((state.held && whole).then_some(state.leaf))
+}
+
+async fn state_at(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &Copy,
+) -> Result<CopyState, CallError> {
+    let node = core
+        .nodes
+        .available(&copy.node)
+        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    node.link.stat(trace.0, listed_ref(record, copy)).await
 }
 
 /// `moving`: all copies but the named one are removed (rules 8 and 9).

@@ -14,7 +14,9 @@ const UPLOAD: &str =
 /// A delete stands still before it removes the record; so does the janitor,
 /// which took the record over.
 const DELETE: &str = "manager::stall_before_remove=1*return(9500)";
-/// The file that both are about.
+/// A node's flush of a file lasts longer than the janitor's patience.
+const FLUSH: &str = "node::before_file_flush=1*sleep(9500)";
+/// The file that all are about.
 const NAME: &str = "stalled";
 
 impl Run {
@@ -42,7 +44,19 @@ impl Run {
         ensure!(read.body == "z", "{read:?}");
         self.quiet().await?;
         client.delete(NAME).await?.expect(204)?;
-        let seen = "an ended upload is 503/1, a deleted file is in no listing".to_owned();
+
+        self.restart_nodes(FLUSH).await?;
+        let client = self.files.manager(1 - leader).clone();
+        // Large enough for a stream of its own, whose bytes are flushed after Finish.
+        let large = crate::content::bytes(1, 300_000);
+        client.put(NAME, large.clone()).await?.expect(201)?;
+        let read = self.files.manager(leader).get(NAME).await?.expect(200)?;
+        ensure!(read.body == large, "other bytes");
+        self.restart_nodes("").await?;
+        client.delete(NAME).await?.expect(204)?;
+        let seen = "an ended upload is 503/1, a deleted file is in no listing, \
+            an upload whose flush lasts is 201"
+            .to_owned();
         self.tell("requests stood still", begun, seen);
         Ok(())
     }
@@ -55,6 +69,22 @@ impl Run {
             self.cluster.start_manager_at(at).await?;
         }
         self.cluster.manager_env.clear();
+        self.all_joined().await?;
+        self.cluster.leader(SETTLE).await
+    }
+
+    /// Restarts all nodes with failpoints.
+    async fn restart_nodes(&mut self, failpoints: &str) -> Result<()> {
+        for at in 0..self.cluster.nodes.len() {
+            self.cluster.kill_node(at).await?;
+            self.cluster.nodes[at].env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+            self.cluster.start_node(at).await?;
+        }
+        self.all_joined().await
+    }
+
+    /// Waits until both managers have all nodes.
+    async fn all_joined(&self) -> Result<()> {
         for at in 0..2 {
             wait::until(NOTICED, async || {
                 let status = self.files.manager(at).status().await?;
@@ -63,6 +93,6 @@ impl Run {
             })
             .await?;
         }
-        self.cluster.leader(SETTLE).await
+        Ok(())
     }
 }
