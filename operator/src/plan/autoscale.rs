@@ -9,9 +9,17 @@ use std::time::{Duration, Instant};
 /// What is remembered from look to look; a restart begins a new window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
-    /// Since when fewer nodes have been enough, and the most that were needed
-    /// since.
-    low: Option<(Instant, i32)>,
+    low: Option<Low>,
+}
+
+/// Fewer nodes are enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Low {
+    /// Fewer than these.
+    than: i32,
+    since: Instant,
+    /// The most that were needed since.
+    most: i32,
 }
 
 /// The nodes that are wanted, and what to remember; pure. `current` is what was
@@ -47,16 +55,19 @@ pub fn decide(
     if enough >= current {
         return (current, Window::default());
     }
-    let (since, most) = window.low.unwrap_or((now, enough));
-    let most = most.max(enough);
+    let mut low = window.low.filter(|low| low.than == current).unwrap_or(Low {
+        than: current,
+        since: now,
+        most: enough,
+    });
+    low.most = low.most.max(enough);
     let patience = Duration::from_secs(u64::try_from(auto.shrink_after_seconds).unwrap_or(0));
-    match now.duration_since(since) >= patience {
-        true => (most, Window::default()),
-        false => {
-            let low = Some((since, most));
-            (current, Window { low })
-        }
-    }
+    // What is remembered then holds until fewer are wanted: this look may be lost.
+    let wanted = match now.duration_since(low.since) >= patience {
+        true => low.most,
+        false => current,
+    };
+    (wanted, Window { low: Some(low) })
 }
 
 #[cfg(test)]
@@ -98,8 +109,11 @@ mod tests {
         // A busier moment within the window counts.
         let (wanted, window) = decide(&auto(), 2500, 5, window, at(30));
         assert_eq!(wanted, 5);
-        let (wanted, _) = decide(&auto(), 1000, 5, window, at(60));
+        let (wanted, passed) = decide(&auto(), 1000, 5, window, at(60));
         assert_eq!(wanted, 3);
+        // So it is still where that was not written down, and a new window where it was.
+        assert_eq!(decide(&auto(), 1000, 5, passed, at(61)).0, 3);
+        assert_eq!(decide(&auto(), 1000, 3, passed, at(61)).0, 3);
         // And one that needs them all begins it anew.
         let (_, window) = decide(&auto(), 4900, 5, window, at(40));
         assert_eq!(decide(&auto(), 1000, 5, window, at(61)).0, 5);
