@@ -10,7 +10,7 @@ use http::Method;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// What DESIGN.md allows until a lost node's files answer code 4.
+/// Within this a lost node's files answer code 4.
 const OUT: Duration = Duration::from_secs(10);
 
 /// What any single request may take meanwhile.

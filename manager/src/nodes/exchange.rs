@@ -1,8 +1,7 @@
 //! Small operations on one node: many callers, one stream each way.
 //!
 //! Whatever waits when the writer wakes up goes into one message, so a busy
-//! manager pays for one message, one wake-up and one write per many operations
-//! (the speed goals in DESIGN.md rest on it).
+//! manager pays for one message, one wake-up and one write per many operations.
 
 use futures::StreamExt;
 use proto::v1::{Failure as NodeFailure, Fault, Replies, Request, Requests, reply, request};
