@@ -12,7 +12,7 @@ use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
     AbandonReply, AbandonRequest, Adopted, DrainRequest, DrainsReply, Finding, FsckRequest,
     ListDrainsRequest, ListNodesReply, ListNodesRequest, ListQuarantineRequest, NodeLine,
-    PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef,
+    PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef, Stranger,
 };
 use proto::{FileId, NodeId};
 use std::pin::Pin;
@@ -25,6 +25,8 @@ use uuid::Uuid;
 
 /// Lines that may wait for the caller.
 const LINES: usize = 64;
+/// Nodes that the store does not know that are told.
+const STRANGERS: usize = 10;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -72,7 +74,15 @@ impl Admin for AdminService {
                 away.add(load.map_err(Failure::from)?);
             }
         }
+        let mut strangers = self.0.nodes.refused_of(&pool);
+        strangers.retain(|(id, _)| known.iter().all(|row| row.id != *id));
+        strangers.truncate(STRANGERS);
+        let stranger = |(id, why): (NodeId, String)| Stranger {
+            node_id: id.to_string(),
+            why,
+        };
         Ok(Response::new(PoolStatusReply {
+            strangers: strangers.into_iter().map(stranger).collect(),
             files: available.iter().map(|n| n.report().files).sum(),
             bytes: available.iter().map(|n| n.report().bytes).sum(),
             skew: skew(&available),

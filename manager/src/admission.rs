@@ -95,11 +95,13 @@ pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status>
         && other != core.cluster_id()
         && !core.take_over_cluster(other).await.map_err(unavailable)?
     {
-        return Err(Status::failed_precondition(format!(
+        let why = format!(
             "the volume belongs to cluster {other}, this manager's store is of cluster {}; \
              nothing was changed (a store that was lost is restored by `manager rebuild`)",
             core.cluster_id()
-        )));
+        );
+        core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+        return Err(Status::failed_precondition(why));
     }
     refuse_second_holder(core, claim).await?;
     let set_back = is_set_back(core, claim).await?;
@@ -171,7 +173,7 @@ async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<
                  its records stay untouched and answer code 4 until that volume is back",
                 claim.id, found.volume_id, claim.volume_id
             );
-            core.nodes.note_refused(&claim.id, why.clone());
+            core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
             return Err(Status::failed_precondition(why));
         }
         // A drain that was ordered before the node ever joined holds for it.

@@ -133,16 +133,37 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
+    /// The path of the API there: nothing, or where a proxy has it.
+    below: Arc<str>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Client {
     /// A client without connections yet.
     pub fn new(address: SocketAddr) -> Self {
+        Self::below(address, "")
+    }
+
+    /// One that finds the API below a path, as a proxy has it.
+    pub fn below(address: SocketAddr, path: &str) -> Self {
         Self {
             address,
+            below: path.into(),
             idle: Arc::default(),
         }
+    }
+
+    /// The API's URL.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.below)
+    }
+
+    /// A request as this client sends it.
+    fn placed(&self, mut request: Request<Body>) -> Result<Request<Body>> {
+        if !self.below.is_empty() {
+            *request.uri_mut() = format!("{}{}", self.below, request.uri()).parse()?;
+        }
+        Ok(request)
     }
 
     /// The address it connects to.
@@ -164,7 +185,7 @@ impl Client {
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, request: Request<Body>) -> Result<Answer> {
         let mut connection = self.connection().await?;
-        let answer = connection.send(request).await?;
+        let answer = connection.send(self.placed(request)?).await?;
         if connection.is_open() {
             self.idle
                 .lock()
@@ -177,7 +198,8 @@ impl Client {
     /// Sends a request on a connection of its own and gives the head of the
     /// answer; the body is left to the caller.
     pub async fn start(&self, request: Request<Body>) -> Result<Response<Incoming>> {
-        Connection::open(self.address).await?.start(request).await
+        let mut connection = Connection::open(self.address).await?;
+        connection.start(self.placed(request)?).await
     }
 
     /// A request without a body to `path`.
@@ -311,6 +333,16 @@ mod tests {
         }
         assert_eq!(client.idle.lock().unwrap().len(), 1);
         assert_eq!(client.get("other").await.unwrap().outcome(), (404, Some(2)));
+    }
+
+    #[tokio::test]
+    async fn a_proxy_has_the_api_below_a_path() {
+        let app = axum::Router::new().route("/there/file/{name}", put(store).get(fetch));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::below(listener.local_addr().unwrap(), "/there");
+        tokio::spawn(async move { axum::serve(listener, app.with_state(Store::default())).await });
+        assert_eq!(client.put("a b", "x").await.unwrap().status, 201);
+        assert_eq!(client.get("a b").await.unwrap().body, "x");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// Where it can't be built; the script has said why on stderr.
-pub(super) fn program(name: &str) -> Result<PathBuf> {
+pub fn program(name: &str) -> Result<PathBuf> {
     let script = workspace().join("e2e/kube/program");
     let output = Command::new(script)
         .arg(name)

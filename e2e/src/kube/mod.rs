@@ -2,6 +2,8 @@
 
 mod build;
 
+pub use build::program;
+
 use crate::cluster::Launch;
 use crate::tools;
 use crate::wait;
@@ -49,7 +51,7 @@ impl ApiServer {
         let server = server(folder, client, secure)?.spawn()?;
         let started = Self {
             folder: folder.to_owned(),
-            kubectl: build::program("kubectl")?,
+            kubectl: program("kubectl")?,
             address: format!("https://127.0.0.1:{secure}"),
             token,
             _etcd: etcd,
@@ -116,7 +118,7 @@ fn etcd(folder: &Path, client: u16, peer: u16) -> Result<Launch> {
     }
     // Its data is thrown away with the folder.
     args.push("--unsafe-no-fsync".into());
-    Ok(launch(build::program("etcd")?, args, folder, "etcd.log"))
+    Ok(launch(program("etcd")?, args, folder, "etcd.log"))
 }
 
 fn server(folder: &Path, client: u16, secure: u16) -> Result<Launch> {
@@ -158,7 +160,7 @@ fn server(folder: &Path, client: u16, secure: u16) -> Result<Launch> {
     ] {
         args.extend([flag.into(), file.into()]);
     }
-    let program = build::program("kube-apiserver")?;
+    let program = program("kube-apiserver")?;
     Ok(launch(program, args, folder, "apiserver.log"))
 }
 

@@ -49,18 +49,30 @@ const PROGRAMS: [&str; 3] = ["manager", "operator", "node"];
 /// Commits whose images are kept.
 const KEPT: usize = 3;
 
-/// Has every node of the cluster take the images; answers the folder of an earlier
-/// commit, whose images have the tag `earlier`.
+/// The images of a run, as archives.
+pub struct Images {
+    /// What has to be loaded.
+    pub tars: Vec<PathBuf>,
+    /// The folder of an earlier commit, whose images have the tag `earlier`.
+    pub earlier: Option<PathBuf>,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes them, and keeps those of this commit. Where the cluster can't pull, it
+/// needs a stand-in for what README pulls.
 ///
 /// # Errors
-/// Where one can't be made or loaded.
-pub fn load(script: &Path) -> Result<Option<PathBuf>> {
+/// Where one can't be made.
+pub fn make_all(can_pull: bool) -> Result<Images> {
     let folder = tempfile::Builder::new()
         .prefix("images-")
         .tempdir_in(binaries::scratch()?)?;
     let mut tars = Vec::new();
-    for (number, (name, reference)) in IMAGES.iter().enumerate() {
-        let tar = folder.path().join(format!("{number}.tar"));
+    for (name, reference) in IMAGES {
+        if can_pull && !PROGRAMS.contains(&name) {
+            continue;
+        }
+        let tar = folder.path().join(format!("{}.tar", tars.len()));
         make(&tar, name, reference)?;
         tars.push(tar);
     }
@@ -69,10 +81,12 @@ pub fn load(script: &Path) -> Result<Option<PathBuf>> {
     if let Some(earlier) = &earlier {
         tars.extend(PROGRAMS.map(|name| earlier.join(format!("{name}.tar"))));
     }
-    let status = Command::new(script).arg("load").args(&tars).status()?;
-    ensure!(status.success(), "e2e/cluster load: {status}");
     keep(&cache)?;
-    Ok(earlier)
+    Ok(Images {
+        tars,
+        earlier,
+        _folder: folder,
+    })
 }
 
 fn make(tar: &Path, name: &str, reference: &str) -> Result<()> {

@@ -1,15 +1,26 @@
 //! kubectl, helm and the cluster's own script.
 
-use anyhow::{Context, Result, ensure};
+use crate::client::Client;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A cluster that this process can reach: its network is this process's own.
+/// A cluster that `KUBECONFIG` names.
 #[derive(Debug, Clone)]
 pub struct Kube {
-    script: PathBuf,
+    reach: Reach,
+}
+
+/// How its pods are reached.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// Its network is this process's own, and `e2e/cluster`, given here, made it.
+    Own(PathBuf),
+    /// `kubectl proxy` listens here. Of its machines nothing is known.
+    Proxy(SocketAddr),
 }
 
 /// What a command said.
@@ -37,16 +48,37 @@ impl Kube {
     ///
     /// # Errors
     /// Where it names none.
-    pub fn new(script: PathBuf) -> Result<Self> {
+    pub fn new(reach: Reach) -> Result<Self> {
         std::env::var_os("KUBECONFIG").context("KUBECONFIG is not set")?;
-        Ok(Self { script })
+        Ok(Self { reach })
+    }
+
+    /// Whether its machines are this one, so that their disks and processes can be
+    /// looked at.
+    pub fn is_own(&self) -> bool {
+        matches!(self.reach, Reach::Own(_))
+    }
+
+    /// A client of a REST API, by the Service that leads to it.
+    ///
+    /// # Errors
+    /// Where there is no such Service.
+    pub fn client(&self, namespace: &str, service: &str, port: u16) -> Result<Client> {
+        let found = self.get(namespace, "service", service)?;
+        if let Reach::Proxy(proxy) = self.reach {
+            let path = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy");
+            return Ok(Client::below(proxy, &path));
+        }
+        let ip = found["spec"]["clusterIP"].as_str();
+        let ip = ip.context("a cluster IP")?.parse()?;
+        Ok(Client::new(SocketAddr::new(ip, port)))
     }
 
     /// Runs a program with `input` on its stdin.
     ///
     /// # Errors
     /// Where it can't be run.
-    fn run(program: &str, args: &[&str], input: &str) -> Result<Told> {
+    pub fn run(program: &str, args: &[&str], input: &str) -> Result<Told> {
         let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::piped())
@@ -109,7 +141,7 @@ impl Kube {
         let mut list: Value = serde_json::from_str(&text)?;
         match list["items"].take() {
             Value::Array(items) => Ok(items),
-            _ => anyhow::bail!("no list of {kind}"),
+            _ => bail!("no list of {kind}"),
         }
     }
 
@@ -126,7 +158,10 @@ impl Kube {
     /// # Errors
     /// With what it said where it did not.
     pub fn cluster(&self, args: &[&str]) -> Result<String> {
-        let program = self.script.to_string_lossy();
+        let Reach::Own(script) = &self.reach else {
+            bail!("e2e/cluster {}: the cluster is another's", args.join(" "));
+        };
+        let program = script.to_string_lossy();
         Self::run(&program, args, "")?.expect(&format!("e2e/cluster {}", args.join(" ")))
     }
 }

@@ -1,20 +1,23 @@
 //! `kubernetes`: the chart, the operator and pools of nodes on a real cluster,
 //! scenario after scenario. The cluster is one of several nodes on this machine,
-//! brought up and taken down by `e2e/cluster`.
+//! brought up and taken down by `e2e/cluster`, or one that was there before.
 
 pub mod disks;
+pub mod existing;
 pub mod images;
 pub mod kube;
+pub mod own;
 pub mod release;
 pub mod scenarios;
 pub mod traffic;
 
-use crate::cluster::binaries;
 use crate::report::table;
 use crate::tools;
 use anyhow::{Result, bail, ensure};
-use kube::Kube;
+use existing::Existing;
+use kube::{Kube, Reach};
 use scenarios::{SCENARIOS, Scenario, World};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,9 +37,12 @@ pub struct Args {
     /// A folder with images and chart of an earlier commit, which are loaded.
     #[arg(long, hide = true)]
     earlier: Option<PathBuf>,
-    /// Set for the process that runs within the cluster's network.
+    /// Set for the process that does the scenarios.
     #[arg(long, hide = true)]
     inside: bool,
+    /// Set where the cluster was there before.
+    #[arg(long, hide = true)]
+    existing: bool,
 }
 
 /// Does the run and prints what came of it.
@@ -52,71 +58,59 @@ pub async fn run(args: Args) -> Result<()> {
         return inside(&args).await;
     }
     tools::require(&images::TOOLS)?;
-    // Within the cluster's network no registry can be reached.
-    crate::mongo::build()?;
-    let cluster = Cluster::up(args.keep)?;
-    let earlier = images::load(&cluster.script)?;
-    let mut command = Command::new(&cluster.script);
-    command.arg("exec").arg(std::env::current_exe()?).args([
-        "kubernetes",
-        "--inside",
-        "--quiet",
-        &args.quiet.to_string(),
-    ]);
+    match std::env::var_os("DFS_TEST_KUBECONFIG") {
+        Some(config) => existing::run(&args, config.as_ref()),
+        None => own::run(&args),
+    }
+}
+
+/// This program once more, for the scenarios, after `command`: nothing, or what
+/// brings it into the cluster's network.
+fn scenarios(mut command: Vec<OsString>, args: &Args, earlier: Option<PathBuf>) -> Result<Command> {
+    command.push(std::env::current_exe()?.into());
+    let quiet = args.quiet.to_string();
+    command.extend(["kubernetes", "--inside", "--quiet", &quiet].map(Into::into));
     if let Some(earlier) = earlier {
-        command.arg("--earlier").arg(earlier);
+        command.extend(["--earlier".into(), earlier.into()]);
     }
     if !args.only.is_empty() {
-        command.arg("--only").arg(args.only.join(","));
+        command.extend(["--only".into(), args.only.join(",").into()]);
     }
-    let status = command.stdin(Stdio::null()).status()?;
+    let mut all = Command::new(&command[0]);
+    all.args(&command[1..]).stdin(Stdio::null());
+    Ok(all)
+}
+
+/// Runs them.
+fn run_through(mut command: Command) -> Result<()> {
+    let status = command.status()?;
     ensure!(status.success(), "the scenarios ended with {status}");
     Ok(())
 }
 
-/// The cluster; dropping it takes it down.
-struct Cluster {
-    script: PathBuf,
-    keep: bool,
-}
-
-impl Cluster {
-    fn up(keep: bool) -> Result<Self> {
-        let script = script();
-        let cluster = Self { script, keep };
-        let status = Command::new(&cluster.script).arg("up").status()?;
-        ensure!(status.success(), "e2e/cluster up: {status}");
-        Ok(cluster)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if self.keep {
-            eprintln!("the cluster stays: e2e/cluster shell, and e2e/cluster down in the end");
-            return;
-        }
-        let down = Command::new(&self.script).arg("down").status();
-        if !down.as_ref().is_ok_and(|status| status.success()) {
-            eprintln!("e2e/cluster down: {down:?}");
-        }
-    }
-}
-
-fn script() -> PathBuf {
-    binaries::workspace().join("e2e/cluster")
-}
-
 async fn inside(args: &Args) -> Result<()> {
-    let quiet_for = Duration::from_secs(args.quiet);
-    let mut world = World::new(Kube::new(script())?, quiet_for);
+    if !args.existing {
+        return all(args, Kube::new(Reach::Own(own::script()))?).await;
+    }
+    let existing = Existing::reach().await?;
+    let done = all(args, existing.kube.clone()).await;
+    if args.keep {
+        return done;
+    }
+    let cleaned = existing.clean();
+    done.and(cleaned)
+}
+
+/// Does the scenarios that are wanted and can be done.
+async fn all(args: &Args, kube: Kube) -> Result<()> {
+    let mut world = World::new(kube, Duration::from_secs(args.quiet));
     world.earlier = args.earlier.clone();
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
         let wanted = scenario.always
             || args.only.is_empty()
             || args.only.iter().any(|name| name == scenario.name);
-        if !wanted {
+        if !wanted || (scenario.own_cluster && !world.kube.is_own()) {
             continue;
         }
         eprintln!("--- {}: {}", scenario.name, scenario.covers);
@@ -140,6 +134,10 @@ async fn inside(args: &Args) -> Result<()> {
     if !out.is_empty() {
         println!("left out: {}", out.join(", "));
     }
-    println!("not shown here: a resizer for local volumes (played by hand), arm64");
+    let not_shown = match world.kube.is_own() {
+        true => "a resizer for local volumes (played by hand), arm64",
+        false => "what lies on the nodes' disks, volumes that grow, an operator that sleeps",
+    };
+    println!("not shown here: {not_shown}");
     Ok(())
 }

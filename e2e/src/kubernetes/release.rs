@@ -7,7 +7,6 @@ use crate::wait;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +39,15 @@ pub fn values() -> Value {
 }
 
 impl Release {
+    /// One that may not be installed yet.
+    pub fn new(kube: &Kube, namespace: &str, name: &str) -> Self {
+        Self {
+            kube: kube.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     /// The prefix of what is its own.
     pub fn full_name(&self) -> String {
         format!("{}-distributed-file-server", self.name)
@@ -84,12 +92,8 @@ impl Release {
     /// # Errors
     /// Where it has no Service.
     pub fn client(&self) -> Result<Client> {
-        let name = format!("{}-manager", self.full_name());
-        let service = self.kube.get(&self.namespace, "service", &name)?;
-        let ip = service["spec"]["clusterIP"]
-            .as_str()
-            .context("a cluster IP")?;
-        Ok(Client::new(SocketAddr::new(ip.parse()?, 8000)))
+        let service = format!("{}-manager", self.full_name());
+        self.kube.client(&self.namespace, &service, 8000)
     }
 
     /// Applies a pool.
@@ -245,5 +249,40 @@ impl Release {
         let lease = self.kube.get(&self.namespace, "lease", &name)?;
         let holder = lease["spec"]["holderIdentity"].as_str();
         Ok(holder.context("nobody leads")?.to_owned())
+    }
+
+    /// Deletes the claim and the pod of a StatefulSet's pod: both come back, with an
+    /// empty volume.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub async fn lose_volume(&self, pod: &str) -> Result<()> {
+        let namespace = &self.namespace;
+        let claim = format!("data-{pod}");
+        let before = self.kube.get(namespace, "pvc", &claim)?;
+        for thing in [&["pvc", &claim, "--wait=false"][..], &["pod", pod]] {
+            let args = [&["-n", namespace, "delete"], thing].concat();
+            self.kube.kubectl(&args)?;
+        }
+        wait::until(SETTLE, async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let after = self.kube.get(namespace, "pvc", &claim)?;
+            ensure!(
+                after["metadata"]["uid"] != before["metadata"]["uid"],
+                "the same claim"
+            );
+            Ok(())
+        })
+        .await?;
+        if !self.kube.is_own() {
+            return Ok(());
+        }
+        // Of the volumes of our own cluster none is to spare.
+        let volume = before["spec"]["volumeName"].as_str().context("a volume")?;
+        wait::until(SETTLE, async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            self.kube.cluster(&["pv-wipe", volume]).map(drop)
+        })
+        .await
     }
 }

@@ -1,4 +1,4 @@
-//! Who came under a known id lately and was not let in, for people to see.
+//! Who came lately and was not let in, for people to see.
 
 use proto::NodeId;
 use std::collections::BTreeMap;
@@ -8,16 +8,30 @@ use std::time::{Duration, Instant};
 /// A node tries again every few seconds; one that was not refused for this long
 /// has given up.
 const FRESH: Duration = Duration::from_secs(60);
+/// Refusals that are remembered; those beyond are told to the node alone.
+const MOST: usize = 10_000;
 
-/// The last refusal of each id. Only ids that have a row come in here, so there
-/// are no more than those.
+/// The last refusal of each id.
 #[derive(Debug, Default)]
-pub(super) struct Refused(Mutex<BTreeMap<NodeId, (Instant, String)>>);
+pub(super) struct Refused(Mutex<BTreeMap<NodeId, Refusal>>);
+
+#[derive(Debug)]
+struct Refusal {
+    at: Instant,
+    pool: String,
+    why: String,
+}
 
 impl Refused {
-    pub(super) fn note(&self, id: &NodeId, why: String) {
+    pub(super) fn note(&self, id: &NodeId, pool: &str, why: String) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.insert(id.clone(), (Instant::now(), why));
+        if refused.len() >= MOST {
+            refused.retain(|_, refusal| refusal.at.elapsed() < FRESH);
+        }
+        if refused.len() < MOST || refused.contains_key(id) {
+            let (at, pool) = (Instant::now(), pool.to_owned());
+            refused.insert(id.clone(), Refusal { at, pool, why });
+        }
     }
 
     pub(super) fn forget(&self, id: &NodeId) {
@@ -27,7 +41,51 @@ impl Refused {
 
     pub(super) fn why(&self, id: &NodeId) -> Option<String> {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, why) = refused.get(id)?;
-        (at.elapsed() < FRESH).then(|| why.clone())
+        let refusal = refused.get(id)?;
+        (refusal.at.elapsed() < FRESH).then(|| refusal.why.clone())
+    }
+
+    /// Who was refused lately as a node of a pool, or of any, and why.
+    pub(super) fn of(&self, pool: &str) -> Vec<(NodeId, String)> {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = refused.iter().filter(|(_, refusal)| {
+            (pool.is_empty() || refusal.pool == pool) && refusal.at.elapsed() < FRESH
+        });
+        fresh
+            .map(|(id, refusal)| (id.clone(), refusal.why.clone()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_by_id_and_by_pool_until_the_node_is_let_in() {
+        let refused = Refused::default();
+        let id = |text: &str| NodeId::new(text).expect("a node id");
+        refused.note(&id("a"), "p", "first".to_owned());
+        refused.note(&id("a"), "p", "second".to_owned());
+        refused.note(&id("b"), "q", "other".to_owned());
+        assert_eq!(refused.why(&id("a")).as_deref(), Some("second"));
+        let second = (id("a"), "second".to_owned());
+        assert_eq!(refused.of("p"), std::slice::from_ref(&second));
+        assert_eq!(refused.of(""), [second, (id("b"), "other".to_owned())]);
+        refused.forget(&id("a"));
+        assert_eq!((refused.why(&id("a")), refused.of("p")), (None, vec![]));
+    }
+
+    #[test]
+    fn a_flood_of_ids_is_forgotten_and_known_ones_are_not() {
+        let refused = Refused::default();
+        let id = |n: usize| NodeId::new(&format!("n{n}")).expect("a node id");
+        for n in 0..=MOST {
+            refused.note(&id(n), "p", "first".to_owned());
+        }
+        refused.note(&id(0), "p", "again".to_owned());
+        assert_eq!(refused.of("").len(), MOST);
+        assert_eq!(refused.why(&id(0)).as_deref(), Some("again"));
+        assert_eq!(refused.why(&id(MOST)), None);
     }
 }

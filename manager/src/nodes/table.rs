@@ -86,9 +86,14 @@ impl Nodes {
         self.changes.send_modify(|n| *n += 1);
     }
 
-    /// Notes why somebody who came under a known id was not let in.
-    pub fn note_refused(&self, id: &NodeId, why: String) {
-        self.refused.note(id, why);
+    /// Notes why somebody who came under this id was not let in.
+    pub fn note_refused(&self, id: &NodeId, pool: &str, why: String) {
+        self.refused.note(id, pool, why);
+    }
+
+    /// Who was not let in lately as a node of a pool, or of any, and why.
+    pub fn refused_of(&self, pool: &str) -> Vec<(NodeId, String)> {
+        self.refused.of(pool)
     }
 
     /// Why somebody who came under this id lately was not let in.

@@ -6,6 +6,8 @@ use crate::managers::View;
 use crate::names::PoolName;
 use crate::plan::scale::{self, Step};
 use crate::plan::{Known, NodeFacts};
+use crate::release::Release;
+use proto::v1::Stranger;
 
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,10 @@ fn available(facts: &Facts<'_>) -> Told {
     let Ok(view) = facts.view else {
         return told(type_, false, "Unknown", "no manager can be asked");
     };
+    if let Some(stranger) = view.pool.strangers.first() {
+        let message = strange(facts.release, stranger, view.pool.strangers.len() - 1);
+        return told(type_, false, "NodeRefused", message);
+    }
     let Some((node, known)) = away(facts).next() else {
         return told(type_, true, "AllAvailable", "every node is available");
     };
@@ -87,6 +93,21 @@ fn available(facts: &Facts<'_>) -> Told {
     let files = view.pool.unavailable_files;
     let message = unavailable(facts.name, facts.replicas(), (node, known), more, files);
     told(type_, false, "NodeUnavailable", message)
+}
+
+/// A node that the managers' store does not know and that they refuse: with all of
+/// them it is the store that is the stranger.
+fn strange(release: &Release, stranger: &Stranger, more: usize) -> String {
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{}{more} is not let in: {}. Give the managers the store back that they had; or, if its \
+         records are lost, restore them from the nodes: helm -n {} upgrade {} CHART \
+         --reuse-values --set manager.rebuild.nodes=N, N being the nodes of all pools",
+        stranger.node_id, stranger.why, release.namespace, release.name
+    )
 }
 
 /// Who is unavailable, what that costs, and what can be done; pure.
@@ -366,6 +387,7 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
     match () {
         () if facts.wanted < replicas => "Draining",
         () if replaced(facts).holds => "Degraded",
+        () if facts.view.is_ok_and(|view| !view.pool.strangers.is_empty()) => "Degraded",
         () if facts.roll.holds.is_some() && serving < replicas => "Degraded",
         () if !facts.roll.outdated.is_empty() => "Rolling",
         () if facts.wanted > replicas => "Growing",

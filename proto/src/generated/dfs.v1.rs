@@ -2144,7 +2144,7 @@ pub struct PoolStatusRequest {
     #[prost(string, tag = "1")]
     pub pool: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PoolStatusReply {
     #[prost(uint64, tag = "1")]
     pub files: u64,
@@ -2163,6 +2163,17 @@ pub struct PoolStatusReply {
     pub unavailable_files: u64,
     #[prost(uint64, tag = "8")]
     pub unavailable_bytes: u64,
+    /// Nodes that the store does not know and that were refused within the last
+    /// minute, a few of them.
+    #[prost(message, repeated, tag = "9")]
+    pub strangers: ::prost::alloc::vec::Vec<Stranger>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stranger {
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {

@@ -7,15 +7,7 @@
   value: "0.0.0.0:9000"
 - name: DFS_OPS
   value: "0.0.0.0:8001"
-- name: DFS_TOKEN_FILE
-  value: /etc/dfs/token/token
-{{- if eq .Values.store.engine "embedded" }}
-- name: DFS_STORE
-  value: embedded:/data/store
-{{- else }}
-- name: DFS_STORE_FILE
-  value: /etc/dfs/store/uri
-{{- end }}
+{{ include "dfs.storeEnv" . }}
 - name: DFS_CACHED_FILES
   value: {{ .Values.manager.cachedFiles | int64 | quote }}
 - name: DFS_MOVE_FILES_PER_SECOND
@@ -49,4 +41,17 @@
 {{/* A size, as it is written or as a plain number: a large one must not become 1e+09. */}}
 {{- define "dfs.size" -}}
 {{- if kindIs "string" . -}}{{ . }}{{- else -}}{{ . | int64 }}{{- end -}}
+{{- end -}}
+
+{{/* What every command of the manager needs that opens its store. */}}
+{{- define "dfs.storeEnv" -}}
+- name: DFS_TOKEN_FILE
+  value: /etc/dfs/token/token
+{{- if eq .Values.store.engine "embedded" }}
+- name: DFS_STORE
+  value: embedded:/data/store
+{{- else }}
+- name: DFS_STORE_FILE
+  value: /etc/dfs/store/uri
+{{- end }}
 {{- end -}}

@@ -33,6 +33,27 @@ spec:
         matchLabels:
           {{- include "dfs.selectorLabels" (dict "root" . "component" "manager") | nindent 10 }}
   {{- end }}
+  {{- with (.Values.manager.rebuild).nodes }}
+  initContainers:
+    # Ends when so many nodes have told what they hold; fails where the store has records already.
+    - name: rebuild
+      image: {{ include "dfs.image" (dict "root" $ "name" "manager") | quote }}
+      imagePullPolicy: {{ $.Values.images.manager.pullPolicy }}
+      args:
+        - rebuild
+      env:
+        - name: DFS_NODES
+          value: {{ . | int | quote }}
+        - name: DFS_GRPC
+          value: "0.0.0.0:9000"
+        {{- include "dfs.storeEnv" $ | nindent 8 }}
+      resources:
+        {{- toYaml $.Values.manager.resources | nindent 8 }}
+      securityContext:
+        {{- include "dfs.containerSecurity" $ | nindent 8 }}
+      volumeMounts:
+        {{- include "dfs.storeMounts" $ | nindent 8 }}
+  {{- end }}
   containers:
     - name: manager
       image: {{ include "dfs.image" (dict "root" . "name" "manager") | quote }}
@@ -86,17 +107,7 @@ spec:
       securityContext:
         {{- include "dfs.containerSecurity" . | nindent 8 }}
       volumeMounts:
-        - name: token
-          mountPath: /etc/dfs/token
-          readOnly: true
-        {{- if $embedded }}
-        - name: data
-          mountPath: /data
-        {{- else }}
-        - name: store
-          mountPath: /etc/dfs/store
-          readOnly: true
-        {{- end }}
+        {{- include "dfs.storeMounts" . | nindent 8 }}
   volumes:
     # The pod waits here until the operator has made the Secret.
     - name: token
@@ -113,4 +124,19 @@ spec:
           - key: {{ if .Values.store.mongodb.existingSecret }}{{ .Values.store.mongodb.existingSecretKey }}{{ else }}uri{{ end }}
             path: uri
     {{- end }}
+{{- end -}}
+
+{{/* Where a manager finds the token and the store. */}}
+{{- define "dfs.storeMounts" -}}
+- name: token
+  mountPath: /etc/dfs/token
+  readOnly: true
+{{- if eq .Values.store.engine "embedded" }}
+- name: data
+  mountPath: /data
+{{- else }}
+- name: store
+  mountPath: /etc/dfs/store
+  readOnly: true
+{{- end }}
 {{- end -}}

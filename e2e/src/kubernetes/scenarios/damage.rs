@@ -2,10 +2,7 @@
 
 use super::{POOL, World};
 use crate::kubernetes::disks;
-use crate::kubernetes::release::Release;
-use crate::wait;
 use anyhow::{Context, Result, ensure};
-use std::time::Duration;
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let corrupt = corrupt_in_a_drain(world).await?;
@@ -78,7 +75,7 @@ async fn swapped_volume(world: &mut World) -> Result<String> {
     let pod = format!("{POOL}-node-3");
     let lost = disks::files(&release, &pod)?;
     ensure!(!lost.is_empty(), "nothing to lose");
-    swap(&release, &pod).await?;
+    release.lose_volume(&pod).await?;
     let why = release
         .told(POOL, "VolumeReplaced", true, "VolumeReplaced")
         .await?;
@@ -101,38 +98,4 @@ async fn swapped_volume(world: &mut World) -> Result<String> {
         "a swapped volume was refused, and {} files given up by `kubectl annotate`; {compared} compared",
         lost.len()
     ))
-}
-
-/// Deletes the claim and the pod of a node: both come back, with another volume.
-async fn swap(release: &Release, pod: &str) -> Result<()> {
-    let namespace = &release.namespace;
-    let claim = format!("data-{pod}");
-    let before = release.kube.get(namespace, "pvc", &claim)?;
-    let volume = before["spec"]["volumeName"]
-        .as_str()
-        .context("a volume")?
-        .to_owned();
-    release
-        .kube
-        .kubectl(&["-n", namespace, "delete", "pvc", &claim, "--wait=false"])?;
-    release
-        .kube
-        .kubectl(&["-n", namespace, "delete", "pod", pod])?;
-    wait::until(Duration::from_secs(60), async || {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let after = release.kube.get(namespace, "pvc", &claim)?;
-        ensure!(
-            after["metadata"]["uid"] != before["metadata"]["uid"],
-            "the same claim"
-        );
-        // A pod that was made before the new claim has none.
-        Ok(())
-    })
-    .await?;
-    wait::until(Duration::from_secs(60), async || {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        release.kube.cluster(&["pv-wipe", &volume])
-    })
-    .await?;
-    Ok(())
 }

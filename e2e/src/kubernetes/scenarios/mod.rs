@@ -9,8 +9,10 @@ mod machines;
 mod mongo;
 mod quiet;
 mod readme;
+mod rebuild;
 mod roll;
 mod scale;
+mod token;
 mod upgrade;
 mod versions;
 
@@ -26,6 +28,15 @@ use std::time::{Duration, Instant};
 const POOL: &str = "main";
 /// How long an upload or read may be tried again in a scenario.
 const SOON: Duration = Duration::from_secs(30);
+
+/// The namespaces in which they work.
+pub const NAMESPACES: [&str; 5] = [
+    "files",
+    "still",
+    mongo::NAMESPACE,
+    versions::NAMESPACE,
+    readme::NAMESPACE,
+];
 
 /// What the scenarios share.
 pub struct World {
@@ -53,6 +64,8 @@ pub struct Scenario {
     pub covers: &'static str,
     /// Whether the others rest on it.
     pub always: bool,
+    /// Whether it needs machines that it may look into and stop.
+    pub own_cluster: bool,
     /// Does it, and says what was seen.
     pub run: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, Result<String>>,
 }
@@ -66,7 +79,15 @@ const fn scenario(
         name,
         covers,
         always: false,
+        own_cluster: false,
         run,
+    }
+}
+
+const fn on_own_cluster(scenario: Scenario) -> Scenario {
+    Scenario {
+        own_cluster: true,
+        ..scenario
     }
 }
 
@@ -104,29 +125,35 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("roll", "image under load, a bad image, its revert", |w| {
         Box::pin(roll::run(w))
     }),
-    scenario(
+    on_own_cluster(scenario(
         "damage",
         "a corrupt file in a drain, a swapped volume, abandon",
         |w| Box::pin(damage::run(w)),
-    ),
-    scenario("quiet", "an operator with nothing to do", |w| {
-        Box::pin(quiet::run(w))
+    )),
+    scenario("rebuild", "the store's volume is lost", |w| {
+        Box::pin(rebuild::run(w))
     }),
-    scenario(
+    scenario("token", "the token changed under load", |w| {
+        Box::pin(token::run(w))
+    }),
+    on_own_cluster(scenario("quiet", "an operator with nothing to do", |w| {
+        Box::pin(quiet::run(w))
+    })),
+    on_own_cluster(scenario(
         "machines",
         "a machine lost and back, a link cut, kubectl drain",
         |w| Box::pin(machines::run(w)),
-    ),
+    )),
     scenario(
         "upgrade",
         "helm upgrade and rollback under load, uninstall, reinstall",
         |w| Box::pin(upgrade::run(w)),
     ),
-    scenario(
+    on_own_cluster(scenario(
         "mongodb",
         "two managers: 3 to 5 to 3, database away, helm upgrade",
         |w| Box::pin(mongo::run(w)),
-    ),
+    )),
     scenario(
         "versions",
         "from an earlier commit's images and chart to these, and back",
@@ -148,14 +175,9 @@ pub const SCENARIOS: &[Scenario] = &[
 impl World {
     /// Nothing is installed yet.
     pub fn new(kube: Kube, quiet_for: Duration) -> Self {
-        let release = |namespace: &str, name: &str| Release {
-            kube: kube.clone(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
         Self {
-            release: release("files", "dfs"),
-            still: release("still", "still"),
+            release: Release::new(&kube, "files", "dfs"),
+            still: Release::new(&kube, "still", "still"),
             kube,
             earlier: None,
             files: None,

@@ -10,6 +10,8 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use std::time::Duration;
 
+/// Its namespace.
+pub(super) const NAMESPACE: &str = "shared";
 /// Its pool.
 const POOL: &str = "shared";
 /// The control plane's address on the nodes' network, where the database listens.
@@ -22,11 +24,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         .prefix("kubernetes-mongo-")
         .tempdir_in(crate::cluster::binaries::scratch()?)?;
     let mut server = Server::start_at(ADDRESS.parse()?, folder.path()).await?;
-    let release = Release {
-        kube: world.kube.clone(),
-        namespace: "shared".to_owned(),
-        name: "two".to_owned(),
-    };
+    let release = Release::new(&world.kube, NAMESPACE, "two");
     release.make_namespace()?;
     let mut values = values();
     values["store"] = json!({ "engine": "mongodb", "mongodb": { "uri": server.url("dfs") } });

@@ -7,9 +7,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// The namespace that it uses.
-const NAMESPACE: &str = "dfs";
-/// The address that its clients use, which only pods can look up.
-const HOST: &str = "files-distributed-file-server-manager.dfs.svc";
+pub(super) const NAMESPACE: &str = "dfs";
+/// The Service of its managers.
+const SERVICE: &str = "files-distributed-file-server-manager";
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let readme = std::fs::read_to_string(workspace().join("README.md"))?;
@@ -29,8 +29,10 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         count += 1;
         let code = match language {
             "sh" => code.to_owned(),
-            // These run beside the pods.
-            _ => code.replace(HOST, &address(world)?),
+            _ => code.replace(
+                &format!("http://{SERVICE}.{NAMESPACE}.svc:8000"),
+                &world.kube.client(NAMESPACE, SERVICE, 8000)?.url(),
+            ),
         };
         told += &input(program, &code).with_context(|| format!("README: {code}"))?;
     }
@@ -54,13 +56,6 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
 fn blocks(text: &str) -> Vec<(&str, &str)> {
     let fenced = text.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()
-}
-
-fn address(world: &World) -> Result<String> {
-    let service = HOST.split('.').next().unwrap_or_default();
-    let service = world.kube.get(NAMESPACE, "service", service)?;
-    let address = service["spec"]["clusterIP"].as_str();
-    Ok(address.context("a cluster IP")?.to_owned())
 }
 
 fn input(program: [&str; 2], code: &str) -> Result<String> {

@@ -59,7 +59,7 @@ async fn upgrade_and_back(world: &mut World) -> Result<String> {
     ))
 }
 
-fn rolled_out(world: &World) -> Result<()> {
+pub(super) fn rolled_out(world: &World) -> Result<()> {
     let release = &world.release;
     for object in [
         format!("sts/{}-manager", release.full_name()),

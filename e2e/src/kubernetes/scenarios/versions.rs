@@ -7,6 +7,8 @@ use crate::kubernetes::traffic::{Traffic, compare};
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+/// Its namespace.
+pub(super) const NAMESPACE: &str = "versions";
 /// Its pool.
 const POOL: &str = "pool";
 /// Its nodes.
@@ -16,11 +18,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let Some(earlier) = &world.earlier else {
         return Ok("no images of an earlier commit are in the cache: not shown".to_owned());
     };
-    let release = Release {
-        kube: world.kube.clone(),
-        namespace: "versions".to_owned(),
-        name: "versions".to_owned(),
-    };
+    let release = Release::new(&world.kube, NAMESPACE, "versions");
     release.make_namespace()?;
     let mut old = values();
     for program in ["manager", "operator", "node"] {

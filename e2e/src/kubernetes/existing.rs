@@ -1,0 +1,160 @@
+//! A cluster that was there before, which `DFS_TEST_KUBECONFIG` names. A command
+//! has its nodes take the images, its pods are reached through `kubectl proxy`, and
+//! what the scenarios made is removed in the end.
+
+use super::kube::{Kube, Reach};
+use super::scenarios::NAMESPACES;
+use super::{Args, images};
+use crate::kube::program;
+use crate::tools;
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+
+/// What kind calls the contexts of its clusters, before their names.
+const KIND: &str = "kind-";
+/// The definition of pools.
+const DEFINITION: &str = "fileserverpools.fileserver.dev";
+
+/// Has the cluster take the images and does the scenarios on it.
+///
+/// # Errors
+/// At the first thing that is not as it should be.
+pub fn run(args: &Args, config: &Path) -> Result<()> {
+    let told = || format!("DFS_TEST_KUBECONFIG={}", config.display());
+    let config = config.canonicalize().with_context(told)?;
+    let environment = [
+        ("KUBECONFIG", config.into_os_string()),
+        ("PATH", path_with(&["kubectl", "helm"])?),
+    ];
+    let load = loader(&environment)?;
+    let images = images::make_all(true)?;
+    for tar in &images.tars {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{load} \"$1\""), "sh"]).arg(tar);
+        let status = shell.envs(environment.clone()).status()?;
+        ensure!(status.success(), "{load} {}: {status}", tar.display());
+    }
+    let mut scenarios = super::scenarios(Vec::new(), args, images.earlier)?;
+    scenarios.arg("--existing").envs(environment);
+    if args.keep {
+        scenarios.arg("--keep");
+    }
+    super::run_through(scenarios)
+}
+
+/// The PATH with folders of programs that it lacks, built if need be.
+fn path_with(programs: &[&str]) -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for name in programs {
+        if tools::which(name).is_err() {
+            let folder = program(name)?;
+            folders.extend(folder.parent().map(Path::to_owned));
+        }
+    }
+    Ok(std::env::join_paths(folders)?)
+}
+
+/// The command that has the nodes take an archive, whose path is added to it.
+fn loader(environment: &[(&str, OsString)]) -> Result<String> {
+    if let Ok(load) = std::env::var("DFS_TEST_LOAD") {
+        return Ok(load);
+    }
+    let output = Command::new("kubectl")
+        .args(["config", "current-context"])
+        .envs(environment.iter().cloned())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting kubectl")?;
+    kind(String::from_utf8(output.stdout)?.trim()).context(
+        "DFS_TEST_LOAD is not set: the command that has the cluster's nodes take an image's \
+         archive, whose path is added to it",
+    )
+}
+
+fn kind(context: &str) -> Option<String> {
+    let name = context.strip_prefix(KIND)?;
+    Some(format!("kind load image-archive --name '{name}'"))
+}
+
+/// The cluster that the environment names, and what it had before.
+pub struct Existing {
+    /// It, through a proxy.
+    pub kube: Kube,
+    had_definition: bool,
+    _proxy: Child,
+}
+
+impl Existing {
+    /// Starts the proxy, and makes sure that the scenarios will touch nothing but
+    /// what they make.
+    ///
+    /// # Errors
+    /// Where they would, or the cluster does not answer.
+    pub async fn reach() -> Result<Self> {
+        let mut proxy = tokio::process::Command::new("kubectl")
+            .args(["proxy", "--port=0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("starting kubectl proxy")?;
+        let stdout = proxy.stdout.take().context("stdout is piped")?;
+        let said = BufReader::new(stdout).lines().next_line().await?;
+        let said = said.context("kubectl proxy ended")?;
+        let address = said.rsplit(' ').next().unwrap_or_default();
+        let address = address.parse().with_context(|| said.clone())?;
+        let kube = Kube::new(Reach::Proxy(address))?;
+        for namespace in NAMESPACES {
+            let found = kube.kubectl(&["get", "namespace", namespace, "--ignore-not-found"])?;
+            ensure!(
+                found.is_empty(),
+                "the cluster has a namespace {namespace}, in which the scenarios would work"
+            );
+        }
+        let crd = ["get", "crd", DEFINITION, "--ignore-not-found"];
+        Ok(Self {
+            had_definition: !kube.kubectl(&crd)?.is_empty(),
+            kube,
+            _proxy: proxy,
+        })
+    }
+
+    /// Removes what the scenarios made.
+    ///
+    /// # Errors
+    /// Where something is left.
+    pub fn clean(&self) -> Result<()> {
+        for namespace in NAMESPACES {
+            let releases = self.kube.helm(&["list", "-aq", "-n", namespace], "")?;
+            for release in releases.lines() {
+                let args = ["uninstall", release, "-n", namespace, "--wait"];
+                self.kube.helm(&args, "")?;
+            }
+        }
+        let mut args = vec!["delete", "namespace", "--ignore-not-found"];
+        args.extend(NAMESPACES);
+        self.kube.kubectl(&args)?;
+        if !self.had_definition {
+            self.kube
+                .kubectl(&["delete", "crd", DEFINITION, "--ignore-not-found"])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_of_kind_are_known_by_their_context() {
+        let load = "kind load image-archive --name 'files'";
+        assert_eq!(kind("kind-files").as_deref(), Some(load));
+        assert_eq!(kind("production"), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! The volume of the embedded store is lost, and its records come back from the
+//! nodes by the chart's value.
+
+use super::{POOL, World, upgrade};
+use crate::kubernetes::release::values;
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+/// The pool's nodes.
+const NODES: i32 = 3;
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let manager = format!("{}-manager-0", release.full_name());
+    release.lose_volume(&manager).await?;
+    // The nodes don't take an empty store for theirs.
+    let why = release
+        .told(POOL, "NodesAvailable", false, "NodeRefused")
+        .await?;
+    let flag = "--set manager.rebuild.nodes=";
+    ensure!(why.contains(flag), "{why}");
+    let mut rebuilding = values();
+    rebuilding["manager"] = json!({ "rebuild": { "nodes": NODES } });
+    let mut compared = 0;
+    for values in [rebuilding, values()] {
+        release.helm("upgrade", &values)?;
+        upgrade::rolled_out(world)?;
+        release.ready(POOL, NODES).await?;
+        compared = world.compare().await?;
+    }
+    Ok(format!(
+        "an empty store was refused, and its records restored by {flag}{NODES}; {compared} compared"
+    ))
+}

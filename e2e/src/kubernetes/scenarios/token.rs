@@ -1,0 +1,109 @@
+//! The token of a release is changed as README says, under load.
+
+use super::{POOL, World};
+use crate::cluster::binaries::workspace;
+use crate::kubernetes::kube::{Kube, Told};
+use crate::kubernetes::release::Release;
+use crate::kubernetes::traffic::{Traffic, compare};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What README waits for between two steps, and what the kubelets of our own
+/// cluster need: they look after their volumes every 10 s instead of every minute.
+const WAITS: [&str; 2] = ["sleep 120", "sleep 35"];
+
+pub(super) async fn run(world: &mut World) -> Result<String> {
+    let release = world.release.clone();
+    let client = release.client()?;
+    let old = token(&release)?;
+    let before = pods(&release)?;
+    let traffic = Traffic::start(&client, "token");
+    let told = tokio::task::spawn_blocking({
+        let commands = commands(&release)?;
+        move || Kube::run("bash", &["-eus"], &commands)
+    });
+    told.await??.expect("README's commands")?;
+    let seen = traffic.stop().await;
+    let failed = seen.failures("");
+    ensure!(failed.is_empty(), "a new token fails nobody: {failed:?}");
+    let after = pods(&release)?;
+    ensure!(before == after, "restarted: {before:?}, {after:?}");
+    let new = token(&release)?;
+    ensure!(
+        !new.contains(&old) && new.lines().count() == 1,
+        "the token was not changed"
+    );
+    let told = nodes(&release, &old)?;
+    ensure!(
+        !told.ok && told.text.contains("missing or wrong"),
+        "{}",
+        told.text
+    );
+    let told = nodes(&release, &new)?.expect("manager nodes")?;
+    ensure!(told.matches("available").count() >= 3, "{told}");
+    // Those that start now know the new one alone.
+    let victim = format!("{POOL}-node-0");
+    release
+        .kube
+        .kubectl(&["-n", &release.namespace, "delete", "pod", &victim])?;
+    world.nodes(4).await?;
+    world.nodes(3).await?;
+    let compared = world.compare().await? + compare(&client, "token", &seen).await?;
+    Ok(format!(
+        "changed in three steps without a restart, the old one refused; {compared} compared; {}",
+        seen.words()
+    ))
+}
+
+/// README's commands, for this release.
+fn commands(release: &Release) -> Result<String> {
+    let readme = std::fs::read_to_string(workspace().join("README.md"))?;
+    let (_, rest) = readme
+        .split_once("```\nsecret=")
+        .context("README has no commands that change the token")?;
+    let (code, _) = rest.split_once("\n```").context("an open block")?;
+    let secret = format!("{}-token", release.full_name());
+    let code = format!("secret={code}")
+        .replace("files-distributed-file-server-token", &secret)
+        .replace(
+            "--namespace dfs",
+            &format!("--namespace {}", release.namespace),
+        );
+    ensure!(code.contains(WAITS[0]), "no {:?} in {code}", WAITS[0]);
+    Ok(match release.kube.is_own() {
+        true => code.replace(WAITS[0], WAITS[1]),
+        false => code,
+    })
+}
+
+fn token(release: &Release) -> Result<String> {
+    let name = format!("{}-token", release.full_name());
+    let secret = release.kube.get(&release.namespace, "secret", &name)?;
+    let token = secret["data"]["token"].as_str().context("a token")?;
+    Ok(String::from_utf8(
+        base64_simd::STANDARD.decode_to_vec(token)?,
+    )?)
+}
+
+/// `manager nodes` with a token, in the manager's pod.
+fn nodes(release: &Release, token: &str) -> Result<Told> {
+    let pod = format!("{}-manager-0", release.full_name());
+    let command = ["--", "manager", "nodes", "--token-file", "/dev/stdin"];
+    let args = [
+        &["-n", &release.namespace, "exec", "-i", &pod][..],
+        &command,
+    ]
+    .concat();
+    release.kube.try_kubectl(&args, token)
+}
+
+/// Each pod of the release with its containers' restarts.
+fn pods(release: &Release) -> Result<BTreeMap<String, String>> {
+    let pods = release.kube.list(&release.namespace, "pod", "")?;
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].to_string();
+    Ok(pods
+        .iter()
+        .map(|pod| (pod["metadata"]["uid"].to_string(), restarts(pod)))
+        .collect())
+}
