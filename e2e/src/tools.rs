@@ -2,8 +2,52 @@
 //! that is allowed, or named in one line.
 
 use anyhow::{Context, Result, ensure};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Told {
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Its stdout, and its stderr after it.
+    pub text: String,
+}
+
+impl Told {
+    /// The text of a command that succeeded.
+    ///
+    /// # Errors
+    /// With that text where it did not.
+    pub fn expect(self, what: &str) -> Result<String> {
+        ensure!(self.ok, "{what}: {}", self.text);
+        Ok(self.text)
+    }
+}
+
+/// Runs a command with `input` on its stdin.
+///
+/// # Errors
+/// Where it can't be run.
+pub fn feed(mut command: Command, input: &str) -> Result<Told> {
+    let name = command.get_program().to_owned();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {}", name.display()))?;
+    let mut stdin = child.stdin.take().context("stdin is piped")?;
+    stdin.write_all(input.as_bytes())?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok(Told {
+        ok: output.status.success(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+    })
+}
 
 /// Finds a program.
 ///

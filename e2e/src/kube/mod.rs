@@ -5,13 +5,12 @@ mod build;
 pub use build::program;
 
 use crate::cluster::Launch;
-use crate::tools;
+use crate::tools::{self, Told, feed};
 use crate::wait;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tokio::process::Child;
 
@@ -26,14 +25,6 @@ pub struct ApiServer {
     token: String,
     _etcd: Child,
     _server: Child,
-}
-
-/// What `kubectl` said.
-pub struct Told {
-    /// Whether it succeeded.
-    pub ok: bool,
-    /// Both of its outputs.
-    pub text: String,
 }
 
 impl ApiServer {
@@ -81,20 +72,8 @@ impl ApiServer {
             .arg(self.folder.join("kubectl"))
             .args(args)
             .env_remove("KUBECONFIG")
-            .env("HOME", &self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().context("starting kubectl")?;
-        let mut stdin = child.stdin.take().context("stdin is piped")?;
-        stdin.write_all(input.as_bytes())?;
-        drop(stdin);
-        let output = child.wait_with_output()?;
-        let text = [output.stdout, output.stderr].concat();
-        Ok(Told {
-            ok: output.status.success(),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        })
+            .env("HOME", &self.folder);
+        feed(command, input)
     }
 
     fn log(&self) -> String {

@@ -38,7 +38,7 @@ pub fn run(args: &Args, config: &Path) -> Result<()> {
         let status = shell.envs(environment.clone()).status()?;
         ensure!(status.success(), "{load} {}: {status}", tar.display());
     }
-    let mut scenarios = super::scenarios(Vec::new(), args, images.earlier)?;
+    let mut scenarios = super::after(Vec::new(), args, images.earlier)?;
     scenarios.arg("--existing").envs(environment);
     if args.keep {
         scenarios.arg("--keep");

@@ -1,12 +1,12 @@
 //! kubectl, helm and the cluster's own script.
 
 use crate::client::Client;
-use anyhow::{Context, Result, bail, ensure};
+use crate::tools::{Told, feed};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A cluster that `KUBECONFIG` names.
 #[derive(Debug, Clone)]
@@ -21,26 +21,6 @@ pub enum Reach {
     Own(PathBuf),
     /// `kubectl proxy` listens here. Of its machines nothing is known.
     Proxy(SocketAddr),
-}
-
-/// What a command said.
-#[derive(Debug)]
-pub struct Told {
-    /// Whether it succeeded.
-    pub ok: bool,
-    /// Its stdout, and its stderr after it.
-    pub text: String,
-}
-
-impl Told {
-    /// The text of a command that succeeded.
-    ///
-    /// # Errors
-    /// With that text where it did not.
-    pub fn expect(self, what: &str) -> Result<String> {
-        ensure!(self.ok, "{what}: {}", self.text);
-        Ok(self.text)
-    }
 }
 
 impl Kube {
@@ -79,22 +59,9 @@ impl Kube {
     /// # Errors
     /// Where it can't be run.
     pub fn run(program: &str, args: &[&str], input: &str) -> Result<Told> {
-        let mut child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        let mut stdin = child.stdin.take().context("stdin is piped")?;
-        stdin.write_all(input.as_bytes())?;
-        drop(stdin);
-        let output = child.wait_with_output()?;
-        let text = [output.stdout, output.stderr].concat();
-        Ok(Told {
-            ok: output.status.success(),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        })
+        let mut command = Command::new(program);
+        command.args(args);
+        feed(command, input)
     }
 
     /// kubectl, whatever it answers.

@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> Result<()> {
 
 /// This program once more, for the scenarios, after `command`: nothing, or what
 /// brings it into the cluster's network.
-fn scenarios(mut command: Vec<OsString>, args: &Args, earlier: Option<PathBuf>) -> Result<Command> {
+fn after(mut command: Vec<OsString>, args: &Args, earlier: Option<PathBuf>) -> Result<Command> {
     command.push(std::env::current_exe()?.into());
     let quiet = args.quiet.to_string();
     command.extend(["kubernetes", "--inside", "--quiet", &quiet].map(Into::into));

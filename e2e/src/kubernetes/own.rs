@@ -17,7 +17,7 @@ pub fn run(args: &Args) -> Result<()> {
     let images = images::make_all(false)?;
     cluster.call("load", &images.tars)?;
     let within = vec![cluster.script.clone().into(), "exec".into()];
-    super::run_through(super::scenarios(within, args, images.earlier)?)
+    super::run_through(super::after(within, args, images.earlier)?)
 }
 
 /// The script that makes it.

@@ -95,13 +95,17 @@ fn available(facts: &Facts<'_>) -> Told {
     told(type_, false, "NodeUnavailable", message)
 }
 
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
 /// A node that the managers' store does not know and that they refuse: with all of
 /// them it is the store that is the stranger.
 fn strange(release: &Release, stranger: &Stranger, more: usize) -> String {
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let more = and_more(more);
     format!(
         "{}{more} is not let in: {}. Give the managers the store back that they had; or, if its \
          records are lost, restore them from the nodes: helm -n {} upgrade {} CHART \
@@ -119,10 +123,7 @@ fn unavailable(
     files: u64,
 ) -> String {
     let name = pool.pod(node.ordinal);
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let more = and_more(more);
     let pod = node.pod.as_ref();
     let beyond = node.ordinal >= replicas;
     let machine = pod.and_then(|pod| pod.machine.as_ref());

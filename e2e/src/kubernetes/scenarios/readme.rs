@@ -53,7 +53,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
 }
 
 /// The fenced blocks that name a language.
-fn blocks(text: &str) -> Vec<(&str, &str)> {
+pub(super) fn blocks(text: &str) -> Vec<(&str, &str)> {
     let fenced = text.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()
 }

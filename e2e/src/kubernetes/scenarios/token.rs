@@ -1,10 +1,12 @@
 //! The token of a release is changed as README says, under load.
 
+use super::readme::blocks;
 use super::{POOL, World};
 use crate::cluster::binaries::workspace;
-use crate::kubernetes::kube::{Kube, Told};
+use crate::kubernetes::kube::Kube;
 use crate::kubernetes::release::Release;
 use crate::kubernetes::traffic::{Traffic, compare};
+use crate::tools::Told;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -59,12 +61,12 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
 /// README's commands, for this release.
 fn commands(release: &Release) -> Result<String> {
     let readme = std::fs::read_to_string(workspace().join("README.md"))?;
-    let (_, rest) = readme
-        .split_once("```\nsecret=")
+    let mut blocks = blocks(&readme).into_iter();
+    let (_, code) = blocks
+        .find(|(_, code)| code.starts_with("secret="))
         .context("README has no commands that change the token")?;
-    let (code, _) = rest.split_once("\n```").context("an open block")?;
     let secret = format!("{}-token", release.full_name());
-    let code = format!("secret={code}")
+    let code = code
         .replace("files-distributed-file-server-token", &secret)
         .replace(
             "--namespace dfs",
