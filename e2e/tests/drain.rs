@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::{content, wait};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_does_not_fit_is_refused_with_what_is_short() -> Result<()> {
@@ -64,6 +65,38 @@ async fn a_drained_node_is_empty_takes_nothing_and_opens_again() -> Result<()> {
             .map(|tree| tree.files.len())
             .collect();
         ensure!(counts == [40, 40, 40], "{counts:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// The leader, which looks after drains, reads the row of one and stands still while
+/// that is cancelled: what it does then does not seal the node again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_drain_is_not_begun_again_by_who_saw_it_before() -> Result<()> {
+    let mut cluster = Cluster::prepare(Options::default())?;
+    let stall = "manager::stall_before_seal=1*return(4000)";
+    cluster.manager_env = vec![("FAILPOINTS".to_owned(), stall.to_owned())];
+    cluster.start_manager().await?;
+    let node = cluster.add_node().await?;
+    cluster.add_node().await?;
+    cluster.wait_available(2).await?;
+    let id = cluster.nodes[node].id.clone();
+    cluster.ask(&["drain", "--node", &id]).await?;
+    // It looks every second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    cluster.ask(&["drain", "--node", &id, "--cancel"]).await?;
+    let seals = |log: &str| log.matches("\"message\":\"seal\"").count();
+    wait::until(SOON, async || {
+        let log = cluster.node(node)?.log();
+        ensure!(seals(&log) >= 3, "the leader has not acted yet: {log}");
+        Ok(())
+    })
+    .await?;
+    wait::until(SOON, async || {
+        let status = cluster.client().status().await?;
+        let state = status.node(&id).map(|node| node.state.clone());
+        ensure!(state.as_deref() == Some("available"), "{state:?}");
         Ok(())
     })
     .await

@@ -7,6 +7,7 @@ mod line;
 
 use crate::abandon;
 use crate::core::Core;
+use crate::failpoints::{STALL_BEFORE_SEAL, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
 use crate::listed::Listed;
@@ -164,7 +165,7 @@ pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, F
     }
     // In this order zero means zero: sealed, the node's own count, the records.
     for node in ids.iter().filter_map(|id| core.nodes.available(id)) {
-        seal(core, &node, true).await?;
+        seal_by_row(core, &node).await?;
     }
     Ok(standing(core, ids, &doomed, |_| true).await?)
 }
@@ -185,13 +186,36 @@ pub(crate) async fn cancel(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, 
     }
     for (row, node) in wanted.into_iter().zip(nodes) {
         set_stay(core, row, Stay::Stays).await?;
-        seal(core, &node, false).await?;
+        seal_by_row(core, &node).await?;
     }
     let mut counted = standing(core, ids, ids, |_| false).await?;
     for (line, _) in &mut counted {
         line.holds = None;
     }
     Ok(counted)
+}
+
+/// Seals a node or opens it, as its row says. Who changes the row does so before
+/// this, and another's change is looked for once more after it: so whoever read the
+/// row before an order or its cancelling does not undo it.
+async fn seal_by_row(core: &Core, node: &Node) -> Result<(), Failure> {
+    let stay = async || {
+        let row = row(core, &node.id).await?;
+        Ok::<_, Failure>(row.map_or(Stay::Abandoned, |row| row.stay))
+    };
+    let mut wanted = stay().await?;
+    for _ in 0..TRIES {
+        if wanted == Stay::Abandoned {
+            return Ok(());
+        }
+        seal(core, node, wanted == Stay::Drains).await?;
+        let now = stay().await?;
+        if now == wanted {
+            return Ok(());
+        }
+        wanted = now;
+    }
+    Err(row_keeps_changing())
 }
 
 /// Seals a node or opens it again, in this manager's view at once.
@@ -210,7 +234,7 @@ async fn seal(core: &Core, node: &Node, sealed: bool) -> Result<(), Failure> {
 /// When the node or the store does not answer.
 pub(crate) async fn seal_joining(core: &Core, node: &Node, row: &NodeRow) -> Result<(), Failure> {
     if row.stay == Stay::Drains && !node.is_draining() {
-        seal(core, node, true).await?;
+        seal_by_row(core, node).await?;
     }
     Ok(())
 }
@@ -233,9 +257,10 @@ pub(crate) async fn keep(core: Arc<Core>) {
             }
         }
         for row in rows.iter().filter(|row| row.stay == Stay::Drains) {
+            stall(STALL_BEFORE_SEAL).await;
             let node = core.nodes.available(&row.id);
             if let Some(node) = node.filter(|node| !node.is_draining())
-                && let Err(error) = seal(&core, &node, true).await
+                && let Err(error) = seal_by_row(&core, &node).await
             {
                 tracing::warn!(node = %row.id, %error, "a drained node is not sealed yet");
             }
@@ -282,7 +307,11 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
             Failure::new(Code::InvalidRequest).because(format_args!("node {id} is gone"))
         })?;
     }
-    Err(Failure::new(Code::ServersUnavailable).because("the node's row keeps changing"))
+    Err(row_keeps_changing())
+}
+
+fn row_keeps_changing() -> Failure {
+    Failure::new(Code::ServersUnavailable).because("the node's row keeps changing")
 }
 
 /// What the records list on a node, in any state.
