@@ -4,7 +4,7 @@
 
 use super::kube::{Kube, Reach};
 use super::scenarios::NAMESPACES;
-use super::{Args, images};
+use super::{Args, EXISTING, images};
 use crate::kube::program;
 use crate::tools;
 use anyhow::{Context, Result, ensure};
@@ -19,12 +19,17 @@ const KIND: &str = "kind-";
 /// The definition of pools.
 const DEFINITION: &str = "fileserverpools.fileserver.dev";
 
+/// Kinds of the chart that are in no namespace; their names begin with the release's.
+const CLUSTER_WIDE: &str = "clusterroles,clusterrolebindings,validatingadmissionpolicies,\
+    validatingadmissionpolicybindings";
+
 /// Has the cluster take the images and does the scenarios on it.
 ///
 /// # Errors
 /// At the first thing that is not as it should be.
 pub fn run(args: &Args, config: &Path) -> Result<()> {
-    let told = || format!("DFS_TEST_KUBECONFIG={}", config.display());
+    let program = std::env::current_exe()?;
+    let told = || format!("{EXISTING}={}", config.display());
     let config = config.canonicalize().with_context(told)?;
     let environment = [
         ("KUBECONFIG", config.into_os_string()),
@@ -38,12 +43,9 @@ pub fn run(args: &Args, config: &Path) -> Result<()> {
         let status = shell.envs(environment.clone()).status()?;
         ensure!(status.success(), "{load} {}: {status}", tar.display());
     }
-    let mut scenarios = super::after(Vec::new(), args, images.earlier)?;
-    scenarios.arg("--existing").envs(environment);
-    if args.keep {
-        scenarios.arg("--keep");
-    }
-    super::run_through(scenarios)
+    let mut command = Command::new("env");
+    command.envs(environment);
+    super::hand_over(command, &program, args, images.earlier.as_deref())
 }
 
 /// The PATH with folders of programs that it lacks, built if need be.
@@ -129,16 +131,16 @@ impl Existing {
     /// # Errors
     /// Where something is left.
     pub fn clean(&self) -> Result<()> {
-        for namespace in NAMESPACES {
-            let releases = self.kube.helm(&["list", "-aq", "-n", namespace], "")?;
-            for release in releases.lines() {
-                let args = ["uninstall", release, "-n", namespace, "--wait"];
-                self.kube.helm(&args, "")?;
-            }
-        }
         let mut args = vec!["delete", "namespace", "--ignore-not-found"];
         args.extend(NAMESPACES);
         self.kube.kubectl(&args)?;
+        // What releases have outside of their namespaces stays when these go.
+        let selector = "app.kubernetes.io/name=distributed-file-server";
+        let found = ["get", CLUSTER_WIDE, "-l", selector, "-o", "name"];
+        let found = self.kube.kubectl(&found)?;
+        for object in found.lines().filter(|object| is_ours(object)) {
+            self.kube.kubectl(&["delete", object])?;
+        }
         if !self.had_definition {
             self.kube
                 .kubectl(&["delete", "crd", DEFINITION, "--ignore-not-found"])?;
@@ -147,9 +149,28 @@ impl Existing {
     }
 }
 
+/// Whether an object, given as kind and name, is of a release in our namespaces.
+fn is_ours(object: &str) -> bool {
+    let name = object.split_once('/').map_or("", |(_, name)| name);
+    let namespace = name.split_once('.').map_or("", |(namespace, _)| namespace);
+    NAMESPACES.contains(&namespace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_other_releases_have_in_the_cluster_is_not_ours() {
+        let role = "clusterrole.rbac.authorization.k8s.io/";
+        assert!(is_ours(&format!(
+            "{role}files.dfs-distributed-file-server-operator"
+        )));
+        assert!(!is_ours(&format!(
+            "{role}production.files-distributed-file-server-crd"
+        )));
+        assert!(!is_ours("No resources found"));
+    }
 
     #[test]
     fn clusters_of_kind_are_known_by_their_context() {

@@ -17,10 +17,12 @@ use anyhow::{Result, bail, ensure};
 use existing::Existing;
 use kube::{Kube, Reach};
 use scenarios::{SCENARIOS, Scenario, World};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Names the kubeconfig of a cluster that was there before.
+const EXISTING: &str = "DFS_TEST_KUBECONFIG";
 
 /// Flags of `kubernetes`.
 #[derive(Debug, clap::Args)]
@@ -40,9 +42,6 @@ pub struct Args {
     /// Set for the process that does the scenarios.
     #[arg(long, hide = true)]
     inside: bool,
-    /// Set where the cluster was there before.
-    #[arg(long, hide = true)]
-    existing: bool,
 }
 
 /// Does the run and prints what came of it.
@@ -58,38 +57,40 @@ pub async fn run(args: Args) -> Result<()> {
         return inside(&args).await;
     }
     tools::require(&images::TOOLS)?;
-    match std::env::var_os("DFS_TEST_KUBECONFIG") {
+    match std::env::var_os(EXISTING) {
         Some(config) => existing::run(&args, config.as_ref()),
         None => own::run(&args),
     }
 }
 
-/// This program once more, for the scenarios, after `command`: nothing, or what
-/// brings it into the cluster's network.
-fn after(mut command: Vec<OsString>, args: &Args, earlier: Option<PathBuf>) -> Result<Command> {
-    command.push(std::env::current_exe()?.into());
+/// Has this program, at `program`, do the scenarios; `command` runs what it is given,
+/// or brings it into the cluster's network. The path was asked for before anything
+/// was built, which may put another file there.
+fn hand_over(
+    mut command: Command,
+    program: &Path,
+    args: &Args,
+    earlier: Option<&Path>,
+) -> Result<()> {
     let quiet = args.quiet.to_string();
-    command.extend(["kubernetes", "--inside", "--quiet", &quiet].map(Into::into));
+    command.arg(program);
+    command.args(["kubernetes", "--inside", "--quiet", &quiet]);
     if let Some(earlier) = earlier {
-        command.extend(["--earlier".into(), earlier.into()]);
+        command.arg("--earlier").arg(earlier);
     }
     if !args.only.is_empty() {
-        command.extend(["--only".into(), args.only.join(",").into()]);
+        command.arg("--only").arg(args.only.join(","));
     }
-    let mut all = Command::new(&command[0]);
-    all.args(&command[1..]).stdin(Stdio::null());
-    Ok(all)
-}
-
-/// Runs them.
-fn run_through(mut command: Command) -> Result<()> {
-    let status = command.status()?;
+    if args.keep {
+        command.arg("--keep");
+    }
+    let status = command.stdin(Stdio::null()).status()?;
     ensure!(status.success(), "the scenarios ended with {status}");
     Ok(())
 }
 
 async fn inside(args: &Args) -> Result<()> {
-    if !args.existing {
+    if std::env::var_os(EXISTING).is_none() {
         return all(args, Kube::new(Reach::Own(own::script()))?).await;
     }
     let existing = Existing::reach().await?;

@@ -11,13 +11,15 @@ use std::process::Command;
 /// # Errors
 /// At the first thing that is not as it should be.
 pub fn run(args: &Args) -> Result<()> {
+    let program = std::env::current_exe()?;
     // Within the cluster's network no registry can be reached.
     crate::mongo::build()?;
     let cluster = Cluster::up(args.keep)?;
     let images = images::make_all(false)?;
     cluster.call("load", &images.tars)?;
-    let within = vec![cluster.script.clone().into(), "exec".into()];
-    super::run_through(super::after(within, args, images.earlier)?)
+    let mut within = Command::new(&cluster.script);
+    within.arg("exec");
+    super::hand_over(within, &program, args, images.earlier.as_deref())
 }
 
 /// The script that makes it.
