@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
+use std::time::Duration;
 
 /// Held while files are to be deleted with the pool.
 pub const FINALIZER: &str = "fileserver.dev/files";
@@ -21,7 +22,13 @@ pub fn wants_finalizer(pool: &FileServerPool) -> bool {
     pool.spec.deletion_policy == DeletionPolicy::Delete
 }
 
-/// Has the finalizer there, or not.
+/// How long a finalizer is there before a deletion is let through: longer than the
+/// API server takes for one. It decides by what it read at first whether it deletes
+/// at once, and asks its admission policies about what is there later; a finalizer
+/// that came in between is lost.
+pub const SETTLES: Duration = Duration::from_secs(1);
+
+/// Has the finalizer there, or not; answers whether it had to be changed.
 ///
 /// # Errors
 /// Where the API server does not answer.
@@ -30,10 +37,10 @@ pub async fn keep_finalizer(
     pool: &FileServerPool,
     name: &PoolName,
     wanted: bool,
-) -> kube::Result<()> {
+) -> kube::Result<bool> {
     let mut finalizers = pool.finalizers().to_vec();
     if finalizers.iter().any(|f| f == FINALIZER) == wanted {
-        return Ok(());
+        return Ok(false);
     }
     match wanted {
         true => finalizers.push(FINALIZER.to_owned()),
@@ -50,8 +57,8 @@ pub async fn keep_finalizer(
         .await;
     match patched {
         // It went meanwhile.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        done => done.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+        done => done.map(|_| true),
     }
 }
 

@@ -5,7 +5,7 @@ mod act;
 use crate::apply::{ApplyError, owned};
 use crate::build::Shape;
 use crate::context::Context;
-use crate::delete::{delete_files, keep_finalizer, wants_finalizer};
+use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::events::flips;
 use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
@@ -95,8 +95,12 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         context.forget(name);
         return Ok(Action::await_change());
     }
-    if !deleting {
-        keep_finalizer(&context.client, pool, name, wants_finalizer(pool)).await?;
+    let wants = wants_finalizer(pool);
+    if !deleting && keep_finalizer(&context.client, pool, name, wants).await? && wants {
+        // The status says only then that this was seen: the admission policy lets
+        // no deletion through before.
+        tokio::time::sleep(SETTLES).await;
+        return Ok(Action::requeue(RACED));
     }
     let token = token(&context.client, &context.release).await?;
     let bearer = bearer(&token)?;

@@ -3,6 +3,7 @@
 //! what the scenarios made is removed in the end.
 
 use super::kube::{Kube, Reach};
+use super::proxy::Proxy;
 use super::scenarios::NAMESPACES;
 use super::{Args, EXISTING, images};
 use crate::kube::program;
@@ -11,8 +12,6 @@ use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Child;
 
 /// What kind calls the contexts of its clusters, before their names.
 const KIND: &str = "kind-";
@@ -88,7 +87,7 @@ pub struct Existing {
     /// It, through a proxy.
     pub kube: Kube,
     had_definition: bool,
-    _proxy: Child,
+    _proxy: Proxy,
 }
 
 impl Existing {
@@ -98,19 +97,8 @@ impl Existing {
     /// # Errors
     /// Where they would, or the cluster does not answer.
     pub async fn reach() -> Result<Self> {
-        let mut proxy = tokio::process::Command::new("kubectl")
-            .args(["proxy", "--port=0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("starting kubectl proxy")?;
-        let stdout = proxy.stdout.take().context("stdout is piped")?;
-        let said = BufReader::new(stdout).lines().next_line().await?;
-        let said = said.context("kubectl proxy ended")?;
-        let address = said.rsplit(' ').next().unwrap_or_default();
-        let address = address.parse().with_context(|| said.clone())?;
-        let kube = Kube::new(Reach::Proxy(address))?;
+        let proxy = Proxy::start().await?;
+        let kube = Kube::new(Reach::Proxy(proxy.address))?;
         for namespace in NAMESPACES {
             let found = kube.kubectl(&["get", "namespace", namespace, "--ignore-not-found"])?;
             ensure!(

@@ -7,6 +7,7 @@ pub mod existing;
 pub mod images;
 pub mod kube;
 pub mod own;
+pub mod proxy;
 pub mod release;
 pub mod scenarios;
 pub mod traffic;
