@@ -84,7 +84,7 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError>;
-    /// The sum of all visible files; kept, not counted.
+    /// The sum of all visible files: the embedded store keeps it, MongoDB counts.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
     /// Every node ever admitted and not abandoned, in the order of ids.
