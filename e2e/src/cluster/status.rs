@@ -41,6 +41,8 @@ pub struct NodeStatus {
     pub free: u64,
     /// Its volume.
     pub volume: String,
+    /// Whether its files and the records were compared since it joined.
+    pub merged: bool,
     /// How far it is with re-reading its files.
     pub scrub: serde_json::Value,
 }

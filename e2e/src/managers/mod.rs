@@ -10,12 +10,12 @@ mod suite;
 mod swapped;
 mod window;
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::{Cluster, Options, Status};
 use crate::files::Files;
 use crate::mongo::Server;
 use crate::report::table;
 use crate::wait;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::time::{Duration, Instant};
 
 /// Flags of `managers`.
@@ -35,6 +35,10 @@ const SETTLE: Duration = Duration::from_secs(240);
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Within this an absence is noticed, and a return too.
 const NOTICED: Duration = Duration::from_secs(15);
+
+fn is_leader(status: &Status) -> bool {
+    status.rest["leader"] == true
+}
 
 /// Does the run and prints what came of it.
 ///
@@ -146,13 +150,19 @@ impl Run {
 
     /// The manager that says that files move.
     async fn leader_that_moves(&self) -> Result<usize> {
+        self.one_that("moves files", |status| !status.moves.is_empty())
+            .await
+    }
+
+    /// Waits until one of the managers is as it is wanted, and says which.
+    async fn one_that(&self, wanted: &str, is: impl Fn(&Status) -> bool) -> Result<usize> {
         wait::until(SETTLE, async || {
             for at in 0..2 {
-                if !self.files.manager(at).status().await?.moves.is_empty() {
+                if is(&self.files.manager(at).status().await?) {
                     return Ok(at);
                 }
             }
-            anyhow::bail!("nothing moves")
+            bail!("no manager {wanted}")
         })
         .await
     }
@@ -161,7 +171,7 @@ impl Run {
     async fn leads(&self, at: usize) -> Result<()> {
         wait::until(SETTLE, async || {
             let status = self.files.manager(at).status().await?;
-            ensure!(status.rest["leader"] == true, "{status:?}");
+            ensure!(is_leader(&status), "{status:?}");
             Ok(())
         })
         .await
