@@ -50,7 +50,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let refused: usize = try_join_all(deletions).await?.into_iter().sum();
     ensure!(
         refused > 0,
-        "refused until the operator has seen the policy"
+        "deleted before the operator can have seen the policy"
     );
     wait::until(GONE, async || {
         let left = claims()?;

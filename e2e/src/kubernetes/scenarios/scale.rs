@@ -270,7 +270,7 @@ async fn hold_without_manager(world: &mut World) -> Result<String> {
         release.kube.kubectl(&args)
     };
     to(0)?;
-    let why = release
+    release
         .told(POOL, "ManagerReachable", false, "NoAnswer")
         .await?;
     release.scale(POOL, 2)?;
@@ -282,7 +282,6 @@ async fn hold_without_manager(world: &mut World) -> Result<String> {
         .told(POOL, "ManagerReachable", true, "Answers")
         .await?;
     world.nodes(3).await?;
-    drop(why);
     Ok("held while no manager answered".to_owned())
 }
 
