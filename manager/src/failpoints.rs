@@ -20,9 +20,12 @@ pub const STALL_BEFORE_FINISH: &str = "manager::stall_before_finish";
 pub const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
 /// Where a delete, or the janitor, stands still before it removes the record.
 pub const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
-
 /// Where the leader stands still between a drained node's row and its seal.
 pub const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
+/// Where the order of a drain stands still between a node's row and its seal.
+pub const STALL_IN_ORDER: &str = "manager::stall_in_order";
+/// Where somebody who asks how drains stand waits once the records are counted.
+pub const STALL_AFTER_RECORDS: &str = "manager::stall_after_records";
 
 /// Stands still for the milliseconds that the environment's `FAILPOINTS` gives
 /// this place, as in `1*return(5000)`; the rest of the process goes on.

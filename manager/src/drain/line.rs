@@ -1,6 +1,7 @@
 //! How a drain stands, and why it holds where it does.
 
 use crate::core::Core;
+use crate::nodes::NodeReport;
 use proto::NodeId;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -86,35 +87,58 @@ fn holds(facts: &Facts) -> Option<String> {
     })
 }
 
-/// How a drain stands, as this manager sees it.
-pub(super) fn line(core: &Core, id: &NodeId, ordered: bool, short: Option<String>) -> DrainLine {
-    let node = core.nodes.available(id);
-    let report = node.as_ref().map(|node| node.report()).unwrap_or_default();
-    let files_left = node.as_ref().map(|node| node.files());
-    let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();
-    let rate = node.as_ref().map_or(0.0, |node| node.leave_rate());
-    let facts = Facts {
-        store_away: core.store_health.away(),
-        unavailable: node.is_none(),
-        read_only: report.read_only,
-        sealed: report.sealed,
-        files: files_left.unwrap_or(0),
-        quarantined: report.quarantined,
-        corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
-        missing: core.missing.names_on(id),
-        short,
-    };
-    DrainLine {
-        node: id.to_string(),
-        ordered,
-        sealed: report.sealed,
-        files_left,
-        quarantined: report.quarantined,
-        rate,
-        seconds_left: files_left
-            .filter(|files| rate > 0.0 && *files > 0)
-            .map(|files| (files as f64 / rate).round()),
-        holds: holds(&facts),
+/// A drained node, as it reports itself at this moment.
+pub(super) struct Seen<'a> {
+    id: &'a NodeId,
+    unavailable: bool,
+    report: NodeReport,
+    files: Option<u64>,
+    corrupt: Vec<String>,
+    rate: f64,
+}
+
+impl<'a> Seen<'a> {
+    /// Looks at a node.
+    pub(super) fn now(core: &Core, id: &'a NodeId) -> Self {
+        let node = core.nodes.available(id);
+        let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();
+        Self {
+            id,
+            unavailable: node.is_none(),
+            report: node.as_ref().map(|node| node.report()).unwrap_or_default(),
+            files: node.as_ref().map(|node| node.files()),
+            corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
+            rate: node.as_ref().map_or(0.0, |node| node.leave_rate()),
+        }
+    }
+
+    /// How its drain stands.
+    pub(super) fn line(self, core: &Core, ordered: bool, short: Option<String>) -> DrainLine {
+        let Self { report, rate, .. } = self;
+        let facts = Facts {
+            store_away: core.store_health.away(),
+            unavailable: self.unavailable,
+            read_only: report.read_only,
+            sealed: report.sealed,
+            files: self.files.unwrap_or(0),
+            quarantined: report.quarantined,
+            corrupt: self.corrupt,
+            missing: core.missing.names_on(self.id),
+            short,
+        };
+        DrainLine {
+            node: self.id.to_string(),
+            ordered,
+            sealed: report.sealed,
+            files_left: self.files,
+            quarantined: report.quarantined,
+            rate,
+            seconds_left: self
+                .files
+                .filter(|files| rate > 0.0 && *files > 0)
+                .map(|files| (files as f64 / rate).round()),
+            holds: holds(&facts),
+        }
     }
 }
 

@@ -7,13 +7,13 @@ mod line;
 
 use crate::abandon;
 use crate::core::Core;
-use crate::failpoints::{STALL_BEFORE_SEAL, stall};
+use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
 use crate::listed::Listed;
 use crate::merge::row;
 use crate::nodes::{CallError, Node};
-use line::line;
+use line::Seen;
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::{Code, NodeId};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub(crate) fn lines(core: &Core, rows: &[NodeRow]) -> Vec<DrainLine> {
         });
     }
     let short = shortfall(load, &rooms_beside(core, &doomed));
-    let line = |id| line(core, id, is_ordered(rows, id), short.clone());
+    let line = |id| Seen::now(core, id).line(core, is_ordered(rows, id), short.clone());
     doomed.iter().map(line).collect()
 }
 
@@ -86,12 +86,16 @@ async fn standing(
     doomed: &[NodeId],
     ordered: impl Fn(&NodeId) -> bool,
 ) -> Result<Vec<Counted>, StoreError> {
+    // In this order zero means zero: nothing is committed on a node that is seen
+    // sealed, so that the records counted after that are all there will be.
+    let seen: Vec<_> = wanted.iter().map(|id| Seen::now(core, id)).collect();
     let (records, short) = weigh(core, doomed).await?;
-    let counted = |id| {
+    stall(STALL_AFTER_RECORDS).await;
+    let counted = |(id, seen): (&NodeId, Seen<'_>)| {
         let left = records.get(id).copied().unwrap_or(0);
-        (line(core, id, ordered(id), short.clone()), left)
+        (seen.line(core, ordered(id), short.clone()), left)
     };
-    Ok(wanted.iter().map(counted).collect())
+    Ok(wanted.iter().zip(seen).map(counted).collect())
 }
 
 /// How many records list each of the nodes, and what is short for all of them.
@@ -163,7 +167,7 @@ pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, F
     for row in wanted {
         set_stay(core, row, Stay::Drains).await?;
     }
-    // In this order zero means zero: sealed, the node's own count, the records.
+    stall(STALL_IN_ORDER).await;
     for node in ids.iter().filter_map(|id| core.nodes.available(id)) {
         seal_by_row(core, &node).await?;
     }
