@@ -8,7 +8,7 @@ use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PodFacts, STOPS};
 use crate::release::Release;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodCondition};
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
@@ -21,6 +21,8 @@ const REVISION: &str = "controller-revision-hash";
 /// After this a pod that is not ready may be one that never will be: a restart
 /// with uploads in flight takes as long.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
+/// How long after a pod's start its first conditions are told, in whole seconds.
+const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
@@ -223,5 +225,44 @@ fn pod_facts(pod: &Pod) -> PodFacts {
         why,
         machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         overdue: !ready && overdue,
+        fresh: !ready && condition("Ready").is_none_or(|ready| began_so(pod, ready)),
+    }
+}
+
+/// Whether a condition of a pod is as it was when the pod's machine began with it.
+fn began_so(pod: &Pod, condition: &PodCondition) -> bool {
+    let start = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.start_time.as_ref());
+    let (Some(start), Some(since)) = (start, condition.last_transition_time.as_ref()) else {
+        return false;
+    };
+    since.0.duration_since(start.0) <= BEGINS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_fresh_until_it_was_ready_once() {
+        let pod = |ready: &str, since: &str| {
+            let pod = json!({ "status": {
+                "startTime": "2026-01-01T00:00:10Z",
+                "conditions": [{ "type": "Ready", "status": ready, "lastTransitionTime": since }],
+            }});
+            serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod).fresh)
+        };
+        for (ready, since, fresh) in [
+            ("False", "2026-01-01T00:00:10Z", true),
+            ("False", "2026-01-01T00:00:11Z", true),
+            ("True", "2026-01-01T00:00:14Z", false),
+            ("False", "2026-01-01T00:01:00Z", false),
+        ] {
+            assert_eq!(pod(ready, since).ok(), Some(fresh), "{ready} since {since}");
+        }
+        assert!(pod_facts(&Pod::default()).fresh, "nobody runs it yet");
     }
 }

@@ -35,6 +35,8 @@ pub struct PodFacts {
     pub machine: Option<String>,
     /// Whether it is not ready for so long that nobody waits for it any more.
     pub overdue: bool,
+    /// Whether it was not ready once since it was made.
+    pub fresh: bool,
 }
 
 /// A node as the managers know it.

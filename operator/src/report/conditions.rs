@@ -69,12 +69,27 @@ fn reachable(facts: &Facts<'_>) -> Told {
 /// The nodes that the set has and the managers know, but that are unavailable;
 /// and those that hold files and are no part of the set any more.
 fn away<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a NodeFacts, &'a Known)> {
-    facts.nodes.iter().filter_map(|node| {
+    let replicas = facts.replicas();
+    let files = facts.view.map_or(0, |view| view.pool.unavailable_files);
+    facts.nodes.iter().filter_map(move |node| {
         let known = node.known.as_ref().filter(|known| !known.available)?;
         // One that left empty is about to be forgotten.
-        let left = node.ordinal >= facts.replicas() && scale::left_empty(node);
-        (!left).then_some((node, known))
+        let left = node.ordinal >= replicas && scale::left_empty(node);
+        (!left && !begins(node, replicas, files)).then_some((node, known))
     })
+}
+
+/// Whether a node only just comes, and no file waits for it: the managers know it
+/// from the moment it begins to join. Pure.
+fn begins(node: &NodeFacts, replicas: i32, unavailable_files: u64) -> bool {
+    let known = node.known.as_ref();
+    node.ordinal < replicas
+        && unavailable_files == 0
+        && node
+            .pod
+            .as_ref()
+            .is_some_and(|pod| pod.fresh && !pod.overdue)
+        && known.is_none_or(|known| known.refused.is_none())
 }
 
 fn available(facts: &Facts<'_>) -> Told {
@@ -405,6 +420,38 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::plan::PodFacts;
+
+    #[test]
+    fn a_node_that_only_just_comes_is_no_unavailable_one() {
+        let node = |ordinal, fresh, overdue, refused: Option<&str>| NodeFacts {
+            ordinal,
+            pod: Some(PodFacts {
+                fresh,
+                overdue,
+                ..PodFacts::default()
+            }),
+            known: Some(Known {
+                refused: refused.map(str::to_owned),
+                ..Known::default()
+            }),
+            ..NodeFacts::default()
+        };
+        let comes = node(4, true, false, None);
+        assert!(begins(&comes, 5, 0));
+        assert!(!begins(&comes, 5, 1), "files wait for it, maybe");
+        assert!(!begins(&comes, 4, 0), "it has to go");
+        for (node, why) in [
+            (node(4, false, false, None), "it was ready before"),
+            (node(4, true, true, None), "it takes too long"),
+            (
+                node(4, true, false, Some("VolumeReplaced")),
+                "it is refused",
+            ),
+            (NodeFacts::default(), "it has no pod"),
+        ] {
+            assert!(!begins(&node, 5, 0), "{why}");
+        }
+    }
 
     #[test]
     fn a_node_is_given_up_on_advice_only_when_it_is_away_for_long() {

@@ -53,6 +53,7 @@ pub(super) async fn grow(world: &mut World) -> Result<String> {
     let traffic = Traffic::start(&client, "grow");
     world.nodes(5).await?;
     release.balanced(POOL).await?;
+    no_alarm_for_who_comes(&release)?;
     let victim = format!("{POOL}-node-1");
     let args = [
         "-n",
@@ -77,6 +78,23 @@ pub(super) async fn grow(world: &mut World) -> Result<String> {
         "files per node {balanced:?}, {disks}; {compared} compared; {}",
         seen.words()
     ))
+}
+
+/// A node that joins was never told as one that is unavailable.
+fn no_alarm_for_who_comes(release: &Release) -> Result<()> {
+    let args = [
+        "-n",
+        &release.namespace,
+        "get",
+        "events",
+        "--field-selector=reason=NodeUnavailable",
+        "-o=jsonpath={.items[*].message}",
+    ];
+    let told = release.kube.kubectl(&args)?;
+    for pod in &pods(5)[3..] {
+        ensure!(!told.contains(pod), "{told}");
+    }
+    Ok(())
 }
 
 /// Claims ask for more, the class allows it, and nobody resizes local volumes:
