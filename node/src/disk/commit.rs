@@ -10,6 +10,7 @@
 //! 5. every directory that changed is flushed: what will be answered is so;
 //! 6. the index learns it, and the answers go out.
 
+use super::dir_key::DirKey;
 use super::lookup::Copy;
 use super::meta::Meta;
 use super::ops::{Done, Op};
@@ -21,7 +22,7 @@ use crate::failpoints;
 use crate::fault::Failure;
 use crate::pool::Pool;
 use proto::v1::Fault;
-use proto::{FileName, LEVELS, leaf_path};
+use proto::{FileName, LEVELS};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
@@ -59,35 +60,6 @@ struct Committer {
     trees: Vec<Tree>,
     flushers: Pool,
     closer: Pool,
-}
-
-/// A directory of a tree: the one `level` levels down towards `leaf`, by the
-/// first leaf below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct DirKey {
-    place: Place,
-    level: usize,
-    first: u32,
-}
-
-impl DirKey {
-    fn new(place: Place, level: usize, leaf: u32) -> Self {
-        let width = 36u32.pow((LEVELS - level) as u32);
-        Self {
-            place,
-            level,
-            first: leaf / width * width,
-        }
-    }
-
-    fn path(self) -> String {
-        if self.level == 0 {
-            return ".".to_owned();
-        }
-        let mut path = leaf_path(self.first);
-        path.truncate(self.level * 2 - 1);
-        path
-    }
 }
 
 /// An answer that waits for what came before it.

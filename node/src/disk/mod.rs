@@ -2,6 +2,7 @@
 //! shape, and everything that touches them.
 
 mod commit;
+mod dir_key;
 pub mod index;
 mod lookup;
 pub mod meta;
