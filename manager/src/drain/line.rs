@@ -90,8 +90,8 @@ fn holds(facts: &Facts) -> Option<String> {
 /// A drained node, as it reports itself at this moment.
 pub(super) struct Seen<'a> {
     id: &'a NodeId,
-    unavailable: bool,
     report: NodeReport,
+    /// Missing while it is unavailable.
     files: Option<u64>,
     corrupt: Vec<String>,
     rate: f64,
@@ -104,7 +104,6 @@ impl<'a> Seen<'a> {
         let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();
         Self {
             id,
-            unavailable: node.is_none(),
             report: node.as_ref().map(|node| node.report()).unwrap_or_default(),
             files: node.as_ref().map(|node| node.files()),
             corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
@@ -117,7 +116,7 @@ impl<'a> Seen<'a> {
         let Self { report, rate, .. } = self;
         let facts = Facts {
             store_away: core.store_health.away(),
-            unavailable: self.unavailable,
+            unavailable: self.files.is_none(),
             read_only: report.read_only,
             sealed: report.sealed,
             files: self.files.unwrap_or(0),

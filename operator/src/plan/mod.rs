@@ -35,7 +35,7 @@ pub struct PodFacts {
     pub machine: Option<String>,
     /// Whether it is not ready for so long that nobody waits for it any more.
     pub overdue: bool,
-    /// Whether it was not ready once since it was made.
+    /// Whether it has not been ready yet since it was made.
     pub fresh: bool,
 }
 
