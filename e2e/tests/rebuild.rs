@@ -128,3 +128,36 @@ async fn a_node_that_comes_after_the_rebuild_brings_its_records() -> Result<()> 
     }
     cluster.wait_fsck_clean(SOON).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_volume_is_not_let_in_while_nodes_of_another_cluster_knock() -> Result<()> {
+    let mut cluster = Cluster::start(1).await?;
+    let client = cluster.client();
+    ensure!(put(&client, 1).await? == 201);
+    cluster.kill_manager().await?;
+    std::fs::rename(cluster.store(), cluster.folder().join("lost"))?;
+    cluster.start_manager().await?;
+    knocks(&cluster, 0, "belongs to cluster").await?;
+    let fresh = cluster.new_node()?;
+    cluster.start_node(fresh).await?;
+    knocks(&cluster, fresh, "no new volume joins this store").await?;
+    ensure!(put(&client, 2).await? == 503, "the wrong store took a file");
+    // With the right store it is let in.
+    cluster.kill_manager().await?;
+    std::fs::remove_dir_all(cluster.store())?;
+    std::fs::rename(cluster.folder().join("lost"), cluster.store())?;
+    cluster.start_manager().await?;
+    cluster.wait_available(2).await?;
+    ensure!(client.get("f1 ä").await?.status == 200);
+    Ok(())
+}
+
+/// Waits until the log of a node says why it is refused.
+async fn knocks(cluster: &Cluster, node: usize, why: &str) -> Result<()> {
+    e2e::wait::until(SOON, async || {
+        let log = std::fs::read_to_string(cluster.node_launch(node).stderr)?;
+        ensure!(log.contains(why), "nothing of {why:?} in {log}");
+        Ok(())
+    })
+    .await
+}

@@ -100,9 +100,10 @@ pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status>
              nothing was changed (a store that was lost is restored by `manager rebuild`)",
             core.cluster_id()
         );
-        core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+        core.nodes.note_foreign(&claim.id, &claim.pool, why.clone());
         return Err(Status::failed_precondition(why));
     }
+    refuse_fresh(core, claim).await?;
     refuse_second_holder(core, claim).await?;
     let set_back = is_set_back(core, claim).await?;
     for _ in 0..TRIES {
@@ -111,6 +112,33 @@ pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status>
         }
     }
     Err(Status::aborted("the node's row keeps changing"))
+}
+
+/// A store that nodes of another cluster knock at may be the wrong one: no fresh
+/// volume becomes its own while they do, or files that it takes would stand in the
+/// way of the right records.
+async fn refuse_fresh(core: &Core, claim: &Claim) -> Result<(), Status> {
+    if claim.cluster_id.is_some() {
+        return Ok(());
+    }
+    let mut foreign = core.nodes.foreign(&claim.pool);
+    if foreign.is_none() && core.nodes.foreign("").is_some() {
+        // Of another pool: that says something only of a store that nobody has
+        // joined yet.
+        let rows = core.store.nodes().await.map_err(unavailable)?;
+        if rows.iter().all(|row| row.volume_id.is_nil()) {
+            foreign = core.nodes.foreign("");
+        }
+    }
+    let Some(other) = foreign else {
+        return Ok(());
+    };
+    let why = format!(
+        "the volume is new, and node {other} is refused since it belongs to another cluster: \
+         no new volume joins this store before that is settled"
+    );
+    core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+    Err(Status::failed_precondition(why))
 }
 
 async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> {

@@ -3,7 +3,9 @@
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::Bearer;
+use crate::mark;
 use crate::names::PoolName;
+use crate::plan::store::Mark;
 use crds::FileServerPool;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
@@ -27,7 +29,11 @@ pub fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
     };
     let (node, volume) = text.split_once('/').ok_or_else(wanted)?;
     let ordinal = name.ordinal(node).ok_or_else(wanted)?;
-    let volume = volume.parse().map_err(|_| wanted())?;
+    let volume: Uuid = volume.parse().map_err(|_| wanted())?;
+    if volume.is_nil() {
+        // That is no volume: a node that never joined has none that could be lost.
+        return Err(wanted());
+    }
     Ok((ordinal, volume))
 }
 
@@ -59,6 +65,10 @@ pub async fn abandon(
     let cost = ask(None).await.map_err(refused)?;
     let done = ask(Some(cost.files)).await.map_err(refused)?;
     tracing::warn!(node = node_id, %volume, files = done.files, "given up");
+    // Nobody misses what its claim holds any more.
+    mark::write(&context.client, name, (ordinal, Mark::Empty))
+        .await
+        .map_err(|error| error.to_string())?;
     let note = format!(
         "{} is given up with volume {volume}: {} files, {} bytes",
         name.pod(ordinal),
@@ -96,6 +106,7 @@ mod tests {
             "p-node-2",
             "p-node-2/x",
             "q-node-2/ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "p-node-2/00000000-0000-0000-0000-000000000000",
         ] {
             let why = parse(&name, bad).expect_err(bad);
             assert!(why.contains(ABANDON) && why.contains("p-node-0"), "{why}");

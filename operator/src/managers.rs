@@ -231,14 +231,15 @@ fn known(line: &NodeLine) -> Known {
     }
 }
 
-/// A drain is done when the node said so itself (rule 15); one that never joined
-/// has nothing to say, and is sealed should it ever join.
+/// A drain is done when the node said so itself (rule 15). One that never joined
+/// this store has nothing to say: that is no proof that it holds nothing.
 fn drain(line: &DrainLine, volume: Option<Uuid>) -> DrainFacts {
     let empty = line.sealed && line.files_left == 0 && line.quarantined == 0;
     let stranger = volume.is_some_and(|volume| volume.is_nil());
     DrainFacts {
         ordered: line.ordered,
-        done: (empty || stranger) && line.records_left == 0,
+        done: empty && line.records_left == 0,
+        unseen: stranger && line.records_left == 0,
         records: line.records_left,
         files: line.files_left,
         holds: (!line.holds.is_empty()).then(|| line.holds.clone()),
@@ -270,9 +271,10 @@ mod tests {
                 records_left,
                 ..DrainLine::default()
             };
-            drain(&line, Some(Uuid::nil())).done
+            drain(&line, Some(Uuid::nil()))
         };
-        assert!(stranger(0) && !stranger(1));
+        assert!(stranger(0).unseen && !stranger(1).unseen);
+        assert!(!stranger(0).done, "another store may know its files");
     }
 
     #[test]

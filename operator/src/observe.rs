@@ -158,9 +158,18 @@ impl Observed {
                 request: request(claim).unwrap_or_default(),
                 capacity: capacity.map(|quantity| quantity.0.clone()),
                 resizing,
+                mark: crate::mark::of(claim),
+                terminating: claim.metadata.deletion_timestamp.is_some(),
             })
         };
         self.claims.iter().filter_map(facts).collect()
+    }
+
+    /// Whether the claim of a node goes when its pod stops.
+    fn is_losing(&self, name: &PoolName, ordinal: i32) -> bool {
+        let of_node = |claim: &&PersistentVolumeClaim| claim_ordinal(name, claim) == Some(ordinal);
+        let claim = self.claims.iter().find(of_node);
+        claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some())
     }
 
     /// The nodes as the plan wants them: every ordinal that anybody knows.
@@ -180,6 +189,7 @@ impl Observed {
                 .map(pod_facts),
             known: view.and_then(|view| Some(view.nodes.get(&ordinal)?.0.clone())),
             drain: view.and_then(|view| view.drains.get(&ordinal).cloned()),
+            losing: self.is_losing(name, ordinal),
         };
         ordinals.into_iter().map(facts).collect()
     }

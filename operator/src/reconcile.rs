@@ -11,8 +11,8 @@ use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
 use crate::observe::{Observed, observe};
 use crate::plan::scale::Step;
-use crate::plan::{NodeFacts, autoscale, roll, scale, storage};
-use crate::report::{Facts, status, without_numbers};
+use crate::plan::{NodeFacts, autoscale, roll, scale, storage, store};
+use crate::report::{Facts, said, status, without_numbers};
 use crate::token::token;
 use crate::turn;
 use crds::FileServerPool;
@@ -176,6 +176,10 @@ struct Look<'a> {
 struct Decided {
     wanted: i32,
     desired: Option<i32>,
+    /// Why the managers' store may be a stranger.
+    doubt: Option<store::Doubt>,
+    /// What is to be written on claims.
+    marks: Vec<(i32, store::Mark)>,
     nodes: Vec<NodeFacts>,
     storage: storage::Decision,
     step: Step,
@@ -259,15 +263,19 @@ impl Look<'_> {
         let observed = self.observed;
         let view = self.view.ok();
         let nodes = observed.nodes(self.name, view);
-        let (wanted, desired) = self.wanted();
         let claims = observed.claim_facts(self.name);
+        let strangers = view.map_or(&[][..], |view| &view.pool.strangers);
+        let strangers: Vec<String> = strangers.iter().map(|s| s.node_id.clone()).collect();
+        let doubt = view.and_then(|_| store::doubt(&nodes, &strangers, &claims));
+        let (wanted, desired) = self.wanted(doubt.is_some());
         let mut seen = scale::Scale {
             wanted,
             current: observed.replicas().unwrap_or(0),
             doomed_from: observed.doomed_from(),
             leaving: observed.leaving(),
             reachable: view.is_some(),
-            claims: claims.iter().map(|claim| claim.ordinal).collect(),
+            doubt: doubt.as_ref().map(|doubt| said(self.name, doubt)),
+            claims: claims.iter().map(|c| (c.ordinal, c.mark)).collect(),
             nodes,
         };
         let (step, mut shape) = match observed.set {
@@ -306,15 +314,21 @@ impl Look<'_> {
         }
         shape.partition = roll.partition;
         shape.template_size = observed.template_size();
-        let storage = storage::decide(
+        let mut storage = storage::decide(
             &claims,
             shape.replicas,
             &spec.storage.size.0,
             observed.expands,
         );
+        if doubt.is_some() {
+            // A new volume would join a store that is not its pool's.
+            storage.make.clear();
+        }
         Decided {
             wanted,
             desired,
+            doubt,
+            marks: store::marks(&nodes, &claims, observed.replicas().unwrap_or(0)),
             nodes,
             storage,
             step,
@@ -323,8 +337,9 @@ impl Look<'_> {
         }
     }
 
-    /// Nodes that are wanted: what the pool says, or what autoscaling makes of it.
-    fn wanted(&self) -> (i32, Option<i32>) {
+    /// Nodes that are wanted: what the pool says, or what autoscaling makes of it, which
+    /// keeps its number while the store's counts are in doubt.
+    fn wanted(&self, doubted: bool) -> (i32, Option<i32>) {
         let spec = &self.pool.spec;
         let Some(auto) = &spec.autoscaling else {
             return (spec.replicas, None);
@@ -335,7 +350,7 @@ impl Look<'_> {
             .as_ref()
             .and_then(|status| status.desired_replicas);
         let current = before.or(self.observed.replicas()).unwrap_or(spec.replicas);
-        let Ok(view) = self.view else {
+        let Some(view) = self.view.ok().filter(|_| !doubted) else {
             return (current, Some(current));
         };
         let files = view.pool.files + view.pool.unavailable_files;
@@ -363,6 +378,7 @@ impl Look<'_> {
             observed: self.observed,
             view: self.view,
             nodes: &decided.nodes,
+            doubt: decided.doubt.as_ref(),
             step: &decided.step,
             roll: &decided.roll,
             storage: &decided.storage,

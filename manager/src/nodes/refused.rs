@@ -20,17 +20,25 @@ struct Refusal {
     at: Instant,
     pool: String,
     why: String,
+    /// Whether its volume is of another cluster.
+    foreign: bool,
 }
 
 impl Refused {
-    pub(super) fn note(&self, id: &NodeId, pool: &str, why: String) {
+    pub(super) fn note(&self, id: &NodeId, pool: &str, why: String, foreign: bool) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= MOST {
             refused.retain(|_, refusal| refusal.at.elapsed() < FRESH);
         }
         if refused.len() < MOST || refused.contains_key(id) {
             let (at, pool) = (Instant::now(), pool.to_owned());
-            refused.insert(id.clone(), Refusal { at, pool, why });
+            let refusal = Refusal {
+                at,
+                pool,
+                why,
+                foreign,
+            };
+            refused.insert(id.clone(), refusal);
         }
     }
 
@@ -43,6 +51,17 @@ impl Refused {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(id)?;
         (refusal.at.elapsed() < FRESH).then(|| refusal.why.clone())
+    }
+
+    /// A node whose volume is of another cluster and that was refused lately: one of
+    /// the pool, or of any where `pool` is empty.
+    pub(super) fn foreign(&self, pool: &str) -> Option<NodeId> {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut foreign = refused.iter().filter(|(_, refusal)| {
+            let of_pool = pool.is_empty() || refusal.pool == pool;
+            of_pool && refusal.foreign && refusal.at.elapsed() < FRESH
+        });
+        foreign.next().map(|(id, _)| id.clone())
     }
 
     /// Who was refused lately as a node of a pool, or of any, and why.
@@ -65,13 +84,16 @@ mod tests {
     fn refusals_are_told_by_id_and_by_pool_until_the_node_is_let_in() {
         let refused = Refused::default();
         let id = |text: &str| NodeId::new(text).expect("a node id");
-        refused.note(&id("a"), "p", "first".to_owned());
-        refused.note(&id("a"), "p", "second".to_owned());
-        refused.note(&id("b"), "q", "other".to_owned());
+        refused.note(&id("a"), "p", "first".to_owned(), false);
+        refused.note(&id("a"), "p", "second".to_owned(), false);
+        refused.note(&id("b"), "q", "other".to_owned(), true);
         assert_eq!(refused.why(&id("a")).as_deref(), Some("second"));
         let second = (id("a"), "second".to_owned());
         assert_eq!(refused.of("p"), std::slice::from_ref(&second));
         assert_eq!(refused.of(""), [second, (id("b"), "other".to_owned())]);
+        assert_eq!(refused.foreign("p"), None);
+        assert_eq!(refused.foreign("q"), Some(id("b")));
+        assert_eq!(refused.foreign(""), Some(id("b")));
         refused.forget(&id("a"));
         assert_eq!((refused.why(&id("a")), refused.of("p")), (None, vec![]));
     }
@@ -81,9 +103,9 @@ mod tests {
         let refused = Refused::default();
         let id = |n: usize| NodeId::new(&format!("n{n}")).expect("a node id");
         for n in 0..=MOST {
-            refused.note(&id(n), "p", "first".to_owned());
+            refused.note(&id(n), "p", "first".to_owned(), false);
         }
-        refused.note(&id(0), "p", "again".to_owned());
+        refused.note(&id(0), "p", "again".to_owned(), false);
         assert_eq!(refused.of("").len(), MOST);
         assert_eq!(refused.why(&id(0)).as_deref(), Some("again"));
         assert_eq!(refused.why(&id(MOST)), None);

@@ -88,7 +88,18 @@ impl Nodes {
 
     /// Notes why somebody who came under this id was not let in.
     pub fn note_refused(&self, id: &NodeId, pool: &str, why: String) {
-        self.refused.note(id, pool, why);
+        self.refused.note(id, pool, why, false);
+    }
+
+    /// The same for a node whose volume is of another cluster.
+    pub fn note_foreign(&self, id: &NodeId, pool: &str, why: String) {
+        self.refused.note(id, pool, why, true);
+    }
+
+    /// A node of a pool, or of any, whose volume is of another cluster and that was
+    /// not let in lately.
+    pub fn foreign(&self, pool: &str) -> Option<NodeId> {
+        self.refused.foreign(pool)
     }
 
     /// Who was not let in lately as a node of a pool, or of any, and why.

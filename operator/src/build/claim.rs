@@ -3,19 +3,20 @@
 
 use super::Parts;
 use crate::names::{PoolName, labels};
+use crate::plan::store::Mark;
 use crate::release::Release;
 use crds::FileServerPool;
 use serde_json::{Value, json};
 
-/// The claim of one ordinal, of a size.
+/// The claim of one ordinal, of a size, with what it says about its volume.
 pub fn claim(
     release: &Release,
     pool: &FileServerPool,
     name: &PoolName,
     ordinal: i32,
-    size: &str,
+    mark: Mark,
 ) -> Value {
-    json!({
+    let mut claim = json!({
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {
@@ -23,8 +24,12 @@ pub fn claim(
             "namespace": name.namespace,
             "labels": labels(release, name),
         },
-        "spec": spec(pool, size),
-    })
+        "spec": spec(pool, &pool.spec.storage.size.0),
+    });
+    if let Some(text) = crate::mark::text(mark) {
+        claim["metadata"]["annotations"] = json!({ crate::mark::VOLUME: text });
+    }
+    claim
 }
 
 fn spec(pool: &FileServerPool, size: &str) -> Value {

@@ -52,14 +52,15 @@ pub(super) fn service(parts: &Parts<'_>) -> Value {
     })
 }
 
-/// One node at a time, and one that is not healthy may always go.
+/// One node at a time, and one that is not healthy may always go; none while a claim
+/// would go with its pod.
 pub(super) fn disruption(parts: &Parts<'_>) -> Value {
     json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": parts.owned(&parts.name.nodes()),
         "spec": {
-            "maxUnavailable": 1,
+            "maxUnavailable": if parts.frozen { 0 } else { 1 },
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
             "selector": { "matchLabels": selector(parts.release, parts.name) },
         },

@@ -39,6 +39,8 @@ pub struct Parts<'a> {
     pub pool: &'a FileServerPool,
     /// Its name.
     pub name: &'a PoolName,
+    /// Whether no node may be evicted.
+    pub frozen: bool,
 }
 
 /// Everything of a pool but its StatefulSet and claims, each with its API.

@@ -5,6 +5,7 @@ pub mod autoscale;
 pub mod roll;
 pub mod scale;
 pub mod storage;
+pub mod store;
 
 /// A node of the pool, as pods and managers tell of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct NodeFacts {
     pub known: Option<Known>,
     /// Its drain, if it is drained.
     pub drain: Option<DrainFacts>,
+    /// Whether its claim is being deleted: it goes, files and all, when the pod stops.
+    pub losing: bool,
 }
 
 /// What is told of a pod that is being stopped.
@@ -62,6 +65,8 @@ pub struct DrainFacts {
     pub ordered: bool,
     /// Sealed, and nothing left: no file, no copy in quarantine, no record.
     pub done: bool,
+    /// No record lists it, and it never joined: what is on its volume nobody knows.
+    pub unseen: bool,
     /// Records that list the node.
     pub records: u64,
     /// Files on it.

@@ -99,6 +99,11 @@ fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
         return wait("no manager answers, so nobody can tell whether the other nodes serve".into());
     }
     let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
+    if find(next).is_some_and(|node| node.losing) {
+        // Its files would go with the claim that the pod holds back (invariant 7).
+        let why = format!("the claim of node {next} is being deleted, and would go with its pod");
+        return Some(Obstacle { why, stuck: true });
+    }
     // Restarting a node that does not serve takes nothing away; what it shall
     // become has to be sound all the same. One whose pod is sound may serve through
     // a manager that was not asked.
@@ -156,7 +161,7 @@ mod tests {
                 merged: true,
                 ..Known::default()
             }),
-            drain: None,
+            ..NodeFacts::default()
         };
         Roll {
             replicas: i32::try_from(nodes.len()).expect("few"),
@@ -213,6 +218,26 @@ mod tests {
             assert_eq!(decision.partition, partition, "{nodes}");
             assert!(!decision.stuck);
         }
+    }
+
+    #[test]
+    fn a_node_whose_claim_goes_with_its_pod_is_not_restarted() {
+        for (losing, partition) in [(2, 3), (1, 2)] {
+            let mut rolls = roll("ooo");
+            rolls.nodes[losing].losing = true;
+            let decision = decide(&rolls);
+            assert_eq!(
+                (decision.partition, decision.stuck),
+                (partition, losing == 2)
+            );
+        }
+        // Nor where it does not serve.
+        let mut rolls = roll("oox");
+        rolls.nodes[2].losing = true;
+        assert_eq!(decide(&rolls).partition, 3);
+        let mut rolls = roll("oon");
+        rolls.nodes[1].losing = true;
+        assert_eq!(decide(&rolls).partition, 2);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! the node again, so that an operator which slept between the steps can't take
 //! it away any more.
 
+use super::store::Mark;
 use super::{DrainFacts, NodeFacts};
 
 /// What is there.
@@ -23,8 +24,11 @@ pub struct Scale {
     pub leaving: Option<i32>,
     /// Whether a manager answers, and its store with it.
     pub reachable: bool,
-    /// Ordinals that have a claim, so that their files can come back.
-    pub claims: Vec<i32>,
+    /// Why the managers' store may be a stranger, where it may.
+    pub doubt: Option<String>,
+    /// Ordinals that have a claim, so that their files can come back, and what it
+    /// says about its volume.
+    pub claims: Vec<(i32, Mark)>,
     /// The nodes by ordinal, those beyond the set included.
     pub nodes: Vec<NodeFacts>,
 }
@@ -62,14 +66,39 @@ impl Scale {
         self.node(ordinal)?.drain.as_ref()
     }
 
+    fn claim(&self, ordinal: i32) -> Option<Mark> {
+        let found = self.claims.iter().find(|(claimed, _)| *claimed == ordinal);
+        found.map(|(_, mark)| *mark)
+    }
+
+    /// Whether a node is empty for certain. Where it never joined this store only its
+    /// claim can say so: another store may know its files (invariant 7).
+    fn is_empty(&self, ordinal: i32) -> bool {
+        let clean = matches!(self.claim(ordinal), None | Some(Mark::Empty));
+        let drain = self.drain(ordinal);
+        drain.is_some_and(|drain| drain.done || (drain.unseen && clean))
+    }
+
     /// The last ordinal that is no part of the set, but may hold files: its set was
     /// deleted or scaled by somebody else, or a record came to it at its very end.
     fn left_out(&self) -> Option<i32> {
-        let beyond = self.nodes.iter().filter(|node| {
-            let has_claim = self.claims.contains(&node.ordinal);
-            node.ordinal >= self.current && has_claim && !left_empty(node)
+        let beyond = self.claims.iter().filter(|(ordinal, mark)| {
+            let holds = match self.node(*ordinal).filter(|node| node.known.is_some()) {
+                Some(node) if node.known.as_ref().is_some_and(|k| !k.volume.is_nil()) => {
+                    !left_empty(node)
+                }
+                Some(node) => !left_empty(node) || matches!(mark, Mark::Volume(_)),
+                None => matches!(mark, Mark::Volume(_)),
+            };
+            *ordinal >= self.current && holds
         });
-        beyond.map(|node| node.ordinal).max()
+        beyond.map(|(ordinal, _)| *ordinal).max()
+    }
+
+    /// Whether no ordinal from the set's end to this one would come with a new volume.
+    fn all_held_files(&self, last: i32) -> bool {
+        let held = |ordinal| !matches!(self.claim(ordinal), None | Some(Mark::Empty));
+        (self.current..=last).all(held)
     }
 
     fn mark(&self, doomed_from: Option<i32>, leaving: Option<i32>) -> Step {
@@ -93,16 +122,23 @@ pub fn left_empty(node: &NodeFacts) -> bool {
 
 /// How many pods a set begins with: all that may hold files come back, whatever
 /// is wanted, and are drained then. Where nobody can be asked, that is every claim.
+/// While the store may be a stranger no other comes.
 pub fn first(scale: &Scale) -> i32 {
     let last = match scale.reachable {
         true => scale.left_out(),
-        false => scale.claims.iter().copied().max(),
+        false => scale.claims.iter().map(|(ordinal, _)| *ordinal).max(),
     };
+    if scale.doubt.is_some() {
+        return last.map_or(0, |last| last + 1);
+    }
     last.map_or(scale.wanted, |last| scale.wanted.max(last + 1))
 }
 
 /// Decides the next step; pure.
 pub fn next(scale: &Scale) -> Step {
+    if let Some(why) = scale.doubt.as_ref().filter(|_| scale.reachable) {
+        return doubted(scale, why);
+    }
     if let Some(last) = scale.left_out().filter(|_| scale.reachable) {
         return Step::Mark {
             replicas: scale.wanted.max(last + 1),
@@ -123,6 +159,27 @@ pub fn next(scale: &Scale) -> Step {
         from if from < scale.wanted => reprieve(scale, from),
         from if from == scale.wanted => down(scale),
         _ => scale.mark(Some(scale.wanted), None),
+    }
+}
+
+/// The store may be a stranger: no node leaves, none joins it with a new volume, and
+/// what was named for leaving is not any more. Those that hold files come back, so
+/// that the right store, or a rebuilt one, has them all.
+fn doubted(scale: &Scale, why: &str) -> Step {
+    if scale.leaving.is_some() {
+        return scale.mark(scale.doomed_from, None);
+    }
+    match scale.left_out().filter(|last| scale.all_held_files(*last)) {
+        Some(last) => Step::Mark {
+            replicas: last + 1,
+            doomed_from: scale.doomed_from,
+            leaving: None,
+        },
+        None if scale.wanted == scale.current => Step::Rest,
+        None => Step::Wait(format!(
+            "{} nodes stay, and not {}: {why}",
+            scale.current, scale.wanted
+        )),
     }
 }
 
@@ -176,6 +233,8 @@ fn reprieve(scale: &Scale, from: i32) -> Step {
     let sealed: Vec<i32> = back
         .clone()
         .filter(|ordinal| scale.drain(*ordinal).is_some())
+        // One that loses its claim may be drained for that.
+        .filter(|ordinal| scale.node(*ordinal).is_none_or(|node| !node.losing))
         .filter(stands)
         .collect();
     if !sealed.is_empty() {
@@ -202,8 +261,7 @@ fn down(scale: &Scale) -> Step {
         return Step::Drain(fresh);
     }
     let last = scale.current - 1;
-    let done = scale.drain(last).is_some_and(|drain| drain.done);
-    match (done, scale.leaving) {
+    match (scale.is_empty(last), scale.leaving) {
         (true, Some(leaving)) if leaving == last => Step::Mark {
             replicas: last,
             doomed_from: scale.doomed_from,
@@ -227,11 +285,22 @@ fn waiting(scale: &Scale) -> String {
     let held = drains().find_map(|(o, drain)| Some((o, drain.holds.as_ref()?)));
     match held {
         Some((ordinal, why)) => format!("node {ordinal} can't be emptied: {why}"),
+        None if is_unseen(scale, scale.current - 1) => format!(
+            "node {} never joined, and its claim does not say that it is empty; if it is: \
+             kubectl annotate that claim {}=empty",
+            scale.current - 1,
+            crate::mark::VOLUME
+        ),
         None => {
             let left: u64 = drains().map(|(_, drain)| drain.records).sum();
             format!("{left} files are moved to the nodes that stay")
         }
     }
+}
+
+fn is_unseen(scale: &Scale, ordinal: i32) -> bool {
+    let drain = scale.drain(ordinal);
+    drain.is_some_and(|drain| drain.unseen) && !scale.is_empty(ordinal)
 }
 
 /// A node that left and holds nothing needs no row any more.

@@ -1,6 +1,7 @@
 //! The claims of a pool: made before their pods, grown, and never made smaller
 //! than what a volume has.
 
+use super::store::Mark;
 use crate::quantity::billionths;
 
 /// A claim as it is.
@@ -14,6 +15,10 @@ pub struct ClaimFacts {
     pub capacity: Option<String>,
     /// What the cluster says about its growth, where it says something.
     pub resizing: Option<String>,
+    /// What it says about its volume.
+    pub mark: Mark,
+    /// Whether it is being deleted: it goes, and its files with it, once no pod uses it.
+    pub terminating: bool,
 }
 
 /// What is to be done.
@@ -93,7 +98,7 @@ mod tests {
             ordinal,
             request: request.to_owned(),
             capacity: (!capacity.is_empty()).then(|| capacity.to_owned()),
-            resizing: None,
+            ..ClaimFacts::default()
         }
     }
 

@@ -4,9 +4,12 @@ use super::{Decided, Look, Outcome};
 use crate::abandon::abandon;
 use crate::apply::{ApplyError, hash, if_unchanged, only_new};
 use crate::build::{Parts, claim};
+use crate::drain::drain;
 use crate::events::event;
+use crate::mark;
 use crate::plan::scale::Step;
 use crate::plan::storage;
+use crate::plan::store::Mark;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -27,6 +30,12 @@ impl Look<'_> {
         {
             outcome.trouble = Some(("AbandonRefused", why));
         }
+        if self.view.is_ok()
+            && decided.doubt.is_none()
+            && let Err(why) = drain(self.context, self.bearer, self.pool, self.name).await
+        {
+            outcome.trouble = Some(("DrainRefused", why));
+        }
         if let Err(error) = self.apply_guards().await {
             // What stands around the pods holds up no pod that is there.
             if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
@@ -35,6 +44,15 @@ impl Look<'_> {
             outcome.trouble = Some((error.reason(), error.to_string()));
         }
         self.apply_claims(&decided.storage, outcome).await?;
+        // Before managers forget a node that its claim is taken to belong to.
+        for mark in &decided.marks {
+            let written = mark::write(&self.context.client, self.name, *mark).await;
+            let what = || format!("PersistentVolumeClaim {}", self.name.claim(mark.0));
+            written.map_err(|source| ApplyError::Api {
+                what: what(),
+                source,
+            })?;
+        }
         self.apply_set(decided).await?;
         self.order(&decided.step, outcome).await;
         Ok(())
@@ -45,7 +63,17 @@ impl Look<'_> {
             release: &self.context.release,
             pool: self.pool,
             name: self.name,
+            frozen: self.is_frozen(),
         }
+    }
+
+    /// Whether no node may be evicted, since a claim would go with its pod.
+    fn is_frozen(&self) -> bool {
+        let nodes = self.observed.nodes(self.name, self.view.ok());
+        nodes.iter().any(|node| {
+            let is_done = node.drain.as_ref().is_some_and(|drain| drain.done);
+            node.losing && node.pod.is_some() && !is_done
+        })
     }
 
     async fn apply_guards(&self) -> Result<(), ApplyError> {
@@ -79,7 +107,10 @@ impl Look<'_> {
         let size = &self.pool.spec.storage.size.0;
         let mut resized = false;
         for ordinal in storage.make.iter().chain(&storage.resize) {
-            let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, size);
+            let there = self.observed.claim_facts(self.name).into_iter();
+            let mut there = there.filter(|claim| claim.ordinal == *ordinal);
+            let mark = there.next().map_or(Mark::Empty, |claim| claim.mark);
+            let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, mark);
             let applier = &self.context.applier;
             match applier.apply::<PersistentVolumeClaim>(wanted, None).await {
                 Ok(written) => resized |= written && storage.resize.contains(ordinal),

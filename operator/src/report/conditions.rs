@@ -2,12 +2,13 @@
 //! person can act on.
 
 use super::Facts;
+use super::words::plural;
+use crate::drain::DRAIN;
 use crate::managers::View;
 use crate::names::PoolName;
 use crate::plan::scale::{self, Step};
+use crate::plan::store::{Doubt, is_replaced};
 use crate::plan::{Known, NodeFacts};
-use crate::release::Release;
-use proto::v1::Stranger;
 
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +16,47 @@ pub(super) struct Told {
     /// What it is about.
     pub type_: &'static str,
     /// Whether it holds.
-    pub holds: bool,
+    pub holds: Holds,
     /// Why, in a word.
     pub reason: &'static str,
     /// Why, in a sentence.
     pub message: String,
+}
+
+/// Whether a condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// It does.
+    True,
+    /// It does not.
+    False,
+    /// Nobody can say.
+    Unknown,
+}
+
+impl Holds {
+    /// As the API writes it.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for Holds {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// What nobody can say, since no manager answers or the store may be a stranger.
+fn unknown(type_: &'static str, message: &str) -> Told {
+    Told {
+        holds: Holds::Unknown,
+        ..told(type_, false, "Unknown", message)
+    }
 }
 
 fn told(
@@ -30,7 +67,7 @@ fn told(
 ) -> Told {
     Told {
         type_,
-        holds,
+        holds: holds.into(),
         reason,
         message: message.into(),
     }
@@ -95,11 +132,15 @@ fn begins(node: &NodeFacts, replicas: i32, unavailable_files: u64) -> bool {
 fn available(facts: &Facts<'_>) -> Told {
     let type_ = "NodesAvailable";
     let Ok(view) = facts.view else {
-        return told(type_, false, "Unknown", "no manager can be asked");
+        return unknown(type_, "no manager can be asked");
     };
-    if let Some(stranger) = view.pool.strangers.first() {
-        let message = strange(facts.release, stranger, view.pool.strangers.len() - 1);
-        return told(type_, false, "NodeRefused", message);
+    let doubted = match facts.doubt {
+        Some(Doubt::Refused { .. }) => Some("NodeRefused"),
+        Some(Doubt::Unknown { .. }) => Some("ClaimUnknown"),
+        Some(Doubt::Replaced { .. }) | None => None,
+    };
+    if let (Some(reason), Some(doubt)) = (doubted, facts.doubt) {
+        return told(type_, false, reason, said(facts.name, doubt));
     }
     let Some((node, known)) = away(facts).next() else {
         return told(type_, true, "AllAvailable", "every node is available");
@@ -117,16 +158,34 @@ fn and_more(more: usize) -> String {
     }
 }
 
-/// A node that the managers' store does not know and that they refuse: with all of
-/// them it is the store that is the stranger.
-fn strange(release: &Release, stranger: &Stranger, more: usize) -> String {
-    let more = and_more(more);
-    format!(
-        "{}{more} is not let in: {}. Give the managers the store back that they had; or, if its \
-         records are lost, restore them from the nodes: helm -n {} upgrade {} CHART \
-         --reuse-values --set manager.rebuild.nodes=N, N being the nodes of all pools",
-        stranger.node_id, stranger.why, release.namespace, release.name
-    )
+/// What speaks against the managers' store, and what to do; pure.
+pub fn said(pool: &PoolName, doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Refused { node, more } => {
+            let node = node.rsplit('/').next().unwrap_or(node);
+            let (more, are) = (and_more(*more), is_or_are(*more));
+            format!(
+                "{node}{more} {are} refused: the managers' store is not theirs. Bring that store \
+                 back, or rebuild it from the nodes (the chart's manager.rebuild.nodes)"
+            )
+        }
+        Doubt::Unknown { ordinal, more } => {
+            let (more, holds) = (and_more(*more), if *more == 0 { "holds" } else { "hold" });
+            format!(
+                "{}{more} {holds} files that no manager knows. Bring the managers' store back, or \
+                 rebuild it from the nodes (the chart's manager.rebuild.nodes)",
+                pool.claim(*ordinal)
+            )
+        }
+        Doubt::Replaced { ordinal } => format!(
+            "{} came with another volume than its files are on",
+            pool.pod(*ordinal)
+        ),
+    }
+}
+
+fn is_or_are(more: usize) -> &'static str {
+    if more == 0 { "is" } else { "are" }
 }
 
 /// Who is unavailable, what that costs, and what can be done; pure.
@@ -153,7 +212,8 @@ fn unavailable(
         machine.unwrap_or_default()
     );
     // Not while it restarts: nobody shall give up what is back in a minute.
-    if beyond || pod.is_some_and(|pod| pod.overdue) {
+    let gives_up = beyond || pod.is_some_and(|pod| pod.overdue);
+    if gives_up && !known.volume.is_nil() {
         message.push_str(&format!(
             ". If its volume is lost for good: kubectl -n {} annotate fsp {} \
              fileserver.dev/abandon={name}/{}",
@@ -165,10 +225,15 @@ fn unavailable(
 
 fn replaced(facts: &Facts<'_>) -> Told {
     let type_ = "VolumeReplaced";
-    let refused = facts.nodes.iter().find_map(|node| {
+    if facts.view.is_err() {
+        return unknown(type_, "no manager can be asked");
+    }
+    let replaced = facts.nodes.iter().filter(|node| is_replaced(node));
+    let mut refused = replaced.filter_map(|node| {
         let known = node.known.as_ref()?;
         Some((node, known, known.refused.as_ref()?))
     });
+    let refused = refused.next();
     let Some((node, known, why)) = refused else {
         return told(type_, false, "OwnVolumes", "every node has its own volume");
     };
@@ -182,6 +247,15 @@ fn replaced(facts: &Facts<'_>) -> Told {
 }
 
 fn damaged(facts: &Facts<'_>) -> Told {
+    if facts.view.is_err() {
+        return unknown("FilesDamaged", "no manager can be asked");
+    }
+    if facts.hides_files() {
+        return unknown(
+            "FilesDamaged",
+            "the managers' store is not the one that knows these files",
+        );
+    }
     let corrupt = |node: &NodeFacts| node.known.as_ref().map_or(0, |known| known.corrupt);
     let quarantined = |view: &View| view.nodes.values().map(|(_, line)| line.quarantined).sum();
     let quarantined: u64 = facts.view.map_or(0, quarantined);
@@ -211,8 +285,56 @@ fn damaged(facts: &Facts<'_>) -> Told {
     }
 }
 
+/// A claim that was deleted while its pod uses it: it goes when the pod stops.
+fn losing(facts: &Facts<'_>) -> Option<(&'static str, String)> {
+    let replicas = facts.replicas();
+    let mut losing = facts.nodes.iter().filter(|node| node.losing);
+    let node = losing.find(|node| node.ordinal < replicas && node.pod.is_some())?;
+    let (pool, pod) = (facts.name, facts.name.pod(node.ordinal));
+    let claim = pool.claim(node.ordinal);
+    let line = facts
+        .view
+        .ok()
+        .and_then(|view| view.nodes.get(&node.ordinal));
+    let files = match line {
+        Some((_, line)) => plural(line.files, "file"),
+        None => "files".to_owned(),
+    };
+    let kubectl = format!("kubectl -n {}", pool.namespace);
+    Some(match &node.drain {
+        Some(drain) if drain.done => (
+            "ClaimDrained",
+            format!(
+                "{claim} was deleted, and {pod} is empty: {kubectl} delete pod {pod} gives it a \
+                 new volume"
+            ),
+        ),
+        Some(drain) => {
+            let holds = drain.holds.as_ref().map(|why| format!(" ({why})"));
+            let message = format!(
+                "{claim} was deleted, and {} of {pod} are moved to the other nodes{}; keep the pod \
+                 until then",
+                plural(drain.records, "file"),
+                holds.unwrap_or_default()
+            );
+            ("ClaimDraining", message)
+        }
+        None => (
+            "ClaimTerminating",
+            format!(
+                "{claim} was deleted and goes with {files} once {pod} stops; it is not restarted. \
+                 To move them off first: {kubectl} annotate fsp {} {DRAIN}={pod}",
+                pool.name
+            ),
+        ),
+    })
+}
+
 fn storage(facts: &Facts<'_>) -> Told {
     let type_ = "StorageReady";
+    if let Some((reason, message)) = losing(facts) {
+        return told(type_, false, reason, message);
+    }
     if let Some(why) = &facts.storage.refused {
         return told(type_, false, "SizeRefused", why);
     }
@@ -296,6 +418,7 @@ fn reconciling(facts: &Facts<'_>) -> Told {
     let replicas = facts.replicas();
     match facts.step {
         Step::Rest => {}
+        Step::Wait(why) if facts.doubt.is_some() => return told(type_, true, "Held", why),
         Step::Wait(why) => return told(type_, true, "Draining", why),
         Step::Mark { .. } | Step::Drain(_) | Step::Open(_) | Step::Forget(_) => {
             let message = match facts.wanted == replicas {
@@ -374,7 +497,7 @@ fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
     }
     let bad = rest
         .iter()
-        .find(|told| told.holds != well_holds(told.type_));
+        .find(|told| told.holds != well_holds(told.type_).into());
     match bad {
         None => {
             let message = format!("all {} nodes serve", facts.wanted);
@@ -389,7 +512,7 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
     if facts.deleting {
         return "Deleting";
     }
-    if facts.trouble.is_some() || blocked(facts).holds {
+    if facts.trouble.is_some() || blocked(facts).holds == Holds::True {
         return "Blocked";
     }
     if facts.view.is_err() {
@@ -401,9 +524,8 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
     let replicas = facts.replicas();
     let serving = facts.serving();
     match () {
+        () if facts.doubt.is_some() => "Degraded",
         () if facts.wanted < replicas => "Draining",
-        () if replaced(facts).holds => "Degraded",
-        () if facts.view.is_ok_and(|view| !view.pool.strangers.is_empty()) => "Degraded",
         () if facts.roll.holds.is_some() && serving < replicas => "Degraded",
         () if !facts.roll.outdated.is_empty() => "Rolling",
         () if facts.wanted > replicas => "Growing",
@@ -468,7 +590,10 @@ mod tests {
             }),
             ..NodeFacts::default()
         };
-        let known = Known::default();
+        let known = Known {
+            volume: uuid::Uuid::max(),
+            ..Known::default()
+        };
         let said = |node: &NodeFacts| unavailable(&pool, 3, (node, &known), 1, 7);
         assert_eq!(
             said(&node(1, false)),
@@ -478,6 +603,28 @@ mod tests {
         for node in [node(1, true), node(3, false)] {
             let command = "kubectl -n files annotate fsp main fileserver.dev/abandon=main-node-";
             assert!(said(&node).contains(command), "{}", said(&node));
+            let none = unavailable(&pool, 3, (&node, &Known::default()), 1, 7);
+            assert!(!none.contains("abandon"), "no volume can be named: {none}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_against_the_store_is_said_in_a_sentence_with_a_way_out() {
+        let pool = PoolName {
+            namespace: "files".to_owned(),
+            name: "a-name-of-forty-characters-as-the-longest".to_owned(),
+        };
+        let node = pool.node_id(2);
+        for doubt in [
+            Doubt::Refused { node, more: 12 },
+            Doubt::Unknown {
+                ordinal: 2,
+                more: 12,
+            },
+        ] {
+            let text = super::said(&pool, &doubt);
+            assert!(text.len() <= 230, "{} {text}", text.len());
+            assert!(text.contains("manager.rebuild.nodes"), "{text}");
         }
     }
 }

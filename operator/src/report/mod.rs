@@ -4,13 +4,14 @@
 mod conditions;
 mod words;
 
-pub use conditions::well_holds;
-use conditions::{Told, conditions};
+use conditions::{Holds, Told, conditions};
+pub use conditions::{said, well_holds};
 use words::in_about;
 
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
 use crate::observe::Observed;
+use crate::plan::store::Doubt;
 use crate::plan::{NodeFacts, roll, scale, storage};
 use crate::release::Release;
 use crds::{DrainProgress, FileServerPoolStatus, NodeLine};
@@ -36,6 +37,8 @@ pub struct Facts<'a> {
     pub view: Result<&'a View, &'a str>,
     /// The nodes.
     pub nodes: &'a [NodeFacts],
+    /// Why the managers' store may be a stranger.
+    pub doubt: Option<&'a Doubt>,
     /// The next step in scale.
     pub step: &'a scale::Step,
     /// The roll.
@@ -51,6 +54,11 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// Whether what managers say of files is about others.
+    fn hides_files(&self) -> bool {
+        self.doubt.is_some_and(Doubt::hides_files)
+    }
+
     fn replicas(&self) -> i32 {
         self.observed.replicas().unwrap_or(0)
     }
@@ -74,7 +82,9 @@ pub fn status(
     let old = old.unwrap_or_default();
     let kept = before.cloned().unwrap_or_default();
     let images = images(facts.observed);
-    let is_ready = told.iter().any(|told| told.type_ == "Ready" && told.holds);
+    let is_ready = told
+        .iter()
+        .any(|told| told.type_ == "Ready" && told.holds == Holds::True);
     let mut status = FileServerPoolStatus {
         observed_generation: facts.generation,
         phase: Some(conditions::phase(facts, is_ready).to_owned()),
@@ -92,8 +102,11 @@ pub fn status(
             .collect(),
         ..kept
     };
-    // While nobody can be asked, the last numbers stand: the condition says so.
-    if let Ok(view) = facts.view {
+    // While nobody can be asked, or a store that may be another pool's, the last
+    // numbers stand: the condition says so.
+    if let Ok(view) = facts.view
+        && !facts.hides_files()
+    {
         let pool = &view.pool;
         status.files = big(pool.files + pool.unavailable_files);
         status.bytes = big(pool.bytes + pool.unavailable_bytes);
@@ -131,7 +144,7 @@ fn condition(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Condition {
-    let status = if told.holds { "True" } else { "False" };
+    let status = told.holds.text();
     let old = before.iter().find(|old| old.type_ == told.type_);
     let since = old.filter(|old| old.status == status);
     Condition {

@@ -1,4 +1,4 @@
-//! Times as people say them.
+//! Times and numbers as people say them.
 
 /// `in about 5 min`: rounded so that it stays true for a while.
 pub(super) fn in_about(seconds: u64) -> String {
@@ -11,9 +11,21 @@ pub(super) fn in_about(seconds: u64) -> String {
     }
 }
 
+/// `1 file`, `2 files`: of a thing whose plural takes an s.
+pub(super) fn plural(number: u64, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_no_things() {
+        let all = [0, 1, 2].map(|number| plural(number, "volume"));
+        assert_eq!(all, ["0 volumes", "1 volume", "2 volumes"]);
+    }
 
     #[test]
     fn ends_are_rounded() {

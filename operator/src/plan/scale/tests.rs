@@ -43,7 +43,10 @@ impl World {
 
     fn look(&self) -> Scale {
         let mut scale = self.scale.clone();
-        scale.claims = (0..).take(self.files.len()).collect();
+        scale.claims = (0..)
+            .take(self.files.len())
+            .map(|ordinal| (ordinal, Mark::Missing))
+            .collect();
         for (i, files) in self.files.iter().enumerate() {
             let ordinal = i32::try_from(i).expect("few");
             let here = ordinal < scale.current;
@@ -68,6 +71,7 @@ impl World {
                     files: *files,
                     ..DrainFacts::default()
                 }),
+                losing: false,
             });
         }
         scale
@@ -201,6 +205,13 @@ fn a_node_whose_pod_is_being_stopped_is_opened_when_it_is_back() {
     world.stopping[2] = true;
     world.run(1);
     assert_eq!(next(&world.look()), Step::Open(vec![2]));
+    let mut losing = world.look();
+    losing.nodes[2].losing = true;
+    assert_eq!(
+        next(&losing),
+        losing.mark(Some(3), None),
+        "drained for that"
+    );
     world.run(3);
     assert_eq!(world.sealed, [false; 3]);
 }
@@ -256,7 +267,7 @@ fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
         let mut scale = Scale {
             wanted: 3,
             reachable: true,
-            claims: (0..5).collect(),
+            claims: (0..5).map(|ordinal| (ordinal, Mark::Missing)).collect(),
             nodes,
             ..Scale::default()
         };
@@ -268,7 +279,7 @@ fn a_set_that_was_deleted_comes_back_with_every_node_that_holds_files() {
     }
     let unknown = Scale {
         wanted: 3,
-        claims: (0..5).collect(),
+        claims: (0..5).map(|ordinal| (ordinal, Mark::Missing)).collect(),
         ..Scale::default()
     };
     assert_eq!(first(&unknown), 5, "nobody can be asked");
@@ -374,6 +385,83 @@ fn what_a_shrink_waits_for_is_told() {
     scale.nodes[1].drain.as_mut().expect("it is drained").holds = Some("so".to_owned());
     let held = "node 1 can't be emptied: so".to_owned();
     assert_eq!(next(&scale), Step::Wait(held));
+}
+
+/// A store that knows none of the nodes: rows were made for them by an order to drain.
+fn lost(marks: &[Mark], current: i32, wanted: i32) -> Scale {
+    let node = |ordinal| NodeFacts {
+        ordinal,
+        pod: Some(PodFacts::default()),
+        known: Some(Known::default()),
+        drain: Some(DrainFacts {
+            ordered: true,
+            unseen: true,
+            ..DrainFacts::default()
+        }),
+        losing: false,
+    };
+    Scale {
+        wanted,
+        current,
+        doomed_from: Some(wanted),
+        reachable: true,
+        claims: (0..).zip(marks.iter().copied()).collect(),
+        nodes: (0..current).map(node).collect(),
+        ..Scale::default()
+    }
+}
+
+#[test]
+fn while_the_store_may_be_a_stranger_no_node_leaves_and_none_joins() {
+    let held = Mark::Volume(uuid::Uuid::max());
+    let mark = |replicas| {
+        Some(Step::Mark {
+            replicas,
+            doomed_from: Some(1),
+            leaving: None,
+        })
+    };
+    for (marks, current, wanted, leaving, step) in [
+        (&[held; 3][..], 3, 1, None, None),
+        (&[Mark::Empty; 3][..], 3, 1, None, None),
+        (&[held; 3][..], 3, 5, None, None),
+        (&[held; 3][..], 3, 3, None, Some(Step::Rest)),
+        // It was named for leaving before.
+        (&[held; 3][..], 3, 1, Some(2), mark(3)),
+        // Whoever holds files comes back, and nobody else.
+        (&[held; 3][..], 1, 1, None, mark(3)),
+        (&[held, Mark::Empty, held][..], 1, 1, None, Some(Step::Rest)),
+    ] {
+        let mut scale = lost(marks, current, wanted);
+        scale.doubt = Some("it is refused".to_owned());
+        scale.leaving = leaving;
+        match step {
+            Some(step) => assert_eq!(next(&scale), step, "{scale:?}"),
+            None => assert!(matches!(next(&scale), Step::Wait(_)), "{scale:?}"),
+        }
+    }
+    let mut scale = lost(&[held, held, Mark::Empty], 0, 5);
+    scale.doubt = Some("it is refused".to_owned());
+    assert_eq!(first(&scale), 2);
+}
+
+#[test]
+fn a_node_that_never_joined_leaves_only_where_its_claim_is_empty() {
+    let volume = Mark::Volume(uuid::Uuid::max());
+    for (mark, leaves) in [
+        (Mark::Empty, true),
+        (Mark::Missing, false),
+        (Mark::Started, false),
+        (volume, false),
+    ] {
+        let scale = lost(&[volume, mark], 2, 1);
+        let named = scale.mark(Some(1), Some(1));
+        assert_eq!(next(&scale) == named, leaves, "{mark:?}");
+        assert_eq!(matches!(next(&scale), Step::Wait(_)), !leaves, "{mark:?}");
+    }
+    let mut scale = lost(&[volume], 2, 1);
+    scale.claims.truncate(1);
+    assert_eq!(next(&scale), scale.mark(Some(1), Some(1)), "no claim");
 }
 
 /// Whatever is wanted, and however often that changes, no file leaves with a node

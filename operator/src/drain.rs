@@ -1,0 +1,76 @@
+//! A person has a node emptied that stays in its pool, such as one whose claim was
+//! deleted while in use, by an annotation that names it.
+
+use crate::context::Context;
+use crate::events::event;
+use crate::managers::Bearer;
+use crate::names::PoolName;
+use crds::FileServerPool;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::EventType;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+/// `<node>`.
+pub const DRAIN: &str = "fileserver.dev/drain";
+
+/// The node that an annotation names; pure.
+///
+/// # Errors
+/// Says what it has to look like.
+pub fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
+    let ordinal = name.ordinal(text);
+    ordinal.ok_or_else(|| {
+        format!(
+            "annotation {DRAIN}: must be a node of this pool, such as {}",
+            name.pod(0)
+        )
+    })
+}
+
+/// Orders the drain that the annotation names, if there is one, and takes it away.
+/// The order itself lies with the managers.
+///
+/// # Errors
+/// Why it is not ordered; the annotation stays then.
+pub async fn drain(
+    context: &Context,
+    bearer: &Bearer,
+    pool: &FileServerPool,
+    name: &PoolName,
+) -> Result<(), String> {
+    let Some(text) = pool.annotations().get(DRAIN) else {
+        return Ok(());
+    };
+    let ordinal = parse(name, text)?;
+    let ordered = context.managers.drain(bearer, name, &[ordinal]).await;
+    ordered
+        .map_err(|status| format!("{} is not drained: {}", name.pod(ordinal), status.message()))?;
+    let note = format!("{} gives its files to the others", name.pod(ordinal));
+    let event = event(EventType::Normal, "Draining", "Drain", note);
+    context.publish(pool, event).await;
+    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
+    let gone = json!({ "metadata": { "annotations": { DRAIN: null } } });
+    let patched = pools
+        .patch(&name.name, &PatchParams::default(), &Patch::Merge(gone))
+        .await;
+    patched.map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_annotation_names_a_node_of_the_pool() {
+        let name = PoolName {
+            namespace: "a".to_owned(),
+            name: "p".to_owned(),
+        };
+        assert_eq!(parse(&name, "p-node-2"), Ok(2));
+        for bad in ["", "p-node-", "q-node-2", "b/p-node-2"] {
+            let why = parse(&name, bad).expect_err(bad);
+            assert!(why.contains(DRAIN) && why.contains("p-node-0"), "{why}");
+        }
+    }
+}

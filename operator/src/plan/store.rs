@@ -1,0 +1,262 @@
+//! Whether the managers' store is the one that the nodes of a pool belong to. While
+//! that is in doubt nothing leaves the pool and nothing new comes to it
+//! (invariant 7): what such a store says of files holds for other files.
+
+use super::NodeFacts;
+use super::scale::left_empty;
+use super::storage::ClaimFacts;
+use uuid::Uuid;
+
+/// What is written on a claim about its volume, by [`crate::mark`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: a person made it, or an earlier release.
+    #[default]
+    Missing,
+    /// No file is there: its node has never started, or left empty.
+    Empty,
+    /// Its node has started, and may have joined somebody.
+    Started,
+    /// Its node joined with this volume.
+    Volume(Uuid),
+}
+
+/// Why the store may be a stranger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nodes are refused, since they belong to another store.
+    Refused {
+        /// One of them.
+        node: String,
+        /// How many others are refused.
+        more: usize,
+    },
+    /// Claims hold volumes that no manager knows.
+    Unknown {
+        /// The first of their ordinals.
+        ordinal: i32,
+        /// How many others there are.
+        more: usize,
+    },
+    /// A known node came with another volume.
+    Replaced {
+        /// Its ordinal.
+        ordinal: i32,
+    },
+}
+
+impl Doubt {
+    /// Whether what the managers count is about other files than the pool's.
+    pub fn hides_files(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Unknown { .. } => true,
+            Self::Replaced { .. } => false,
+        }
+    }
+}
+
+/// Whether somebody who came under a node's id is refused for another volume than the
+/// one that its records are on. Any other refusal is about the store.
+pub fn is_replaced(node: &NodeFacts) -> bool {
+    let known = node.known.as_ref().filter(|known| !known.volume.is_nil());
+    let why = known.and_then(|known| known.refused.as_ref());
+    why.is_some_and(|why| why.starts_with("VolumeReplaced"))
+}
+
+/// What speaks against the store, if anything; pure. `strangers` are nodes of the
+/// pool that it does not know and refuses.
+pub fn doubt(nodes: &[NodeFacts], strangers: &[String], claims: &[ClaimFacts]) -> Option<Doubt> {
+    let is_refused = |node: &&NodeFacts| {
+        let known = node.known.as_ref();
+        known.is_some_and(|known| known.refused.is_some())
+    };
+    let refused = nodes.iter().filter(is_refused);
+    let of_store = refused.clone().filter(|node| !is_replaced(node));
+    let mut names: Vec<String> = strangers.to_vec();
+    names.extend(of_store.map(|node| format!("node {}", node.ordinal)));
+    if let Some(node) = names.first() {
+        return Some(Doubt::Refused {
+            node: node.clone(),
+            more: names.len() - 1,
+        });
+    }
+    let is_unknown = |claim: &&ClaimFacts| {
+        let node = nodes.iter().find(|node| node.ordinal == claim.ordinal);
+        let known = node.and_then(|node| node.known.as_ref());
+        matches!(claim.mark, Mark::Volume(_)) && known.is_none_or(|known| known.volume.is_nil())
+    };
+    let mut unknown: Vec<i32> = claims
+        .iter()
+        .filter(is_unknown)
+        .map(|c| c.ordinal)
+        .collect();
+    unknown.sort_unstable();
+    if let Some(ordinal) = unknown.first() {
+        return Some(Doubt::Unknown {
+            ordinal: *ordinal,
+            more: unknown.len() - 1,
+        });
+    }
+    let ordinal = refused.map(|node| node.ordinal).min()?;
+    Some(Doubt::Replaced { ordinal })
+}
+
+/// What is to be written on claims, by ordinal; pure. `replicas` are the set's. A
+/// claim says that it is empty before managers forget its node, and that it is not
+/// before anybody could think so.
+pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
+    let wanted = |claim: &ClaimFacts| {
+        let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
+        let known = node.known.as_ref();
+        let joined = known.filter(|known| !known.volume.is_nil() && known.refused.is_none());
+        let left = claim.ordinal >= replicas && node.pod.is_none() && left_empty(node);
+        match (joined, left) {
+            (Some(_), true) => Some(Mark::Empty),
+            (Some(known), false) => Some(Mark::Volume(known.volume)),
+            (None, _) => {
+                let runs = node.pod.as_ref().is_some_and(|pod| pod.ready);
+                (runs && claim.mark == Mark::Empty).then_some(Mark::Started)
+            }
+        }
+    };
+    let differs = |claim: &ClaimFacts| {
+        let mark = wanted(claim).filter(|mark| *mark != claim.mark)?;
+        Some((claim.ordinal, mark))
+    };
+    let there = claims.iter().filter(|claim| !claim.terminating);
+    there.filter_map(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{DrainFacts, Known, PodFacts};
+
+    const OWN: Uuid = Uuid::max();
+
+    fn node(ordinal: i32, volume: Option<Uuid>, refused: Option<&str>) -> NodeFacts {
+        NodeFacts {
+            ordinal,
+            known: volume.map(|volume| Known {
+                volume,
+                refused: refused.map(str::to_owned),
+                ..Known::default()
+            }),
+            ..NodeFacts::default()
+        }
+    }
+
+    fn claim(ordinal: i32, mark: Mark) -> ClaimFacts {
+        ClaimFacts {
+            ordinal,
+            mark,
+            ..ClaimFacts::default()
+        }
+    }
+
+    #[test]
+    fn a_store_that_does_not_know_the_pools_volumes_is_doubted() {
+        let marked = [claim(0, Mark::Volume(OWN)), claim(1, Mark::Volume(OWN))];
+        let whole = [node(0, Some(OWN), None), node(1, Some(OWN), None)];
+        let knocks = ["a/p-node-0".to_owned(), "a/p-node-1".to_owned()];
+        let unknown = |ordinal, more| Some(Doubt::Unknown { ordinal, more });
+        let refused = |node: &str, more| {
+            let node = node.to_owned();
+            Some(Doubt::Refused { node, more })
+        };
+        let other = "the volume belongs to cluster x";
+        let replaced = "VolumeReplaced: node id a/p-node-1 has records";
+        let nil = Some(Uuid::nil());
+        let (a, b) = (Mark::Empty, Mark::Started);
+        type Case<'a> = (
+            &'a [NodeFacts],
+            &'a [String],
+            &'a [ClaimFacts],
+            Option<Doubt>,
+        );
+        let cases: [Case<'_>; 11] = [
+            (&whole, &[], &marked, None),
+            (&whole, &[], &[], None),
+            // A pool that only just begins, or a node that left empty.
+            (
+                &[],
+                &[],
+                &[claim(0, a), claim(1, b), claim(2, Mark::Missing)],
+                None,
+            ),
+            // Nobody knocks yet.
+            (&[], &[], &marked, unknown(0, 1)),
+            (&whole[..1], &[], &marked, unknown(1, 0)),
+            // An order to drain made a row for it.
+            (&[node(0, nil, None)], &[], &marked[..1], unknown(0, 0)),
+            (&[], &knocks, &[], refused("a/p-node-0", 1)),
+            (&whole, &knocks[1..], &marked, refused("a/p-node-1", 0)),
+            (&[node(1, nil, Some(other))], &[], &[], refused("node 1", 0)),
+            (
+                &[node(1, Some(OWN), Some(other))],
+                &[],
+                &[],
+                refused("node 1", 0),
+            ),
+            (
+                &[node(1, Some(OWN), Some(replaced))],
+                &[],
+                &marked[1..],
+                Some(Doubt::Replaced { ordinal: 1 }),
+            ),
+        ];
+        for (number, (nodes, strangers, claims, wanted)) in cases.into_iter().enumerate() {
+            assert_eq!(doubt(nodes, strangers, claims), wanted, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_claim_says_what_is_on_its_volume() {
+        let ready = |mut node: NodeFacts| {
+            node.pod = Some(PodFacts {
+                ready: true,
+                ..PodFacts::default()
+            });
+            node
+        };
+        let drained = |mut node: NodeFacts| {
+            node.drain = Some(DrainFacts {
+                ordered: true,
+                done: true,
+                ..DrainFacts::default()
+            });
+            node
+        };
+        let joined = node(1, Some(OWN), None);
+        let other = node(1, Some(OWN), Some("VolumeReplaced: other"));
+        let own = Mark::Volume(OWN);
+        for (node, replicas, before, after) in [
+            (joined.clone(), 2, Mark::Empty, Some(own)),
+            (joined.clone(), 2, own, None),
+            (joined.clone(), 2, Mark::Missing, Some(own)),
+            // It left, but not empty.
+            (joined.clone(), 1, Mark::Missing, Some(own)),
+            (drained(joined.clone()), 1, own, Some(Mark::Empty)),
+            (drained(joined.clone()), 2, own, None),
+            (drained(ready(joined)), 1, own, None),
+            (other, 2, Mark::Empty, None),
+            (
+                ready(node(1, None, None)),
+                2,
+                Mark::Empty,
+                Some(Mark::Started),
+            ),
+            (ready(node(1, None, None)), 2, own, None),
+            (node(1, None, None), 2, Mark::Empty, None),
+        ] {
+            let claims = [claim(1, before)];
+            let wanted: Vec<_> = after.map(|mark| (1, mark)).into_iter().collect();
+            let got = marks(std::slice::from_ref(&node), &claims, replicas);
+            assert_eq!(got, wanted, "{node:?} {replicas} {before:?}");
+        }
+        let mut going = claim(1, Mark::Empty);
+        going.terminating = true;
+        let joined = [node(1, Some(OWN), None)];
+        assert!(marks(&joined, &[going], 2).is_empty());
+    }
+}
