@@ -1,20 +1,24 @@
 //! The scenarios, in their order: each leaves the release as it found it, unless
 //! it says so.
 
+mod claims;
 mod damage;
 mod deletion;
 mod heal;
 mod install;
 mod machines;
 mod mongo;
+mod others;
 mod quiet;
 mod readme;
 mod rebuild;
 mod roll;
 mod scale;
+mod stranger;
 mod token;
 mod upgrade;
 mod versions;
+mod watched;
 
 use super::kube::Kube;
 use super::release::Release;
@@ -30,9 +34,10 @@ const POOL: &str = "main";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The namespaces in which they work.
-pub const NAMESPACES: [&str; 5] = [
+pub const NAMESPACES: [&str; 6] = [
     "files",
     "still",
+    watched::NAMESPACE,
     mongo::NAMESPACE,
     versions::NAMESPACE,
     readme::NAMESPACE,
@@ -130,8 +135,32 @@ pub const SCENARIOS: &[Scenario] = &[
         "a corrupt file in a drain, a swapped volume, abandon",
         |w| Box::pin(damage::run(w)),
     )),
-    scenario("rebuild", "the store's volume is lost", |w| {
-        Box::pin(rebuild::run(w))
+    scenario(
+        "rebuild",
+        "the store's volume is lost: nothing leaves or joins, then its records come back",
+        |w| Box::pin(rebuild::run(w)),
+    ),
+    scenario(
+        "terminating",
+        "a claim deleted while in use, a roll, a drain by annotation",
+        |w| Box::pin(claims::terminating(w)),
+    ),
+    scenario("quota", "a pool behind a quota", |w| {
+        Box::pin(claims::quota(w))
+    }),
+    scenario("unknown", "fields and choices of a later definition", |w| {
+        Box::pin(others::unknown(w))
+    }),
+    scenario(
+        "injected",
+        "a sidecar that can't start, a policy that changes a budget",
+        |w| Box::pin(others::injected(w)),
+    ),
+    scenario("orphans", "objects restored without their owner", |w| {
+        Box::pin(others::orphans(w))
+    }),
+    scenario("watched", "a watched namespace that goes", |w| {
+        Box::pin(watched::run(w))
     }),
     scenario("token", "the token changed under load", |w| {
         Box::pin(token::run(w))
