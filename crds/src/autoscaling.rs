@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Chooses the number of nodes so that each holds about `filesPerNode` files.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.minReplicas <= self.maxReplicas")
         .message("autoscaling.minReplicas: must not exceed autoscaling.maxReplicas")

@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
     printcolumn(
         name = "Desired",
         type_ = "integer",
-        json_path = ".spec.replicas",
+        json_path = ".status.desiredReplicas",
         description = "Nodes that are wanted"
     ),
     printcolumn(
@@ -63,12 +63,47 @@ use std::collections::BTreeMap;
         description = "What goes on"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Bytes",
+        type_ = "integer",
+        json_path = ".status.bytes",
+        description = "Bytes of its files",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Unavailable",
+        type_ = "integer",
+        json_path = ".status.unavailableFiles",
+        description = "Files whose node is unavailable",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Release",
+        type_ = "string",
+        json_path = ".status.managedBy",
+        description = "The release that serves it",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Image",
+        type_ = "string",
+        json_path = ".status.currentImage",
+        description = "Image that its nodes run",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What Ready says",
+        priority = 1
+    ),
     validation = Rule::new("size(self.metadata.name) <= 40")
         .message("metadata.name: must have 40 characters at the most, since the names of its pods and claims are made of it"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name: must begin with a letter and have only lower case letters, digits and dashes, since a Service is named after it"),
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct FileServerPoolSpec {
     /// Nodes that are wanted. A lower number drains the nodes with the highest
     /// ordinals into the others before their pods go; it is refused in
@@ -134,7 +169,7 @@ pub enum PullPolicy {
 
 /// Under which ids nodes run. The pods are restricted in every other way.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PodSecurity {
     /// User id of the process; `null` leaves it to the cluster, as OpenShift wants.
     #[serde(default = "ten_thousand_one")]
@@ -157,7 +192,7 @@ impl Default for PodSecurity {
 
 /// How nodes re-read their files in the background.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Scrub {
     /// Bytes a second at the most; 0 turns it off.
     #[serde(default = "scrub_rate")]

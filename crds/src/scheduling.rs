@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Where nodes may run.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Scheduling {
     /// Labels that a machine must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 /// What the operator tells of a pool. Numbers change every 10 s at the most.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct FileServerPoolStatus {
-    /// The generation of the spec that all this is about.
+    /// The generation of the spec that all this is about; -1 until an operator has
+    /// seen the pool, so that no tool takes it for done.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = -1))]
     pub observed_generation: Option<i64>,
     /// What holds now, each with a reason and a sentence; `Ready` sums them up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -22,7 +25,7 @@ pub struct FileServerPoolStatus {
     pub replicas: i32,
     /// Nodes that serve files.
     pub ready_replicas: i32,
-    /// Nodes that autoscaling wants.
+    /// Nodes that are wanted: by autoscaling where it is on, else by the spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired_replicas: Option<i32>,
     /// Selects the pods, for autoscalers.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The volume of a node, claimed by the operator.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
         .message("storage.storageClassName: can't be changed, since claims can't; make a pool of the new class, and delete this one once its files are there"),

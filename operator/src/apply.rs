@@ -3,6 +3,7 @@
 //! others added to our own lists an apply leaves there; a patch takes it away,
 //! once: where a webhook adds it again, it stays.
 
+use crate::adopt::{ADOPT, Owner};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use anyhow::Context;
@@ -20,14 +21,14 @@ use std::sync::{Mutex, PoisonError};
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// It is there, and not ours.
-    #[error("{kind} {name} exists and does not belong to the pool; rename or delete it")]
-    NameConflict {
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
+    /// Objects are there, each by kind and name, and not ours.
+    #[error(
+        "not the pool's: {}. Delete or rename, or, if the pool made them: kubectl annotate fsp \
+         {adopt}=true",
+        .0.join(", "),
+        adopt = ADOPT
+    )]
+    NameConflict(Vec<String>),
     /// Somebody changed it since it was looked at.
     #[error("{0} was changed by somebody else meanwhile")]
     Raced(String),
@@ -70,10 +71,22 @@ impl ApplyError {
     /// In a word.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NameConflict { .. } => "NameConflict",
+            Self::NameConflict(_) => "NameConflict",
             Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => "Failed",
         }
     }
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// It was as it is wanted, or others keep it otherwise.
+    Same,
+    /// It was written.
+    Written,
+    /// It was written, and somebody changed it in that moment: it stays so, and is
+    /// written again only when something else is wanted or there. Names the object.
+    Overridden(String),
 }
 
 /// Writes, and remembers what it has written.
@@ -89,17 +102,17 @@ pub struct Applier {
 struct Written {
     /// What was written.
     wanted: Option<u64>,
-    /// How it is with additions of others that came back after they were taken
-    /// away.
+    /// How it is with what others changed again in the very moment of the write, as a
+    /// webhook or a policy does.
     bears: Option<u64>,
 }
 
 impl Written {
     fn of(wanted: Option<u64>, left: &Value, object: &Value) -> Self {
-        let excess = correction(left, object);
+        let differs = correction(left, object).is_some() || lacks(left, &timeless(object));
         Self {
             wanted,
-            bears: excess.map(|_| hash(&left["spec"])),
+            bears: differs.then(|| essence(left)),
         }
     }
 }
@@ -113,12 +126,16 @@ impl Applier {
         }
     }
 
-    /// Has an object as it is wanted; answers whether it wrote. `uid` is the
-    /// owner's, for an object that has one.
+    /// Has an object as it is wanted, or as near as others let it be. `owner` is
+    /// that of an object that has one.
     ///
     /// # Errors
     /// `NameConflict` for one that is not ours, which is left as it is.
-    pub async fn apply<K>(&self, mut wanted: Value, uid: Option<&str>) -> Result<bool, ApplyError>
+    pub async fn apply<K>(
+        &self,
+        mut wanted: Value,
+        owner: Option<Owner<'_>>,
+    ) -> Result<Applied, ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -140,24 +157,24 @@ impl Applier {
                 metadata.remove("resourceVersion");
             }
         }
-        if let (Some(there), Some(uid)) = (&there, uid)
-            && !owned(there, uid)
+        if let (Some(there), Some(owner)) = (&there, owner)
+            && !owner.has(there)
         {
-            return Err(ApplyError::NameConflict {
-                kind: K::kind(&()).into_owned(),
-                name,
-            });
+            return Err(ApplyError::NameConflict(vec![format!(
+                "{} {name}",
+                K::kind(&())
+            )]));
         }
         let before = self.written().get(&what).copied();
         let hashed = hash(&wanted);
         let there = there.map(|there| serde_json::to_value(there).context("an object as JSON"));
         let there = there.transpose()?;
         let bears = before.and_then(|before| before.bears);
-        let borne = bears.is_some() && bears == there.as_ref().map(|there| hash(&there["spec"]));
+        let borne = bears.is_some() && bears == there.as_ref().map(essence);
         if let Some(there) = &there {
             let as_before = before.is_some_and(|before| before.wanted == Some(hashed));
             if as_before && (borne || !lacks(there, &wanted)) {
-                return Ok(false);
+                return Ok(Applied::Same);
             }
         }
         if let Some(there) = there.as_ref().filter(|_| !borne)
@@ -172,8 +189,12 @@ impl Applier {
         }
         let left = self.write(&api, &name, &what, &wanted, there.as_ref());
         let written = Written::of(Some(hashed), &left.await?, &wanted);
-        self.written().insert(what, written);
-        Ok(true)
+        let overridden = written.bears.is_some() && before.is_none_or(|b| b.bears.is_none());
+        self.written().insert(what.clone(), written);
+        Ok(match overridden {
+            true => Applied::Overridden(what),
+            false => Applied::Written,
+        })
     }
 
     /// Takes away what others added; answers what is there then.
@@ -255,22 +276,56 @@ pub fn only_new(wanted: &mut Value) {
     wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
 }
 
-/// Whether an object belongs to the owner with this UID.
-pub fn owned(object: &impl ResourceExt, uid: &str) -> bool {
-    object
-        .owner_references()
-        .iter()
-        .any(|owner| owner.uid == uid)
-}
-
-/// Of what is wanted, whatever version of the object it is wanted of.
-pub fn hash(wanted: &Value) -> u64 {
+/// What is wanted, whatever version of the object it is wanted of.
+fn timeless(wanted: &Value) -> Value {
     let mut wanted = wanted.clone();
     if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("resourceVersion");
         metadata.remove("uid");
     }
+    wanted
+}
+
+/// What an object is, without what the API server and controllers write by themselves.
+fn essence(object: &Value) -> u64 {
+    let metadata = &object["metadata"];
+    hash(&json!({
+        "labels": metadata["labels"],
+        "annotations": metadata["annotations"],
+        "spec": object["spec"],
+        "data": object["data"],
+    }))
+}
+
+/// Of what is wanted, whatever version of the object it is wanted of.
+pub fn hash(wanted: &Value) -> u64 {
+    let wanted = timeless(wanted);
     let mut hasher = DefaultHasher::new();
     wanted.to_string().hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_changes_in_the_moment_of_the_write_is_borne() {
+        let wanted = json!({
+            "metadata": { "name": "p", "resourceVersion": "1", "labels": { "a": "b" } },
+            "spec": { "maxUnavailable": 1 },
+        });
+        let left = |unavailable: i32, version: &str| {
+            json!({
+                "metadata": { "name": "p", "resourceVersion": version, "labels": { "a": "b" } },
+                "spec": { "maxUnavailable": unavailable },
+            })
+        };
+        let written = |left: &Value| Written::of(Some(1), left, &wanted);
+        assert_eq!(written(&left(1, "2")).bears, None);
+        let changed = left(0, "2");
+        assert_eq!(written(&changed).bears, Some(essence(&changed)));
+        assert_eq!(essence(&changed), essence(&left(0, "3")), "it rests so");
+        assert_ne!(essence(&changed), essence(&left(2, "3")), "somebody else");
+    }
 }

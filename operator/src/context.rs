@@ -7,11 +7,13 @@ use crate::metrics::Metrics;
 use crate::names::PoolName;
 use crate::plan::autoscale::Window;
 use crate::release::Release;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// What is remembered of a pool.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +28,42 @@ pub struct Memory {
     pub failures: u32,
 }
 
+/// Counts looks that are under way, so that a shutdown waits for them and for nothing
+/// else.
+#[derive(Debug, Clone)]
+pub struct UnderWay(watch::Sender<usize>);
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+/// Counts one look until it is dropped.
+#[derive(Debug)]
+pub struct Begun(watch::Sender<usize>);
+
+impl UnderWay {
+    /// One more begins.
+    pub fn begin(&self) -> Begun {
+        self.0.send_modify(|looks| *looks += 1);
+        Begun(self.0.clone())
+    }
+
+    /// Waits until none is under way.
+    pub async fn none(&self) {
+        let mut looks = self.0.subscribe();
+        // The sender is this one's own.
+        let _ = looks.wait_for(|looks| *looks == 0).await;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.send_modify(|looks| *looks -= 1);
+    }
+}
+
 /// Shared by all looks.
 pub struct Context {
     /// The API server.
@@ -38,8 +76,12 @@ pub struct Context {
     pub applier: Applier,
     /// What Prometheus sees.
     pub metrics: Arc<Metrics>,
+    /// Looks that have begun and not ended.
+    pub under_way: UnderWay,
     reporter: Reporter,
     pools: Mutex<HashMap<PoolName, Memory>>,
+    /// The generation of each pool that can't be read.
+    unreadable: Mutex<HashMap<PoolName, Option<i64>>>,
     /// The pool whose nodes are restarted.
     turn: Mutex<Option<PoolName>>,
 }
@@ -66,7 +108,9 @@ impl Context {
             client,
             release,
             metrics,
+            under_way: UnderWay::default(),
             pools: Mutex::default(),
+            unreadable: Mutex::default(),
             turn: Mutex::default(),
         })
     }
@@ -105,13 +149,38 @@ impl Context {
         self.applier.forget(&name.namespace, &name.nodes());
     }
 
-    /// Publishes an event; one that can't be is logged, and no more.
+    /// Notes that a pool can't be read; answers whether that is news.
+    pub fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
+        let mut unreadable = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = unreadable.insert(name.clone(), generation);
+        self.metrics.count_unreadable(unreadable.len());
+        before != Some(generation)
+    }
+
+    /// Notes that a pool can be read, or is gone.
+    pub fn note_readable(&self, name: &PoolName) {
+        let mut unreadable = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        unreadable.remove(name);
+        self.metrics.count_unreadable(unreadable.len());
+    }
+
+    /// Publishes an event about a pool.
     pub async fn publish(&self, pool: &crds::FileServerPool, event: Event) {
         use kube::Resource;
-        let reference = pool.object_ref(&());
+        self.publish_about(&pool.object_ref(&()), event).await;
+    }
+
+    /// Publishes an event; one that can't be is logged, and no more.
+    pub async fn publish_about(&self, reference: &ObjectReference, event: Event) {
         // A recorder takes events of one reason for one, and keeps the first note.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        if let Err(error) = recorder.publish(&event, &reference).await {
+        if let Err(error) = recorder.publish(&event, reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be published");
         }
     }

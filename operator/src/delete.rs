@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::managers::{Bearer, View};
 use crate::names::PoolName;
 use crate::observe::Observed;
+use crate::raw::RawPool;
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -34,7 +35,7 @@ pub const SETTLES: Duration = Duration::from_secs(1);
 /// Where the API server does not answer.
 pub async fn keep_finalizer(
     client: &Client,
-    pool: &FileServerPool,
+    pool: &impl ResourceExt,
     name: &PoolName,
     wanted: bool,
 ) -> kube::Result<bool> {
@@ -46,7 +47,7 @@ pub async fn keep_finalizer(
         true => finalizers.push(FINALIZER.to_owned()),
         false => finalizers.retain(|f| f != FINALIZER),
     }
-    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), &name.namespace);
+    let pools: Api<RawPool> = Api::namespaced(client.clone(), &name.namespace);
     let patch = json!({ "metadata": {
         "finalizers": finalizers,
         // Others have finalizers too.
@@ -72,15 +73,18 @@ pub async fn release_all(
     namespace: &str,
     owner: &str,
 ) -> kube::Result<Vec<PoolName>> {
-    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    // As they are: one that can't be read is released all the same.
+    let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
     let mut released = Vec::new();
     for pool in pools.list(&ListParams::default()).await? {
-        let by = pool.status.as_ref().and_then(|s| s.managed_by.as_ref());
         let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
-        if !holds || by.is_some_and(|by| by != owner) {
+        if !holds || pool.managed_by().is_some_and(|by| by != owner) {
             continue;
         }
-        let name = PoolName::of(&pool);
+        let name = PoolName {
+            namespace: namespace.to_owned(),
+            name: pool.name_any(),
+        };
         keep_finalizer(client, &pool, &name, false).await?;
         released.push(name);
     }

@@ -28,8 +28,9 @@ pub fn event(type_: EventType, reason: &str, action: &str, note: impl Into<Strin
 pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let mut events = Vec::new();
     for new in after {
-        // It tells of every step; and that nobody can be asked is told once.
-        if new.type_ == "Reconciling" || new.reason == "Unknown" {
+        // These repeat what others say; and that nobody can be asked is said once.
+        let repeats = matches!(new.type_.as_str(), "Reconciling" | "Stalled");
+        if repeats || new.reason == "Unknown" {
             continue;
         }
         let old = before.iter().find(|old| old.type_ == new.type_);

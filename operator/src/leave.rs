@@ -41,13 +41,29 @@ pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
     stop(&client, &args).await?;
     let owner = format!("{}/{}", args.of.namespace, args.of.release);
+    let mut failed = None;
     for namespace in args.of.namespaces() {
-        let released = release_all(&client, &namespace, &owner).await;
-        for name in released.with_context(|| format!("pools of {namespace}"))? {
-            writeln!(std::io::stdout(), "{} is released", name.at_manager())?;
+        match release_all(&client, &namespace, &owner).await {
+            Ok(released) => {
+                for name in released {
+                    writeln!(std::io::stdout(), "{} is released", name.at_manager())?;
+                }
+            }
+            // Gone, or nobody's any more who may ask: nothing there is ours to release,
+            // and no reason to hold up the others.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+                eprintln!(
+                    "pools of {namespace} are left as they are: {}",
+                    status.message
+                );
+            }
+            Err(error) => failed = Some((namespace, error)),
         }
     }
-    Ok(())
+    match failed {
+        Some((namespace, error)) => Err(error).with_context(|| format!("pools of {namespace}")),
+        None => Ok(()),
+    }
 }
 
 async fn stop(client: &Client, args: &LeaveArgs) -> Result<()> {

@@ -3,6 +3,7 @@
 //! `apply`, `managers` and `reconcile` act and decide nothing.
 
 pub mod abandon;
+pub mod adopt;
 pub mod apply;
 pub mod build;
 pub mod config;
@@ -20,6 +21,7 @@ pub mod names;
 pub mod observe;
 pub mod plan;
 pub mod quantity;
+pub mod raw;
 pub mod reconcile;
 pub mod release;
 pub mod report;

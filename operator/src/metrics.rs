@@ -16,13 +16,23 @@ pub struct Metrics {
     pub errors: Counter,
     /// 1 while this process leads.
     pub leader: Gauge,
+    /// Pools that can't be read, and are left as they are.
+    pub unreadable: Gauge,
+}
+
+impl Metrics {
+    /// Has the gauge of pools that can't be read say so many.
+    pub fn count_unreadable(&self, pools: usize) {
+        self.unreadable
+            .set(i64::try_from(pools).unwrap_or(i64::MAX));
+    }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("dfs_operator");
         let (reconciles, errors) = (Counter::default(), Counter::default());
-        let leader = Gauge::default();
+        let (leader, unreadable) = (Gauge::default(), Gauge::default());
         registry.register("reconciles", "Looks at a pool", reconciles.clone());
         registry.register(
             "reconcile_errors",
@@ -30,11 +40,17 @@ impl Default for Metrics {
             errors.clone(),
         );
         registry.register("leader", "1 while this process leads", leader.clone());
+        registry.register(
+            "unreadable_pools",
+            "Pools that this operator can't read and leaves as they are",
+            unreadable.clone(),
+        );
         Self {
             registry: Arc::new(Mutex::new(registry)),
             reconciles,
             errors,
             leader,
+            unreadable,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What is there of a pool, read from the API server at each look: a decision
 //! about files never rests on a cache.
 
-use crate::build::{DOOMED_FROM, LEAVING};
+use crate::build::{CONTAINER, DOOMED_FROM, LEAVING};
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
 use crate::plan::storage::ClaimFacts;
-use crate::plan::{NodeFacts, PodFacts, STOPS};
+use crate::plan::{NodeFacts, PASSING, PodFacts, STOPS};
 use crate::release::Release;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{
+    Container, Event, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
+};
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
@@ -23,6 +25,11 @@ const REVISION: &str = "controller-revision-hash";
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 /// How long after a pod's start its first conditions are told, in whole seconds.
 const BEGINS: SignedDuration = SignedDuration::from_secs(2);
+
+/// Events of one object that are read.
+const WARNINGS: u32 = 100;
+/// For how long an event says something about now.
+const SAID: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +89,33 @@ async fn expands(client: &Client, claims: &[PersistentVolumeClaim]) -> kube::Res
     let classes: Api<StorageClass> = Api::all(client.clone());
     let found = classes.get_opt(&class).await?;
     Ok(found.map(|class| class.allow_volume_expansion.unwrap_or(false)))
+}
+
+/// What the cluster last said against an object, in the last ten minutes. It is for
+/// people alone: where it can't be read, nothing is said.
+pub async fn last_warning(
+    client: &Client,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Option<String> {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let about = format!("type=Warning,involvedObject.kind={kind},involvedObject.name={name}");
+    let about = ListParams::default().fields(&about).limit(WARNINGS);
+    let said = match events.list(&about).await {
+        Ok(said) => said.items,
+        Err(error) => {
+            tracing::debug!(%error, name, "events can't be read");
+            return None;
+        }
+    };
+    let at = |event: &Event| {
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        last.or(event.event_time.as_ref().map(|time| time.0))
+    };
+    let newest = said.into_iter().max_by_key(at)?;
+    let is_new = at(&newest).is_some_and(|at| Timestamp::now().duration_since(at) < SAID);
+    newest.message.filter(|_| is_new)
 }
 
 fn claim_ordinal(name: &PoolName, claim: &PersistentVolumeClaim) -> Option<i32> {
@@ -206,15 +240,7 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     let condition = |type_: &str| conditions?.iter().find(|c| c.type_ == type_);
     let dying = pod.metadata.deletion_timestamp.is_some();
     let ready = !dying && condition("Ready").is_some_and(|c| c.status == "True");
-    let waiting = status.and_then(|status| {
-        let containers = status.container_statuses.as_ref()?;
-        let waiting = containers.first()?.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.clone()?;
-        Some(match &waiting.message {
-            Some(message) => format!("{reason}: {message}"),
-            None => reason,
-        })
-    });
+    let waiting = status.and_then(waiting);
     let unscheduled = || {
         let told = condition("PodScheduled").filter(|c| c.status == "False")?;
         told.message.clone()
@@ -239,6 +265,36 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     }
 }
 
+/// What a pod's containers wait for: its node first, and then whatever somebody added,
+/// a failure before what passes.
+fn waiting(status: &PodStatus) -> Option<String> {
+    let all = status.init_container_statuses.iter().flatten();
+    let all = all.chain(status.container_statuses.iter().flatten());
+    let waits = all.filter_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone()?;
+        let text = match &waiting.message {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason.clone(),
+        };
+        let own = container.name == CONTAINER;
+        let passes = PASSING.contains(&reason.as_str());
+        let text = match own {
+            true => text,
+            false => format!("container {}: {text}", container.name),
+        };
+        Some((passes, !own, text))
+    });
+    waits.min().map(|(_, _, text)| text)
+}
+
+/// The node's own container of a pod.
+pub fn node_container(containers: &[Container]) -> Option<&Container> {
+    let own = containers.iter().find(|one| one.name == CONTAINER);
+    // Before any webhook it is the only one.
+    own.or(containers.first())
+}
+
 /// Whether a condition of a pod is as it was when the pod's machine began with it.
 fn began_so(pod: &Pod, condition: &PodCondition) -> bool {
     let start = pod
@@ -255,6 +311,43 @@ fn began_so(pod: &Pod, condition: &PodCondition) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_nodes_container_is_known_by_its_name_and_a_failure_comes_first() {
+        let waits = |name: &str, reason: &str| {
+            let waiting = json!({ "reason": reason, "message": "no" });
+            json!({ "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": { "waiting": waiting } })
+        };
+        let why = |containers: &[serde_json::Value]| {
+            let pod = json!({ "status": { "containerStatuses": containers } });
+            serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod).why)
+        };
+        let creating = waits("node", "ContainerCreating");
+        let pulls = waits("mesh", "ErrImagePull");
+        for (containers, wanted) in [
+            (
+                vec![pulls.clone(), creating.clone()],
+                "container mesh: ErrImagePull: no",
+            ),
+            (
+                vec![waits("mesh", "ContainerCreating"), creating],
+                "ContainerCreating: no",
+            ),
+            (
+                vec![pulls, waits("node", "CrashLoopBackOff")],
+                "CrashLoopBackOff: no",
+            ),
+        ] {
+            assert_eq!(why(&containers).ok().flatten().as_deref(), Some(wanted));
+        }
+        let container = |name: &str| Container {
+            name: name.to_owned(),
+            ..Container::default()
+        };
+        let pod = [container("mesh"), container("node")];
+        assert_eq!(node_container(&pod).map(|c| c.name.as_str()), Some("node"));
+    }
 
     #[test]
     fn a_pod_is_fresh_until_it_was_ready_once() {

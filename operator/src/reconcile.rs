@@ -2,16 +2,18 @@
 
 mod act;
 
-use crate::apply::{ApplyError, owned};
+use crate::adopt::{ADOPT, Owner};
+use crate::apply::ApplyError;
 use crate::build::Shape;
 use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::events::flips;
 use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
-use crate::observe::{Observed, observe};
+use crate::observe::{Observed, last_warning, observe};
 use crate::plan::scale::Step;
 use crate::plan::{NodeFacts, autoscale, roll, scale, storage, store};
+use crate::raw::{RawPool, skip};
 use crate::report::{Facts, said, status, without_numbers};
 use crate::token::token;
 use crate::turn;
@@ -54,18 +56,30 @@ pub enum Failed {
 ///
 /// # Errors
 /// Where the API server does not answer, or refuses.
-pub async fn reconcile(pool: Arc<FileServerPool>, context: Arc<Context>) -> Result<Action, Failed> {
+pub async fn reconcile(raw: Arc<RawPool>, context: Arc<Context>) -> Result<Action, Failed> {
+    let _under_way = context.under_way.begin();
     context.metrics.reconciles.inc();
+    let pool = match raw.read() {
+        Ok(pool) => pool,
+        Err(error) => {
+            skip(&raw, &context, &error).await;
+            return Ok(Action::await_change());
+        }
+    };
     let name = PoolName::of(&pool);
+    context.note_readable(&name);
     let next = look(&pool, &context, &name).await?;
     context.remember(&name, |memory| memory.failures = 0);
     Ok(next)
 }
 
 /// When a look that failed is repeated: after 1, 2, 4 s and so on.
-pub fn retry(pool: Arc<FileServerPool>, error: &Failed, context: Arc<Context>) -> Action {
+pub fn retry(pool: Arc<RawPool>, error: &Failed, context: Arc<Context>) -> Action {
     context.metrics.errors.inc();
-    let name = PoolName::of(&pool);
+    let name = PoolName {
+        namespace: pool.namespace().unwrap_or_default(),
+        name: pool.name_any(),
+    };
     let failures = context.remember(&name, |memory| {
         memory.failures += 1;
         memory.failures
@@ -88,8 +102,8 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     let observed = observe(&context.client, &context.release, name).await?;
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
-    let uid = pool.uid().unwrap_or_default();
-    let stranger = observed.set.as_ref().filter(|set| !owned(*set, &uid));
+    let own = Owner::of(pool, name);
+    let stranger = observed.set.as_ref().filter(|set| !own.has(*set));
     if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
         keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
@@ -102,9 +116,15 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         tokio::time::sleep(SETTLES).await;
         return Ok(Action::requeue(RACED));
     }
-    let token = token(&context.client, &context.release).await?;
+    let (token, refused) = match token(&context.client, &context.release).await {
+        Ok(token) => (token, None),
+        Err(error) => (String::new(), Some(format!("{error:#}"))),
+    };
     let bearer = bearer(&token)?;
-    let view = context.managers.view(&bearer, name).await;
+    let view = match &refused {
+        None => context.managers.view(&bearer, name).await,
+        Some(why) => Err(tonic::Status::unauthenticated(why.clone())),
+    };
     let view = view.map_err(|status| status.message().to_owned());
     let elsewhere = turn::elsewhere(context, name, &observed, view.as_ref().ok()).await?;
     let look = Look {
@@ -117,13 +137,13 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         view: view.as_ref().map_err(String::as_str),
         elsewhere,
     };
+    if let Some(why) = refused {
+        return look.leave_alone(("TokenRefused", why)).await;
+    }
     if stranger.is_some() {
-        let name = look.name.nodes();
-        let error = ApplyError::NameConflict {
-            kind: "StatefulSet".to_owned(),
-            name,
-        };
-        return look.leave_alone(&error).await;
+        let set = format!("StatefulSet {}", look.name.nodes());
+        let error = ApplyError::NameConflict(vec![set]);
+        return look.leave_alone((error.reason(), error.to_string())).await;
     }
     match deleting {
         true => look.delete().await,
@@ -223,9 +243,9 @@ impl Look<'_> {
     }
 
     /// Tells why nothing is done.
-    async fn leave_alone(&self, error: &ApplyError) -> Result<Action, Failed> {
+    async fn leave_alone(&self, trouble: (&'static str, String)) -> Result<Action, Failed> {
         let outcome = Outcome {
-            trouble: Some((error.reason(), error.to_string())),
+            trouble: Some(trouble),
             ..Outcome::default()
         };
         self.tell(&self.decide(), &outcome).await?;
@@ -236,8 +256,8 @@ impl Look<'_> {
         let decided = self.decide();
         let mut outcome = Outcome::default();
         match self.act(&decided, &mut outcome).await {
-            Ok(()) => {}
-            Err(error @ ApplyError::NameConflict { .. }) => {
+            Ok(()) => self.adopted().await?,
+            Err(error @ ApplyError::NameConflict(_)) => {
                 outcome.trouble = Some((error.reason(), error.to_string()));
             }
             // What was decided rests on something that is no more: look again.
@@ -256,6 +276,18 @@ impl Look<'_> {
             && outcome.trouble.is_none();
         let ready = self.tell(&decided, &outcome).await?;
         Ok(Action::requeue(if rests && ready { LATER } else { SOON }))
+    }
+
+    /// Takes the word away by which objects were taken over: they have their owner now.
+    async fn adopted(&self) -> kube::Result<()> {
+        if !self.pool.annotations().contains_key(ADOPT) {
+            return Ok(());
+        }
+        let pools: Api<FileServerPool> =
+            Api::namespaced(self.context.client.clone(), &self.name.namespace);
+        let gone = Patch::Merge(json!({ "metadata": { "annotations": { ADOPT: null } } }));
+        let params = PatchParams::default();
+        pools.patch(&self.name.name, &params, &gone).await.map(drop)
     }
 
     fn decide(&self) -> Decided {
@@ -364,10 +396,34 @@ impl Look<'_> {
         (desired, Some(desired))
     }
 
+    /// What the cluster says against a pod or a volume that is not there; asked for only
+    /// where one is missing.
+    async fn obstacle(&self, decided: &Decided) -> Option<String> {
+        let replicas = self.observed.replicas()?;
+        let has_pod = |ordinal| {
+            let node = decided.nodes.iter().find(|node| node.ordinal == ordinal);
+            node.is_some_and(|node| node.pod.is_some())
+        };
+        let set = (0..replicas)
+            .any(|ordinal| !has_pod(ordinal))
+            .then(|| ("StatefulSet", self.name.nodes()));
+        let pending = decided.storage.pending.first();
+        let claim = pending.map(|ordinal| ("PersistentVolumeClaim", self.name.claim(*ordinal)));
+        for (kind, name) in claim.into_iter().chain(set) {
+            let client = &self.context.client;
+            let said = last_warning(client, &self.name.namespace, kind, &name).await;
+            if said.is_some() {
+                return said;
+            }
+        }
+        None
+    }
+
     /// Writes the status where it changed, and the events that follow from it;
     /// answers whether the pool is ready.
     async fn tell(&self, decided: &Decided, outcome: &Outcome) -> Result<bool, Failed> {
         let before = self.pool.status.as_ref();
+        let obstacle = self.obstacle(decided).await;
         let trouble = outcome.trouble.as_ref();
         let facts = Facts {
             release: &self.context.release,
@@ -384,6 +440,7 @@ impl Look<'_> {
             storage: &decided.storage,
             refused: outcome.refused.as_deref(),
             trouble: trouble.map(|(reason, why)| (*reason, why.as_str())),
+            obstacle: obstacle.as_deref(),
             deleting: self.pool.metadata.deletion_timestamp.is_some(),
         };
         let after = status(&facts, before, Timestamp::now());

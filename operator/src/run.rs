@@ -5,10 +5,10 @@ use crate::context::Context;
 use crate::delete::release_all;
 use crate::metrics::Metrics;
 use crate::names::{POOL_LABEL, component, selects};
+use crate::raw::RawPool;
 use crate::reconcile::{reconcile, retry};
 use crate::token::token;
 use anyhow::{Context as _, Result, bail};
-use crds::FileServerPool;
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -36,6 +36,10 @@ const RENEW: u64 = 10;
 const TOKEN_RETRY: Duration = Duration::from_secs(2);
 /// Changes that come together are one look.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How long looks that have begun may take after SIGTERM.
+const LOOKS_END: Duration = Duration::from_secs(15);
+/// How often it is looked whether a watched namespace is being deleted.
+const SWEEP: Duration = Duration::from_secs(15);
 /// Pools that are looked at at the same time.
 const AT_ONCE: u16 = 8;
 
@@ -103,20 +107,18 @@ async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToke
     Ok(())
 }
 
-/// Managers can't start before the token is there, and need no pool to start.
+/// Managers can't start before the token is there, and need no pool to start. Never
+/// ends: pools are looked at meanwhile, and say what is wrong with it.
 async fn make_token(context: &Context) {
     while let Err(error) = token(&context.client, &context.release).await {
         tracing::warn!(error = format!("{error:#}"), "no token yet");
         tokio::time::sleep(TOKEN_RETRY).await;
     }
+    std::future::pending().await
 }
 
 /// Looks at pools until shutdown.
 async fn work(context: Arc<Context>, shutdown: CancellationToken) {
-    tokio::select! {
-        () = make_token(&context) => {}
-        () = shutdown.cancelled() => return,
-    }
     let release = &context.release;
     let mut looks: Vec<BoxStream<'static, _>> = Vec::new();
     for namespace in &release.namespaces {
@@ -133,15 +135,52 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
         looks.push(looked.boxed());
     }
     let mut looks = select_all(looks);
-    while let Some(look) = looks.next().await {
-        if let Err(error) = look {
-            tracing::debug!(%error, "a look did not end well");
+    let looking = async {
+        while let Some(look) = looks.next().await {
+            if let Err(error) = look {
+                tracing::debug!(%error, "a look did not end well");
+            }
         }
+    };
+    // A controller ends once it has seen its namespace, which one that is gone, or may
+    // not be read, never shows: what has begun is awaited, and nobody's first sight.
+    let ended = async {
+        shutdown.cancelled().await;
+        let begun = tokio::time::timeout(LOOKS_END, context.under_way.none());
+        if begun.await.is_err() {
+            tracing::warn!("looks at pools are broken off");
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        () = ended => {}
+        () = sweep(&context) => {}
+        () = make_token(&context) => {}
+    }
+}
+
+/// Lets go of pools in watched namespaces that are being deleted. There the rights to
+/// watch may go before the pools, so that no look comes any more.
+async fn sweep(context: &Context) {
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let owner = context.release.owner();
+    loop {
+        for name in &context.release.namespaces {
+            let namespace = namespaces.get_opt(name).await;
+            let dies = matches!(&namespace, Ok(Some(n)) if n.metadata.deletion_timestamp.is_some());
+            if !dies {
+                continue;
+            }
+            if let Err(error) = release_all(&context.client, name, &owner).await {
+                tracing::warn!(%error, namespace = name, "finalizers are still there");
+            }
+        }
+        tokio::time::sleep(SWEEP).await;
     }
 }
 
 /// The pools of a namespace, and all of theirs.
-fn watched(context: &Context, namespace: &str) -> Controller<FileServerPool> {
+fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
     let client = &context.client;
     let selector = selects(&component(&context.release, "node"));
     let ours = || watcher::Config::default().labels(&selector);
@@ -153,7 +192,7 @@ fn watched(context: &Context, namespace: &str) -> Controller<FileServerPool> {
     let networks: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let pools: Api<FileServerPool> = Api::namespaced(client.clone(), namespace);
+    let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
     Controller::new(pools, watcher::Config::default())
         .owns(sets, ours())
         .owns(services, ours())
@@ -166,7 +205,7 @@ fn watched(context: &Context, namespace: &str) -> Controller<FileServerPool> {
 }
 
 /// The pool that an object is labelled with.
-fn pool_of(object: &impl ResourceExt) -> Option<ObjectRef<FileServerPool>> {
+fn pool_of(object: &impl ResourceExt) -> Option<ObjectRef<RawPool>> {
     let pool = object.labels().get(POOL_LABEL)?;
     Some(ObjectRef::new(pool).within(&object.namespace()?))
 }

@@ -36,11 +36,9 @@ pub async fn token(client: &Client, release: &Release) -> anyhow::Result<String>
         bail!("{what} has no key {}", source.key);
     };
     let token = String::from_utf8(token.clone()).with_context(|| what.clone())?;
-    let lines: Vec<_> = token
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    // As managers and nodes do: what they refuse is made into no key.
+    let lines = kit::token::parse(&token, "the token")
+        .with_context(|| format!("{what}, key {}", source.key))?;
     Ok(lines.join("\n"))
 }
 

@@ -82,7 +82,16 @@ async fn managers(client: &Client, release: &Release) -> kube::Result<Option<Str
             ready: status.ready_replicas.unwrap_or(0),
         });
     }
-    Ok(rollouts.iter().find_map(Rollout::waits))
+    Ok(waits_for(&rollouts))
+}
+
+/// Why nodes wait for the managers; pure. Where none is found nobody knows what they
+/// run.
+fn waits_for(rollouts: &[Rollout]) -> Option<String> {
+    match rollouts {
+        [] => Some("no manager of the release is found, so none can be new".to_owned()),
+        rollouts => rollouts.iter().find_map(Rollout::waits),
+    }
 }
 
 /// How far a workload is with its newest template.
@@ -126,6 +135,8 @@ mod tests {
             ready: 2,
         };
         assert_eq!(done.waits(), None);
+        assert_eq!(waits_for(std::slice::from_ref(&done)), None);
+        assert!(waits_for(&[]).is_some());
         for waits in [
             Rollout {
                 seen: false,

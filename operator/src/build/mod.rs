@@ -7,6 +7,7 @@ mod pod;
 mod set;
 
 pub use claim::claim;
+pub use pod::CONTAINER;
 pub use set::{DOOMED_FROM, LEAVING};
 
 use crate::names::{PoolName, labels};

@@ -7,6 +7,8 @@ use crate::names::{VOLUME, labels, selector};
 use crate::quantity::whole;
 use serde_json::{Value, json};
 
+/// The node's container. Others may be added to a pod, and come before it.
+pub const CONTAINER: &str = "node";
 /// Where the volume is mounted. The files lie in a directory within.
 const DATA: &str = "/data";
 /// Where the token is mounted.
@@ -115,7 +117,7 @@ fn container(parts: &Parts<'_>) -> Value {
     let spec = &parts.pool.spec;
     let release = parts.release;
     let mut container = json!({
-        "name": "node",
+        "name": CONTAINER,
         "image": spec.image.as_ref().unwrap_or(&release.node_image),
         "args": ["serve"],
         "env": environment(parts),

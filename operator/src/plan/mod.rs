@@ -25,6 +25,9 @@ pub struct NodeFacts {
 /// What is told of a pod that is being stopped.
 pub const STOPS: &str = "its pod is being stopped";
 
+/// Reasons for which a container waits at every start.
+pub const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
 /// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
@@ -80,10 +83,14 @@ pub struct DrainFacts {
 impl PodFacts {
     /// Whether it is told why it can't start, by more than that it does.
     pub fn fails(&self) -> bool {
-        let passing = ["ContainerCreating", "PodInitializing", STOPS];
-        self.why
-            .as_ref()
-            .is_some_and(|why| !passing.iter().any(|part| why.starts_with(part)))
+        let passes = |why: &str| {
+            let why = match why.split_once(": ") {
+                Some((container, rest)) if container.starts_with("container ") => rest,
+                _ => why,
+            };
+            why.starts_with(STOPS) || PASSING.iter().any(|part| why.starts_with(part))
+        };
+        self.why.as_ref().is_some_and(|why| !passes(why))
     }
 }
 

@@ -30,8 +30,10 @@ pub struct Decision {
     pub resize: Vec<i32>,
     /// Why the wanted size is refused.
     pub refused: Option<String>,
-    /// Claims that are not yet of the wanted size.
+    /// Claims whose volume is not yet of the wanted size.
     pub growing: Vec<i32>,
+    /// Claims that have no volume yet.
+    pub pending: Vec<i32>,
 }
 
 /// Decides about the claims of `replicas` nodes; pure. `expands` is whether the
@@ -64,14 +66,22 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
             return decision;
         }
     }
+    let has_none = claims().filter(|claim| claim.capacity.is_none());
+    decision.pending = has_none.map(|claim| claim.ordinal).collect();
+    // It holds up none of the others.
     if let Some(pending) = claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted) {
         decision.refused = Some(format!(
             "the claim of node {} asks for {} and has no volume; such a claim can't change: \
              delete it, and it is made anew with {size}",
             pending.ordinal, pending.request
         ));
-        return decision;
     }
+    let has_volume = |claim: &&ClaimFacts| claim.capacity.is_some();
+    let claims = || {
+        claims()
+            .filter(has_volume)
+            .filter(|claim| !claim.terminating)
+    };
     let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
     if expands == Some(false) && claims().filter(grows).count() > 0 {
         decision.refused = Some(format!(
@@ -82,6 +92,15 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
     }
     // A growth that failed may be lowered, but not to the very size that is there.
     let lowers = |claim: &ClaimFacts| value(&claim.request) > wanted && capacity(claim) < wanted;
+    let set_back =
+        |claim: &&ClaimFacts| value(&claim.request) > wanted && capacity(claim) == wanted;
+    if let Some(claim) = claims().find(set_back) {
+        decision.refused = Some(format!(
+            "the claim of node {} asks for {} and can't be set back to the {size} that its volume \
+             has: set storage.size to {}, or to anything above {size}",
+            claim.ordinal, claim.request, claim.request
+        ));
+    }
     let other = claims().filter(|claim| grows(claim) || lowers(claim));
     decision.resize = other.map(|claim| claim.ordinal).collect();
     let behind = claims().filter(|claim| capacity(claim) < wanted);
@@ -107,8 +126,9 @@ mod tests {
         let pending = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "")];
         let made = decide(&pending, 4, "1024Mi", None);
         assert_eq!((made.make, made.resize), (vec![2, 3], vec![]));
+        assert_eq!((made.growing, made.pending), (vec![], vec![1]));
         let stuck = decide(&pending, 2, "2Gi", Some(true));
-        assert!(stuck.resize.is_empty());
+        assert_eq!(stuck.resize, [0], "one without a volume holds up no other");
         let why = stuck
             .refused
             .expect("a claim without a volume can't change");
@@ -139,7 +159,12 @@ mod tests {
         let failed = [claim(0, "5Gi", "1Gi")];
         assert_eq!(decide(&failed, 1, "2Gi", Some(true)).resize, [0]);
         // To the very size that is there the API server does not let it.
-        assert_eq!(decide(&failed, 1, "1Gi", Some(false)), Decision::default());
+        let back = decide(&failed, 1, "1Gi", Some(false));
+        let why = back.refused.expect("the claim still asks for more");
+        assert!(
+            back.resize.is_empty() && why.contains("asks for 5Gi"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::{Decided, Look, Outcome};
 use crate::abandon::abandon;
-use crate::apply::{ApplyError, hash, if_unchanged, only_new};
+use crate::adopt::Owner;
+use crate::apply::{Applied, ApplyError, hash, if_unchanged, only_new};
 use crate::build::{Parts, claim};
 use crate::drain::drain;
 use crate::events::event;
@@ -77,8 +78,7 @@ impl Look<'_> {
     }
 
     async fn apply_guards(&self) -> Result<(), ApplyError> {
-        let uid = self.pool.uid().unwrap_or_default();
-        let uid = Some(uid.as_str());
+        let owner = Some(Owner::of(self.pool, self.name));
         // No `..`: an object that is built can't be forgotten here.
         let crate::build::Objects {
             account,
@@ -89,14 +89,39 @@ impl Look<'_> {
         } = self.parts().objects(self.token);
         let applier = &self.context.applier;
         // One that can't be written holds up none of the others.
-        let done = [
-            applier.apply::<ServiceAccount>(account, uid).await,
-            applier.apply::<Secret>(token, uid).await,
-            applier.apply::<Service>(service, uid).await,
-            applier.apply::<PodDisruptionBudget>(disruption, uid).await,
-            applier.apply::<NetworkPolicy>(network, uid).await,
+        let all = [
+            applier.apply::<ServiceAccount>(account, owner).await,
+            applier.apply::<Secret>(token, owner).await,
+            applier.apply::<Service>(service, owner).await,
+            applier
+                .apply::<PodDisruptionBudget>(disruption, owner)
+                .await,
+            applier.apply::<NetworkPolicy>(network, owner).await,
         ];
-        done.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+        let (mut conflicts, mut failed) = (Vec::new(), None);
+        for done in all {
+            match done {
+                Ok(Applied::Overridden(what)) => self.overridden(&what).await,
+                Ok(Applied::Same | Applied::Written) => {}
+                Err(ApplyError::NameConflict(names)) => conflicts.extend(names),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match (failed, conflicts.is_empty()) {
+            (Some(error), _) => Err(error),
+            (None, true) => Ok(()),
+            (None, false) => Err(ApplyError::NameConflict(conflicts)),
+        }
+    }
+
+    /// Says that somebody else keeps an object otherwise than it is wanted.
+    async fn overridden(&self, what: &str) {
+        let note = format!(
+            "{what} is changed by somebody else, such as a policy or a webhook, at each write: it \
+             is left so"
+        );
+        let event = event(EventType::Warning, "Overridden", "Apply", note);
+        self.context.publish(self.pool, event).await;
     }
 
     async fn apply_claims(
@@ -113,7 +138,9 @@ impl Look<'_> {
             let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, mark);
             let applier = &self.context.applier;
             match applier.apply::<PersistentVolumeClaim>(wanted, None).await {
-                Ok(written) => resized |= written && storage.resize.contains(ordinal),
+                Ok(Applied::Overridden(what)) => self.overridden(&what).await,
+                Ok(Applied::Written) => resized |= storage.resize.contains(ordinal),
+                Ok(Applied::Same) => {}
                 // A node that has its claim needs no larger one to come, go or restart.
                 Err(error) if storage.resize.contains(ordinal) => {
                     outcome.trouble = Some((error.reason(), error.to_string()));
@@ -141,16 +168,18 @@ impl Look<'_> {
             wanted["spec"]["updateStrategy"]["rollingUpdate"]["partition"] =
                 json!(decided.shape.replicas);
         }
-        let uid = self.pool.uid().unwrap_or_default();
+        let owner = Owner::of(self.pool, self.name);
         let written = self
             .context
             .applier
-            .apply::<StatefulSet>(wanted, Some(&uid))
+            .apply::<StatefulSet>(wanted, Some(owner))
             .await?;
         self.context
             .remember(self.name, |memory| memory.template = Some(template));
-        if !written {
-            return Ok(());
+        match written {
+            Applied::Same => return Ok(()),
+            Applied::Written => {}
+            Applied::Overridden(what) => self.overridden(&what).await,
         }
         let replicas = decided.shape.replicas;
         match self.observed.replicas() {

@@ -2,7 +2,7 @@
 //! person can act on.
 
 use super::Facts;
-use super::words::plural;
+use super::words::{plural, plural_of};
 use crate::drain::DRAIN;
 use crate::managers::View;
 use crate::names::PoolName;
@@ -87,7 +87,40 @@ pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
     ];
     let mut all = vec![ready(facts, &rest)];
     all.extend(rest);
+    // Before what goes on: tools take the first of the two that holds.
+    all.insert(all.len() - 1, stalled(facts));
     all
+}
+
+/// Whether nothing goes on before a person does something, as other tools ask for it.
+fn stalled(facts: &Facts<'_>) -> Told {
+    let type_ = "Stalled";
+    let by_hand = |reason: &str| {
+        matches!(
+            reason,
+            "NameConflict" | "AbandonRefused" | "DrainRefused" | "TokenRefused"
+        )
+    };
+    if let Some((reason, why)) = facts.trouble.filter(|(reason, _)| by_hand(reason)) {
+        return told(type_, true, reason, why);
+    }
+    if let Some(doubt) = facts.doubt {
+        return told(type_, true, "StoreDoubted", said(facts.name, doubt));
+    }
+    if let Some((reason, why)) = losing(facts).filter(|(reason, _)| *reason != "ClaimDraining") {
+        return told(type_, true, reason, why);
+    }
+    if let Some(why) = &facts.storage.refused {
+        return told(type_, true, "SizeRefused", why);
+    }
+    let blocked = blocked(facts);
+    if blocked.holds == Holds::True {
+        return Told { type_, ..blocked };
+    }
+    match facts.roll.holds.as_ref().filter(|_| facts.roll.stuck) {
+        Some(why) => told(type_, true, "RollWaits", why),
+        None => told(type_, false, "Progresses", "nothing waits for a person"),
+    }
 }
 
 fn reachable(facts: &Facts<'_>) -> Told {
@@ -197,7 +230,12 @@ fn unavailable(
     files: u64,
 ) -> String {
     let name = pool.pod(node.ordinal);
-    let more = and_more(more);
+    let (more_text, are) = (and_more(more), is_or_are(more));
+    let back = if more == 0 {
+        "it is back"
+    } else {
+        "they are back"
+    };
     let pod = node.pod.as_ref();
     let beyond = node.ordinal >= replicas;
     let machine = pod.and_then(|pod| pod.machine.as_ref());
@@ -208,8 +246,9 @@ fn unavailable(
         None => String::new(),
     };
     let mut message = format!(
-        "{name}{}{more} is unavailable{why}; {files} files can't be read until it is back",
-        machine.unwrap_or_default()
+        "{name}{}{more_text} {are} unavailable{why}; {} can't be read until {back}",
+        machine.unwrap_or_default(),
+        plural(files, "file"),
     );
     // Not while it restarts: nobody shall give up what is back in a minute.
     let gives_up = beyond || pod.is_some_and(|pod| pod.overdue);
@@ -265,7 +304,7 @@ fn damaged(facts: &Facts<'_>) -> Told {
             false,
             "Quarantined",
             format!(
-                "no file is known to be damaged; {quarantined} copies that no record lists lie in \
+                "no file is known to be damaged; copies that no record lists, {quarantined}, lie in \
                  quarantine: `manager quarantine` in a manager's pod lists, adopts or removes them"
             ),
         ),
@@ -277,8 +316,9 @@ fn damaged(facts: &Facts<'_>) -> Told {
         ),
         files => {
             let message = format!(
-                "{files} files do not match their checksums and answer code 4; GET /status names \
-                 them: delete them and store them anew"
+                "{} with bytes that do not match the checksum, answered by code 4; GET /status \
+                 has the names: delete and store anew",
+                plural(files, "file")
             );
             told("FilesDamaged", true, "Corrupt", message)
         }
@@ -339,6 +379,15 @@ fn storage(facts: &Facts<'_>) -> Told {
         return told(type_, false, "SizeRefused", why);
     }
     if facts.storage.growing.is_empty() {
+        if let Some(why) = facts.obstacle.filter(|_| !facts.storage.pending.is_empty()) {
+            let pending = plural_of(facts.storage.pending.len(), "volume");
+            return told(
+                type_,
+                false,
+                "Pending",
+                format!("{pending} not provided yet: {why}"),
+            );
+        }
         return told(
             type_,
             true,
@@ -349,7 +398,11 @@ fn storage(facts: &Facts<'_>) -> Told {
     let claims = facts.observed.claim_facts(facts.name);
     let says = claims.iter().find_map(|claim| claim.resizing.clone());
     let says = says.map(|says| format!(": {says}")).unwrap_or_default();
-    let message = format!("{} volumes are growing{says}", facts.storage.growing.len());
+    let growing = facts.storage.growing.len();
+    let message = match growing {
+        1 => format!("1 volume is growing{says}"),
+        _ => format!("{growing} volumes are growing{says}"),
+    };
     told(type_, false, "Growing", message)
 }
 
@@ -384,6 +437,7 @@ fn blocked(facts: &Facts<'_>) -> Told {
 fn rolling(facts: &Facts<'_>) -> Told {
     let type_ = "Rolling";
     let outdated = facts.roll.outdated.len();
+    let nodes = plural_of(outdated, "node");
     if outdated == 0 {
         return told(
             type_,
@@ -399,11 +453,11 @@ fn rolling(facts: &Facts<'_>) -> Told {
             } else {
                 "Restarting"
             };
-            let message = format!("{outdated} nodes are to be restarted: {why}");
+            let message = format!("{nodes} to be restarted: {why}");
             told(type_, true, reason, message)
         }
         None => {
-            let message = format!("{outdated} nodes are restarted, one after the other");
+            let message = format!("{nodes} to be restarted, one after the other");
             told(type_, true, "Restarting", message)
         }
     }
@@ -431,8 +485,8 @@ fn reconciling(facts: &Facts<'_>) -> Told {
     let serving = facts.serving();
     if serving < facts.wanted {
         let message = format!(
-            "{serving} of {} nodes serve{}",
-            facts.wanted,
+            "{serving} of {} serving{}",
+            plural(u64::from(facts.wanted.unsigned_abs()), "node"),
             first_obstacle(facts)
         );
         return told(type_, true, "Starting", message);
@@ -459,7 +513,7 @@ fn reconciling(facts: &Facts<'_>) -> Told {
         );
         return told(type_, true, "Drained", message);
     }
-    told(type_, false, "Done", "the pool is as it shall be")
+    told(type_, false, "Done", "the pool is as it should be")
 }
 
 /// Why the first node that does not serve doesn't.
@@ -473,7 +527,10 @@ fn first_obstacle(facts: &Facts<'_>) -> String {
     };
     let name = facts.name.pod(node.ordinal);
     match &node.pod {
-        None => format!(": {name} has no pod yet"),
+        None => match facts.obstacle {
+            Some(why) => format!(": {name} has no pod yet: {why}"),
+            None => format!(": {name} has no pod yet"),
+        },
         Some(pod) => match (&pod.why, pod.ready) {
             (Some(why), _) => format!(": {name}: {why}"),
             (None, true) => format!(": {name} is joining"),
@@ -500,7 +557,10 @@ fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
         .find(|told| told.holds != well_holds(told.type_).into());
     match bad {
         None => {
-            let message = format!("all {} nodes serve", facts.wanted);
+            let message = match facts.wanted {
+                1 => "the node serves".to_owned(),
+                wanted => format!("all {wanted} nodes serve"),
+            };
             told("Ready", true, "AllServe", message)
         }
         Some(bad) => told("Ready", false, bad.reason, &bad.message),
@@ -597,8 +657,8 @@ mod tests {
         let said = |node: &NodeFacts| unavailable(&pool, 3, (node, &known), 1, 7);
         assert_eq!(
             said(&node(1, false)),
-            "main-node-1 on machine m1 and 1 more is unavailable; 7 files can't be read until it \
-             is back"
+            "main-node-1 on machine m1 and 1 more are unavailable; 7 files can't be read until \
+             they are back"
         );
         for node in [node(1, true), node(3, false)] {
             let command = "kubectl -n files annotate fsp main fileserver.dev/abandon=main-node-";

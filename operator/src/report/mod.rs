@@ -10,7 +10,7 @@ use words::in_about;
 
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
-use crate::observe::Observed;
+use crate::observe::{Observed, node_container};
 use crate::plan::store::Doubt;
 use crate::plan::{NodeFacts, roll, scale, storage};
 use crate::release::Release;
@@ -49,6 +49,8 @@ pub struct Facts<'a> {
     pub refused: Option<&'a str>,
     /// What else went wrong, with a reason in a word.
     pub trouble: Option<(&'static str, &'a str)>,
+    /// What the cluster says against a pod or volume that is not there yet.
+    pub obstacle: Option<&'a str>,
     /// Whether the pool is being deleted.
     pub deleting: bool,
 }
@@ -90,7 +92,7 @@ pub fn status(
         phase: Some(conditions::phase(facts, is_ready).to_owned()),
         replicas: facts.replicas(),
         ready_replicas: facts.serving(),
-        desired_replicas: facts.desired,
+        desired_replicas: Some(facts.desired.unwrap_or(facts.wanted)),
         selector: Some(selects(&selector(facts.release, facts.name))),
         managed_by: Some(facts.release.owner()),
         current_image: images.0,
@@ -163,12 +165,12 @@ fn images(observed: &Observed) -> (Option<String>, Option<String>) {
     let target = || {
         let spec = &observed.set.as_ref()?.spec;
         let pod = spec.template.spec.as_ref()?;
-        pod.containers.first()?.image.clone()
+        node_container(&pod.containers)?.image.clone()
     };
     let target = target();
     let runs = observed.pods.iter().filter_map(|pod| {
         let spec = pod.spec.as_ref()?;
-        spec.containers.first()?.image.clone()
+        node_container(&spec.containers)?.image.clone()
     });
     let mut runs: Vec<_> = runs.collect();
     runs.sort_unstable();

@@ -17,6 +17,11 @@ pub(super) fn plural(number: u64, thing: &str) -> String {
     format!("{number} {thing}{s}")
 }
 
+/// The same of a count.
+pub(super) fn plural_of(number: usize, thing: &str) -> String {
+    plural(u64::try_from(number).unwrap_or(u64::MAX), thing)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -140,7 +140,11 @@ fn follow(path: &Path, mut known: String, secret: &Weak<Secret>) {
     }
 }
 
-fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> {
+/// The tokens of a text, each on a line; `from` names where it came from.
+///
+/// # Errors
+/// Where one is too short or not printable, or there are too many.
+pub fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> {
     let lines: Vec<String> = text
         .lines()
         .map(str::trim)
