@@ -4,6 +4,7 @@
 //! once: where a webhook adds it again, it stays.
 
 use crate::adopt::{ADOPT, Owner};
+use crate::cache::Cache;
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use anyhow::Context;
@@ -135,20 +136,30 @@ impl Applier {
         &self,
         mut wanted: Value,
         owner: Option<Owner<'_>>,
+        cache: Option<&Cache>,
     ) -> Result<Applied, ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
             + Debug
             + DeserializeOwned
-            + Serialize,
+            + Serialize
+            + Send
+            + Sync
+            + 'static,
     {
         let at = |key: &str| wanted["metadata"][key].as_str().unwrap_or_default();
         let (namespace, name) = (at("namespace").to_owned(), at("name").to_owned());
         let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
         let what = format!("{} {namespace}/{name}", K::kind(&()));
-        let there = api.get_opt(&name).await;
-        let there = there.map_err(|source| ApplyError::of(&what, source))?;
+        // What watches have not shown may be there all the same.
+        let there = match cache.and_then(|cache| cache.get::<K>(&namespace, &name)) {
+            Some(there) => Some((*there).clone()),
+            None => {
+                let there = api.get_opt(&name).await;
+                there.map_err(|source| ApplyError::of(&what, source))?
+            }
+        };
         if wanted["metadata"]["resourceVersion"] == ONLY_NEW {
             if there.is_some() {
                 return Err(ApplyError::Raced(what));

@@ -2,6 +2,7 @@
 //! that is remembered is needed for safety: a restart forgets it all.
 
 use crate::apply::Applier;
+use crate::cache::Cache;
 use crate::managers::Managers;
 use crate::metrics::Metrics;
 use crate::names::PoolName;
@@ -11,9 +12,13 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// For how long what was asked holds at rest.
+const LATELY: Duration = Duration::from_secs(5);
 
 /// What is remembered of a pool.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +31,52 @@ pub struct Memory {
     pub template: Option<u64>,
     /// Looks that failed, one after the other.
     pub failures: u32,
+    /// Whether nothing was to be done at the last look: then the next one begins with
+    /// what watches have shown.
+    pub rests: bool,
+}
+
+/// What watches have shown, by namespace.
+#[derive(Debug, Default)]
+pub struct Caches(Mutex<HashMap<String, Arc<Cache>>>);
+
+impl Caches {
+    /// Has a namespace in it.
+    pub fn add(&self, namespace: &str, cache: Cache) {
+        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.insert(namespace.to_owned(), Arc::new(cache));
+    }
+
+    /// What is known of a namespace.
+    pub fn of(&self, namespace: &str) -> Option<Arc<Cache>> {
+        let caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.get(namespace).cloned()
+    }
+}
+
+/// What was asked lately and is the same for all pools of a namespace, or of all.
+#[derive(Debug)]
+pub struct Lately<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+
+impl<K, V> Default for Lately<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Lately<K, V> {
+    /// What was answered within the last seconds.
+    pub fn get(&self, key: &K) -> Option<V> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, answer) = answers.get(key)?;
+        (at.elapsed() < LATELY).then(|| answer.clone())
+    }
+
+    /// Keeps an answer. The keys are few: namespaces, classes, the token.
+    pub fn put(&self, key: K, answer: V) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(key, (Instant::now(), answer));
+    }
 }
 
 /// Counts looks that are under way, so that a shutdown waits for them and for nothing
@@ -76,6 +127,14 @@ pub struct Context {
     pub applier: Applier,
     /// What Prometheus sees.
     pub metrics: Arc<Metrics>,
+    /// What watches have shown.
+    pub caches: Caches,
+    /// Namespaces that are being deleted, or are not.
+    pub terminating: Lately<String, bool>,
+    /// Whether volumes of a class may grow.
+    pub expands: Lately<String, Option<bool>>,
+    /// The release's token.
+    pub token: Lately<(), String>,
     /// Looks that have begun and not ended.
     pub under_way: UnderWay,
     reporter: Reporter,
@@ -108,6 +167,10 @@ impl Context {
             client,
             release,
             metrics,
+            caches: Caches::default(),
+            terminating: Lately::default(),
+            expands: Lately::default(),
+            token: Lately::default(),
             under_way: UnderWay::default(),
             pools: Mutex::default(),
             unreadable: Mutex::default(),

@@ -6,6 +6,7 @@ pub mod abandon;
 pub mod adopt;
 pub mod apply;
 pub mod build;
+pub mod cache;
 pub mod config;
 pub mod context;
 pub mod definition;

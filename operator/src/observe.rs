@@ -1,12 +1,13 @@
-//! What is there of a pool, read from the API server at each look: a decision
-//! about files never rests on a cache.
+//! What is there of a pool: read from the API server, or recalled from watches while
+//! the pool is at rest. A decision about files never rests on a cache.
 
 use crate::build::{CONTAINER, DOOMED_FROM, LEAVING};
+use crate::cache::Cache;
+use crate::context::Context;
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
 use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PASSING, PodFacts, STOPS};
-use crate::release::Release;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     Container, Event, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
@@ -16,6 +17,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The controller's label on pods, by which they are told apart.
 const REVISION: &str = "controller-revision-hash";
@@ -44,41 +46,108 @@ pub struct Observed {
     pub expands: Option<bool>,
     /// Whether the namespace is being deleted.
     pub terminating: bool,
+    /// Whether all of it is what watches have shown, and may be a moment old.
+    pub recalled: bool,
 }
 
-/// Reads all of it.
+/// Reads all of it from the API server, or, where `cache` is given, from what watches
+/// have shown, which may be a moment old.
 ///
 /// # Errors
 /// Where the API server does not answer.
 pub async fn observe(
-    client: &Client,
-    release: &Release,
+    context: &Context,
     name: &PoolName,
+    cache: Option<&Cache>,
 ) -> kube::Result<Observed> {
-    let ours = ListParams::default().labels(&selects(&selector(release, name)));
+    if let Some(cache) = cache
+        && let Some(observed) = recall(context, name, cache).await?
+    {
+        return Ok(observed);
+    }
+    let client = &context.client;
+    let ours = ListParams::default().labels(&selects(&selector(&context.release, name)));
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &name.namespace);
-    let namespaces: Api<Namespace> = Api::all(client.clone());
     let set = sets.get_opt(&name.nodes()).await?;
     let pods = pods.list(&ours).await?.items;
     // Found by name: a claim that a person made, or an earlier release, has none
     // of our labels and is taken all the same.
     let mut claims = claims.list(&ListParams::default()).await?.items;
     claims.retain(|claim| claim_ordinal(name, claim).is_some());
-    let namespace = namespaces.get_opt(&name.namespace).await?;
-    let terminating = namespace.is_none_or(|n| n.metadata.deletion_timestamp.is_some());
-    let expands = expands(client, &claims).await?;
+    let terminating = terminating(client, &name.namespace).await?;
+    context.terminating.put(name.namespace.clone(), terminating);
+    let expands = expands(context, &claims).await?;
     Ok(Observed {
         set,
         pods,
         claims,
         expands,
         terminating,
+        recalled: false,
     })
 }
 
-async fn expands(client: &Client, claims: &[PersistentVolumeClaim]) -> kube::Result<Option<bool>> {
+/// The same of what watches have shown; nothing while they have not shown all of it,
+/// or there is no set.
+async fn recall(
+    context: &Context,
+    name: &PoolName,
+    cache: &Cache,
+) -> kube::Result<Option<Observed>> {
+    let (Some(set), Some(pods), Some(claims)) = (
+        cache.get::<StatefulSet>(&name.namespace, &name.nodes()),
+        cache.list::<Pod>(),
+        cache.list::<PersistentVolumeClaim>(),
+    ) else {
+        return Ok(None);
+    };
+    let ours = selector(&context.release, name);
+    let is_ours = |pod: &&Arc<Pod>| {
+        let labels = pod.labels();
+        ours.iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+    };
+    let is_claim = |claim: &&Arc<PersistentVolumeClaim>| claim_ordinal(name, claim).is_some();
+    let claims: Vec<PersistentVolumeClaim> = claims
+        .iter()
+        .filter(is_claim)
+        .map(|claim| (**claim).clone())
+        .collect();
+    let terminating = match context.terminating.get(&name.namespace) {
+        Some(known) => known,
+        None => {
+            let dies = terminating(&context.client, &name.namespace).await?;
+            context.terminating.put(name.namespace.clone(), dies);
+            dies
+        }
+    };
+    let expands = expands(context, &claims).await?;
+    Ok(Some(Observed {
+        set: Some((*set).clone()),
+        pods: pods
+            .iter()
+            .filter(is_ours)
+            .map(|pod| (**pod).clone())
+            .collect(),
+        claims,
+        expands,
+        terminating,
+        recalled: true,
+    }))
+}
+
+async fn terminating(client: &Client, namespace: &str) -> kube::Result<bool> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = namespaces.get_opt(namespace).await?;
+    Ok(namespace.is_none_or(|n| n.metadata.deletion_timestamp.is_some()))
+}
+
+async fn expands(
+    context: &Context,
+    claims: &[PersistentVolumeClaim],
+) -> kube::Result<Option<bool>> {
     let class = claims.iter().find_map(|claim| {
         let spec = claim.spec.as_ref()?;
         spec.storage_class_name.clone()
@@ -86,9 +155,14 @@ async fn expands(client: &Client, claims: &[PersistentVolumeClaim]) -> kube::Res
     let Some(class) = class.filter(|class| !class.is_empty()) else {
         return Ok(None);
     };
-    let classes: Api<StorageClass> = Api::all(client.clone());
+    if let Some(known) = context.expands.get(&class) {
+        return Ok(known);
+    }
+    let classes: Api<StorageClass> = Api::all(context.client.clone());
     let found = classes.get_opt(&class).await?;
-    Ok(found.map(|class| class.allow_volume_expansion.unwrap_or(false)))
+    let expands = found.map(|class| class.allow_volume_expansion.unwrap_or(false));
+    context.expands.put(class, expands);
+    Ok(expands)
 }
 
 /// What the cluster last said against an object, in the last ten minutes. It is for

@@ -2,11 +2,14 @@
 
 mod act;
 
+use crate::abandon::ABANDON;
 use crate::adopt::{ADOPT, Owner};
 use crate::apply::ApplyError;
 use crate::build::Shape;
+use crate::cache::Cache;
 use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
+use crate::drain::DRAIN;
 use crate::events::flips;
 use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
@@ -99,10 +102,15 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     if other.is_none() && !deleting {
         return claim_pool(context, pool, name, &owner).await;
     }
-    let observed = observe(&context.client, &context.release, name).await?;
+    let cache = context.caches.of(&name.namespace);
+    let rests = context.recall(name).rests && !deleting && !has_order(pool);
+    let mut observed = observe(context, name, cache.as_deref().filter(|_| rests)).await?;
+    let own = Owner::of(pool, name);
+    if observed.recalled && (observed.terminating || !observed.set.iter().all(|set| own.has(set))) {
+        observed = observe(context, name, None).await?;
+    }
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
-    let own = Owner::of(pool, name);
     let stranger = observed.set.as_ref().filter(|set| !own.has(*set));
     if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
         keep_finalizer(&context.client, pool, name, false).await?;
@@ -116,7 +124,7 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         tokio::time::sleep(SETTLES).await;
         return Ok(Action::requeue(RACED));
     }
-    let (token, refused) = match token(&context.client, &context.release).await {
+    let (token, refused) = match known_token(context).await {
         Ok(token) => (token, None),
         Err(error) => (String::new(), Some(format!("{error:#}"))),
     };
@@ -136,6 +144,7 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         observed: &observed,
         view: view.as_ref().map_err(String::as_str),
         elsewhere,
+        cache: cache.as_deref().filter(|_| observed.recalled),
     };
     if let Some(why) = refused {
         return look.leave_alone(("TokenRefused", why)).await;
@@ -149,6 +158,16 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         true => look.delete().await,
         false => look.serve().await,
     }
+}
+
+/// The release's token, as it was a few seconds ago at the most.
+async fn known_token(context: &Context) -> anyhow::Result<String> {
+    if let Some(known) = context.token.get(&()) {
+        return Ok(known);
+    }
+    let token = token(&context.client, &context.release).await?;
+    context.token.put((), token.clone());
+    Ok(token)
 }
 
 /// The first thing that is written of a pool: whose it is. Of two releases that
@@ -190,6 +209,16 @@ struct Look<'a> {
     view: Result<&'a View, &'a str>,
     /// Why no node may be restarted, for what goes on outside of the pool.
     elsewhere: Option<String>,
+    /// What watches have shown, where the look rests on that.
+    cache: Option<&'a Cache>,
+}
+
+/// Whether a person has ordered something that is not done yet; pure.
+fn has_order(pool: &FileServerPool) -> bool {
+    let orders = [ABANDON, DRAIN, ADOPT];
+    orders
+        .iter()
+        .any(|key| pool.annotations().contains_key(*key))
 }
 
 /// What was decided.
@@ -214,6 +243,18 @@ struct Outcome {
     refused: Option<String>,
     /// What else went wrong.
     trouble: Option<(&'static str, String)>,
+}
+
+impl Decided {
+    /// Whether nothing is to be done about nodes and claims; pure.
+    fn is_calm(&self, observed: &Observed) -> bool {
+        self.step == Step::Rest
+            && self.roll.outdated.is_empty()
+            && self.shape.partition == observed.partition()
+            && self.storage.make.is_empty()
+            && self.storage.resize.is_empty()
+            && self.marks.is_empty()
+    }
 }
 
 impl Look<'_> {
@@ -254,6 +295,12 @@ impl Look<'_> {
 
     async fn serve(&self) -> Result<Action, Failed> {
         let decided = self.decide();
+        if self.observed.recalled && !decided.is_calm(self.observed) {
+            // What is to be done rests on the API server itself.
+            self.context
+                .remember(self.name, |memory| memory.rests = false);
+            return Ok(Action::requeue(Duration::ZERO));
+        }
         let mut outcome = Outcome::default();
         match self.act(&decided, &mut outcome).await {
             Ok(()) => self.adopted().await?,
@@ -275,6 +322,8 @@ impl Look<'_> {
             && decided.roll.outdated.is_empty()
             && outcome.trouble.is_none();
         let ready = self.tell(&decided, &outcome).await?;
+        self.context
+            .remember(self.name, |memory| memory.rests = rests && ready);
         Ok(Action::requeue(if rests && ready { LATER } else { SOON }))
     }
 
@@ -296,11 +345,12 @@ impl Look<'_> {
         let view = self.view.ok();
         let nodes = observed.nodes(self.name, view);
         let claims = observed.claim_facts(self.name);
-        let strangers = view.map_or(&[][..], |view| &view.pool.strangers);
+        let strangers = view.map_or(&[][..], |view| view.pool.strangers.as_slice());
         let strangers: Vec<String> = strangers.iter().map(|s| s.node_id.clone()).collect();
         let doubt = view.and_then(|_| store::doubt(&nodes, &strangers, &claims));
         let (wanted, desired) = self.wanted(doubt.is_some());
         let mut seen = scale::Scale {
+            set: self.name.nodes(),
             wanted,
             current: observed.replicas().unwrap_or(0),
             doomed_from: observed.doomed_from(),
@@ -329,6 +379,7 @@ impl Look<'_> {
         };
         let nodes = std::mem::take(&mut seen.nodes);
         let roll = roll::decide(&roll::Roll {
+            set: self.name.nodes(),
             replicas: shape.replicas,
             partition: match observed.set {
                 Some(_) => observed.partition(),

@@ -1,5 +1,6 @@
 //! `operator run`: leads, or waits until it may.
 
+use crate::cache::Cache;
 use crate::config::RunArgs;
 use crate::context::Context;
 use crate::delete::release_all;
@@ -9,8 +10,9 @@ use crate::raw::RawPool;
 use crate::reconcile::{reconcile, retry};
 use crate::token::token;
 use anyhow::{Context as _, Result, bail};
-use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
+use futures::{Stream, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
@@ -18,10 +20,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kit::ops::Ops;
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, controller, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{Controller, WatchStreamExt, controller, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
 use kube_lease_manager::LeaseManagerBuilder;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,29 +183,67 @@ async fn sweep(context: &Context) {
     }
 }
 
-/// The pools of a namespace, and all of theirs.
+/// The pools of a namespace, and all of theirs, which a cache keeps.
 fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
     let client = &context.client;
     let selector = selects(&component(&context.release, "node"));
     let ours = || watcher::Config::default().labels(&selector);
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let disruptions: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), namespace);
-    let networks: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    // Claims are found by name, whatever labels they have.
+    let all = watcher::Config::default;
+    let mut cache = Cache::default();
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
-    Controller::new(pools, watcher::Config::default())
-        .owns(sets, ours())
-        .owns(services, ours())
-        .owns(accounts, ours())
-        .owns(secrets, ours())
-        .owns(disruptions, ours())
-        .owns(networks, ours())
-        .watches(pods, ours(), |pod| pool_of(&pod))
-        .watches(claims, ours(), |claim| pool_of(&claim))
+    let controller = Controller::new(pools, all())
+        .owns_stream(cached::<StatefulSet>(client, namespace, ours(), &mut cache))
+        .owns_stream(cached::<Service>(client, namespace, ours(), &mut cache))
+        .owns_stream(cached::<ServiceAccount>(
+            client,
+            namespace,
+            ours(),
+            &mut cache,
+        ))
+        .owns_stream(cached::<Secret>(client, namespace, ours(), &mut cache))
+        .owns_stream(cached::<PodDisruptionBudget>(
+            client,
+            namespace,
+            ours(),
+            &mut cache,
+        ))
+        .owns_stream(cached::<NetworkPolicy>(
+            client,
+            namespace,
+            ours(),
+            &mut cache,
+        ));
+    let pods = cached::<Pod>(client, namespace, ours(), &mut cache);
+    let claims = cached::<PersistentVolumeClaim>(client, namespace, all(), &mut cache);
+    context.caches.add(namespace, cache);
+    controller
+        .watches_stream(pods, |pod| pool_of(&pod))
+        .watches_stream(claims, |claim| pool_of(&claim))
+}
+
+/// The objects of a kind as they change; a cache has them all.
+fn cached<K>(
+    client: &Client,
+    namespace: &str,
+    config: watcher::Config,
+    cache: &mut Cache,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static + use<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (reader, writer) = reflector::store();
+    cache.add(reader);
+    watcher(Api::<K>::namespaced(client.clone(), namespace), config)
+        .default_backoff()
+        .reflect(writer)
+        .touched_objects()
 }
 
 /// The pool that an object is labelled with.

@@ -10,6 +10,8 @@ use super::NodeFacts;
 /// What is there.
 #[derive(Debug, Clone, Default)]
 pub struct Roll {
+    /// The name of the set, by which its pods are named.
+    pub set: String,
     /// Pods that the set has.
     pub replicas: i32,
     /// Its partition.
@@ -101,7 +103,10 @@ fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
     let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
     if find(next).is_some_and(|node| node.losing) {
         // Its files would go with the claim that the pod holds back (invariant 7).
-        let why = format!("the claim of node {next} is being deleted, and would go with its pod");
+        let why = format!(
+            "the claim of {}-{next} is being deleted, and would go with its pod",
+            roll.set
+        );
         return Some(Obstacle { why, stuck: true });
     }
     // Restarting a node that does not serve takes nothing away; what it shall
@@ -124,8 +129,9 @@ fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
                 None => String::new(),
             };
             let why = format!(
-                "node {ordinal} does not serve{why}; no other is restarted before it does, or \
-                 the pool's image is set back"
+                "{}-{ordinal} does not serve{why}; no other is restarted before it does, or the \
+                 pool's image is set back",
+                roll.set
             );
             let stuck = pod.is_some_and(|pod| pod.overdue || pod.fails());
             return Some(Obstacle { why, stuck });
@@ -164,6 +170,7 @@ mod tests {
             ..NodeFacts::default()
         };
         Roll {
+            set: "p-node".to_owned(),
             replicas: i32::try_from(nodes.len()).expect("few"),
             partition: i32::try_from(nodes.len()).expect("few"),
             revision: Some("new".to_owned()),
@@ -203,7 +210,7 @@ mod tests {
         assert!(decide(&roll("oob")).stuck && !decide(&roll("oo-")).stuck);
         let told = decide(&roll("oob")).holds.expect("it holds");
         assert!(
-            told.contains("node 2 does not serve: ErrImagePull"),
+            told.contains("p-node-2 does not serve: ErrImagePull"),
             "{told}"
         );
     }

@@ -14,6 +14,8 @@ use super::{DrainFacts, NodeFacts};
 /// What is there.
 #[derive(Debug, Clone, Default)]
 pub struct Scale {
+    /// The name of the set, by which its pods are named.
+    pub set: String,
     /// Nodes that are wanted.
     pub wanted: i32,
     /// Pods that the StatefulSet has.
@@ -64,6 +66,10 @@ impl Scale {
 
     fn drain(&self, ordinal: i32) -> Option<&DrainFacts> {
         self.node(ordinal)?.drain.as_ref()
+    }
+
+    fn pod(&self, ordinal: i32) -> String {
+        format!("{}-{ordinal}", self.set)
     }
 
     fn claim(&self, ordinal: i32) -> Option<Mark> {
@@ -211,7 +217,7 @@ fn leaving(scale: &Scale) -> Step {
         node.ordinal >= scale.current && stops
     };
     match scale.nodes.iter().find(beyond) {
-        Some(node) => Step::Wait(format!("node {} is being stopped", node.ordinal)),
+        Some(node) => Step::Wait(format!("{} is being stopped", scale.pod(node.ordinal))),
         None => Step::Rest,
     }
 }
@@ -284,11 +290,11 @@ fn waiting(scale: &Scale) -> String {
     };
     let held = drains().find_map(|(o, drain)| Some((o, drain.holds.as_ref()?)));
     match held {
-        Some((ordinal, why)) => format!("node {ordinal} can't be emptied: {why}"),
+        Some((ordinal, why)) => format!("{} can't be emptied: {why}", scale.pod(ordinal)),
         None if is_unseen(scale, scale.current - 1) => format!(
-            "node {} never joined, and its claim does not say that it is empty; if it is: \
-             kubectl annotate that claim {}=empty",
-            scale.current - 1,
+            "{} never joined, and its claim does not say that it is empty; if it is: kubectl \
+             annotate that claim {}=empty",
+            scale.pod(scale.current - 1),
             crate::mark::VOLUME
         ),
         None => {

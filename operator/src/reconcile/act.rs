@@ -79,6 +79,7 @@ impl Look<'_> {
 
     async fn apply_guards(&self) -> Result<(), ApplyError> {
         let owner = Some(Owner::of(self.pool, self.name));
+        let cache = self.cache;
         // No `..`: an object that is built can't be forgotten here.
         let crate::build::Objects {
             account,
@@ -90,13 +91,13 @@ impl Look<'_> {
         let applier = &self.context.applier;
         // One that can't be written holds up none of the others.
         let all = [
-            applier.apply::<ServiceAccount>(account, owner).await,
-            applier.apply::<Secret>(token, owner).await,
-            applier.apply::<Service>(service, owner).await,
+            applier.apply::<ServiceAccount>(account, owner, cache).await,
+            applier.apply::<Secret>(token, owner, cache).await,
+            applier.apply::<Service>(service, owner, cache).await,
             applier
                 .apply::<PodDisruptionBudget>(disruption, owner)
                 .await,
-            applier.apply::<NetworkPolicy>(network, owner).await,
+            applier.apply::<NetworkPolicy>(network, owner, cache).await,
         ];
         let (mut conflicts, mut failed) = (Vec::new(), None);
         for done in all {
@@ -137,7 +138,10 @@ impl Look<'_> {
             let mark = there.next().map_or(Mark::Empty, |claim| claim.mark);
             let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, mark);
             let applier = &self.context.applier;
-            match applier.apply::<PersistentVolumeClaim>(wanted, None).await {
+            match applier
+                .apply::<PersistentVolumeClaim>(wanted, None, self.cache)
+                .await
+            {
                 Ok(Applied::Overridden(what)) => self.overridden(&what).await,
                 Ok(Applied::Written) => resized |= storage.resize.contains(ordinal),
                 Ok(Applied::Same) => {}
@@ -172,7 +176,7 @@ impl Look<'_> {
         let written = self
             .context
             .applier
-            .apply::<StatefulSet>(wanted, Some(owner))
+            .apply::<StatefulSet>(wanted, Some(owner), self.cache)
             .await?;
         self.context
             .remember(self.name, |memory| memory.template = Some(template));

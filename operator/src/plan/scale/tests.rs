@@ -383,7 +383,8 @@ fn what_a_shrink_waits_for_is_told() {
     let files = "7 files are moved to the nodes that stay".to_owned();
     assert_eq!(next(&scale), Step::Wait(files));
     scale.nodes[1].drain.as_mut().expect("it is drained").holds = Some("so".to_owned());
-    let held = "node 1 can't be emptied: so".to_owned();
+    scale.set = "p-node".to_owned();
+    let held = "p-node-1 can't be emptied: so".to_owned();
     assert_eq!(next(&scale), Step::Wait(held));
 }
 
