@@ -15,7 +15,6 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use serde_json::json;
 
@@ -95,7 +94,7 @@ impl Look<'_> {
             applier.apply::<Secret>(token, owner, cache).await,
             applier.apply::<Service>(service, owner, cache).await,
             applier
-                .apply::<PodDisruptionBudget>(disruption, owner)
+                .apply::<PodDisruptionBudget>(disruption, owner, cache)
                 .await,
             applier.apply::<NetworkPolicy>(network, owner, cache).await,
         ];

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// The watched namespace.
-pub const NAMESPACE: &str = "watched";
+pub(super) const NAMESPACE: &str = "watched";
 /// Within this an operator ends.
 const ENDS: Duration = Duration::from_secs(20);
 /// Within this a namespace is gone.
