@@ -10,7 +10,8 @@ use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PASSING, PodFacts, STOPS};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
-    Container, Event, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
+    Container, ContainerStatus, Event, Namespace, PersistentVolumeClaim, Pod, PodCondition,
+    PodStatus,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,8 @@ const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 /// How long after a pod's start its first conditions are told, in whole seconds.
 const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
+/// Characters of a container's last line that are repeated.
+const LAST_WORDS: usize = 300;
 /// Events of one object that are read.
 const WARNINGS: u32 = 100;
 /// For how long an event says something about now.
@@ -347,7 +350,7 @@ fn waiting(status: &PodStatus) -> Option<String> {
     let waits = all.filter_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.clone()?;
-        let text = match &waiting.message {
+        let text = match last_words(container).as_ref().or(waiting.message.as_ref()) {
             Some(message) => format!("{reason}: {message}"),
             None => reason.clone(),
         };
@@ -360,6 +363,14 @@ fn waiting(status: &PodStatus) -> Option<String> {
         Some((passes, !own, text))
     });
     waits.min().map(|(_, _, text)| text)
+}
+
+/// The last line of a container that ended, where it failed.
+fn last_words(container: &ContainerStatus) -> Option<String> {
+    let ended = container.last_state.as_ref()?.terminated.as_ref()?;
+    let text = ended.message.as_ref().filter(|_| ended.exit_code != 0)?;
+    let line = text.lines().rfind(|line| !line.trim().is_empty())?;
+    Some(line.chars().take(LAST_WORDS).collect())
 }
 
 /// The node's own container of a pod.
@@ -415,6 +426,12 @@ mod tests {
         ] {
             assert_eq!(why(&containers).ok().flatten().as_deref(), Some(wanted));
         }
+        let mut ended = waits("node", "CrashLoopBackOff");
+        let text = "starts\nnode: the volume is of another node\n";
+        ended["lastState"] = json!({ "terminated": { "exitCode": 1, "message": text } });
+        let why = why(&[ended]).ok().flatten();
+        let told = "CrashLoopBackOff: node: the volume is of another node";
+        assert_eq!(why.as_deref(), Some(told));
         let container = |name: &str| Container {
             name: name.to_owned(),
             ..Container::default()

@@ -133,6 +133,8 @@ fn container(parts: &Parts<'_>) -> Value {
         "startupProbe": probe("/livez", 5, 360),
         "livenessProbe": probe("/livez", 10, 6),
         "readinessProbe": probe("/readyz", 5, 2),
+        // Why a node could not start is in its last line.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "lifecycle": { "preStop": { "sleep": { "seconds": 5 } } },
         "securityContext": {
             "allowPrivilegeEscalation": false,

@@ -417,7 +417,9 @@ fn blocked(facts: &Facts<'_>) -> Told {
     }
     let doomed = facts.wanted..facts.replicas();
     let held = facts.nodes.iter().find_map(|node| {
-        let holds = node.drain.as_ref()?.holds.as_ref()?;
+        // One that never joined is always away: the step says what it waits for.
+        let drain = node.drain.as_ref().filter(|drain| !drain.unseen)?;
+        let holds = drain.holds.as_ref()?;
         doomed.contains(&node.ordinal).then_some((node, holds))
     });
     match held {
