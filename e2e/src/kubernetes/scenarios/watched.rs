@@ -22,8 +22,10 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let mut watching = values();
     watching["watchNamespaces"] = json!([NAMESPACE]);
     release.helm("upgrade", &watching)?;
-    elsewhere.apply_pool("away", json!({ "replicas": 1, "deletionPolicy": "Delete" }))?;
-    elsewhere.ready("away", 1).await?;
+    // Without a node: the namespace's controller would wait for its pod for minutes, and
+    // files of the first pool would move there.
+    elsewhere.apply_pool("away", json!({ "replicas": 0, "deletionPolicy": "Delete" }))?;
+    elsewhere.ready("away", 0).await?;
     // The operator is away while the namespace, and its rights there, go.
     let operator = format!("deploy/{}-operator", release.full_name());
     let to = |count: u32| {
