@@ -4,6 +4,8 @@
 use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, Options, Process, SOON};
 use kit::token::pool_key;
+use proto::v1::handover_client::HandoverClient;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -189,5 +191,49 @@ async fn a_token_is_changed_without_a_restart() -> Result<()> {
     std::fs::write(&file, "short")?;
     said(cluster.manager()?, "the token was not read again", 1).await?;
     cluster.ask(&["nodes", "--token-file", &new]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_without_a_ticket_is_refused_before_it_sends_a_byte() -> Result<()> {
+    let (mut cluster, file) = guarded().await?;
+    let index = cluster.new_node()?;
+    cluster.nodes[index].args = vec!["--token-file".to_owned(), file.display().to_string()];
+    cluster.start_node(index).await?;
+    let url = format!("http://{}", cluster.node(index)?.address("listen")?);
+    let mut client = HandoverClient::connect(url).await?;
+    // More than there are places for transfers, and none of them says anything.
+    for _ in 0..64 {
+        let silent = futures::stream::pending::<proto::v1::UploadPart>();
+        let asked = tokio::time::timeout(SOON, client.receive_file(silent)).await?;
+        let refused = asked.map(drop).unwrap_err();
+        ensure!(refused.code() == tonic::Code::Unauthenticated, "{refused}");
+    }
+    Ok(())
+}
+
+/// Whether others may read what lies in a folder, or reach it.
+fn readable_by_others(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.metadata()?.permissions().mode() & 0o077 != 0 {
+            open.push(entry.path());
+        }
+        if entry.file_type()?.is_dir() {
+            open.extend(readable_by_others(&entry.path())?);
+        }
+    }
+    Ok(open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_store_and_node_are_readable_by_their_owner_only() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    cluster.client().put("f", "x").await?.expect(201)?;
+    for folder in [cluster.store(), cluster.nodes[0].folder.clone()] {
+        let open = readable_by_others(&folder)?;
+        ensure!(open.is_empty(), "others may read {open:?}");
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ const FAILED: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     kit::log::init();
+    kit::private::files();
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     match run(Cli::parse().command).await {

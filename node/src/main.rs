@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         command: Command::Serve(args),
     } = Cli::parse();
     kit::log::init();
+    kit::private::files();
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     match serve(*args) {

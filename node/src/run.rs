@@ -46,7 +46,7 @@ pub async fn run(
     ready: oneshot::Sender<Ready>,
 ) -> anyhow::Result<()> {
     config.token.allows_listening("--listen", config.listen)?;
-    raise_file_limit();
+    kit::descriptors::raise();
     // The address first: a second node must not scan the volume in vain.
     let listener = TcpListener::bind(config.listen)
         .await
@@ -160,11 +160,7 @@ async fn serve_ops(
         }),
         refresh: Arc::new(move || scraped.refresh_metrics()),
     };
-    tokio::spawn(async move {
-        if let Err(error) = kit::ops::serve(listener, ops, stop).await {
-            tracing::error!(%error, "the ops port");
-        }
-    });
+    tokio::spawn(kit::ops::serve(listener, ops, stop));
     Ok(Some(bound))
 }
 
@@ -178,7 +174,7 @@ async fn serve(
     let handover = HandoverServer::new(service.clone());
     let guard = config.token.guard_of_node(&config.pool);
     let service = StorageServer::with_interceptor(service, guard);
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = kit::accept::incoming(listener, shutdown.clone());
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW / 2)
         .initial_connection_window_size(WINDOW)
@@ -199,18 +195,5 @@ async fn serve(
             tracing::warn!("requests in flight were broken off");
             Ok(())
         }
-    }
-}
-
-/// Open creates and downloads hold a file each: takes what the system allows.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }

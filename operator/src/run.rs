@@ -70,7 +70,7 @@ pub async fn run(args: RunArgs) -> Result<()> {
     writeln!(std::io::stdout(), "ready ops={address}")?;
     let ended = lead(&args, Arc::new(context), &shutdown).await;
     shutdown.cancel();
-    serving.await??;
+    serving.await?;
     ended
 }
 

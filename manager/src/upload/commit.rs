@@ -189,7 +189,6 @@ impl Received {
             session: placement.session,
             size: Some(self.size),
             trace: self.trace.0,
-            ticket: bytes::Bytes::new(),
         };
         placement
             .node

@@ -131,7 +131,6 @@ impl Upload {
             session: placement.session,
             size: self.size_hint,
             trace: self.trace.0,
-            ticket: bytes::Bytes::new(),
         };
         let mut stream = Stream {
             placement,

@@ -12,6 +12,8 @@ use crate::disk::{Copy, Op};
 use crate::fault::Failure;
 use crate::node::Node;
 use futures::stream::BoxStream;
+use kit::accept::Peer;
+use kit::ticket::Claim;
 use kit::token::Token;
 use peers::Peers;
 use proto::v1;
@@ -90,15 +92,20 @@ impl v1::handover_server::Handover for StorageService {
         &self,
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
-        // Anybody may ask here, and shall hold up nobody but other nodes.
+        // Anybody can call this: who has no ticket holds no place and sends nothing.
+        let claim = Claim::read(request.metadata())
+            .filter(|claim| self.keys.iter().any(|key| key.takes(claim)))
+            .ok_or_else(|| Status::unauthenticated("no ticket for this copy"))?;
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            peer.admit();
+        }
         let _permit = turn(&self.limits.handovers, "too many transfers at once").await?;
         let admits = |open: &v1::Open| {
-            let good = |key: &Token| {
-                key.takes_ticket(&open.ticket, &open.id, open.generation, open.session)
-            };
-            match self.keys.iter().any(good) {
+            let claimed = (claim.generation, claim.session) == (open.generation, open.session)
+                && claim.id == open.id;
+            match claimed {
                 true => Ok(()),
-                false => Err(Failure::invalid("no ticket for this copy")),
+                false => Err(Failure::invalid("the ticket is for another copy")),
             }
         };
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, admits).await;

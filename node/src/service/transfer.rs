@@ -5,6 +5,7 @@ use super::peers::Peers;
 use crate::disk::{Copy, Found};
 use crate::fault::Failure;
 use crate::node::{Node, gone};
+use kit::ticket::Claim;
 use proto::CHUNK;
 use proto::v1::upload_part::Part;
 use proto::v1::{self, Fault};
@@ -42,12 +43,19 @@ pub(super) async fn serve(
         session: request.target_session,
         size: Some(meta.size),
         trace: request.trace,
-        ticket: request.ticket,
+    };
+    let claim = Claim {
+        id: open.id.to_vec(),
+        generation: open.generation,
+        session: open.session,
+        ticket: request.ticket.to_vec(),
     };
     let finish = v1::Finish {
         meta: Some(meta.to_wire(&copy.name)),
     };
     let (send, receive) = mpsc::channel(2);
+    let mut call = tonic::Request::new(ReceiverStream::new(receive));
+    claim.write(call.metadata_mut());
     let source = Arc::clone(node);
     let sending = async move {
         let sent = send_all(&source, &found, &send, open, finish).await;
@@ -59,7 +67,7 @@ pub(super) async fn serve(
         tokio::time::sleep(FLUSH).await;
     };
     let answer = tokio::select! {
-        answer = client.receive_file(ReceiverStream::new(receive)) => answer,
+        answer = client.receive_file(call) => answer,
         () = sending => {
             return Err(Failure::new(Fault::Io, "the other node does not answer"));
         }

@@ -1,9 +1,15 @@
 //! What every binary does alike at its edges: logs, signals, the ops port
-//! (`/livez`, `/readyz`, `/metrics`), the token of the inner ports, units of flags.
+//! (`/livez`, `/readyz`, `/metrics`), the token, tickets and the accept loop of the
+//! inner ports,
+//! open files, units of flags.
 
+pub mod accept;
+pub mod descriptors;
 pub mod failpoint;
 pub mod log;
 pub mod ops;
+pub mod private;
 pub mod signals;
+pub mod ticket;
 pub mod token;
 pub mod units;

@@ -1,6 +1,8 @@
 //! The token that guards the inner ports, and the keys of pools that are derived
 //! from it: compared in constant time, never shown.
 
+use crate::accept::Peer;
+use crate::ticket::Claim;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
@@ -231,15 +233,13 @@ impl Token {
         })
     }
 
-    /// Whether a ticket is one of these keys', for that very copy.
-    pub fn takes_ticket(&self, given: &[u8], id: &[u8], generation: u32, session: u64) -> bool {
+    /// Whether a claim's ticket is one of these keys', for that very copy.
+    pub fn takes(&self, claim: &Claim) -> bool {
         let Some(keys) = self.keys() else {
             return true;
         };
-        one_is(
-            given,
-            keys.iter().map(|key| ticket(key, id, generation, session)),
-        )
+        let of = |key: &String| ticket(key, &claim.id, claim.generation, claim.session);
+        one_is(&claim.ticket, keys.iter().map(of))
     }
 
     /// An interceptor for servers that refuses callers without the token.
@@ -316,7 +316,17 @@ pub struct Guard {
 }
 
 impl Interceptor for Guard {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let admitted = self.admit(request)?;
+        if let Some(peer) = admitted.extensions().get::<Peer>() {
+            peer.admit();
+        }
+        Ok(admitted)
+    }
+}
+
+impl Guard {
+    fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let Some(keys) = self.token.keys() else {
             return Ok(request);
         };
@@ -436,14 +446,25 @@ mod tests {
     fn a_ticket_is_good_for_one_copy_on_one_pool() {
         let master = token("0123456789abcdef");
         let ticket = master.of_pool("a/p").ticket(b"id", 2, 7);
+        let claim = |id: &[u8], generation, session| Claim {
+            id: id.to_vec(),
+            generation,
+            session,
+            ticket: ticket.clone(),
+        };
         let key = token(&pool_key("0123456789abcdef", "a/p"));
-        assert!(key.takes_ticket(&ticket, b"id", 2, 7));
+        let good = claim(b"id", 2, 7);
+        assert!(key.takes(&good));
         for (id, generation, session) in [(&b"ie"[..], 2, 7), (b"id", 3, 7), (b"id", 2, 8)] {
-            assert!(!key.takes_ticket(&ticket, id, generation, session));
+            assert!(!key.takes(&claim(id, generation, session)));
         }
-        assert!(!master.of_pool("a/q").takes_ticket(&ticket, b"id", 2, 7));
-        assert!(!key.takes_ticket(&[], b"id", 2, 7));
-        assert!(Token::default().takes_ticket(&[], b"id", 2, 7));
+        assert!(!master.of_pool("a/q").takes(&good));
+        let bare = Claim {
+            ticket: Vec::new(),
+            ..good
+        };
+        assert!(!key.takes(&bare));
+        assert!(Token::default().takes(&bare));
     }
 
     #[test]

@@ -146,9 +146,6 @@ pub struct Open {
     pub size: ::core::option::Option<u64>,
     #[prost(fixed64, tag = "5")]
     pub trace: u64,
-    /// Where a node brings it: what admits this copy.
-    #[prost(bytes = "bytes", tag = "6")]
-    pub ticket: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadPart {
@@ -1674,7 +1671,7 @@ pub mod handover_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// What nodes serve to one another. They have no key of another pool: a ticket of
-    /// the manager's, in Open, admits one copy.
+    /// the manager's, in the header dfs-claim-bin, admits one copy.
     #[derive(Debug, Clone)]
     pub struct HandoverClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1799,7 +1796,7 @@ pub mod handover_server {
         ) -> std::result::Result<tonic::Response<super::UploadReply>, tonic::Status>;
     }
     /// What nodes serve to one another. They have no key of another pool: a ticket of
-    /// the manager's, in Open, admits one copy.
+    /// the manager's, in the header dfs-claim-bin, admits one copy.
     #[derive(Debug)]
     pub struct HandoverServer<T> {
         inner: Arc<T>,
