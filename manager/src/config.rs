@@ -101,11 +101,29 @@ impl StoreArgs {
         let url = match (&self.store_file, &self.store) {
             (Some(file), _) => std::fs::read_to_string(file)
                 .with_context(|| format!("--store-file {}", file.display()))?,
-            (None, Some(url)) => url.clone(),
+            (None, Some(url)) => {
+                refuse_secret(url, std::env::args())?;
+                url.clone()
+            }
             (None, None) => anyhow::bail!("--store: is needed"),
         };
         Ok(manager_store::open(url.trim()).await?)
     }
+}
+
+/// Refuses a URL with a password that stands in the arguments, where every process of
+/// the machine can read it.
+fn refuse_secret(url: &str, mut args: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    let user = authority.split('/').next().and_then(|a| a.rsplit_once('@'));
+    let has_password = user.is_some_and(|(user, _)| user.contains(':'));
+    if has_password && args.any(|arg| arg.contains(url)) {
+        anyhow::bail!(
+            "--store: a URL with a password is not taken from the arguments, which every \
+             process can read: use --store-file FILE or DFS_STORE"
+        );
+    }
+    Ok(())
 }
 
 /// Flags of `serve`.
@@ -356,6 +374,29 @@ impl Default for Limits {
             move_files_per_second: 1000,
             move_bytes_per_second: 100 << 20,
             cached_files: 100_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_refused_in_the_arguments_and_nowhere_else() {
+        let refused = |url: &str, args: &[&str]| {
+            refuse_secret(url, args.iter().map(|arg| (*arg).to_owned())).is_err()
+        };
+        let secret = "mongodb://dfs:word@db:27017/dfs";
+        assert!(refused(secret, &["manager", "--store", secret]));
+        assert!(refused(secret, &["manager", &format!("--store={secret}")]));
+        assert!(!refused(secret, &["manager", "serve"]), "from DFS_STORE");
+        for open in [
+            "mongodb://db:27017/dfs",
+            "mongodb://dfs@db/dfs",
+            "embedded:/a:b@c",
+        ] {
+            assert!(!refused(open, &["manager", "--store", open]), "{open}");
         }
     }
 }

@@ -56,6 +56,9 @@ impl std::error::Error for Failure {}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Full { .. }) {
+            return Self::new(Code::InsufficientStorage).because(error);
+        }
         // One that is away is told once, by who watches it.
         if !matches!(error, StoreError::Refused(_)) {
             tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the store failed");

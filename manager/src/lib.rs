@@ -12,6 +12,7 @@ mod core;
 mod delete;
 mod download;
 mod drain;
+mod essential;
 pub mod failpoints;
 mod failure;
 mod fit;

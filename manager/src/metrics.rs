@@ -111,6 +111,7 @@ struct Gauges {
     store_commits: Total,
     store_commit_seconds: Gauge<f64, AtomicU64>,
     store_available: Total,
+    store_full: Total,
 }
 
 fn latency() -> Histogram {
@@ -279,6 +280,11 @@ impl Gauges {
             self.store_available.clone(),
         );
         registry.register(
+            "store_full",
+            "1 while the store's disk has too little room for the records of new files",
+            self.store_full.clone(),
+        );
+        registry.register(
             "corrupt_file",
             "1 for each of the first files whose bytes do not match their records",
             self.corrupt_file.clone(),
@@ -337,6 +343,7 @@ impl Gauges {
         self.failed_moves.set(failed);
         let away = core.store_health.away().is_some();
         self.store_available.set(u64::from(!away));
+        self.store_full.set(u64::from(core.store.short().is_some()));
         let stats = core.store.stats();
         self.store_queue
             .set(stats.queue_depth.load(Ordering::Relaxed));

@@ -19,6 +19,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// When the store holds records already, or the nodes are of two clusters.
 pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
+    kit::descriptors::raise();
     let token = args.token.load()?;
     token.allows_listening("--grpc", args.grpc)?;
     let store = args.store.open().await?;

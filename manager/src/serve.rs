@@ -3,10 +3,12 @@
 use crate::admin::AdminService;
 use crate::config::{Limits, ServeArgs};
 use crate::core::Core;
+use crate::essential::Essential;
 use crate::registry::RegistryService;
 use crate::rest::{self, RestLimits};
 use crate::{drain, leader, missing, moves, settle, store_health};
 use anyhow::Context;
+use kit::descriptors::Port;
 use kit::ops::Ops;
 use kit::token::Token;
 use manager_store::Store;
@@ -17,9 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// A manager is ready when every node that the store knows has joined, or
 /// after this long.
@@ -68,7 +68,8 @@ impl Manager {
     ///
     /// # Errors
     /// Names the flag whose address can't be had.
-    pub async fn bind(store: Arc<dyn Store>, config: Config) -> anyhow::Result<Self> {
+    pub async fn bind(store: Arc<dyn Store>, mut config: Config) -> anyhow::Result<Self> {
+        config.rest.max_connections = connections(config.rest.max_connections);
         config.token.allows_listening("--grpc", config.grpc)?;
         let http = listen("--http", config.http).await?;
         let grpc = listen("--grpc", config.grpc).await?;
@@ -123,34 +124,44 @@ impl Manager {
         } = self;
         // Nodes, leader and ops port stay until the last request has ended.
         let inner = CancellationToken::new();
-        let tracker = TaskTracker::new();
+        let mut tasks = Essential::new(inner.clone());
         let holder = format!("{}/{}", std::process::id(), uuid::Uuid::new_v4());
-        tracker.spawn(leader::run(core.clone(), holder, inner.clone()));
-        tracker.spawn(moves::run(core.clone(), inner.clone()));
-        tracker.spawn(stop_with(inner.clone(), settle::run(core.clone())));
-        tracker.spawn(stop_with(inner.clone(), missing::watch(core.clone())));
-        tracker.spawn(stop_with(inner.clone(), drain::keep(core.clone())));
-        tracker.spawn(stop_with(inner.clone(), store_health::watch(core.clone())));
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = readiness(core.clone(), stopping.clone());
-        tracker.spawn(kit::ops::serve(ops, ops_port(&core, ready), inner.clone()));
-        let serving = tokio::spawn(serve_grpc(grpc, core.clone(), inner.clone()));
+        tasks.run(
+            "the lease",
+            leader::run(core.clone(), holder, inner.clone()),
+        );
+        tasks.run("the mover", moves::run(core.clone(), inner.clone()));
+        tasks.keep("the janitor", settle::run(core.clone()));
+        tasks.keep("the watch on missing files", missing::watch(core.clone()));
+        tasks.keep("the keeper of drains", drain::keep(core.clone()));
+        tasks.keep("the watch on the store", store_health::watch(core.clone()));
+        let port = kit::ops::serve(ops, ops_port(&core, ready), inner.clone());
+        tasks.run("the ops port", port);
+        let inner_port = serve_grpc(grpc, core.clone(), inner.clone());
+        tasks.run("the inner port", async move {
+            if let Err(error) = inner_port.await {
+                tracing::error!(%error, "the inner port");
+            }
+        });
         let announce = shutdown.clone();
         tokio::spawn(async move {
             announce.cancelled().await;
             stopping.store(true, Ordering::Relaxed);
         });
+        let store = core.store.clone();
         let rest = rest::serve(http, core, config.rest, shutdown.clone());
         let ended = tokio::select! {
             ended = rest => ended.context("the REST API failed"),
             () = overdue(shutdown) => Ok(()),
+            // What is in flight can't be ended any more: nobody waits for it.
+            lost = store.lost() => return Err(lost).context("leaving, so that a restart heals the store"),
+            failed = tasks.failed() => return Err(failed),
         };
         inner.cancel();
-        tracker.close();
-        tracker.wait().await;
-        ended?;
-        serving.await?.context("the inner port failed")?;
-        Ok(())
+        tasks.finish().await;
+        ended
     }
 }
 
@@ -158,13 +169,6 @@ async fn overdue(shutdown: CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(DRAIN).await;
     tracing::warn!("leaving with requests in flight, after {DRAIN:?}");
-}
-
-async fn stop_with(stop: CancellationToken, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = work => {}
-    }
 }
 
 /// Serves Registry and Admin until the token is cancelled.
@@ -178,9 +182,8 @@ pub async fn serve_grpc(
 ) -> Result<(), tonic::transport::Error> {
     let guard = core.token.guard();
     let registry = RegistryService::new(core.clone(), shutdown.clone());
-    let incoming = TcpListenerStream::new(listener);
+    let incoming = kit::accept::incoming(listener, shutdown.clone());
     tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
         .add_service(RegistryServer::with_interceptor(
@@ -192,13 +195,29 @@ pub async fn serve_grpc(
         .await
 }
 
+/// Connections of the REST API: as many as wanted, or as open files allow.
+fn connections(wanted: usize) -> usize {
+    let limit = kit::descriptors::raise();
+    let allowed = kit::descriptors::connections(limit, Port::Rest, wanted);
+    if allowed < wanted {
+        tracing::warn!(
+            wanted,
+            allowed,
+            limit,
+            "--max-connections is more than the limit of open files allows"
+        );
+    }
+    allowed
+}
+
 fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness {
     let started = Instant::now();
     let joined = AtomicBool::new(false);
     // Once ready, only SIGTERM ends it; a store that is away is told.
     let note = |core: &Core| {
         let away = core.store_health.away();
-        away.map(|why| format!("the metadata store is away: {why}"))
+        let away = away.map(|why| format!("the metadata store is away: {why}"));
+        away.or_else(|| core.store.short().map(|full| full.to_string()))
     };
     Arc::new(move || {
         if stopping.load(Ordering::Relaxed) {

@@ -26,6 +26,10 @@ pub(crate) struct Status {
     /// Why the metadata store is away; missing while it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_away: Option<String>,
+    /// What new files are refused with while the store's disk is nearly full; missing
+    /// while there is room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_full: Option<String>,
     /// Every node that the store knows.
     pub nodes: Vec<NodeStatus>,
     /// Files of the service.
@@ -161,6 +165,7 @@ fn whole(
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
         store_away: core.store_health.away(),
+        store_full: core.store.short().map(|full| full.to_string()),
         unsettled,
         drains,
         corrupt: corrupt(core),

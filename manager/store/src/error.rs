@@ -19,6 +19,14 @@ pub enum StoreError {
     /// nothing at all. This change certainly did not happen.
     #[error("the store refuses calls")]
     Refused(#[source] Cause),
+    /// The store's disk is as good as full. This change certainly did not happen.
+    #[error("the disk of the metadata store has {free} bytes free, new files need {least}")]
+    Full {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes below which new files are refused.
+        least: u64,
+    },
     /// What the store holds can't be understood.
     #[error("the store's data is damaged: {0}")]
     Corrupt(String),
@@ -91,6 +99,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => true,
             Self::Refused(_)
+            | Self::Full { .. }
             | Self::Corrupt(_)
             | Self::Locked { .. }
             | Self::NewerFormat { .. }

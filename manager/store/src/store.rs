@@ -110,6 +110,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether other managers may work on it at the same time.
     fn is_shared(&self) -> bool;
+    /// Waits until the store can't take changes any more before it is opened anew, and
+    /// returns why: the process has to end then. A database that is away comes back by
+    /// itself.
+    async fn lost(&self) -> StoreError {
+        std::future::pending().await
+    }
+    /// What new files are refused with, where the store's disk has no room for them.
+    fn short(&self) -> Option<StoreError> {
+        None
+    }
     /// Answers when the store could take a change now.
     async fn ping(&self) -> Result<(), StoreError>;
     /// The engine's counters.

@@ -4,11 +4,13 @@
 
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::batch::{Answer, Batch, Change, Reply};
+use super::room::{Disk, Level};
 use super::tables::Tables;
 use super::writes::Buffers;
 use crate::{Cause, StoreError, StoreStats, Totals};
@@ -18,6 +20,9 @@ const QUEUE: usize = 4096;
 /// Changes that one transaction takes at most.
 const MAX_BATCH: usize = 1024;
 
+/// How often a store that is broken asks whether there is room on its disk again.
+const ROOM: Duration = Duration::from_secs(1);
+
 /// What the committer and those who ask it share.
 #[derive(Default)]
 struct Shared {
@@ -25,32 +30,61 @@ struct Shared {
     /// Set by the first commit that failed. What is on the disk is unknown from
     /// then on, so nothing is written until the store is opened anew (rule 5).
     broken: OnceLock<Cause>,
+    /// Cancelled when the store can't go on: when it is broken, or its thread ended.
+    ended: CancellationToken,
 }
+
+/// Why nothing is answered any more.
+const GONE: &str = "the store's committer has ended";
 
 /// The committer's handle. Dropping it finishes what waits and ends the thread.
 pub(super) struct Committer {
     queue: Option<mpsc::Sender<Change>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
+    disk: Disk,
 }
 
 impl Committer {
-    pub(super) fn start(tables: Tables) -> Result<Self, StoreError> {
+    pub(super) fn start(tables: Tables, disk: Disk) -> Result<Self, StoreError> {
         let totals = tables.totals()?;
         let shared = Arc::new(Shared::default());
         let (queue, changes) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-committer".into())
             .spawn({
-                let shared = shared.clone();
-                move || run(&tables, changes, totals, &shared)
+                let (shared, mut disk) = (shared.clone(), disk.clone());
+                move || {
+                    // Dropped when the thread ends, also by a panic.
+                    let _ended = shared.ended.clone().drop_guard();
+                    run(&tables, changes, totals, &shared, &mut disk);
+                }
             })
             .map_err(StoreError::refused)?;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
             shared,
+            disk,
         })
+    }
+
+    /// Waits until the store can't recover by itself, and opening it anew can help:
+    /// where its disk is full, not before there is room again.
+    pub(super) async fn lost(&self) -> StoreError {
+        self.shared.ended.cancelled().await;
+        while self.disk.level() != Level::Enough {
+            tokio::time::sleep(ROOM).await;
+        }
+        match self.check() {
+            Err(error) => error,
+            Ok(()) => StoreError::refused(GONE),
+        }
+    }
+
+    /// What new files are refused with, where the disk has no room for them.
+    pub(super) fn short(&self) -> Option<StoreError> {
+        self.disk.short()
     }
 
     /// Hands a change over and waits for its outcome. A caller that stops waiting
@@ -62,22 +96,22 @@ impl Committer {
         self.check()?;
         let queue = self.queue.as_ref().expect("only drop takes it");
         let (reply, outcome) = oneshot::channel();
-        let gone = || "the store's committer has ended";
         let room = queue
             .reserve()
             .await
-            .map_err(|_| StoreError::refused(gone()))?;
+            .map_err(|_| StoreError::refused(GONE))?;
         self.shared.stats.asked();
         room.send(change(reply));
         outcome
             .await
-            .unwrap_or_else(|_| Err(StoreError::unavailable(gone())))
+            .unwrap_or_else(|_| Err(StoreError::unavailable(GONE)))
     }
 
     /// Whether changes are taken.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.shared.broken.get() {
             Some(cause) => Err(StoreError::Refused(cause.clone())),
+            None if self.shared.ended.is_cancelled() => Err(StoreError::refused(GONE)),
             None => Ok(()),
         }
     }
@@ -97,11 +131,18 @@ impl Drop for Committer {
     }
 }
 
-fn run(tables: &Tables, mut changes: mpsc::Receiver<Change>, mut totals: Totals, shared: &Shared) {
+fn run(
+    tables: &Tables,
+    mut changes: mpsc::Receiver<Change>,
+    mut totals: Totals,
+    shared: &Shared,
+    disk: &mut Disk,
+) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     let mut buffers = Buffers::default();
     while changes.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
         let count = waiting.len();
+        disk.admit(&mut waiting);
         match shared.broken.get() {
             Some(cause) => {
                 for change in waiting.drain(..) {
@@ -135,6 +176,7 @@ fn commit(
             tracing::error!(%error, changes = count, "a commit failed; no more are tried");
             let cause: Cause = Arc::new(error.clone());
             shared.broken.get_or_init(|| cause);
+            shared.ended.cancel();
             Some(error)
         }
     };
@@ -170,6 +212,8 @@ mod tests {
         assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
         assert!(!refused.outcome_unknown());
         assert!(store.ping().await.is_err(), "readiness must tell");
+        let lost = store.lost().await;
+        assert!(matches!(lost, StoreError::Refused(_)), "{lost:?}");
         assert_eq!(
             store.get(&file.name).await.unwrap(),
             Some(file),

@@ -13,8 +13,9 @@
 //! 3. `engine.new` is filled and flushed: removed, made anew.
 //! 4. It is renamed to `engine`, DIR is flushed: done.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
@@ -22,6 +23,8 @@ use crate::StoreError;
 /// The newest format that this version reads and writes.
 pub(super) const FORMAT: u32 = 1;
 const FORMAT_WORD: &str = "dfs-store";
+/// The directory's mode: names and idempotency keys are nobody else's business.
+const OWNER_ONLY: u32 = 0o700;
 
 /// A directory that this process holds for as long as the value lives.
 pub(super) struct Directory {
@@ -35,6 +38,9 @@ impl Directory {
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         let failed = |e| StoreError::open(path, e);
         create_durably(path).map_err(failed)?;
+        if let Err(error) = fs::set_permissions(path, Permissions::from_mode(OWNER_ONLY)) {
+            tracing::warn!(%error, dir = %path.display(), "others may read the store");
+        }
         // Before the lock, so that a newer version's directory is left untouched.
         check_format(path)?;
         let mut lock = OpenOptions::new()
@@ -54,7 +60,10 @@ impl Directory {
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        introduce(&mut lock).map_err(failed)?;
+        if let Err(error) = introduce(&mut lock) {
+            // On a full disk the lock holds all the same; only its text is missing.
+            tracing::warn!(%error, "the lock file does not say who holds it");
+        }
         Ok(Self {
             path: path.into(),
             _lock: lock,

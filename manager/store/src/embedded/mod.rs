@@ -5,6 +5,7 @@
 mod batch;
 mod committer;
 mod directory;
+mod room;
 mod tables;
 mod writes;
 
@@ -18,6 +19,7 @@ use crate::{Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap,
 use batch::Change;
 use committer::Committer;
 use directory::Directory;
+use room::{Disk, Level};
 use tables::Tables;
 
 /// A store in a directory of this machine, held by this process alone.
@@ -42,9 +44,15 @@ impl Embedded {
 
     fn open_now(dir: &Path) -> Result<Self, StoreError> {
         let directory = Directory::lock(dir)?;
+        let mut disk = Disk::of(dir);
         let engine = directory.engine(Tables::format)?;
+        if disk.level() == Level::Out {
+            // What an opening writes is little, and reads need it.
+            disk.release();
+        }
         let tables = Tables::open(&engine)?;
-        let committer = Committer::start(tables.clone())?;
+        disk.lay_ballast();
+        let committer = Committer::start(tables.clone(), disk)?;
         Ok(Self {
             committer,
             tables,
@@ -202,6 +210,14 @@ impl Store for Embedded {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    async fn lost(&self) -> StoreError {
+        self.committer.lost().await
+    }
+
+    fn short(&self) -> Option<StoreError> {
+        self.committer.short()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
