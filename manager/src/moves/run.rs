@@ -177,7 +177,13 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 _ => event.insert(Event::new(nodes, last)),
             };
             last = current.number;
-            match step(&core, current, &flows).await {
+            let stepped = tokio::select! {
+                // Moves in flight break off as in a crash, and the janitor settles
+                // them: an orderly end waits for requests, not for the throttle.
+                () = shutdown.cancelled() => return,
+                stepped = step(&core, current, &flows) => stepped,
+            };
+            match stepped {
                 // Nothing more can move for this event; what is still uneven is another.
                 Ok(0) => {
                     event = None;

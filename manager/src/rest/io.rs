@@ -13,6 +13,9 @@ use tokio::time::{Instant, Sleep};
 /// How an HTTP/2 connection begins.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
+/// How long a connection without a request is kept once the manager leaves.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
@@ -36,6 +39,20 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
+    }
+
+    /// Waits until no request has been served for [`LINGER`]: whoever leaves waits for
+    /// requests, not for connections that are silent or have half a head.
+    pub(super) async fn quiet(self: Arc<Self>) {
+        let mut last = self.look();
+        loop {
+            tokio::time::sleep(LINGER).await;
+            let now = self.look();
+            if now == last && !now.1 {
+                return;
+            }
+            last = now;
+        }
     }
 
     /// Requests begun so far, and whether any of them goes on.
@@ -286,6 +303,18 @@ mod tests {
         server.read_u8().await.expect("a byte");
         drop(activity.begin());
         assert_eq!(read_fails_after(&mut server).await, 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_quiet_once_its_last_request_has_ended() {
+        let activity = Arc::new(Activity::default());
+        let served = activity.begin();
+        let quiet = tokio::spawn(activity.clone().quiet());
+        tokio::time::sleep(10 * LINGER).await;
+        assert!(!quiet.is_finished(), "a request is being served");
+        drop(served);
+        tokio::time::sleep(3 * LINGER).await;
+        assert!(quiet.is_finished());
     }
 
     #[tokio::test(start_paused = true)]

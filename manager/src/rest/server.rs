@@ -124,13 +124,17 @@ async fn connection(
 ) {
     let activity = Arc::new(Activity::default());
     let io = TokioIo::new(Guarded::new(socket, deadlines, activity.clone()));
+    let quiet = activity.clone().quiet();
     let service = service_fn(move |request| front.clone().serve(request, activity.begin()));
     let mut connection = pin!(builder.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = quiet => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {
