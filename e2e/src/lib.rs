@@ -17,6 +17,7 @@ pub mod many;
 pub mod memory;
 pub mod mongo;
 pub mod powercut;
+pub mod pressure;
 pub mod raw;
 pub mod report;
 pub mod sources;

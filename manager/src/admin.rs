@@ -235,7 +235,7 @@ fn drains_reply(drains: Vec<Counted>) -> Response<DrainsReply> {
         rate: line.rate,
         seconds_left: line.seconds_left,
         ordered: line.ordered,
-        holds: line.holds.unwrap_or_default(),
+        holds: proto::clip(line.holds.unwrap_or_default()),
     };
     Response::new(DrainsReply {
         drains: drains.into_iter().map(wire).collect(),
@@ -270,6 +270,6 @@ fn node_line(node: NodeStatus) -> NodeLine {
         corrupt_files: node.corrupt,
         merged: node.merged,
         read_only: node.read_only,
-        refused: node.refused.unwrap_or_default(),
+        refused: proto::clip(node.refused.unwrap_or_default()),
     }
 }

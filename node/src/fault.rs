@@ -51,7 +51,7 @@ impl Failure {
     pub fn to_wire(&self) -> v1::Failure {
         v1::Failure {
             fault: self.fault as i32,
-            message: self.message.clone(),
+            message: proto::clip(self.message.clone()),
             session: self.session,
         }
     }

@@ -84,7 +84,9 @@ impl Managers {
         }
         channel
             .clone()
-            .map(AdminClient::new)
+            .map(|channel| {
+                AdminClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
+            })
             .ok_or_else(|| Status::unavailable("no connection"))
     }
 

@@ -1,6 +1,7 @@
 //! What the parts of the file server share: the gRPC contracts, ids, file
 //! names and result codes. `operator`, `manager` and `node` meet only here.
 
+mod batch;
 mod code;
 mod file_id;
 mod file_name;
@@ -13,6 +14,7 @@ pub mod v1 {
     include!("generated/dfs.v1.rs");
 }
 
+pub use batch::{BATCH_BYTES, Batch, MESSAGE_BYTES, Refused, TEXT_BYTES, batches, clip};
 pub use code::Code;
 pub use file_id::{FileId, InvalidFileId};
 pub use file_name::{FileName, InvalidFileName};

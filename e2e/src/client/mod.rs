@@ -2,9 +2,11 @@
 //! it spends little CPU, since on a small machine it competes with the servers.
 
 mod body;
+mod http2;
 mod uploads;
 
 pub use body::{Body, Pieces};
+pub use http2::Http2;
 pub use uploads::{NameAt, Route, encode_name, json_around};
 
 use crate::cluster::Status;

@@ -5,7 +5,8 @@
 
 use futures::StreamExt;
 use proto::v1::{Failure as NodeFailure, Fault, Replies, Request, Requests, reply, request};
-use std::collections::HashMap;
+use proto::{Batch, Refused};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,8 +17,6 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: usize = 1024;
 /// Operations in one message.
 const BATCH: usize = 256;
-/// Bytes after which a message is sent, well under tonic's 4 MiB.
-const BATCH_BYTES: usize = 1 << 20;
 
 /// Why a call to a node has no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -149,49 +148,65 @@ impl Exchange {
     }
 }
 
-fn weight(request: &Request) -> usize {
-    match &request.op {
-        Some(request::Op::Write(write)) => write.data.len() + 512,
-        _ => 512,
-    }
-}
-
 async fn write_all(
     mut outgoing: mpsc::Receiver<Outgoing>,
     requests: mpsc::Sender<Requests>,
     waiting: Waiting,
     closed: CancellationToken,
 ) {
-    let mut ready = Vec::with_capacity(BATCH);
+    let mut ready = VecDeque::new();
+    let mut taken = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
             () = closed.cancelled() => break,
-            n = outgoing.recv_many(&mut ready, BATCH) => if n == 0 { break },
+            n = outgoing.recv_many(&mut taken, BATCH) => if n == 0 { break },
         }
-        let mut rest = ready.drain(..).peekable();
-        while rest.peek().is_some() {
-            let mut bytes = 0;
-            let mut batch = Vec::new();
-            {
-                let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                for Outgoing { request, reply } in rest.by_ref() {
-                    if let Some(reply) = reply {
-                        waiting.insert(request.seq, reply);
-                    }
-                    bytes += weight(&request);
-                    batch.push(request);
-                    if bytes >= BATCH_BYTES {
-                        break;
-                    }
-                }
-            }
-            if requests.send(Requests { requests: batch }).await.is_err() {
+        ready.extend(taken.drain(..));
+        while !ready.is_empty() {
+            let batch = next_batch(&mut ready, &waiting);
+            // Empty where all that was left had to be refused.
+            let sent =
+                batch.is_empty() || requests.send(Requests { requests: batch }).await.is_ok();
+            if !sent {
                 closed.cancel();
             }
         }
     }
     closed.cancel();
     fail_all(&waiting);
+}
+
+/// Takes operations for one message, as long as it stays within its bound. One that
+/// fits into no message is refused by itself.
+fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request> {
+    let mut batch = Batch::new(BATCH);
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Some(Outgoing { request, reply }) = ready.pop_front() {
+        let seq = request.seq;
+        match batch.push(request) {
+            Ok(()) => {
+                if let Some(reply) = reply {
+                    waiting.insert(seq, reply);
+                }
+            }
+            Err(Refused::Full(request)) => {
+                ready.push_front(Outgoing { request, reply });
+                break;
+            }
+            Err(Refused::TooLarge(_)) => {
+                let failure = NodeFailure {
+                    fault: Fault::Invalid.into(),
+                    message: "the request fits into no message: it was not sent".to_owned(),
+                    session: 0,
+                };
+                if let Some(reply) = reply {
+                    // The caller may be past its deadline.
+                    let _ = reply.send(reply::Result::Failure(failure));
+                }
+            }
+        }
+    }
+    batch.take()
 }
 
 async fn read_all(

@@ -22,6 +22,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub(super) const CALL: Duration = Duration::from_secs(10);
 /// The deadline of a call whose work grows with the file.
 pub(super) const LONG_CALL: Duration = Duration::from_secs(600);
+/// Copies that one call asks about: their records, of which each has at most 3 KiB,
+/// stay within a message.
+const INSPECTED: usize = 256;
 /// Messages that may wait in a stream to the node.
 const STREAM_QUEUE: usize = 4;
 /// Flow control: what a node may send ahead on one stream, enough to keep a
@@ -219,20 +222,22 @@ impl Link {
     /// # Errors
     /// When the node does not answer.
     pub async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
-        let mut client = self.small.clone();
-        let asked = copies.len();
-        let states = self
-            .bounded(LONG_CALL, client.inspect(InspectRequest { copies }))
-            .await?
-            .states;
-        if states.len() == asked {
-            Ok(states)
-        } else {
-            Err(CallError::Lost(format!(
-                "{} answers to {asked} questions",
-                states.len()
-            )))
+        let mut states = Vec::with_capacity(copies.len());
+        // Cut by what the answer may have: each state carries its copy's record.
+        for copies in proto::batches(copies, INSPECTED) {
+            let mut client = self.small.clone();
+            let asked = copies.len();
+            let some = self
+                .bounded(LONG_CALL, client.inspect(InspectRequest { copies }))
+                .await?
+                .states;
+            if some.len() != asked {
+                let why = format!("{} answers to {asked} questions", some.len());
+                return Err(CallError::Lost(why));
+            }
+            states.extend(some);
         }
+        Ok(states)
     }
 
     /// Moves a copy into quarantine.
@@ -346,7 +351,8 @@ async fn client(endpoint: &str, token: &Token) -> Result<Client, tonic::Status> 
         .connect()
         .await
         .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {e}")))?;
-    Ok(StorageClient::with_interceptor(channel, token.bearer()))
+    let client = StorageClient::with_interceptor(channel, token.bearer());
+    Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
 }
 
 fn linked(result: Option<upload_reply::Result>) -> Result<u32, CallError> {

@@ -31,7 +31,7 @@ impl Refused {
             refused.retain(|_, refusal| refusal.at.elapsed() < FRESH);
         }
         if refused.len() < MOST || refused.contains_key(id) {
-            let (at, pool) = (Instant::now(), pool.to_owned());
+            let (at, pool, why) = (Instant::now(), pool.to_owned(), proto::clip(why));
             let refusal = Refusal {
                 at,
                 pool,

@@ -32,7 +32,8 @@ async fn connect(args: &RemoteArgs) -> anyhow::Result<Client> {
         .connect()
         .await
         .with_context(|| format!("--manager {}: no manager answers", args.manager))?;
-    Ok(AdminClient::with_interceptor(channel, token.bearer()))
+    let client = AdminClient::with_interceptor(channel, token.bearer());
+    Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
 }
 
 /// A file's id as people read it; empty where there is none.

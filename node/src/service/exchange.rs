@@ -10,10 +10,11 @@ use crate::node::Node;
 use crate::uploads::Opening;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use proto::v1;
 use proto::v1::reply::Result as Outcome;
 use proto::v1::request::Op;
-use proto::{FileId, SMALL};
+use proto::v1::{self, Fault};
+use proto::{Batch, FileId, Refused, SMALL};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,8 +24,6 @@ use tonic::{Status, Streaming};
 const PENDING: usize = 4096;
 /// Reads that one thread does at a stretch.
 const READS: usize = 64;
-/// Bytes of file data after which a message of replies is sent.
-const REPLY_BYTES: usize = 1 << 20;
 /// Replies of one message.
 const REPLY_COUNT: usize = 512;
 /// How long a stream still takes operations once the node leaves.
@@ -33,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Answers on their way out, and the room they take until then.
 struct Answers {
     replies: Vec<v1::Reply>,
-    _room: Option<Arc<OwnedSemaphorePermit>>,
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// One stream's way to its answers.
@@ -57,32 +56,68 @@ pub(super) fn serve(
         answers: send,
     };
     tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending), requests));
-    let out = futures::stream::unfold((receive, pending), |(mut receive, pending)| async move {
-        let replies = collect(&mut receive).await?;
+    let outgoing = Outgoing {
+        receive,
+        left: VecDeque::new(),
+        room: None,
+    };
+    let out = futures::stream::unfold((outgoing, pending), |(mut outgoing, pending)| async move {
+        let replies = outgoing.next().await?;
         pending.add_permits(replies.len());
-        Some((Ok(v1::Replies { replies }), (receive, pending)))
+        Some((Ok(v1::Replies { replies }), (outgoing, pending)))
     });
     out.boxed()
 }
 
-/// Takes the next answers, and with them all others that are ready.
-async fn collect(receive: &mut mpsc::UnboundedReceiver<Answers>) -> Option<Vec<v1::Reply>> {
-    let mut replies = receive.recv().await?.replies;
-    let mut bytes = data_bytes(&replies);
-    while bytes < REPLY_BYTES && replies.len() < REPLY_COUNT {
-        let Ok(more) = receive.try_recv() else { break };
-        bytes += data_bytes(&more.replies);
-        replies.extend(more.replies);
-    }
-    Some(replies)
+/// Answers that are cut into messages.
+struct Outgoing {
+    receive: mpsc::UnboundedReceiver<Answers>,
+    /// Those of the last [`Answers`] that no message had room for.
+    left: VecDeque<v1::Reply>,
+    /// What they hold.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-fn data_bytes(replies: &[v1::Reply]) -> usize {
-    let size = |reply: &v1::Reply| match &reply.result {
-        Some(Outcome::Data(data)) => data.len(),
-        _ => 0,
-    };
-    replies.iter().map(size).sum()
+impl Outgoing {
+    /// Takes the next answers, and with them all others that are ready, as long as
+    /// the message stays within its bound. None where the lane has ended.
+    async fn next(&mut self) -> Option<Vec<v1::Reply>> {
+        let mut batch = Batch::new(REPLY_COUNT);
+        loop {
+            let Some(reply) = self.left.pop_front() else {
+                let more = match batch.is_empty() {
+                    true => self.receive.recv().await?,
+                    false => match self.receive.try_recv() {
+                        Ok(more) => more,
+                        Err(_) => break,
+                    },
+                };
+                self.left.extend(more.replies);
+                self.room = more.room;
+                continue;
+            };
+            match batch.push(reply) {
+                Ok(()) => {}
+                Err(Refused::Full(reply)) => {
+                    self.left.push_front(reply);
+                    return Some(batch.take());
+                }
+                Err(Refused::TooLarge(reply)) => self.left.push_front(too_large(&reply)),
+            }
+        }
+        self.room = None;
+        Some(batch.take())
+    }
+}
+
+/// What is sent instead: one bad answer costs its own operation, not the stream.
+fn too_large(reply: &v1::Reply) -> v1::Reply {
+    tracing::error!(seq = reply.seq, "an answer that fits into no message");
+    let failure = Failure::new(Fault::Io, "the answer fits into no message");
+    v1::Reply {
+        seq: reply.seq,
+        result: Some(Outcome::Failure(failure.to_wire())),
+    }
 }
 
 async fn receive_all(
@@ -131,6 +166,12 @@ impl Lane {
         for request in requests {
             let v1::Request { seq, trace, op } = request;
             let Some(op) = op else {
+                // Of a newer manager: it needs an answer all the same.
+                if let Ok(permit) = pending.acquire().await {
+                    permit.forget();
+                }
+                let failure = Failure::invalid("an operation that this version does not know");
+                self.answer(seq, Outcome::Failure(failure.to_wire()));
                 continue;
             };
             if !matches!(op, Op::Write(_) | Op::Abort(_)) {
@@ -179,7 +220,7 @@ impl Lane {
         // Nobody listens any more where the stream broke off.
         let _ = self.answers.send(Answers {
             replies: vec![reply],
-            _room: None,
+            room: None,
         });
     }
 
@@ -255,7 +296,7 @@ impl Lane {
                 // Nobody listens any more where the stream broke off.
                 let _ = lane.answers.send(Answers {
                     replies,
-                    _room: room.map(Arc::new),
+                    room: room.map(Arc::new),
                 });
             }
         });

@@ -4,7 +4,7 @@ use crate::disk::{Listed, Place};
 use crate::node::Node;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use proto::v1;
+use proto::{Batch, Refused, v1};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -30,18 +30,23 @@ pub(super) fn serve(
     // A thread of its own, bounded by the permit: a slow caller holds up nobody.
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let mut entries = Vec::with_capacity(BATCH);
-        let put = |entries: &mut Vec<v1::InventoryEntry>| {
-            let entries = std::mem::take(entries);
+        let mut batch = Batch::new(BATCH);
+        let put = |batch: &mut Batch<v1::InventoryEntry>| {
+            let entries = batch.take();
             send.blocking_send(Ok(v1::InventoryBatch { entries }))
                 .is_ok()
         };
-        let walked = node.disk.walk(place, 0, &mut |listed| {
-            entries.push(entry(place, listed));
-            entries.len() < BATCH || put(&mut entries)
-        });
-        if !entries.is_empty() {
-            put(&mut entries);
+        let walked = node.disk.walk(
+            place,
+            0,
+            &mut |listed| match batch.push(entry(place, listed)) {
+                Ok(()) => true,
+                Err(Refused::Full(entry)) => put(&mut batch) && batch.push(entry).is_ok(),
+                Err(Refused::TooLarge(_)) => unreachable!("its texts are cut"),
+            },
+        );
+        if !batch.is_empty() {
+            put(&mut batch);
         }
         if let Err(failure) = walked {
             tracing::error!(%failure, "the inventory can't be read");
@@ -55,12 +60,12 @@ pub(super) fn serve(
 fn entry(place: Place, listed: Listed) -> v1::InventoryEntry {
     let unreadable = match listed.meta {
         Some(_) => String::new(),
-        None => listed.path(place),
+        None => proto::clip(listed.path(place)),
     };
     v1::InventoryEntry {
         meta: listed.meta.map(|meta| meta.to_wire(&listed.name)),
         leaf: listed.leaf,
         unreadable,
-        reason: listed.reason,
+        reason: proto::clip(listed.reason),
     }
 }

@@ -1,0 +1,174 @@
+//! Messages of many items: none passes its bound, whatever is in it (invariant 9).
+
+use prost::Message;
+
+/// Bytes that a message of many items has at the most, once encoded: a quarter of
+/// what every receiver takes, earlier releases included.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of one message that a receiver takes. Above anything that is sent, also by
+/// the release before, which looked at its bound only after it had added something.
+pub const MESSAGE_BYTES: usize = 8 << 20;
+/// Bytes of a text for people within a message.
+pub const TEXT_BYTES: usize = 1024;
+
+/// The items of one message on its way, with their encoded size.
+#[derive(Debug)]
+pub struct Batch<M> {
+    items: Vec<M>,
+    bytes: usize,
+    most: usize,
+}
+
+/// Why an item was not added; it is given back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused<M> {
+    /// There is no room for it beside the others: the next message takes it.
+    Full(M),
+    /// It would not fit into any message.
+    TooLarge(M),
+}
+
+impl<M: Message> Batch<M> {
+    /// An empty one, for at most so many items.
+    pub fn new(most: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            bytes: 0,
+            most,
+        }
+    }
+
+    /// Adds an item, if the message stays within its bounds.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn push(&mut self, item: M) -> Result<(), Refused<M>> {
+        let bytes = framed(&item);
+        if bytes > BATCH_BYTES {
+            return Err(Refused::TooLarge(item));
+        }
+        if self.items.len() >= self.most || self.bytes + bytes > BATCH_BYTES {
+            return Err(Refused::Full(item));
+        }
+        self.bytes += bytes;
+        self.items.push(item);
+        Ok(())
+    }
+
+    /// Whether it has no item.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The items; it is empty afterwards.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<M> {
+        self.bytes = 0;
+        std::mem::take(&mut self.items)
+    }
+}
+
+/// Bytes of an item as an element of a message's only field: its tag, its length
+/// and itself.
+fn framed<M: Message>(item: &M) -> usize {
+    let bytes = item.encoded_len();
+    1 + prost::length_delimiter_len(bytes) + bytes
+}
+
+/// Items cut into messages that each keep the bounds; one that fits into none is
+/// left out.
+pub fn batches<M: Message>(items: impl IntoIterator<Item = M>, most: usize) -> Vec<Vec<M>> {
+    let mut batch = Batch::new(most);
+    let mut all = Vec::new();
+    for item in items {
+        if let Err(Refused::Full(item)) = batch.push(item) {
+            all.push(batch.take());
+            // It fits into an empty one.
+            let _ = batch.push(item);
+        }
+    }
+    if !batch.is_empty() {
+        all.push(batch.take());
+    }
+    all
+}
+
+/// A text for people, cut to [`TEXT_BYTES`].
+pub fn clip(mut text: String) -> String {
+    if text.len() > TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1;
+    use proptest::prelude::*;
+
+    fn reply(seq: u64, bytes: usize) -> v1::Reply {
+        v1::Reply {
+            seq,
+            result: Some(v1::reply::Result::Data(vec![7; bytes].into())),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_message_passes_its_bound_whatever_is_in_it(
+            sizes in prop::collection::vec(
+                prop_oneof![0..100usize, 0..=crate::SMALL, Just(crate::SMALL), Just(BATCH_BYTES)],
+                0..80,
+            ),
+            most in 1..600usize,
+        ) {
+            let items = sizes.iter().enumerate().map(|(seq, &bytes)| reply(seq as u64, bytes));
+            let messages = batches(items, most);
+            for replies in &messages {
+                prop_assert!(!replies.is_empty() && replies.len() <= most);
+                let message = v1::Replies { replies: replies.clone() };
+                prop_assert!(message.encoded_len() <= BATCH_BYTES);
+            }
+            let sent: Vec<u64> = messages.iter().flatten().map(|reply| reply.seq).collect();
+            let fit = sizes.iter().enumerate().filter(|(_, bytes)| **bytes < BATCH_BYTES);
+            prop_assert_eq!(sent, fit.map(|(seq, _)| seq as u64).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn messages_are_filled_before_the_next_one_begins() {
+        let messages = batches((0..64).map(|seq| reply(seq, crate::SMALL)), 1000);
+        assert_eq!(messages.len(), 5, "15 of 64 KiB fit into 1 MiB");
+    }
+
+    #[test]
+    fn an_item_that_fits_into_no_message_is_given_back() {
+        let large = reply(1, BATCH_BYTES);
+        let refused = Batch::new(1).push(large.clone());
+        assert_eq!(refused, Err(Refused::TooLarge(large)));
+    }
+
+    #[test]
+    fn lists_that_are_not_cut_stay_within_a_message_at_their_longest() {
+        let copy = v1::CopyRef {
+            id: vec![7; 16].into(),
+            generation: u32::MAX,
+            name: "n".repeat(crate::FileName::MAX_BYTES),
+            leaf: Some(u32::MAX),
+        };
+        let corrupt = v1::ListCorruptReply {
+            copies: vec![copy; 10_000],
+        };
+        assert!(corrupt.encoded_len() < 4 << 20);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let text = "é".repeat(TEXT_BYTES);
+        let cut = clip(format!("a{text}"));
+        assert!(cut.len() <= TEXT_BYTES && cut.starts_with("aé"));
+        assert_eq!(clip("short".to_owned()), "short");
+    }
+}
