@@ -178,7 +178,7 @@ impl Found {
         let record = match (found, &error) {
             (Ok(Some(record)), _) => record,
             (Ok(None), _) => return Err(Failure::new(Code::FileDoesNotExist).into()),
-            (Err(_), CallError::Lost(why)) => return Err(self.lost(why)),
+            (Err(_), CallError::Lost(why) | CallError::NotSent(why)) => return Err(self.lost(why)),
             (Err(away), CallError::Fault(..)) => return Err(Failure::from(away).into()),
         };
         if record.id != self.record.id || record.state == State::Deleting {
@@ -189,7 +189,7 @@ impl Found {
             return Ok(());
         }
         match error {
-            CallError::Lost(why) => Err(self.lost(&why)),
+            CallError::Lost(why) | CallError::NotSent(why) => Err(self.lost(&why)),
             CallError::Fault(Fault::Checksum, _) => Err(self.lost("its bytes fail their checksum")),
             CallError::Fault(Fault::NotFound, _) if record.rev == self.record.rev => {
                 self.core.missing.note(&record);

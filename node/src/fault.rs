@@ -1,8 +1,10 @@
 //! Why the node did not do what it was asked to.
 
+use prost::Message;
 use proto::v1::{self, Fault};
 use rustix::io::Errno;
 use std::fmt;
+use tonic::Code;
 
 /// A refusal or a failure, as the contract names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +68,23 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<Failure> for tonic::Status {
+    /// The failure itself rides in the details, so that callers can tell a node's
+    /// verdict from what the transport makes up; the code is for people and for the
+    /// release before.
     fn from(failure: Failure) -> Self {
-        let text = failure.to_string();
-        match failure.fault {
-            Fault::NotFound => Self::not_found(text),
-            Fault::Invalid => Self::invalid_argument(text),
-            Fault::NoSpace | Fault::Busy => Self::resource_exhausted(text),
-            Fault::Checksum => Self::data_loss(text),
+        let code = match failure.fault {
+            Fault::NotFound => Code::NotFound,
+            Fault::Invalid => Code::InvalidArgument,
+            Fault::NoSpace | Fault::Busy => Code::ResourceExhausted,
+            Fault::Checksum => Code::DataLoss,
             Fault::WrongSession
             | Fault::Sealed
             | Fault::ReadOnly
             | Fault::Tombstone
-            | Fault::StaleLeader => Self::failed_precondition(text),
-            Fault::Io | Fault::Unspecified => Self::internal(text),
-        }
+            | Fault::StaleLeader => Code::FailedPrecondition,
+            Fault::Io | Fault::Unspecified => Code::Internal,
+        };
+        let details = failure.to_wire().encode_to_vec();
+        Self::with_details(code, proto::clip(failure.to_string()), details.into())
     }
 }

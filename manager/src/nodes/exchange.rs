@@ -18,44 +18,6 @@ const QUEUE: usize = 1024;
 /// Operations in one message.
 const BATCH: usize = 256;
 
-/// Why a call to a node has no result.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CallError {
-    /// The node answered that it did not do it.
-    #[error("the node refused: {0:?}: {1}")]
-    Fault(Fault, String),
-    /// No answer: it may have happened or not.
-    #[error("the node did not answer: {0}")]
-    Lost(String),
-}
-
-impl CallError {
-    /// Whether the asked-for change certainly did not happen.
-    pub fn certainly_not_done(&self) -> bool {
-        match self {
-            Self::Fault(fault, _) => *fault != Fault::Io,
-            Self::Lost(_) => false,
-        }
-    }
-}
-
-impl From<NodeFailure> for CallError {
-    fn from(failure: NodeFailure) -> Self {
-        Self::Fault(failure.fault(), failure.message)
-    }
-}
-
-impl From<tonic::Status> for CallError {
-    fn from(status: tonic::Status) -> Self {
-        match status.code() {
-            tonic::Code::NotFound => Self::Fault(Fault::NotFound, status.message().to_owned()),
-            tonic::Code::ResourceExhausted => Self::Fault(Fault::Busy, status.message().to_owned()),
-            tonic::Code::DataLoss => Self::Fault(Fault::Checksum, status.message().to_owned()),
-            _ => Self::Lost(status.to_string()),
-        }
-    }
-}
-
 struct Outgoing {
     request: Request,
     reply: Option<oneshot::Sender<reply::Result>>,

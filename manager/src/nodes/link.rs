@@ -1,6 +1,7 @@
 //! The connections to one node, and its verbs as plain calls.
 
-use super::exchange::{CallError, Exchange};
+use super::call_error::CallError;
+use super::exchange::Exchange;
 use bytes::Bytes;
 use kit::token::{Bearer, Token};
 use proto::v1::storage_client::StorageClient;

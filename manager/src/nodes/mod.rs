@@ -1,5 +1,6 @@
 //! The nodes that are joined: how they are reached, and how many files they hold.
 
+mod call_error;
 mod exchange;
 mod link;
 mod node;
@@ -7,7 +8,7 @@ mod pace;
 mod refused;
 mod table;
 
-pub(crate) use exchange::CallError;
+pub(crate) use call_error::CallError;
 pub(crate) use link::{Link, identify};
 pub(crate) use node::{Node, NodeReport, copy_ref, home_ref, listed_ref};
 pub(crate) use table::{NoNode, Nodes, Placement};

@@ -1,7 +1,7 @@
 //! The end of an upload: reserve, link, commit.
 
 use super::reserve::{NameWait, Reserved, relist};
-use super::{FINISH, FIRST_GENERATION, Stream, UploadMeta, fault_failure};
+use super::{FINISH, FIRST_GENERATION, Stream, UploadMeta, refusal};
 use crate::core::{Busy, Core, next_rev, now_ms};
 use crate::failpoints::{STALL_BEFORE_FINISH, stall};
 use crate::failure::Failure;
@@ -94,10 +94,7 @@ impl Received {
             }
             Err(error) if !sent || error.certainly_not_done() => {
                 self.withdraw(&record).await;
-                Err(match error {
-                    CallError::Fault(fault, message) => fault_failure(fault, &message),
-                    CallError::Lost(why) => Failure::new(Code::ServersUnavailable).because(why),
-                })
+                Err(refusal(&error))
             }
             Err(error) => Err(unknown(&error)),
         }
@@ -157,7 +154,7 @@ impl Received {
                         .await
                 }
                 // Its bytes never left, so nothing of it can be linked.
-                Err(error) => Err(CallError::Fault(Fault::Busy, error.to_string())),
+                Err(error) => Err(CallError::NotSent(error.to_string())),
             };
             match linked {
                 Ok(leaf) => {
@@ -165,11 +162,9 @@ impl Received {
                     return self.publish(&record, leaf).await;
                 }
                 Err(error) if error.certainly_not_done() => {
-                    if let CallError::Fault(fault, message) = &error {
-                        last = fault_failure(*fault, message);
-                        if *fault != Fault::WrongSession {
-                            tried.push(placement.node.id.clone());
-                        }
+                    last = refusal(&error);
+                    if !matches!(error, CallError::Fault(Fault::WrongSession, _)) {
+                        tried.push(placement.node.id.clone());
                     }
                     reserved = Some(record);
                 }

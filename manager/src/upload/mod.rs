@@ -181,9 +181,20 @@ impl Upload {
 /// What a stream that broke before its Finish says to the client.
 async fn stream_failure(stream: &mut Stream) -> Failure {
     match (&mut stream.outcome).await {
-        Ok(Err(CallError::Fault(fault, message))) => fault_failure(fault, &message),
-        Ok(Ok(_)) | Ok(Err(CallError::Lost(_))) | Err(_) => {
+        Ok(Err(error @ CallError::Fault(..))) => refusal(&error),
+        Ok(Ok(_)) | Ok(Err(CallError::Lost(_) | CallError::NotSent(_))) | Err(_) => {
             Failure::new(Code::ServersUnavailable).because("the node that received the file left")
+        }
+    }
+}
+
+/// What a node's refusal says to the client. A transport that broke is no refusal:
+/// it is never answered as one, 429 least of all.
+fn refusal(error: &CallError) -> Failure {
+    match error {
+        CallError::Fault(fault, message) => fault_failure(*fault, message),
+        CallError::NotSent(why) | CallError::Lost(why) => {
+            Failure::new(Code::ServersUnavailable).because(why)
         }
     }
 }

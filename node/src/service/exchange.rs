@@ -375,3 +375,51 @@ async fn room(bytes: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePer
     // The semaphore is never closed.
     Arc::clone(bytes).acquire_many_owned(wanted).await.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    fn data(seq: u64, bytes: usize) -> v1::Reply {
+        v1::Reply {
+            seq,
+            result: Some(Outcome::Data(vec![7; bytes].into())),
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_that_were_done_together_are_cut_into_messages_that_fit() {
+        let (send, receive) = mpsc::unbounded_channel();
+        let mut outgoing = Outgoing {
+            receive,
+            left: VecDeque::new(),
+            room: None,
+        };
+        let bytes = Arc::new(Semaphore::new(READS * SMALL * 3));
+        for first in [0, 64, 128] {
+            let mut replies: Vec<_> = (first..first + 64).map(|seq| data(seq, SMALL)).collect();
+            // It costs its own operation alone.
+            replies[1] = data(first + 1, proto::BATCH_BYTES);
+            let room = room(&bytes, READS * SMALL).await.map(Arc::new);
+            assert!(send.send(Answers { replies, room }).is_ok());
+        }
+        drop(send);
+        let mut seqs = Vec::new();
+        let mut failed = Vec::new();
+        while let Some(replies) = outgoing.next().await {
+            let message = v1::Replies { replies };
+            assert!(message.encoded_len() <= proto::BATCH_BYTES);
+            for reply in message.replies {
+                if matches!(reply.result, Some(Outcome::Failure(_))) {
+                    failed.push(reply.seq);
+                }
+                seqs.push(reply.seq);
+            }
+        }
+        assert_eq!(seqs, (0..192).collect::<Vec<_>>());
+        assert_eq!(failed, [1, 65, 129]);
+        let free = bytes.available_permits();
+        assert_eq!(free, READS * SMALL * 3, "all room is given back");
+    }
+}

@@ -16,7 +16,7 @@ use kit::accept::Peer;
 use kit::ticket::Claim;
 use kit::token::Token;
 use peers::Peers;
-use proto::v1;
+use proto::v1::{self, Fault};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -76,11 +76,14 @@ impl StorageService {
 }
 
 /// Waits for a place among the streams of a kind.
-async fn turn(places: &Arc<Semaphore>, full: &'static str) -> Result<OwnedSemaphorePermit, Status> {
+async fn turn(
+    places: &Arc<Semaphore>,
+    full: &'static str,
+) -> Result<OwnedSemaphorePermit, Failure> {
     let waiting = Arc::clone(places).acquire_owned();
     match tokio::time::timeout(TURN, waiting).await {
         Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(Status::resource_exhausted(full)),
+        Ok(Err(_)) | Err(_) => Err(Failure::new(Fault::Busy, full)),
     }
 }
 

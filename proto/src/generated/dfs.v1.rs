@@ -345,7 +345,8 @@ pub struct IdentifyReply {
     pub session: u64,
 }
 /// Why a node did not do what it was asked to. The thing asked for certainly
-/// did not happen, but for IO, where it may have.
+/// did not happen, but for IO, where it may have; a fault that the caller does not
+/// know says nothing. Where a call fails by a status, its details are the Failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Fault {
