@@ -3,7 +3,7 @@
 
 use crate::core::Core;
 use crate::merge::{row, unmerged};
-use crate::nodes::identify;
+use crate::nodes::{Expected, identify};
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::v1::Hello;
 use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};
@@ -71,6 +71,15 @@ impl Claim {
             beat_seen: hello.beat_seen,
             leader_seen: hello.leader_seen,
         })
+    }
+
+    /// Who has to answer where it says that it is reached.
+    pub(crate) fn expected(&self) -> Expected {
+        Expected {
+            id: self.id.clone(),
+            volume_id: self.volume_id,
+            session: Some(self.session),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::admission::{Claim, admit};
 use crate::core::Core;
 use crate::drain;
 use crate::merge::{self, row};
-use crate::nodes::{Link, Node};
+use crate::nodes::{Expected, Link, Node, identify};
 use futures::{Stream, StreamExt};
 use kit::token::PoolCaller;
 use manager_store::NodeRow;
@@ -26,6 +26,8 @@ const FIRST_WORDS: Duration = Duration::from_secs(10);
 /// A node that is silent for this long is out; with the time a broken call
 /// takes it stays under the promised 10 s.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How long the address that a node advertises has to say who it is.
+const ADDRESS: Duration = Duration::from_secs(2);
 /// Answers that may wait for a node.
 const ANSWERS: usize = 8;
 
@@ -66,6 +68,7 @@ impl Registry for RegistryService {
         if let Some(PoolCaller(pool)) = caller {
             of_its_pool(&self.core, &claim, &pool).await?;
         }
+        refuse_wrong_address(&self.core, &claim).await?;
         let row = admit(&self.core, &claim).await?;
         self.core.seen_leader(hello.leader_seen);
         let (answers, stream) = mpsc::channel(ANSWERS);
@@ -85,6 +88,25 @@ impl Registry for RegistryService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
+}
+
+/// A node whose advertised address is another's is not let in, before anything is
+/// written down: it would be asked for the other's files, and they for its own.
+async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Status> {
+    let key = core.token.of_pool(&claim.pool);
+    // Where nobody answers it is said later, by who connects.
+    let Ok(who) = identify(&claim.endpoint, &key, ADDRESS).await else {
+        return Ok(());
+    };
+    claim
+        .expected()
+        .check(&claim.endpoint, &who)
+        .map_err(|error| {
+            let why = error.to_string();
+            tracing::warn!(node = %claim.id, why, "refused");
+            core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+            Status::failed_precondition(why)
+        })
 }
 
 /// Whoever has the key of a pool comes as a node of that pool, and takes the place
@@ -121,11 +143,15 @@ async fn stay(
     };
     let closed = CancellationToken::new();
     let key = core.token.of_pool(&hello.pool);
-    let link = match Link::connect(&hello.endpoint, &key, closed.clone()).await {
+    let expected = Expected {
+        session: Some(first.session),
+        ..claim.expected()
+    };
+    let link = match Link::connect(&hello.endpoint, &key, expected, closed.clone()).await {
         Ok(link) => link,
         Err(error) => {
-            tracing::warn!(node = %claim.id, endpoint = hello.endpoint, %error, "can't be reached");
-            let why = format!("the manager can't reach {}: {error}", hello.endpoint);
+            tracing::warn!(node = %claim.id, %error, "not joined");
+            let why = format!("the manager does not connect: {error}");
             // The node logs it and tries again.
             let _ = answers.send(Err(Status::failed_precondition(why))).await;
             return;

@@ -24,6 +24,10 @@ const WINDOW: u32 = 8 << 20;
 const FRAME: u32 = 256 << 10;
 /// Streams of one connection.
 const STREAMS: u32 = 1024;
+/// Of those that their caller drops again, how many may wait until they are looked
+/// at: as many as there may be at once. Past it the connection would end with all
+/// that is on it.
+const DROPPED: usize = STREAMS as usize;
 
 /// Where a node that is ready listens.
 #[derive(Debug, Clone, Copy)]
@@ -180,6 +184,7 @@ async fn serve(
         .initial_connection_window_size(WINDOW)
         .max_frame_size(FRAME)
         .max_concurrent_streams(STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(DROPPED))
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_service(service)

@@ -55,7 +55,7 @@ pub(super) async fn carry(
             .ticket(&record.id.to_wire(), generation, session)
             .into(),
     };
-    let leaf = match source.link.transfer(transfer).await {
+    let leaf = match source.link.transfer(transfer, record.size).await {
         Ok(leaf) => leaf,
         Err(error) => {
             // The target may hold it or still receive it: the record dooms that copy.

@@ -2,28 +2,74 @@
 //!
 //! Whatever waits when the writer wakes up goes into one message, so a busy
 //! manager pays for one message, one wake-up and one write per many operations.
+//!
+//! Streams that break are opened anew while the node is joined, and what may be
+//! done twice is sent again; of the rest the outcome is unknown.
 
+use super::call_error::CallError;
 use futures::StreamExt;
-use proto::v1::{Failure as NodeFailure, Fault, Replies, Request, Requests, reply, request};
+use futures::stream::BoxStream;
+use proto::v1::{Replies, Request, Requests, reply, request};
 use proto::{Batch, Refused};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Operations that may wait for the writer; past it callers wait.
 const QUEUE: usize = 1024;
 /// Operations in one message.
 const BATCH: usize = 256;
+/// How often an operation is sent: what breaks one stream after the other is not
+/// sent for ever.
+const SENDS: u8 = 3;
+/// How long the streams may take to be opened anew, before the node is out.
+const REOPEN: Duration = Duration::from_secs(4);
+/// The pause between two attempts at that.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One pair of streams to a node.
+pub(super) struct Streams {
+    pub(super) requests: mpsc::Sender<Requests>,
+    pub(super) replies: BoxStream<'static, Result<Replies, tonic::Status>>,
+}
+
+/// Why the streams could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOpened {
+    /// Nobody listens there, or somebody else does: the node is out.
+    #[error("{0}")]
+    Gone(String),
+    /// It may succeed in a moment.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Opens the streams anew.
+pub(super) trait Opens: Send + Sync + 'static {
+    /// Opens them, after a look at who answers.
+    fn open(&self) -> impl Future<Output = Result<Streams, NotOpened>> + Send;
+}
 
 struct Outgoing {
     request: Request,
     reply: Option<oneshot::Sender<reply::Result>>,
+    /// How often it was sent before.
+    sent: u8,
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<reply::Result>>>>;
+/// An operation that was sent and is not answered yet.
+struct Asked {
+    /// Kept where it may be sent again.
+    again: Option<Request>,
+    reply: oneshot::Sender<reply::Result>,
+    sent: u8,
+}
+
+type Waiting = Arc<Mutex<HashMap<u64, Asked>>>;
 
 /// The manager's end of a node's `Exchange` stream.
 pub(super) struct Exchange {
@@ -32,22 +78,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Starts the exchange over an open stream pair; it lives until the node's
-    /// stream ends or `closed` is cancelled, and cancels `closed` itself then.
-    pub(super) fn start(
-        requests: mpsc::Sender<Requests>,
-        replies: tonic::Streaming<Replies>,
-        closed: CancellationToken,
-    ) -> Self {
+    /// Starts the exchange over open streams; it lives until the node can't be
+    /// reached or `closed` is cancelled, and cancels `closed` itself then.
+    pub(super) fn start(first: Streams, opens: impl Opens, closed: CancellationToken) -> Self {
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        let waiting: Waiting = Arc::default();
-        tokio::spawn(write_all(
-            outgoing,
-            requests,
-            waiting.clone(),
-            closed.clone(),
-        ));
-        tokio::spawn(read_all(replies, waiting, closed));
+        tokio::spawn(run(outgoing, first, opens, closed));
         Self {
             queue,
             seq: AtomicU64::new(1),
@@ -104,100 +139,198 @@ impl Exchange {
             op: Some(op),
         };
         self.queue
-            .send(Outgoing { request, reply })
+            .send(Outgoing {
+                request,
+                reply,
+                sent: 0,
+            })
             .await
-            .map_err(|_| CallError::Lost("the connection is closed".to_owned()))
+            .map_err(|_| CallError::NotSent("the node has left".to_owned()))
     }
 }
 
-async fn write_all(
+/// Whether an operation does no harm when it is done twice: reads and looks change
+/// nothing, and a delete removes exactly the copy it names (rule 3). A Finish is sent
+/// once (rule 6).
+fn is_repeatable(op: Option<&request::Op>) -> bool {
+    match op {
+        Some(request::Op::Read(_) | request::Op::Stat(_) | request::Op::Delete(_)) => true,
+        Some(request::Op::Write(_) | request::Op::Finish(_) | request::Op::Abort(_)) | None => {
+            false
+        }
+    }
+}
+
+async fn run(
     mut outgoing: mpsc::Receiver<Outgoing>,
-    requests: mpsc::Sender<Requests>,
-    waiting: Waiting,
+    mut streams: Streams,
+    opens: impl Opens,
     closed: CancellationToken,
 ) {
     let mut ready = VecDeque::new();
-    let mut taken = Vec::with_capacity(BATCH);
     loop {
-        tokio::select! {
-            () = closed.cancelled() => break,
-            n = outgoing.recv_many(&mut taken, BATCH) => if n == 0 { break },
+        let waiting = Waiting::default();
+        let broken = closed.child_token();
+        let reader = tokio::spawn(read_all(
+            streams.replies,
+            Arc::clone(&waiting),
+            broken.clone(),
+        ));
+        let writing = write_all(&mut outgoing, &mut ready, &streams.requests, &waiting);
+        let ended = tokio::select! {
+            () = broken.cancelled() => false,
+            ended = writing => ended,
+        };
+        broken.cancel();
+        // After it no answer comes in any more. It does not panic.
+        let _ = reader.await;
+        if ended || closed.is_cancelled() {
+            break;
         }
-        ready.extend(taken.drain(..));
-        while !ready.is_empty() {
-            let batch = next_batch(&mut ready, &waiting);
-            // Empty where all that was left had to be refused.
-            let sent =
-                batch.is_empty() || requests.send(Requests { requests: batch }).await.is_ok();
-            if !sent {
-                closed.cancel();
-            }
+        send_again(&waiting, &mut ready);
+        match reopen(&opens, &closed).await {
+            Some(again) => streams = again,
+            None => break,
         }
     }
+    // Dropping the senders makes every caller see that its answer is lost.
     closed.cancel();
-    fail_all(&waiting);
+}
+
+/// Opens the streams anew, unless that takes too long or the node is gone.
+async fn reopen(opens: &impl Opens, closed: &CancellationToken) -> Option<Streams> {
+    let until = Instant::now() + REOPEN;
+    loop {
+        let opened = tokio::select! {
+            () = closed.cancelled() => return None,
+            opened = tokio::time::timeout_at(until, opens.open()) => opened,
+        };
+        match opened {
+            Ok(Ok(streams)) => return Some(streams),
+            Ok(Err(NotOpened::Failed(_))) if Instant::now() + PAUSE < until => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "an exchange is not opened anew");
+                return None;
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Puts what broke off back, oldest first, where it may be done twice; the rest is
+/// lost.
+fn send_again(waiting: &Waiting, ready: &mut VecDeque<Outgoing>) {
+    let asked = std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut again: Vec<Outgoing> = asked
+        .into_values()
+        .filter(|asked| asked.sent < SENDS && !asked.reply.is_closed())
+        .filter_map(|Asked { again, reply, sent }| {
+            let (request, reply) = (again?, Some(reply));
+            Some(Outgoing {
+                request,
+                reply,
+                sent,
+            })
+        })
+        .collect();
+    again.sort_by_key(|outgoing| outgoing.request.seq);
+    for outgoing in again.into_iter().rev() {
+        ready.push_front(outgoing);
+    }
+}
+
+/// Sends what is asked for until the stream breaks (false) or nobody can ask any
+/// more (true).
+async fn write_all(
+    outgoing: &mut mpsc::Receiver<Outgoing>,
+    ready: &mut VecDeque<Outgoing>,
+    requests: &mpsc::Sender<Requests>,
+    waiting: &Waiting,
+) -> bool {
+    let mut taken = Vec::with_capacity(BATCH);
+    loop {
+        while !ready.is_empty() {
+            let batch = next_batch(ready, waiting);
+            // Empty where all that was left had to be refused.
+            if !batch.is_empty() && requests.send(Requests { requests: batch }).await.is_err() {
+                return false;
+            }
+        }
+        if outgoing.recv_many(&mut taken, BATCH).await == 0 {
+            return true;
+        }
+        ready.extend(taken.drain(..));
+    }
 }
 
 /// Takes operations for one message, as long as it stays within its bound. One that
-/// fits into no message is refused by itself.
+/// fits into no message is lost by itself.
 fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request> {
     let mut batch = Batch::new(BATCH);
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    while let Some(Outgoing { request, reply }) = ready.pop_front() {
+    while let Some(Outgoing {
+        request,
+        reply,
+        sent,
+    }) = ready.pop_front()
+    {
         let seq = request.seq;
+        let again = is_repeatable(request.op.as_ref()).then(|| request.clone());
         match batch.push(request) {
             Ok(()) => {
                 if let Some(reply) = reply {
-                    waiting.insert(seq, reply);
+                    let sent = sent + 1;
+                    waiting.insert(seq, Asked { again, reply, sent });
                 }
             }
             Err(Refused::Full(request)) => {
-                ready.push_front(Outgoing { request, reply });
+                ready.push_front(Outgoing {
+                    request,
+                    reply,
+                    sent,
+                });
                 break;
             }
-            Err(Refused::TooLarge(_)) => {
-                let failure = NodeFailure {
-                    fault: Fault::Invalid.into(),
-                    message: "the request fits into no message: it was not sent".to_owned(),
-                    session: 0,
-                };
-                if let Some(reply) = reply {
-                    // The caller may be past its deadline.
-                    let _ = reply.send(reply::Result::Failure(failure));
-                }
+            Err(Refused::TooLarge(request)) => {
+                tracing::error!(trace = request.trace, "a request that fits into no message");
             }
         }
     }
     batch.take()
 }
 
+/// Hands answers to those who asked, until the stream breaks.
 async fn read_all(
-    mut replies: tonic::Streaming<Replies>,
+    mut replies: BoxStream<'static, Result<Replies, tonic::Status>>,
     waiting: Waiting,
-    closed: CancellationToken,
+    broken: CancellationToken,
 ) {
     loop {
         let message = tokio::select! {
-            () = closed.cancelled() => break,
+            () = broken.cancelled() => return,
             message = replies.next() => message,
         };
-        let Some(Ok(message)) = message else { break };
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(status)) => {
+                tracing::warn!(%status, "an exchange broke off");
+                break;
+            }
+            None => break,
+        };
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for reply in message.replies {
-            if let (Some(sender), Some(result)) = (waiting.remove(&reply.seq), reply.result) {
+            if let (Some(asked), Some(result)) = (waiting.remove(&reply.seq), reply.result) {
                 // A caller past its deadline has gone; nobody needs the answer.
-                let _ = sender.send(result);
+                let _ = asked.reply.send(result);
             }
         }
     }
-    closed.cancel();
-    fail_all(&waiting);
+    broken.cancel();
 }
 
-/// Dropping the senders tells every caller that its answer is lost.
-fn fail_all(waiting: &Waiting) {
-    waiting
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
-}
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -1,44 +1,36 @@
 //! The connections to one node, and its verbs as plain calls.
 
 use super::call_error::CallError;
+use super::connect::{Client, Expected, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
 use super::exchange::Exchange;
+use super::steps::{self, STANDS_STILL, by_size, linked};
 use bytes::Bytes;
-use kit::token::{Bearer, Token};
-use proto::v1::storage_client::StorageClient;
+use kit::token::Token;
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, FileMeta, Finish, InspectRequest, InventoryBatch,
     InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
-    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request, upload_reply,
+    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
 
-/// How long a connection may take to open.
-const CONNECT: Duration = Duration::from_secs(2);
 /// The deadline of a call that only touches one small file.
-pub(super) const CALL: Duration = Duration::from_secs(10);
-/// The deadline of a call whose work grows with the file.
-pub(super) const LONG_CALL: Duration = Duration::from_secs(600);
+const CALL: Duration = Duration::from_secs(10);
+/// The deadline of a call that asks about many files.
+const LONG_CALL: Duration = Duration::from_secs(60);
 /// Copies that one call asks about: their records, of which each has at most 3 KiB,
 /// stay within a message.
 const INSPECTED: usize = 256;
-/// Messages that may wait in a stream to the node.
-const STREAM_QUEUE: usize = 4;
-/// Flow control: what a node may send ahead on one stream, enough to keep a
-/// data-centre link busy. Readers that stand still each hold that much, so the
-/// connection has room for all streams that a node serves at once, or slow
-/// readers would hold up the others.
-const STREAM_WINDOW: u32 = 512 << 10;
-const CONNECTION_WINDOW: u32 = proto::STREAMS * STREAM_WINDOW;
-
-type Client = StorageClient<InterceptedService<Channel, Bearer>>;
+/// The pause before something harmless is asked again, over a new connection.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How often it is asked.
+const ASKS: u32 = 3;
 
 /// One node's connections: one for small operations, one for streams, so that
-/// no small operation waits behind a large body.
+/// no small operation waits behind a large body. Each is replaced when it breaks.
 pub struct Link {
     exchange: Exchange,
     large: Client,
@@ -47,24 +39,31 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects to a node.
+    /// Connects to a node, if it is the one expected.
     ///
     /// # Errors
-    /// When the node can't be reached at its advertised endpoint.
+    /// When it can't be reached at its advertised endpoint, or another one answers.
     pub async fn connect(
         endpoint: &str,
         token: &Token,
+        expected: Expected,
         closed: CancellationToken,
-    ) -> Result<Self, tonic::Status> {
-        let mut small = client(endpoint, token).await?;
-        let large = client(endpoint, token).await?;
-        let (requests, outgoing) = mpsc::channel(STREAM_QUEUE);
-        let opened = small.exchange(ReceiverStream::new(outgoing));
-        let replies = tokio::time::timeout(CONNECT, opened)
-            .await
-            .map_err(|_| tonic::Status::deadline_exceeded("the exchange did not open"))??
-            .into_inner();
-        let exchange = Exchange::start(requests, replies, closed.clone());
+    ) -> Result<Self, NotConnected> {
+        let unreachable = |why| NotConnected::Unreachable {
+            endpoint: endpoint.to_owned(),
+            why,
+        };
+        let small = client(endpoint, token).await.map_err(unreachable)?;
+        let large = client(endpoint, token).await.map_err(unreachable)?;
+        let mut opener = Opener {
+            endpoint: endpoint.to_owned(),
+            client: small.clone(),
+            expected,
+        };
+        let first = opener.open().await?;
+        // From here on it may begin a new session by itself.
+        opener.expected.session = None;
+        let exchange = Exchange::start(first, opener, closed.clone());
         Ok(Self {
             exchange,
             large,
@@ -93,16 +92,46 @@ impl Link {
         self.exchange.tell(trace, request::Op::Write(write)).await
     }
 
-    /// Permits the link of a staged file (rule 6); answers its leaf.
+    /// Permits the link of a staged file (rule 6); answers its leaf. Where the
+    /// connection broke before the answer came, the node is asked for the file.
     ///
     /// # Errors
     /// See [`CallError::certainly_not_done`].
     pub async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
+        let copy = CopyRef {
+            id: meta.id.clone(),
+            generation: meta.generation,
+            name: meta.name.clone(),
+            leaf: None,
+        };
         let op = request::Op::Finish(Finish { meta: Some(meta) });
-        match self.exchange.ask(trace, op, CALL).await? {
-            reply::Result::Linked(Linked { leaf }) => Ok(leaf),
-            other => Err(unexpected(&other)),
+        let until = Instant::now() + CALL;
+        match self.exchange.ask(trace, op, CALL).await {
+            Ok(reply::Result::Linked(Linked { leaf })) => Ok(leaf),
+            Ok(other) => Err(unexpected(&other)),
+            Err(CallError::Lost(why)) => self.linked_by(until, trace, copy, why).await,
+            Err(error) => Err(error),
         }
+    }
+
+    /// Asks until `until` whether a finish without an answer linked the file. What
+    /// the node does not hold yet it may still link, so it only ever confirms.
+    async fn linked_by(
+        &self,
+        until: Instant,
+        trace: u64,
+        copy: CopyRef,
+        why: String,
+    ) -> Result<u32, CallError> {
+        while Instant::now() + AGAIN < until {
+            let state = self.stat(trace, copy.clone());
+            match tokio::time::timeout_at(until, state).await {
+                Ok(Ok(state)) if state.held => return Ok(state.leaf),
+                Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
+                Ok(Ok(_)) | Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        Err(CallError::Lost(why))
     }
 
     /// Drops a staged file whose finish was never sent.
@@ -175,7 +204,7 @@ impl Link {
                 }
                 reply = call => reply?,
             };
-            linked(reply.into_inner().result)
+            linked(reply.into_inner())
         });
         (parts, outcome)
     }
@@ -188,21 +217,39 @@ impl Link {
         &self,
         read: ReadRequest,
     ) -> Result<tonic::Streaming<proto::v1::DownloadPart>, CallError> {
-        let mut client = self.large.clone();
-        self.bounded(CALL, client.download_file(read)).await
+        self.again(CALL, &self.large, |mut client| {
+            let read = read.clone();
+            async move { client.download_file(read).await }
+        })
+        .await
     }
 
-    /// Has the node send its copy to another node; answers the leaf there.
+    /// Has the node send its copy, of `size` bytes, to another node; answers the leaf
+    /// there. It may take as long as it likes, but not stand still.
     ///
     /// # Errors
     /// See [`CallError::certainly_not_done`].
-    pub async fn transfer(&self, transfer: TransferRequest) -> Result<u32, CallError> {
+    pub async fn transfer(&self, transfer: TransferRequest, size: u64) -> Result<u32, CallError> {
         let mut client = self.large.clone();
-        linked(
-            self.bounded(LONG_CALL, client.transfer_file(transfer))
-                .await?
-                .result,
-        )
+        let begun = async {
+            match client.transfer_in_steps(transfer.clone()).await {
+                Ok(steps) => Ok(tonic::Response::new(Some(steps.into_inner()))),
+                // A node of the release before does not say how far it is.
+                Err(status) if status.code() == tonic::Code::Unimplemented => {
+                    Ok(tonic::Response::new(None))
+                }
+                Err(status) => Err(status),
+            }
+        };
+        let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
+            let mut client = self.large.clone();
+            let call = client.transfer_file(transfer);
+            return linked(self.bounded(by_size(size), call).await?);
+        };
+        tokio::select! {
+            () = self.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
+            linked = steps::follow(steps, size) => linked,
+        }
     }
 
     /// Streams what the node holds, from disk.
@@ -213,9 +260,10 @@ impl Link {
         &self,
         quarantine: bool,
     ) -> Result<tonic::Streaming<InventoryBatch>, CallError> {
-        let mut client = self.large.clone();
-        self.bounded(CALL, client.inventory(InventoryRequest { quarantine }))
-            .await
+        self.again(CALL, &self.large, |mut client| async move {
+            client.inventory(InventoryRequest { quarantine }).await
+        })
+        .await
     }
 
     /// Asks about many copies at once.
@@ -226,12 +274,12 @@ impl Link {
         let mut states = Vec::with_capacity(copies.len());
         // Cut by what the answer may have: each state carries its copy's record.
         for copies in proto::batches(copies, INSPECTED) {
-            let mut client = self.small.clone();
             let asked = copies.len();
-            let some = self
-                .bounded(LONG_CALL, client.inspect(InspectRequest { copies }))
-                .await?
-                .states;
+            let some = self.again(LONG_CALL, &self.small, |mut client| {
+                let copies = copies.clone();
+                async move { client.inspect(InspectRequest { copies }).await }
+            });
+            let some = some.await?.states;
             if some.len() != asked {
                 let why = format!("{} answers to {asked} questions", some.len());
                 return Err(CallError::Lost(why));
@@ -269,16 +317,16 @@ impl Link {
         Ok(self.bounded(CALL, client.discard(request)).await?.found)
     }
 
-    /// Has the node re-read a copy; answers whether it is intact. One that is not
-    /// it does not serve any more.
+    /// Has the node re-read a copy of `size` bytes; answers whether it is intact. One
+    /// that is not it does not serve any more.
     ///
     /// # Errors
     /// When the node does not answer.
-    pub async fn verify(&self, copy: CopyRef) -> Result<bool, CallError> {
+    pub async fn verify(&self, copy: CopyRef, size: u64) -> Result<bool, CallError> {
         let mut client = self.small.clone();
         let copies = vec![copy];
         let reply = self
-            .bounded(LONG_CALL, client.verify(InspectRequest { copies }))
+            .bounded(by_size(size), client.verify(InspectRequest { copies }))
             .await?;
         Ok(reply.intact == [true])
     }
@@ -288,9 +336,10 @@ impl Link {
     /// # Errors
     /// When the node does not answer.
     pub async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
-        let mut client = self.small.clone();
-        let asked = client.list_corrupt(ListCorruptRequest {});
-        Ok(self.bounded(CALL, asked).await?.copies)
+        let asked = self.again(CALL, &self.small, |mut client| async move {
+            client.list_corrupt(ListCorruptRequest {}).await
+        });
+        Ok(asked.await?.copies)
     }
 
     /// Seals the node, or opens it again (rule 15).
@@ -301,6 +350,30 @@ impl Link {
         let mut client = self.small.clone();
         self.bounded(CALL, client.seal(SealRequest { sealed, leader }))
             .await
+    }
+
+    /// A call that changes nothing: it is made again where the connection broke,
+    /// which costs its callers nothing but time.
+    async fn again<T, F>(
+        &self,
+        deadline: Duration,
+        client: &Client,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        let made = async {
+            let mut asks = 1;
+            loop {
+                match call(client.clone()).await {
+                    Err(status) if asks < ASKS && is_broken(&status) => asks += 1,
+                    done => return done,
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        self.bounded(deadline, made).await
     }
 
     async fn bounded<T>(
@@ -315,52 +388,6 @@ impl Link {
                 Err(_) => Err(CallError::Lost(format!("no answer within {deadline:?}"))),
             },
         }
-    }
-}
-
-/// Asks who serves at an endpoint.
-///
-/// # Errors
-/// When nobody answers there in time.
-pub(crate) async fn identify(
-    endpoint: &str,
-    key: &Token,
-    deadline: Duration,
-) -> Result<proto::v1::IdentifyReply, tonic::Status> {
-    let asked = async {
-        let mut client = client(endpoint, key).await?;
-        Ok(client
-            .identify(proto::v1::IdentifyRequest {})
-            .await?
-            .into_inner())
-    };
-    tokio::time::timeout(deadline, asked)
-        .await
-        .map_err(|_| tonic::Status::deadline_exceeded("nobody answered"))?
-}
-
-async fn client(endpoint: &str, token: &Token) -> Result<Client, tonic::Status> {
-    let channel = Endpoint::from_shared(format!("http://{endpoint}"))
-        .map_err(|e| tonic::Status::invalid_argument(format!("endpoint {endpoint}: {e}")))?
-        .connect_timeout(CONNECT)
-        .tcp_nodelay(true)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keep_alive_interval(Duration::from_secs(2))
-        .keep_alive_timeout(Duration::from_secs(3))
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-        .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {e}")))?;
-    let client = StorageClient::with_interceptor(channel, token.bearer());
-    Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
-}
-
-fn linked(result: Option<upload_reply::Result>) -> Result<u32, CallError> {
-    match result {
-        Some(upload_reply::Result::Linked(Linked { leaf })) => Ok(leaf),
-        Some(upload_reply::Result::Failure(failure)) => Err(failure.into()),
-        None => Err(CallError::Lost("an answer without a result".to_owned())),
     }
 }
 

@@ -1,14 +1,17 @@
 //! The nodes that are joined: how they are reached, and how many files they hold.
 
 mod call_error;
+mod connect;
 mod exchange;
 mod link;
 mod node;
 mod pace;
 mod refused;
+mod steps;
 mod table;
 
 pub(crate) use call_error::CallError;
-pub(crate) use link::{Link, identify};
+pub(crate) use connect::{Expected, identify};
+pub(crate) use link::Link;
 pub(crate) use node::{Node, NodeReport, copy_ref, home_ref, listed_ref};
 pub(crate) use table::{NoNode, Nodes, Placement};

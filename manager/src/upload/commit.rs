@@ -163,7 +163,13 @@ impl Received {
                 }
                 Err(error) if error.certainly_not_done() => {
                     last = refusal(&error);
-                    if !matches!(error, CallError::Fault(Fault::WrongSession, _)) {
+                    // In another session, or after a connection that broke with the
+                    // bytes on it, the same node may well take them.
+                    let anew = matches!(
+                        error,
+                        CallError::Fault(Fault::WrongSession | Fault::NotFound, _)
+                    );
+                    if !anew {
                         tried.push(placement.node.id.clone());
                     }
                     reserved = Some(record);

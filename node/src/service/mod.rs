@@ -120,6 +120,7 @@ impl v1::handover_server::Handover for StorageService {
 impl v1::storage_server::Storage for StorageService {
     type ExchangeStream = BoxStream<'static, Result<v1::Replies, Status>>;
     type DownloadFileStream = BoxStream<'static, Result<v1::DownloadPart, Status>>;
+    type TransferInStepsStream = BoxStream<'static, Result<v1::TransferStep, Status>>;
     type InventoryStream = BoxStream<'static, Result<v1::InventoryBatch, Status>>;
 
     async fn exchange(
@@ -171,9 +172,20 @@ impl v1::storage_server::Storage for StorageService {
         &self,
         request: Request<v1::TransferRequest>,
     ) -> Answer<v1::UploadReply> {
-        let linked = transfer::serve(&self.node, &self.peers, request.into_inner()).await;
+        let request = request.into_inner();
+        let untold = std::sync::atomic::AtomicU64::new(0);
+        let linked = transfer::serve(&self.node, &self.peers, request, &untold).await;
         crate::metrics::Metrics::count(&self.node.metrics.transfers, &linked);
         Ok(Response::new(upload_reply(linked)))
+    }
+
+    async fn transfer_in_steps(
+        &self,
+        request: Request<v1::TransferRequest>,
+    ) -> Answer<Self::TransferInStepsStream> {
+        let (node, peers) = (Arc::clone(&self.node), Arc::clone(&self.peers));
+        let steps = transfer::in_steps(node, peers, request.into_inner());
+        Ok(Response::new(steps))
     }
 
     async fn inventory(

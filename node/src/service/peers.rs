@@ -37,6 +37,8 @@ impl Peers {
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(10))
+            // A transfer that is broken off must not end the others.
+            .http2_max_local_error_reset_streams(None)
             .connect_lazy();
         if channels.len() >= KEPT {
             channels.remove(0);

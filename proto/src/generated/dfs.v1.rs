@@ -243,6 +243,23 @@ pub struct TransferRequest {
     #[prost(bytes = "bytes", tag = "7")]
     pub ticket: ::prost::bytes::Bytes,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferStep {
+    #[prost(oneof = "transfer_step::Step", tags = "1, 2")]
+    pub step: ::core::option::Option<transfer_step::Step>,
+}
+/// Nested message and enum types in `TransferStep`.
+pub mod transfer_step {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        /// Bytes that the other node has taken.
+        #[prost(uint64, tag = "1")]
+        Sent(u64),
+        /// The last step.
+        #[prost(message, tag = "2")]
+        Done(super::UploadReply),
+    }
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InventoryRequest {
     #[prost(bool, tag = "1")]
@@ -619,6 +636,32 @@ pub mod storage_client {
                 .insert(GrpcMethod::new("dfs.v1.Storage", "TransferFile"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same, and while it goes on says each second how far it is, where it went on:
+        /// a transfer takes as long as the file is large.
+        pub async fn transfer_in_steps(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TransferStep>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dfs.v1.Storage/TransferInSteps",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dfs.v1.Storage", "TransferInSteps"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Every copy that this node holds, from disk, in batches.
         pub async fn inventory(
             &mut self,
@@ -870,6 +913,21 @@ pub mod storage_server {
             &self,
             request: tonic::Request<super::TransferRequest>,
         ) -> std::result::Result<tonic::Response<super::UploadReply>, tonic::Status>;
+        /// Server streaming response type for the TransferInSteps method.
+        type TransferInStepsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TransferStep, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same, and while it goes on says each second how far it is, where it went on:
+        /// a transfer takes as long as the file is large.
+        async fn transfer_in_steps(
+            &self,
+            request: tonic::Request<super::TransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::TransferInStepsStream>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the Inventory method.
         type InventoryStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::InventoryBatch, tonic::Status>,
@@ -1218,6 +1276,52 @@ pub mod storage_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dfs.v1.Storage/TransferInSteps" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransferInStepsSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::ServerStreamingService<super::TransferRequest>
+                    for TransferInStepsSvc<T> {
+                        type Response = super::TransferStep;
+                        type ResponseStream = T::TransferInStepsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TransferRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::transfer_in_steps(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransferInStepsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

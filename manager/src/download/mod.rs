@@ -2,15 +2,18 @@
 //! holds that very copy, and a whole file's checksum is checked before its
 //! last bytes go out (invariant 3).
 
+mod large;
+
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Node, home_ref};
 use crate::trace::Trace;
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, Digest as Crc};
+use crc_fast::CrcAlgorithm;
 use futures::stream::{BoxStream, StreamExt};
+use large::Wanted;
 use manager_store::{Record, State};
-use proto::v1::{CopyRef, Fault, ReadRequest};
+use proto::v1::{Fault, ReadRequest};
 use proto::{Code, FileName, SMALL};
 use std::io;
 use std::sync::Arc;
@@ -20,13 +23,12 @@ use std::time::Duration;
 const TRIES: usize = 5;
 /// How long a GET waits for a delete to end.
 const DELETE_WAIT: Duration = Duration::from_secs(1);
-/// How long a node may leave a download without a byte.
-const STALL: Duration = Duration::from_secs(30);
 
 /// The bytes of an answer; an error breaks the answer off.
 pub(crate) type Body = BoxStream<'static, io::Result<Bytes>>;
 
 /// A file that exists, as one request sees it: it keeps this id (rule 12).
+#[derive(Clone)]
 pub(crate) struct Found {
     core: Arc<Core>,
     trace: Trace,
@@ -139,17 +141,15 @@ impl Found {
         }
         for _ in 0..TRIES {
             let node = self.node()?;
-            let read = ReadRequest {
-                copy: Some(home_ref(&self.record)),
+            let wanted = Wanted {
                 offset,
                 length,
-                trace: self.trace.0,
+                crc64: range.is_none().then_some(self.record.crc64),
             };
-            let whole = range.is_none().then_some(self.record.crc64);
             let body = if length <= SMALL as u64 {
-                read_small(node, read, whole).await
+                self.read_small(node, wanted).await
             } else {
-                read_large(node, read, whole).await
+                large::read(self, node, wanted).await
             };
             match body {
                 Ok(body) => return Ok(body),
@@ -157,6 +157,25 @@ impl Found {
             }
         }
         Err(self.lost("it keeps moving"))
+    }
+
+    async fn read_small(&self, node: Arc<Node>, wanted: Wanted) -> Result<Body, CallError> {
+        let read = ReadRequest {
+            copy: Some(home_ref(&self.record)),
+            offset: wanted.offset,
+            length: wanted.length,
+            trace: self.trace.0,
+        };
+        let data = node.link.read(read).await?;
+        let crc = |data: &[u8]| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, data);
+        let intact = data.len() as u64 == wanted.length
+            && wanted.crc64.is_none_or(|expected| crc(&data) == expected);
+        if intact {
+            return Ok(futures::stream::once(async { Ok(data) }).boxed());
+        }
+        suspect(node, &self.record);
+        let why = "the bytes fail their checksum".to_owned();
+        Err(CallError::Fault(Fault::Checksum, why))
     }
 
     fn node(&self) -> Result<Arc<Node>, Failure> {
@@ -212,83 +231,9 @@ impl Found {
 
 /// Has the node re-read a copy whose bytes came out wrong: what is corrupt is
 /// reported, and not even a part of it is served any more.
-fn suspect(node: Arc<Node>, copy: Option<CopyRef>) {
+fn suspect(node: Arc<Node>, record: &Record) {
+    let (copy, size) = (home_ref(record), record.size);
     tracing::error!(node = %node.id, ?copy, "a file's bytes fail their checksum");
-    if let Some(copy) = copy {
-        // Whatever it says, it says in its reports too.
-        tokio::spawn(async move { node.link.verify(copy).await });
-    }
-}
-
-async fn read_small(
-    node: Arc<Node>,
-    read: ReadRequest,
-    whole: Option<u64>,
-) -> Result<Body, CallError> {
-    let (length, copy) = (read.length, read.copy.clone());
-    let data = node.link.read(read).await?;
-    let intact = data.len() as u64 == length
-        && whole.is_none_or(|crc| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &data) == crc);
-    if intact {
-        Ok(futures::stream::once(async { Ok(data) }).boxed())
-    } else {
-        suspect(node, copy);
-        Err(CallError::Fault(
-            Fault::Checksum,
-            "the bytes fail their checksum".to_owned(),
-        ))
-    }
-}
-
-async fn read_large(
-    node: Arc<Node>,
-    read: ReadRequest,
-    whole: Option<u64>,
-) -> Result<Body, CallError> {
-    let (length, copy) = (read.length, read.copy.clone());
-    let mut parts = node.link.download(read).await?;
-    // The first part tells whether the node holds the copy, while the client
-    // can still be told otherwise.
-    let first = next_part(&node, &mut parts).await?;
-    let body = async_stream::try_stream! {
-        let mut crc = Crc::new(CrcAlgorithm::Crc64Nvme);
-        let mut left = length;
-        let mut part = first;
-        loop {
-            if part.len() as u64 > left {
-                Err(io::Error::other("the node sent more than was asked for"))?;
-            }
-            left -= part.len() as u64;
-            if whole.is_some() {
-                crc.update(&part);
-            }
-            if left == 0 {
-                // Invariant 3: the last bytes of a corrupt file never leave.
-                if whole.is_some_and(|expected| crc.finalize() != expected) {
-                    suspect(node.clone(), copy.clone());
-                    Err(io::Error::other("the bytes fail their checksum"))?;
-                }
-                yield part;
-                break;
-            }
-            yield part;
-            part = next_part(&node, &mut parts).await.map_err(io::Error::other)?;
-        }
-    };
-    Ok(body.boxed())
-}
-
-async fn next_part(
-    node: &Node,
-    parts: &mut tonic::Streaming<proto::v1::DownloadPart>,
-) -> Result<Bytes, CallError> {
-    tokio::select! {
-        () = node.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
-        part = tokio::time::timeout(STALL, parts.message()) => match part {
-            Ok(Ok(Some(part))) => Ok(part.data),
-            Ok(Ok(None)) => Err(CallError::Fault(Fault::Checksum, "the file is short".to_owned())),
-            Ok(Err(status)) => Err(status.into()),
-            Err(_) => Err(CallError::Lost(format!("no bytes within {STALL:?}"))),
-        },
-    }
+    // Whatever it says, it says in its reports too.
+    tokio::spawn(async move { node.link.verify(copy, size).await });
 }

@@ -1,0 +1,228 @@
+//! The bytes of a large file, or of a large part, on their way from its node to a
+//! client. They flow through a task that goes on where a stream broke off, and gives
+//! the stream back where the client stands still: neither costs others anything.
+
+use super::{Body, Found, ReadError};
+use crate::nodes::{CallError, Node, home_ref};
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest as Crc};
+use futures::StreamExt;
+use proto::v1::{DownloadPart, Fault, ReadRequest};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How long a node may leave a download without a byte.
+const STALL: Duration = Duration::from_secs(30);
+/// How long a download that broke off is tried again without a byte more.
+const RESUME: Duration = Duration::from_secs(20);
+/// The first pause before that; each further one is twice as long, up to a second.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a client may take no byte before the stream from its file's node is given
+/// back; it is opened anew when the client goes on.
+const STANDS_STILL: Duration = Duration::from_secs(5);
+/// How long the end of a stream may take to follow its last byte.
+const TRAILERS: Duration = Duration::from_secs(2);
+
+/// Which bytes are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    /// Of a whole file: its checksum.
+    pub(super) crc64: Option<u64>,
+}
+
+/// An open stream and the node that it comes from.
+struct Source {
+    node: Arc<Node>,
+    parts: tonic::Streaming<DownloadPart>,
+}
+
+/// Opens the stream. Its first part tells whether the node holds the copy, while the
+/// client can still be told otherwise.
+///
+/// # Errors
+/// As the node denies it, or when it does not answer.
+pub(super) async fn read(
+    found: &Found,
+    node: Arc<Node>,
+    wanted: Wanted,
+) -> Result<Body, CallError> {
+    let mut source = open(found, node, wanted.offset, wanted.length).await?;
+    let first = source.next().await?;
+    let (send, receive) = mpsc::channel(1);
+    let way = Way {
+        found: found.clone(),
+        at: wanted.offset,
+        end: wanted.offset + wanted.length,
+        crc: Crc::new(CrcAlgorithm::Crc64Nvme),
+        wanted,
+        source: Some(source),
+    };
+    tokio::spawn(way.run(first, send));
+    Ok(ReceiverStream::new(receive).boxed())
+}
+
+async fn open(
+    found: &Found,
+    node: Arc<Node>,
+    offset: u64,
+    length: u64,
+) -> Result<Source, CallError> {
+    let read = ReadRequest {
+        copy: Some(home_ref(&found.record)),
+        offset,
+        length,
+        trace: found.trace.0,
+    };
+    let parts = node.link.download(read).await?;
+    Ok(Source { node, parts })
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<Bytes, CallError> {
+        tokio::select! {
+            () = self.node.closed.cancelled() => {
+                Err(CallError::Lost("the node has left".to_owned()))
+            }
+            part = tokio::time::timeout(STALL, self.parts.message()) => match part {
+                Ok(Ok(Some(part))) => Ok(part.data),
+                Ok(Ok(None)) => {
+                    Err(CallError::Fault(Fault::Checksum, "the file is short".to_owned()))
+                }
+                Ok(Err(status)) => Err(status.into()),
+                Err(_) => Err(CallError::Lost(format!("no bytes within {STALL:?}"))),
+            },
+        }
+    }
+
+    /// Reads on to the end of the stream: one that is dropped before it is reset.
+    async fn end(mut self) {
+        // A node that sends more, or nothing, is left alone.
+        let _ = tokio::time::timeout(TRAILERS, self.parts.message()).await;
+    }
+}
+
+/// What is still to come.
+struct Way {
+    found: Found,
+    wanted: Wanted,
+    at: u64,
+    end: u64,
+    crc: Crc,
+    source: Option<Source>,
+}
+
+impl Way {
+    async fn run(mut self, first: Bytes, send: mpsc::Sender<io::Result<Bytes>>) {
+        let mut next = Ok(first);
+        loop {
+            let checked = next.and_then(|part| self.check(part));
+            let failed = checked.is_err();
+            match self.place(&send).await {
+                Some(place) => place.send(checked),
+                // The client has gone.
+                None => return,
+            }
+            if failed {
+                return;
+            }
+            if self.at == self.end {
+                if let Some(source) = self.source.take() {
+                    source.end().await;
+                }
+                return;
+            }
+            next = tokio::select! {
+                () = send.closed() => return,
+                next = self.next() => next,
+            };
+        }
+    }
+
+    /// Counts a part in. Invariant 3: the last bytes of a corrupt file never leave.
+    fn check(&mut self, part: Bytes) -> io::Result<Bytes> {
+        if part.len() as u64 > self.end - self.at {
+            return Err(io::Error::other("the node sent more than was asked for"));
+        }
+        self.at += part.len() as u64;
+        if let Some(expected) = self.wanted.crc64 {
+            self.crc.update(&part);
+            if self.at == self.end && self.crc.finalize() != expected {
+                if let Some(source) = &self.source {
+                    super::suspect(source.node.clone(), &self.found.record);
+                }
+                return Err(io::Error::other("the bytes fail their checksum"));
+            }
+        }
+        Ok(part)
+    }
+
+    /// Waits until the client takes another part. None once it has gone.
+    async fn place<'a>(
+        &mut self,
+        send: &'a mpsc::Sender<io::Result<Bytes>>,
+    ) -> Option<mpsc::Permit<'a, io::Result<Bytes>>> {
+        match tokio::time::timeout(STANDS_STILL, send.reserve()).await {
+            Ok(place) => place.ok(),
+            Err(_) => {
+                // Invariant 9, and a place among the node's streams for who reads.
+                self.source = None;
+                send.reserve().await.ok()
+            }
+        }
+    }
+
+    /// The next part, of a stream that is opened anew at the offset reached where the
+    /// last one broke off or was given back.
+    async fn next(&mut self) -> io::Result<Bytes> {
+        let until = Instant::now() + RESUME;
+        let mut pause = PAUSE;
+        loop {
+            let error = match self.try_next().await {
+                Ok(part) => return Ok(part),
+                Err(error) => error,
+            };
+            self.source = None;
+            if Instant::now() + pause >= until {
+                return Err(io::Error::other(error));
+            }
+            match error {
+                CallError::Lost(_) | CallError::NotSent(_) | CallError::Fault(Fault::Busy, _) => {}
+                // A record that moved on is followed (rule 8), to the same id (rule 12).
+                CallError::Fault(..) => self.found.look_again(error).await.map_err(broken)?,
+            }
+            tracing::debug!(request = %self.found.trace, at = self.at, "a download goes on anew");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn try_next(&mut self) -> Result<Bytes, CallError> {
+        let source = match &mut self.source {
+            Some(source) => source,
+            None => {
+                let id = &self.found.record.node;
+                let node = self.found.core.nodes.available(id);
+                let out = || CallError::NotSent(format!("node {id} is unavailable"));
+                let node = node.ok_or_else(out)?;
+                let left = self.end - self.at;
+                let source = open(&self.found, node, self.at, left).await?;
+                self.source.insert(source)
+            }
+        };
+        source.next().await
+    }
+}
+
+fn broken(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Superseded => io::Error::other("the file was deleted"),
+        ReadError::Failed(failure) => io::Error::other(failure),
+    }
+}

@@ -1,0 +1,121 @@
+//! A transfer between two nodes as the manager sees it: it may take as long as the
+//! file is large, but it must go on.
+
+use super::call_error::CallError;
+use futures::{Stream, StreamExt};
+use proto::v1::{Linked, TransferStep, UploadReply, transfer_step::Step, upload_reply};
+use std::time::Duration;
+use tonic::Status;
+
+/// How long a transfer may stand still: its nodes give up earlier.
+pub(super) const STANDS_STILL: Duration = Duration::from_secs(180);
+/// Bytes a second with which a disk keeps up at the least, where nobody sees how far
+/// it is.
+const SLOWEST: u64 = 4 << 20;
+
+/// How long the work on a file of `size` bytes may take where nobody sees how far it
+/// is.
+pub(super) fn by_size(size: u64) -> Duration {
+    Duration::from_secs(600 + size / SLOWEST)
+}
+
+/// Follows a transfer of `size` bytes to its end; answers the leaf.
+///
+/// # Errors
+/// See [`CallError::certainly_not_done`].
+pub(super) async fn follow(
+    mut steps: impl Stream<Item = Result<TransferStep, Status>> + Unpin,
+    size: u64,
+) -> Result<u32, CallError> {
+    let lost = |why: &str| Err(CallError::Lost(why.to_owned()));
+    let mut patience = STANDS_STILL;
+    loop {
+        let step = match tokio::time::timeout(patience, steps.next()).await {
+            Err(_) => return lost("the transfer stands still"),
+            Ok(None) => return lost("the transfer has no end"),
+            Ok(Some(step)) => step?.step,
+        };
+        match step {
+            Some(Step::Done(reply)) => return linked(reply),
+            // What follows is the other node's flush.
+            Some(Step::Sent(sent)) if sent >= size => patience = by_size(size),
+            Some(Step::Sent(_)) | None => {}
+        }
+    }
+}
+
+/// What an upload's or a transfer's answer says.
+pub(super) fn linked(reply: UploadReply) -> Result<u32, CallError> {
+    match reply.result {
+        Some(upload_reply::Result::Linked(Linked { leaf })) => Ok(leaf),
+        Some(upload_reply::Result::Failure(failure)) => Err(failure.into()),
+        None => Err(CallError::Lost("an answer without a result".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::v1::{Failure, Fault};
+
+    fn sent(bytes: u64) -> TransferStep {
+        let step = Some(Step::Sent(bytes));
+        TransferStep { step }
+    }
+
+    fn done(result: upload_reply::Result) -> TransferStep {
+        let result = Some(result);
+        let step = Some(Step::Done(UploadReply { result }));
+        TransferStep { step }
+    }
+
+    /// Each step after a pause.
+    fn paced(
+        steps: Vec<TransferStep>,
+        pause: Duration,
+    ) -> impl Stream<Item = Result<TransferStep, Status>> + Unpin {
+        let steps = futures::stream::iter(steps).then(move |step| async move {
+            tokio::time::sleep(pause).await;
+            Ok(step)
+        });
+        steps.boxed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_of_two_days_ends_well_as_long_as_it_goes_on() {
+        let mut steps: Vec<_> = (1..2000).map(sent).collect();
+        steps.push(done(upload_reply::Result::Linked(Linked { leaf: 7 })));
+        let begun = tokio::time::Instant::now();
+        let linked = follow(paced(steps, Duration::from_secs(100)), 1 << 40).await;
+        assert_eq!(linked, Ok(7));
+        assert!(begun.elapsed() > Duration::from_secs(2 * 24 * 3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stands_still_is_lost_and_may_have_happened() {
+        let steps = futures::stream::iter([Ok(sent(1))]).chain(futures::stream::pending());
+        let begun = tokio::time::Instant::now();
+        let error = follow(steps.boxed(), 1 << 40).await.expect_err("still");
+        assert!(!error.certainly_not_done());
+        assert!(begun.elapsed() < STANDS_STILL * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_flush_of_a_large_file_may_take_long_and_a_refusal_is_one() {
+        let size = 1 << 40;
+        let failure = Failure {
+            fault: Fault::Sealed.into(),
+            message: "drained".to_owned(),
+            session: 0,
+        };
+        let last = done(upload_reply::Result::Failure(failure));
+        let flush = futures::stream::once(async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            Ok(last)
+        });
+        let steps = futures::stream::iter([Ok(sent(size))]).chain(flush);
+        let refused = follow(steps.boxed(), size).await;
+        let wanted = CallError::Fault(Fault::Sealed, "drained".to_owned());
+        assert_eq!(refused, Err(wanted));
+    }
+}
