@@ -24,6 +24,8 @@ enum Command {
     Kubernetes(e2e::kubernetes::Args),
     /// Memory of both processes during the upload of one large file.
     Memory(e2e::memory::Args),
+    /// Every route by many clients at once, and a good client among bad ones.
+    Pressure(e2e::pressure::Args),
     /// Power cuts under load, in a guest of qemu.
     Powercut(e2e::powercut::Args),
 }
@@ -53,6 +55,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Crd
         | Command::Kubernetes(_)
         | Command::Memory(_)
+        | Command::Pressure(_)
         | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
     runtime.block_on(async {
@@ -65,6 +68,7 @@ fn run() -> anyhow::Result<()> {
             Command::Crd => e2e::crd::run().await,
             Command::Kubernetes(args) => e2e::kubernetes::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
+            Command::Pressure(args) => e2e::pressure::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }
     })

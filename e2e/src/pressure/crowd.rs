@@ -1,0 +1,130 @@
+//! Clients that cost a service much and give it little: idle, slow, or silent after
+//! they announced an upload.
+
+use anyhow::Result;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// How often a slow client reads or writes a little.
+const BEAT: Duration = Duration::from_secs(1);
+/// What it reads or writes then.
+const LITTLE: usize = 4 << 10;
+/// How long one of them may take to be let in; past it, it is one client less.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How many of each kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    /// Connections without a request.
+    pub idle: usize,
+    /// Downloads of a large file that are hardly read.
+    pub readers: usize,
+    /// Uploads without a told length that hardly come.
+    pub writers: usize,
+    /// Uploads whose length is told and whose body never comes.
+    pub announcers: usize,
+}
+
+/// All of them, until it is dropped.
+#[derive(Debug)]
+pub struct Crowd {
+    _clients: JoinSet<()>,
+    /// Those whose connection is open.
+    pub open: Arc<AtomicU64>,
+}
+
+impl Crowd {
+    /// Lets them come. They hammer nobody: one that is cut off stays away for a beat.
+    pub fn gather(address: SocketAddr, large: &str, numbers: Numbers) -> Self {
+        let mut clients = JoinSet::new();
+        let open = Arc::new(AtomicU64::new(0));
+        let kinds = [
+            (numbers.idle, String::new(), Act::Wait),
+            (
+                numbers.readers,
+                format!("GET /file/{large} HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Act::Read,
+            ),
+            (
+                numbers.writers,
+                "PUT /file/slow-{} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    .to_owned(),
+                Act::Write,
+            ),
+            (
+                numbers.announcers,
+                "PUT /file/announced-{} HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n"
+                    .to_owned(),
+                Act::Wait,
+            ),
+        ];
+        for (count, head, act) in kinds {
+            for number in 0..count {
+                let head = head.replace("{}", &number.to_string());
+                let open = open.clone();
+                clients.spawn(async move {
+                    loop {
+                        // However it ended, it comes again.
+                        let _ = stay(address, &head, act, &open).await;
+                        tokio::time::sleep(BEAT).await;
+                    }
+                });
+            }
+        }
+        Self {
+            _clients: clients,
+            open,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Wait,
+    Read,
+    Write,
+}
+
+/// Counts an open connection.
+struct Counted<'a>(&'a AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn stay(address: SocketAddr, head: &str, act: Act, open: &AtomicU64) -> Result<()> {
+    let mut stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    open.fetch_add(1, Ordering::Relaxed);
+    let _counted = Counted(open);
+    stream.write_all(head.as_bytes()).await?;
+    let mut some = vec![0; LITTLE];
+    loop {
+        match act {
+            Act::Wait => {
+                // Until it is cut off.
+                if stream.read(&mut some).await? == 0 {
+                    return Ok(());
+                }
+            }
+            Act::Read => {
+                if stream.read(&mut some).await? == 0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(BEAT).await;
+            }
+            Act::Write => {
+                stream.write_all(b"400\r\n").await?;
+                stream.write_all(&[b'x'; 1024]).await?;
+                stream.write_all(b"\r\n").await?;
+                tokio::time::sleep(BEAT).await;
+            }
+        }
+    }
+}
