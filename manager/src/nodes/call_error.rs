@@ -45,7 +45,7 @@ fn certainly_not_done(fault: Fault) -> bool {
         | Fault::Invalid => true,
         // Written at the most to a file without a name, and dropped.
         Fault::NoSpace | Fault::Checksum => true,
-        // Finish is sent once: no create that it could link.
+        // No create that a first Finish could link, now or later.
         Fault::NotFound => true,
         // The link, or its flush, may have happened.
         Fault::Io => false,

@@ -150,8 +150,8 @@ impl Exchange {
 }
 
 /// Whether an operation does no harm when it is done twice: reads and looks change
-/// nothing, and a delete removes exactly the copy it names (rule 3). A Finish is sent
-/// once (rule 6).
+/// nothing, and a delete removes exactly the copy it names (rule 3). Of a Finish the
+/// second answer would say nothing of the first: its sender asks for the file.
 fn is_repeatable(op: Option<&request::Op>) -> bool {
     match op {
         Some(request::Op::Read(_) | request::Op::Stat(_) | request::Op::Delete(_)) => true,

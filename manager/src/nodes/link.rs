@@ -98,37 +98,58 @@ impl Link {
     /// # Errors
     /// See [`CallError::certainly_not_done`].
     pub async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
+        let until = Instant::now() + CALL;
+        match self.finish_once(trace, meta.clone(), until).await {
+            Err(CallError::Lost(why)) => self.linked_by(until, trace, meta, why).await,
+            done => done,
+        }
+    }
+
+    async fn finish_once(
+        &self,
+        trace: u64,
+        meta: FileMeta,
+        until: Instant,
+    ) -> Result<u32, CallError> {
+        let op = request::Op::Finish(Finish { meta: Some(meta) });
+        let left = until.saturating_duration_since(Instant::now());
+        match self.exchange.ask(trace, op, left).await? {
+            reply::Result::Linked(Linked { leaf }) => Ok(leaf),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks until `until` whether a finish without an answer linked the file, and says
+    /// it once more where nothing came of it. A second finish does no harm: a create
+    /// is linked once. But what it is refused for says nothing of the first one.
+    async fn linked_by(
+        &self,
+        until: Instant,
+        trace: u64,
+        meta: FileMeta,
+        why: String,
+    ) -> Result<u32, CallError> {
         let copy = CopyRef {
             id: meta.id.clone(),
             generation: meta.generation,
             name: meta.name.clone(),
             leaf: None,
         };
-        let op = request::Op::Finish(Finish { meta: Some(meta) });
-        let until = Instant::now() + CALL;
-        match self.exchange.ask(trace, op, CALL).await {
-            Ok(reply::Result::Linked(Linked { leaf })) => Ok(leaf),
-            Ok(other) => Err(unexpected(&other)),
-            Err(CallError::Lost(why)) => self.linked_by(until, trace, copy, why).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Asks until `until` whether a finish without an answer linked the file. What
-    /// the node does not hold yet it may still link, so it only ever confirms.
-    async fn linked_by(
-        &self,
-        until: Instant,
-        trace: u64,
-        copy: CopyRef,
-        why: String,
-    ) -> Result<u32, CallError> {
+        let mut again = Some(meta);
         while Instant::now() + AGAIN < until {
             let state = self.stat(trace, copy.clone());
             match tokio::time::timeout_at(until, state).await {
                 Ok(Ok(state)) if state.held => return Ok(state.leaf),
                 Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
-                Ok(Ok(_)) | Ok(Err(_)) | Err(_) => break,
+                Ok(Ok(_)) => match again.take() {
+                    Some(meta) => {
+                        if let Ok(leaf) = self.finish_once(trace, meta, until).await {
+                            return Ok(leaf);
+                        }
+                    }
+                    None => break,
+                },
+                Ok(Err(_)) | Err(_) => break,
             }
         }
         Err(CallError::Lost(why))
