@@ -196,7 +196,11 @@ async fn among_others(args: &Args) -> Result<()> {
     let mut number = 0;
     while begun.elapsed() < length {
         for verb in Verb::ALL {
-            let files = if number % 8 == 0 { &larger } else { &files };
+            let files = if u64::is_multiple_of(number, 8) {
+                &larger
+            } else {
+                &files
+            };
             let work = Work {
                 verb,
                 files: files.clone(),

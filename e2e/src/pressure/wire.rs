@@ -39,7 +39,9 @@ impl Wire {
         for client in 0..clients {
             wires.push(match version {
                 Version::Http1 => Self::Http1(Client::new(address)),
-                Version::Http2 if client % STREAMS == 0 => Self::Http2(Http2::open(address).await?),
+                Version::Http2 if client.is_multiple_of(STREAMS) => {
+                    Self::Http2(Http2::open(address).await?)
+                }
                 Version::Http2 => wires[client - client % STREAMS].clone(),
             });
         }
