@@ -161,7 +161,8 @@ impl Json {
                 return Ok(());
             }
             Some(Piece::Run(run)) => self.checked(run)?,
-            Some(Piece::Char(c)) => self.checked(c.encode_utf8(&mut char).as_bytes())?,
+            // A control character may stand in a string as an escape.
+            Some(Piece::Char(c)) => self.utf8(c.encode_utf8(&mut char).as_bytes())?,
             // Makes the key one that nobody knows.
             Some(Piece::Lone) => b"\\",
         };
@@ -232,10 +233,14 @@ impl Json {
         if run.iter().any(|byte| *byte < 0x20) {
             return Err("a control character in a string".into());
         }
-        if !self.utf8.run(run) {
-            return Err("a string is not valid UTF-8".into());
+        self.utf8(run)
+    }
+
+    fn utf8<'a>(&mut self, run: &'a [u8]) -> Result<&'a [u8], Fault> {
+        match self.utf8.run(run) {
+            true => Ok(run),
+            false => Err("a string is not valid UTF-8".into()),
         }
-        Ok(run)
     }
 
     fn end_text(&mut self) -> Result<(), Fault> {

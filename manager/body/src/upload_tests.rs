@@ -75,6 +75,10 @@ fn json_bodies_that_are_accepted() {
         &[
             (r#"{"filename":"a","file":"QUJD"}"#, said("a", None, b"ABC")),
             (
+                r#"{"\u001cx":"\u0000","filename":"a","file":"QUJD"}"#,
+                said("a", None, b"ABC"),
+            ),
+            (
                 r#" { "file" : "QUJD" , "filename" : "a" } "#,
                 said("a", None, b"ABC"),
             ),
