@@ -9,8 +9,9 @@ use proto::Code;
 pub(super) const DEFAULT_LIMIT: usize = 1000;
 /// Files on a page at the most.
 pub(super) const MAX_LIMIT: usize = 10_000;
-/// Bytes of `prefix` and `after`: no name is longer.
-const MAX_TEXT: usize = proto::FileName::MAX_BYTES;
+/// Characters of `prefix` and `after`: no name has more. Counted as schemas
+/// count; what is longer in bytes than any name simply finds nothing.
+pub(super) const MAX_TEXT: usize = proto::FileName::MAX_BYTES;
 
 /// What a listing shall show.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,8 +73,9 @@ fn text(field: &str, value: &str) -> Result<String, Failure> {
     let text = percent_decode(spaced.as_bytes())
         .decode_utf8()
         .map_err(|_| invalid(field, "must be valid UTF-8"))?;
-    if text.len() > MAX_TEXT {
-        return Err(invalid(field, &format!("is longer than {MAX_TEXT} bytes")));
+    if text.chars().count() > MAX_TEXT {
+        let why = format!("is longer than {MAX_TEXT} characters");
+        return Err(invalid(field, &why));
     }
     Ok(text.into_owned())
 }
@@ -100,6 +102,13 @@ mod tests {
             ListQuery::parse("after=&prefix=").ok(),
             Some(ListQuery::default())
         );
+    }
+
+    #[test]
+    fn text_is_bounded_by_its_characters() {
+        let long = format!("prefix={}", "%c3%a4".repeat(MAX_TEXT));
+        assert!(ListQuery::parse(&long).is_ok());
+        assert!(ListQuery::parse(&format!("{long}x")).is_err());
     }
 
     #[test]
