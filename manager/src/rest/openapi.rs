@@ -2,7 +2,7 @@
 //! are sent.
 
 use super::answer::status_of;
-use super::routes::{At, Content, OPERATIONS, Operation, Parameter, Success};
+use super::routes::{Action, At, Content, Kind, OPERATIONS, Operation, Parameter, Success};
 use super::schemas::{Schemas, Shape};
 use proto::Code;
 use serde_json::{Map, Value, json};
@@ -25,6 +25,11 @@ pub(super) fn document() -> Value {
                             a message and, where it helps, a detail. Every answer has an \
                             X-Request-Id, the client's own if it has 16 hex digits.",
         },
+        "servers": [{"url": "/", "description": "This service"}],
+        "tags": [
+            {"name": FILES, "description": "Store, fetch, list and delete files"},
+            {"name": SERVICE, "description": "The service itself"},
+        ],
         "paths": paths,
         "components": {"schemas": schemas.components()},
     })
@@ -35,6 +40,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
         "operationId": operation.id,
         "summary": operation.summary,
         "description": operation.about,
+        "tags": [tag(operation.action)],
         "responses": responses(operation, schemas),
     });
     if !operation.parameters.is_empty() {
@@ -47,13 +53,36 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     described
 }
 
+const FILES: &str = "files";
+const SERVICE: &str = "service";
+
+fn tag(action: Action) -> &'static str {
+    match action {
+        Action::Post | Action::Put | Action::Get | Action::Delete | Action::List => FILES,
+        Action::Status | Action::OpenApi | Action::Docs => SERVICE,
+    }
+}
+
+fn kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Number { least, most } => {
+            json!({"type": "integer", "minimum": least, "maximum": most})
+        }
+        Kind::Text { most } => json!({"type": "string", "maxLength": most}),
+        Kind::Fits { most, pattern } => {
+            json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": pattern})
+        }
+        Kind::Any => json!({"type": "string"}),
+    }
+}
+
 fn parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
         "in": parameter.at.as_str(),
         "required": parameter.at == At::Path,
         "description": parameter.about,
-        "schema": {"type": parameter.kind},
+        "schema": kind(parameter.kind),
     })
 }
 
@@ -87,7 +116,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
         }
     }
     let body = content(&[("application/json", Shape::Error)], schemas);
-    let other = "Code 6 with a status that says more (405, 408, 412, 413, 415, 416, 431), or code 5: Internal error";
+    let other = "Code 6 with a status that says more (405, 408, 412, 413, 415, 416, 421, 431, 501), code 7 (a change from another site), or code 5: Internal error";
     responses.insert(
         "default".to_owned(),
         json!({"description": other, "content": body}),

@@ -2,7 +2,7 @@
 //! and the OpenAPI document are all made from it, so that none can lag behind.
 
 use super::name::FILE;
-use super::schemas::Shape;
+use super::schemas::{NAME, Shape};
 use http::Method;
 use proto::Code;
 
@@ -38,12 +38,24 @@ impl At {
     }
 }
 
+/// What a parameter's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A number within bounds.
+    Number { least: u64, most: u64 },
+    /// Text of at most so many characters.
+    Text { most: u64 },
+    /// Text of at most so many characters that fits a regular expression.
+    Fits { most: u64, pattern: &'static str },
+    /// Any text.
+    Any,
+}
+
 /// One parameter.
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) at: At,
-    /// Its type in JSON Schema.
-    pub(super) kind: &'static str,
+    pub(super) kind: Kind,
     pub(super) about: &'static str,
 }
 
@@ -71,12 +83,7 @@ pub(super) struct Operation {
     pub(super) codes: &'static [Code],
 }
 
-const fn parameter(
-    name: &'static str,
-    at: At,
-    kind: &'static str,
-    about: &'static str,
-) -> Parameter {
+const fn parameter(name: &'static str, at: At, kind: Kind, about: &'static str) -> Parameter {
     Parameter {
         name,
         at,
@@ -85,50 +92,71 @@ const fn parameter(
     }
 }
 
+/// A digest as RFC 9530 writes it.
+const DIGEST: Kind = Kind::Fits {
+    most: 255,
+    pattern: "^sha-(256|512)=:[A-Za-z0-9+/]+={0,2}:$",
+};
+
 const FILENAME: Parameter = parameter(
     "filename",
     At::Path,
-    "string",
+    Kind::Fits {
+        most: 255,
+        pattern: NAME,
+    },
     "The file's name, percent-encoded: 1 to 255 bytes of UTF-8 without `/` or control \
      characters, not `.` or `..`.",
 );
 const KEY: Parameter = parameter(
     "Idempotency-Key",
     At::Header,
-    "string",
-    "1 to 255 bytes. Repeating an upload with the same key, name and body gives the first answer \
+    Kind::Fits {
+        most: 255,
+        pattern: "^[!#-+\\x2d-:<-\\[\\]-~]+$",
+    },
+    "1 to 255 visible ASCII characters without quotes, backslashes, commas and semicolons; with \
+     them, or with spaces, as a quoted string of RFC 8941. Repeating an upload with the same key, name and body gives the first answer \
      again, for as long as the file exists.",
 );
 const CONTENT_DIGEST: Parameter = parameter(
     "Content-Digest",
     At::Header,
-    "string",
+    DIGEST,
     "RFC 9530, `sha-256` or `sha-512` of the body as sent; other bytes are refused.",
 );
 const REPR_DIGEST: Parameter = parameter(
     "Repr-Digest",
     At::Header,
-    "string",
+    DIGEST,
     "RFC 9530, `sha-256` or `sha-512` of the file, decoded; other bytes are refused.",
 );
 const ACCEPT: Parameter = parameter(
     "Accept",
     At::Header,
-    "string",
+    Kind::Any,
     "`application/json` gives the file in base64 within a JSON object.",
 );
 const RANGE: Parameter = parameter(
     "Range",
     At::Header,
-    "string",
+    Kind::Any,
     "RFC 9110, one range of bytes or several.",
 );
 const IF_NONE_MATCH: Parameter = parameter(
     "If-None-Match",
     At::Header,
-    "string",
+    Kind::Any,
     "An ETag seen before; 304 if it still fits. `If-Match`, `If-Modified-Since`, \
      `If-Unmodified-Since` and `If-Range` are understood too.",
+);
+
+const IF_MATCH: Parameter = parameter(
+    "If-Match",
+    At::Header,
+    Kind::Any,
+    "An ETag seen before, or `*`; 412 if the file has another one. `If-None-Match` and \
+     `If-Unmodified-Since` are understood too.",
 );
 
 const CREATED: Success = Success {
@@ -178,9 +206,9 @@ pub(super) static OPERATIONS: [Operation; 9] = [
         path: "/file/{filename}",
         id: "putFile",
         summary: "Store a file, its bytes as the body",
-        about: "The most efficient way. The Content-Type is kept with the file.",
-        parameters: &[FILENAME, KEY, CONTENT_DIGEST, REPR_DIGEST],
-        body: &[("*/*", Shape::Bytes)],
+        about: "The most efficient way. The Content-Type, which may be any, is kept with the file.",
+        parameters: &[FILENAME, KEY, CONTENT_DIGEST, REPR_DIGEST, IF_MATCH],
+        body: &[("application/octet-stream", Shape::Bytes)],
         success: &[CREATED],
         codes: UPLOAD_CODES,
     },
@@ -198,12 +226,19 @@ pub(super) static OPERATIONS: [Operation; 9] = [
             Success {
                 status: 200,
                 about: "The file.",
-                content: &[("*/*", Shape::Bytes), ("application/json", Shape::File)],
+                content: &[
+                    ("application/octet-stream", Shape::Bytes),
+                    ("application/json", Shape::File),
+                    ("*/*", Shape::Bytes),
+                ],
             },
             Success {
                 status: 206,
                 about: "The ranges asked for; several come as multipart/byteranges.",
-                content: &[("*/*", Shape::Bytes)],
+                content: &[
+                    ("application/octet-stream", Shape::Bytes),
+                    ("*/*", Shape::Bytes),
+                ],
             },
             Success {
                 status: 304,
@@ -245,7 +280,7 @@ pub(super) static OPERATIONS: [Operation; 9] = [
         summary: "Delete a file",
         about: "Of several deletes at once, one is answered 204. While a node that holds the file \
                 is away, nothing is changed.",
-        parameters: &[FILENAME],
+        parameters: &[FILENAME, IF_MATCH],
         body: &[],
         success: &[Success {
             status: 204,
@@ -257,6 +292,7 @@ pub(super) static OPERATIONS: [Operation; 9] = [
             Code::FileDoesNotExist,
             Code::FileUnavailable,
             Code::InvalidRequest,
+            Code::TooManyRequests,
         ],
     },
     Operation {
@@ -269,18 +305,26 @@ pub(super) static OPERATIONS: [Operation; 9] = [
                 them unless `limit` is given. Files that are neither made nor deleted meanwhile \
                 are listed once.",
         parameters: &[
-            parameter("prefix", At::Query, "string", "What the names begin with."),
+            parameter(
+                "prefix",
+                At::Query,
+                Kind::Text { most: 255 },
+                "What the names begin with.",
+            ),
             parameter(
                 "after",
                 At::Query,
-                "string",
+                Kind::Text { most: 255 },
                 "A name, which need not exist: those after it are listed. `next` of one page \
                  gives the page that follows.",
             ),
             parameter(
                 "limit",
                 At::Query,
-                "integer",
+                Kind::Number {
+                    least: 1,
+                    most: 10_000,
+                },
                 "Files on a page, 1 to 10000; 1000 unless told.",
             ),
         ],
@@ -313,7 +357,7 @@ pub(super) static OPERATIONS: [Operation; 9] = [
             about: "The state of the service.",
             content: &[("application/json", Shape::Status)],
         }],
-        codes: &[],
+        codes: &[Code::TooManyRequests],
     },
     Operation {
         action: Action::OpenApi,

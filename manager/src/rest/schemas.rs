@@ -8,6 +8,16 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+/// What a file's name is, but for its length in bytes: the classes are written so
+/// that the regular expressions of every language take them.
+pub(super) const NAME: &str = "^(?:[^./\\x00-\\x1f\\x7f-\\x9f][^/\\x00-\\x1f\\x7f-\\x9f]*\
+                               |\\.[^./\\x00-\\x1f\\x7f-\\x9f][^/\\x00-\\x1f\\x7f-\\x9f]*\
+                               |\\.\\.[^/\\x00-\\x1f\\x7f-\\x9f]+)$";
+/// Base64, of either alphabet, in whole groups.
+const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*$|^(?:[A-Za-z0-9_-]{4})*$";
+/// A media type without parameters.
+const MEDIA_TYPE: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 /// What a body may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -32,12 +42,17 @@ pub(super) enum Shape {
 )]
 struct Upload {
     /// The file's name.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = NAME))]
     filename: String,
     /// Its bytes in base64.
-    #[schemars(extend("contentEncoding" = "base64"))]
+    #[schemars(extend("contentEncoding" = "base64"), regex(pattern = BASE64))]
     file: String,
     /// Its media type; guessed from the name where it is missing.
+    #[schemars(
+        skip_serializing_if = "Option::is_none",
+        length(max = 255),
+        regex(pattern = MEDIA_TYPE)
+    )]
     content_type: Option<String>,
 }
 
@@ -49,14 +64,20 @@ struct Upload {
 )]
 struct UploadParts {
     /// The file's name; where it is missing, the part's own filename.
+    #[schemars(
+        skip_serializing_if = "Option::is_none",
+        length(min = 1, max = 255),
+        regex(pattern = NAME)
+    )]
     filename: Option<String>,
-    /// The file's bytes, or base64 if the part has no filename.
-    #[schemars(extend("contentMediaType" = "application/octet-stream"))]
+    /// The file's bytes; or base64, if the part has no filename.
+    #[schemars(extend("format" = "binary"))]
     file: String,
 }
 
-/// A file within JSON.
+/// A file within JSON. Many generated clients have a type File of their own.
 #[derive(JsonSchema)]
+#[schemars(rename = "EncodedFile")]
 #[expect(
     dead_code,
     reason = "downloads are encoded as streams, this only describes them"
@@ -69,6 +90,7 @@ struct File {
     /// Its size in bytes.
     size: u64,
     /// The media type given on upload.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
     /// Its bytes in base64.
     #[schemars(extend("contentEncoding" = "base64"))]
@@ -101,7 +123,7 @@ impl Schemas {
             Shape::Upload => generator.subschema_for::<Upload>(),
             Shape::UploadParts => generator.subschema_for::<UploadParts>(),
             Shape::Bytes => {
-                return json!({"type": "string", "contentMediaType": "application/octet-stream"});
+                return json!({"type": "string", "format": "binary"});
             }
             Shape::Text => return json!({"type": "string"}),
             Shape::Any => return json!({"type": "object"}),
@@ -111,6 +133,27 @@ impl Schemas {
 
     /// All that were referred to.
     pub(super) fn components(mut self) -> Map<String, Value> {
-        self.0.take_definitions(true)
+        let mut definitions = self.0.take_definitions(true);
+        definitions.values_mut().for_each(without_null);
+        definitions
+    }
+}
+
+/// What has no value is left out and never sent as null, which the types of
+/// optional fields would say.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::Array(kinds)) = fields.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [kind] = kinds.as_slice() {
+                    let kind = kind.clone();
+                    fields.insert("type".to_owned(), kind);
+                }
+            }
+            fields.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
     }
 }
