@@ -25,7 +25,7 @@ const TASKS: usize = 16;
 async fn abort_one(client: &Client) -> Result<()> {
     let mut stream = TcpStream::connect(client.address()).await?;
     stream
-        .write_all(b"GET /file/middle HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /file/middle HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await?;
     let mut some = [0; 1024];
     let read = stream.read(&mut some).await?;

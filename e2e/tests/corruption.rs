@@ -27,7 +27,7 @@ async fn a_download_of_corrupt_bytes_never_ends_as_a_success() -> Result<()> {
         file.write_all_at(&[byte[0] ^ 1], at)?;
         for accept in ["*/*", "application/json"] {
             let request = format!(
-                "GET /file/{name} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+                "GET /file/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
             );
             let answer = raw::exchange(cluster.http(), request.as_bytes(), false, SOON).await;
             if let Ok(answer) = answer {
@@ -59,7 +59,8 @@ async fn a_truncated_file_is_never_served_as_whole() -> Result<()> {
             .write(true)
             .open(path)?
             .set_len(size as u64 / 2)?;
-        let request = format!("GET /file/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET /file/{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = raw::exchange(cluster.http(), request.as_bytes(), false, SOON).await;
         if let Ok(answer) = answer {
             ensure!(answer.status != 200 || !answer.whole, "{name}: {answer:?}");

@@ -238,9 +238,11 @@ async fn what_is_malformed_is_code_6_and_leaves_nothing() -> Result<()> {
     for (kind, body) in cases {
         let shown = body[..body.len().min(200)].to_owned();
         let answer = post(&client, kind, body).await?;
+        // Of a kind that is not taken, whatever it holds.
+        let status = if kind == "text/plain" { 415 } else { 400 };
         assert_eq!(
             answer.outcome(),
-            (400, Some(6)),
+            (status, Some(6)),
             "{kind} {shown} {answer:?}"
         );
         assert_eq!(answer.json()?["message"], "Invalid request");
@@ -254,7 +256,7 @@ fn with_length(route: Route, name: &str, data: &Bytes, lie: i64) -> (String, Vec
     let (method, path, kind) = route.head(name);
     let length = body.len() as i64 + lie;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
     );
     (head, body)
 }
@@ -307,7 +309,7 @@ async fn a_content_length_that_promises_too_little_is_code_6_where_the_body_has_
 #[tokio::test(flavor = "multi_thread")]
 async fn chunked_bodies_that_break_off_or_lie_leave_nothing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let head = "PUT /file/broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "PUT /file/broken HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in [
         "5\r\nab",
         "5\r\nabcde\r\n",
@@ -319,7 +321,7 @@ async fn chunked_bodies_that_break_off_or_lie_leave_nothing() -> Result<()> {
             assert_eq!(answer.status, 400, "{body:?} {answer:?}");
         }
     }
-    let both = "PUT /file/broken HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
+    let both = "PUT /file/broken HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
     let answer = raw::exchange(cluster.http(), both.as_bytes(), true, SOON).await?;
     assert_eq!(answer.status, 400, "two lengths: {answer:?}");
     cluster.wait_only(&[]).await

@@ -1,9 +1,10 @@
 //! A slow reader and a slow writer don't hold up others, nor fill the memory.
 #![allow(clippy::unwrap_used)]
 
-use anyhow::Result;
-use e2e::cluster::Cluster;
-use e2e::{content, load};
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::{Cluster, Options, SOON};
+use e2e::{content, load, wait};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -41,7 +42,7 @@ async fn slow_readers_hold_up_nobody_and_cost_little_memory() -> Result<()> {
     for _ in 0..64 {
         let mut stream = TcpStream::connect(cluster.http()).await?;
         stream
-            .write_all(b"GET /file/large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET /file/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await?;
         slow.push(stream);
     }
@@ -66,8 +67,9 @@ async fn slow_writers_hold_up_nobody_and_succeed_in_the_end() -> Result<()> {
     let mut slow = Vec::new();
     for i in 0..64 {
         let mut stream = TcpStream::connect(cluster.http()).await?;
-        let head =
-            format!("PUT /file/slow-{i} HTTP/1.1\r\nHost: x\r\nContent-Length: 100100\r\n\r\n");
+        let head = format!(
+            "PUT /file/slow-{i} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100100\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(&[b'x'; 100_000]).await?;
         slow.push(stream);
@@ -81,5 +83,59 @@ async fn slow_writers_hold_up_nobody_and_succeed_in_the_end() -> Result<()> {
     }
     let body = client.get("slow-63").await?.expect(200)?.body;
     assert_eq!((body.len(), &body[100_000..]), (100_100, &[b'y'; 100][..]));
+    Ok(())
+}
+
+/// Places that downloads have taken, as the manager's metrics show them.
+async fn downloads_in_flight(cluster: &Cluster) -> Result<u64> {
+    let ops = e2e::client::Client::new(cluster.ops());
+    let answer = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
+    let text = String::from_utf8(answer.body.to_vec())?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("dfs_manager_downloads_in_flight "));
+    Ok(line.context("no such metric")?.trim().parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_too_little_loses_its_place() -> Result<()> {
+    let cluster = Cluster::start_with(Options {
+        nodes: 1,
+        manager_args: ["--rate-grace=2s", "--min-download-rate=1MiB"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    let client = cluster.client();
+    client
+        .put("large", content::bytes(1, 32 << 20))
+        .await?
+        .expect(201)?;
+    // Over HTTP/1 the socket is full; over HTTP/2 it is not, only the stream's
+    // window is.
+    let mut first = TcpStream::connect(cluster.http()).await?;
+    first
+        .write_all(b"GET /file/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await?;
+    let stream = TcpStream::connect(cluster.http()).await?;
+    let shake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = shake.await?;
+    let driven = tokio::spawn(connection);
+    let request = http::Request::get(format!("http://{}/file/large", cluster.http()));
+    let answer = sender
+        .send_request(request.body(e2e::client::Body::from(e2e::client::Pieces::empty()))?)
+        .await?;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(downloads_in_flight(&cluster).await?, 2);
+    wait::until(SOON, async || {
+        let taken = downloads_in_flight(&cluster).await?;
+        ensure!(taken == 0, "{taken} places are still taken");
+        Ok(())
+    })
+    .await?;
+    drop((first, answer));
+    // Its connection was ended.
+    let _ended = wait::at_most(SOON, driven).await??;
     Ok(())
 }

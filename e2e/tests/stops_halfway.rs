@@ -26,7 +26,7 @@ fn part(route: Route, name: &str, data: &Bytes, percent: usize) -> Vec<u8> {
     let (method, path, kind) = route.head(name);
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
     );
     [head.as_bytes(), &body[..length * percent / 100]].concat()
 }
@@ -110,7 +110,7 @@ async fn a_download_that_is_broken_off_disturbs_nobody() -> Result<()> {
     for _ in 0..50 {
         let mut stream = TcpStream::connect(cluster.http()).await?;
         stream
-            .write_all(b"GET /file/large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET /file/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await?;
         drop(stream);
     }

@@ -16,12 +16,19 @@ use std::sync::Arc;
 /// Changes of a record that a delete follows before it gives up.
 const TRIES: usize = 20;
 
-/// Deletes a file.
+/// Deletes a file, if `wanted` says so of the very record that is doomed then:
+/// the swap fails where it has become another one (rule 1). Answers whether
+/// that was so.
 ///
 /// # Errors
 /// Code 2 when it does not exist, code 4 when one of its nodes is out: before
 /// the file is marked nothing is changed; after it the janitor goes on.
-pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> Result<(), Failure> {
+pub(crate) async fn delete(
+    core: &Arc<Core>,
+    trace: Trace,
+    name: &FileName,
+    wanted: impl Fn(&Record) -> bool,
+) -> Result<bool, Failure> {
     for _ in 0..TRIES {
         let Some(record) = core.store.get(name).await? else {
             return Err(Failure::new(Code::FileDoesNotExist));
@@ -45,6 +52,9 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
             return Err(Failure::new(Code::FileUnavailable)
                 .because(format_args!("node {} is unavailable", out.node)));
         }
+        if !wanted(&record) {
+            return Ok(false);
+        }
         let _busy = core.busy(record.id);
         let mut doomed = next_rev(&record);
         doomed.state = State::Deleting;
@@ -54,6 +64,7 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
         crash_here!("manager::after_doom");
         return remove_doomed(core, trace, &doomed)
             .await
+            .map(|()| true)
             .map_err(|error| unfinished(&error));
     }
     Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))

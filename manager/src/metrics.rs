@@ -67,6 +67,8 @@ pub(crate) struct InFlight {
     pub(crate) uploads: Gauge,
     pub(crate) upload_bytes: Gauge,
     pub(crate) downloads: Gauge,
+    pub(crate) requests: Gauge,
+    pub(crate) request_heads: Gauge,
 }
 
 impl InFlight {
@@ -75,13 +77,23 @@ impl InFlight {
             ("uploads_in_flight", "Uploads in flight", &self.uploads),
             (
                 "upload_in_flight_bytes",
-                "Bytes of uploads in flight that may be held",
+                "Bytes of uploads in flight that are held",
                 &self.upload_bytes,
             ),
             (
                 "downloads_in_flight",
                 "Downloads and listings in flight",
                 &self.downloads,
+            ),
+            (
+                "requests_in_flight",
+                "Requests in flight that are neither uploads nor downloads",
+                &self.requests,
+            ),
+            (
+                "request_heads_in_flight_bytes",
+                "Bytes of the heads of all requests in flight, those that wait included",
+                &self.request_heads,
             ),
         ] {
             registry.register(name, help, gauge.clone());

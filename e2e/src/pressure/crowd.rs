@@ -47,18 +47,18 @@ impl Crowd {
             (numbers.idle, String::new(), Act::Wait),
             (
                 numbers.readers,
-                format!("GET /file/{large} HTTP/1.1\r\nHost: x\r\n\r\n"),
+                format!("GET /file/{large} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
                 Act::Read,
             ),
             (
                 numbers.writers,
-                "PUT /file/slow-{} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "PUT /file/slow-{} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
                     .to_owned(),
                 Act::Write,
             ),
             (
                 numbers.announcers,
-                "PUT /file/announced-{} HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n"
+                "PUT /file/announced-{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n"
                     .to_owned(),
                 Act::Wait,
             ),

@@ -105,21 +105,66 @@ impl Stated {
     /// caller computes SHA-256 anyway and gives it to [`Checker::finish`].
     pub fn checker(self, sha256_elsewhere: bool) -> Checker {
         Checker {
+            header: self.header,
             sha256: (self.sha256.is_some() && !sha256_elsewhere).then(Sha256::new),
             sha512: self.sha512.is_some().then(Sha512::new),
-            stated: self,
+            stated: Some(self),
+            trailing: false,
         }
+    }
+
+    fn fits(&self, sha256: Option<&[u8]>, sha512: Option<&[u8]>) -> Result<(), DigestError> {
+        let both = [
+            (Algorithm::Sha256, &self.sha256, sha256),
+            (Algorithm::Sha512, &self.sha512, sha512),
+        ];
+        for (algorithm, stated, computed) in both {
+            if stated.is_some() && stated.as_deref() != computed {
+                return Err(DigestError::Mismatch {
+                    header: self.header,
+                    algorithm,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
-/// Computes just what was stated, while the bytes flow.
+/// Computes just what was stated, while the bytes flow; where a trailer is
+/// announced that will state it, all that it may be.
 pub struct Checker {
-    stated: Stated,
+    header: &'static str,
+    stated: Option<Stated>,
+    /// The field comes after the bytes.
+    trailing: bool,
     sha256: Option<Sha256>,
     sha512: Option<Sha512>,
 }
 
 impl Checker {
+    /// A checker of what the field `header` states before the bytes, or after
+    /// them as the field `Trailer` announces.
+    ///
+    /// # Errors
+    /// As [`Stated::parse`].
+    pub fn of(
+        headers: &HeaderMap,
+        header: &'static str,
+        sha256_elsewhere: bool,
+    ) -> Result<Option<Checker>, DigestError> {
+        let stated = Stated::parse(headers, header)?;
+        if !announced(headers, header) {
+            return Ok(stated.map(|stated| stated.checker(sha256_elsewhere)));
+        }
+        Ok(Some(Checker {
+            header,
+            stated,
+            trailing: true,
+            sha256: (!sha256_elsewhere).then(Sha256::new),
+            sha512: Some(Sha512::new()),
+        }))
+    }
+
     /// Whether bytes need to be given at all.
     pub fn needs_bytes(&self) -> bool {
         self.sha256.is_some() || self.sha512.is_some()
@@ -137,25 +182,36 @@ impl Checker {
 
     /// Compares. `sha256` is the caller's, wanted only if the checker was made
     /// with `sha256_elsewhere`; where it is then missing, that is a mismatch.
-    pub fn finish(self, sha256: Option<&[u8; 32]>) -> Result<(), DigestError> {
-        let header = self.stated.header;
+    /// `trailers` are the fields that came after the bytes.
+    ///
+    /// # Errors
+    /// When the bytes are others, or a trailer is malformed.
+    pub fn finish(
+        self,
+        sha256: Option<&[u8; 32]>,
+        trailers: Option<&HeaderMap>,
+    ) -> Result<(), DigestError> {
         let own = self.sha256.map(|sha256| sha256.finalize().to_vec());
-        let computed = own.or(sha256.map(|bytes| bytes.to_vec()));
-        if self.stated.sha256.is_some() && self.stated.sha256 != computed {
-            return Err(DigestError::Mismatch {
-                header,
-                algorithm: Algorithm::Sha256,
-            });
-        }
-        let computed = self.sha512.map(|sha512| sha512.finalize().to_vec());
-        if self.stated.sha512 != computed {
-            return Err(DigestError::Mismatch {
-                header,
-                algorithm: Algorithm::Sha512,
-            });
+        let sha256 = own.as_deref().or(sha256.map(<[u8; 32]>::as_slice));
+        let sha512 = self.sha512.map(|sha512| sha512.finalize().to_vec());
+        let later = match (self.trailing, trailers) {
+            (true, Some(trailers)) => Stated::parse(trailers, self.header)?,
+            (true, None) | (false, _) => None,
+        };
+        for stated in [self.stated, later].into_iter().flatten() {
+            stated.fits(sha256, sha512.as_deref())?;
         }
         Ok(())
     }
+}
+
+/// Whether the field `Trailer` lists a field.
+fn announced(headers: &HeaderMap, header: &str) -> bool {
+    let lines = headers.get_all(http::header::TRAILER).into_iter();
+    let mut names = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    names.any(|name| name.trim().eq_ignore_ascii_case(header))
 }
 
 /// Which digest a `Want-` field asks for: the known one of the highest
@@ -229,8 +285,8 @@ mod tests {
         let mut elsewhere = stated.checker(true);
         elsewhere.update(body);
         let sha256: [u8; 32] = Sha256::digest(body).into();
-        let result = checker.finish(None);
-        assert_eq!(elsewhere.finish(Some(&sha256)), result);
+        let result = checker.finish(None, None);
+        assert_eq!(elsewhere.finish(Some(&sha256), None), result);
         result
     }
 
@@ -258,6 +314,32 @@ mod tests {
             check(&[SHA256, SHA512.replace('Y', "Z").as_str()], BODY),
             mismatch(Algorithm::Sha512)
         );
+    }
+
+    #[test]
+    fn a_digest_in_an_announced_trailer_is_checked() {
+        let announced = headers("trailer", &["X-Other, Content-Digest"]);
+        for elsewhere in [true, false] {
+            for (trailer, body, fits) in [
+                (Some(SHA256), BODY, true),
+                (Some(SHA512), BODY, true),
+                (Some(SHA256), &b"else"[..], false),
+                (Some(SHA512), &b"else"[..], false),
+                (Some("sha-256=:AAAA:"), BODY, false),
+                (Some("md5=:AAAA:"), BODY, true),
+                (None, BODY, true),
+            ] {
+                let checker = Checker::of(&announced, CONTENT_DIGEST, elsewhere);
+                let mut checker = checker.unwrap().expect("announced");
+                checker.update(body);
+                let sha256: [u8; 32] = Sha256::digest(body).into();
+                let trailers = trailer.map(|value| headers(CONTENT_DIGEST, &[value]));
+                let result = checker.finish(elsewhere.then_some(&sha256), trailers.as_ref());
+                assert_eq!(result.is_ok(), fits, "{trailer:?}");
+            }
+        }
+        let other = headers("trailer", &["Repr-Digest"]);
+        assert!(Checker::of(&other, CONTENT_DIGEST, true).unwrap().is_none());
     }
 
     #[test]

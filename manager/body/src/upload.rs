@@ -36,6 +36,12 @@ pub enum BodyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The body is of a kind that is not taken.
+    #[error("Content-Type: {reason}")]
+    Unsupported {
+        /// What is wrong with it, and what is accepted.
+        reason: String,
+    },
     /// A field that must be there is not.
     #[error("{field} is missing")]
     Missing {
@@ -75,10 +81,11 @@ impl UploadKind {
             field: "Content-Type",
             reason,
         };
+        let unsupported = |reason| BodyError::Unsupported { reason };
         let accepted = "application/json, application/x-www-form-urlencoded or \
                         multipart/form-data is wanted";
         let Some(text) = content_type else {
-            return Err(bad(format!("missing; {accepted}")));
+            return Err(unsupported(format!("missing; {accepted}")));
         };
         let text = text.trim().trim_end_matches([';', ' ', '\t']);
         let mime: mime::Mime = text
@@ -98,10 +105,14 @@ impl UploadKind {
                 };
             }
             _ if mime.suffix() == Some(mime::JSON) => UploadKind::Json,
-            other => return Err(bad(format!("{other:?} is not accepted; {accepted}"))),
+            other => {
+                return Err(unsupported(format!(
+                    "{other:?} is not accepted; {accepted}"
+                )));
+            }
         };
         match mime.get_param(mime::CHARSET) {
-            Some(charset) if charset != mime::UTF_8 => Err(bad(format!(
+            Some(charset) if charset != mime::UTF_8 => Err(unsupported(format!(
                 "charset {:?}; only utf-8 is accepted",
                 charset.as_str()
             ))),

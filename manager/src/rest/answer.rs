@@ -45,6 +45,13 @@ impl Refusal {
         Self::invalid(StatusCode::BAD_REQUEST, why)
     }
 
+    /// Code 7, 403: it is known who asks, and that they may not.
+    pub(super) fn forbidden(why: impl std::fmt::Display) -> Self {
+        let failure = Failure::new(Code::NotAuthorized).because(why);
+        let status = StatusCode::FORBIDDEN;
+        Self { status, failure }
+    }
+
     /// The answer.
     pub(super) fn response(self) -> Response<Body> {
         failure_as(self.status, self.failure)

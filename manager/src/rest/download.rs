@@ -1,7 +1,9 @@
 //! `GET` and `HEAD` of `/file/{filename}`: which representation, which part of
 //! it, under which conditions, and the head of the answer.
 
-use super::put::trace;
+use super::answer::Refusal;
+use super::gate::Place;
+use super::put::{caller, trace};
 use super::{Rest, answer, file_body, name};
 use crate::Failure;
 use crate::download::{Found, ReadError, find};
@@ -9,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, LAST_MODIFIED, RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
+    ETAG, LAST_MODIFIED, RANGE, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -21,6 +23,8 @@ use manager_store::Record;
 use proto::{Code, FileName};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+const NOT_WANTED: &str = "the file is not the one that is wanted";
 
 /// Times that a name is looked up anew because it stands for another file.
 const TRIES: usize = 5;
@@ -39,9 +43,15 @@ pub(super) async fn get(State(rest): State<Arc<Rest>>, request: Request) -> Resp
 
 async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failure> {
     let name: FileName = name::in_path(&parts.uri)?;
+    let client = caller(parts)?;
+    // Before the name is looked up, which costs the store and the node.
+    let mut place = Some(match parts.method == Method::HEAD {
+        true => rest.gates.request(&client).await?,
+        false => rest.gates.download(&client).await?,
+    });
     for _ in 0..TRIES {
         let found = find(&rest.core, trace(parts), &name).await?;
-        match respond(rest, parts, found).await {
+        match respond(rest, &mut place, parts, found).await {
             Ok(response) => return Ok(response),
             // No byte has left yet, so another file may be answered (rule 12).
             Err(ReadError::Superseded) => {}
@@ -66,7 +76,7 @@ enum Plan {
 fn plan(method: &Method, headers: &HeaderMap, record: &Record, json: bool) -> Plan {
     let tag = tag(record, json);
     let current = Validators {
-        etag: &tag,
+        etags: &[tag.as_str()],
         last_modified: created(record),
     };
     match conditional::evaluate(method, headers, Some(current)) {
@@ -93,6 +103,7 @@ fn plan(method: &Method, headers: &HeaderMap, record: &Record, json: bool) -> Pl
 
 async fn respond(
     rest: &Arc<Rest>,
+    place: &mut Option<Place>,
     parts: &Parts,
     mut found: Found,
 ) -> Result<Response<Body>, ReadError> {
@@ -116,15 +127,15 @@ async fn respond(
             }
         }
         Plan::Json => {
-            let body = file_body::json(rest, &mut found).await?;
+            let body = file_body::json(rest, place, &mut found).await?;
             json_head(&found.record, body)
         }
         Plan::Whole => {
-            let body = file_body::range(rest, &mut found, None).await?;
+            let body = file_body::range(rest, place, &mut found, None).await?;
             whole_head(&found.record, &kind, body)
         }
         Plan::One(part) => {
-            let body = file_body::range(rest, &mut found, Some(part)).await?;
+            let body = file_body::range(rest, place, &mut found, Some(part)).await?;
             let size = found.record.size;
             let mut response = head(StatusCode::PARTIAL_CONTENT, part.len, value(&kind), body);
             raw_fields(response.headers_mut(), &found.record);
@@ -141,7 +152,7 @@ async fn respond(
                 value(&framing.content_type()),
             );
             let record = found.record.clone();
-            let body = file_body::several(rest, found, framing, ranges).await?;
+            let body = file_body::several(rest, place, found, framing, ranges).await?;
             let mut response = head(StatusCode::PARTIAL_CONTENT, length, kind, body);
             raw_fields(response.headers_mut(), &record);
             validators(response.headers_mut(), &record, json);
@@ -157,10 +168,7 @@ fn bodiless(plan: &Plan, record: &Record) -> Response<Body> {
         answer::failure_as(status, Failure::new(Code::InvalidRequest).because(why))
     };
     match plan {
-        Plan::PreconditionFailed => refuse(
-            StatusCode::PRECONDITION_FAILED,
-            "the file is not the one that is wanted",
-        ),
+        Plan::PreconditionFailed => refuse(StatusCode::PRECONDITION_FAILED, NOT_WANTED),
         Plan::Unsatisfiable => {
             let why = format!("`Range`: the file has {} bytes", record.size);
             let mut response = refuse(StatusCode::RANGE_NOT_SATISFIABLE, &why);
@@ -182,7 +190,6 @@ fn head(status: StatusCode, length: u64, kind: HeaderValue, body: Body) -> Respo
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);
     headers.insert(CONTENT_LENGTH, length.into());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -237,6 +244,28 @@ pub(super) fn etag(record: &Record, json: bool) -> HeaderValue {
 fn tag(record: &Record, json: bool) -> String {
     let form = if json { "-json" } else { "" };
     format!("\"{}{form}\"", record.id)
+}
+
+/// Whether the conditions of a request that changes a file allow it; they are
+/// about all of its forms.
+pub(super) fn may_change(parts: &Parts, record: Option<&Record>) -> bool {
+    let tags = record.map(|record| [tag(record, false), tag(record, true)]);
+    let tags = tags
+        .as_ref()
+        .map(|[raw, json]| [raw.as_str(), json.as_str()]);
+    let current = record.zip(tags.as_ref()).map(|(record, tags)| Validators {
+        etags: tags,
+        last_modified: created(record),
+    });
+    match conditional::evaluate(&parts.method, &parts.headers, current) {
+        Outcome::Proceed { .. } => true,
+        Outcome::PreconditionFailed | Outcome::NotModified => false,
+    }
+}
+
+/// The answer to a request whose conditions do not hold.
+pub(super) fn precondition_failed() -> Refusal {
+    Refusal::invalid(StatusCode::PRECONDITION_FAILED, NOT_WANTED)
 }
 
 fn content_type(record: &Record) -> &str {

@@ -16,22 +16,25 @@ use std::sync::Arc;
 /// The bytes of one part, or of the whole file with its checksum checked.
 pub(super) async fn range(
     rest: &Arc<Rest>,
+    place: &mut Option<Place>,
     found: &mut Found,
     part: Option<Part>,
 ) -> Result<Body, ReadError> {
-    let place = rest.gates.download().await?;
     let bytes = found.read(part.map(|part| (part.start, part.len))).await?;
-    Ok(counted(rest, place, bytes))
+    Ok(counted(rest, place.take(), bytes))
 }
 
 /// The file within JSON, in base64.
-pub(super) async fn json(rest: &Arc<Rest>, found: &mut Found) -> Result<Body, ReadError> {
-    let place = rest.gates.download().await?;
+pub(super) async fn json(
+    rest: &Arc<Rest>,
+    place: &mut Option<Place>,
+    found: &mut Found,
+) -> Result<Body, ReadError> {
     let bytes = found.read(None).await?;
     let id = found.record.id.to_string();
     Ok(counted(
         rest,
-        place,
+        place.take(),
         envelope(&found.record, &id).encode(bytes),
     ))
 }
@@ -50,11 +53,11 @@ pub(super) fn envelope<'a>(record: &'a Record, id: &'a str) -> FileAnswer<'a> {
 /// that a node that is out can still be told as code 4.
 pub(super) async fn several(
     rest: &Arc<Rest>,
+    place: &mut Option<Place>,
     mut found: Found,
     framing: Framing,
     parts: Vec<Part>,
 ) -> Result<Body, ReadError> {
-    let place = rest.gates.download().await?;
     let mut parts = parts.into_iter();
     let mut next = parts.next();
     let mut opened = match next {
@@ -75,7 +78,7 @@ pub(super) async fn several(
         }
         yield framing.tail();
     };
-    Ok(counted(rest, place, body))
+    Ok(counted(rest, place.take(), body))
 }
 
 /// A file that was deleted or lost between two parts breaks the answer off
@@ -89,7 +92,7 @@ fn broken(error: ReadError) -> io::Error {
 
 fn counted(
     rest: &Arc<Rest>,
-    place: Place,
+    place: Option<Place>,
     bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Body {
     let rest = rest.clone();

@@ -2,9 +2,11 @@
 //! metrics, its line in the log, and an answer even if a handler panics.
 
 use super::Rest;
-use super::answer;
-use super::io::InFlight;
-use super::routes;
+use super::activity::InFlight;
+use super::answer::{self, Refusal};
+use super::clients::Client;
+use super::gate::Place;
+use super::{lent, routes, vet};
 use crate::Failure;
 use crate::metrics::RequestLabels;
 use crate::trace::Trace;
@@ -12,7 +14,10 @@ use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use proto::Code;
@@ -25,6 +30,7 @@ use std::time::Instant;
 use tower::Service;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The way in.
 #[derive(Clone)]
@@ -42,35 +48,67 @@ impl Front {
     pub(super) async fn serve(
         mut self,
         request: Request<Incoming>,
+        client: Arc<Client>,
         in_flight: InFlight,
     ) -> Result<Response<Counted>, Infallible> {
         let begun = Instant::now();
+        let http2 = request.version() == Version::HTTP_2;
         let trace = trace_of(request.headers());
         let method = request.method().clone();
         let route = routes::label(request.uri().path());
-        let head = head_bytes(&method, request.uri(), request.headers());
-        let mut response = if head > self.rest.limits.max_header_bytes {
-            head_too_long(self.rest.limits.max_header_bytes)
-        } else {
-            let mut request = request.map(AxumBody::new);
-            request.extensions_mut().insert(trace);
-            let served = AssertUnwindSafe(self.router.call(request))
-                .catch_unwind()
-                .await;
-            match served {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(_) => panicked(trace),
+        let (mut request, lender) = lent::lend(request);
+        request.extensions_mut().insert(trace);
+        let admitted = match self.vet(&request) {
+            Ok(bytes) => self
+                .rest
+                .gates
+                .head(&client, bytes)
+                .await
+                .map_err(Refusal::from),
+            Err(refusal) => Err(refusal),
+        };
+        request.extensions_mut().insert(client);
+        let (mut response, head) = match admitted {
+            Err(refusal) => (refusal.response(), None),
+            Ok(head) => {
+                let served = AssertUnwindSafe(self.router.call(request.map(AxumBody::new)))
+                    .catch_unwind()
+                    .await;
+                let response = match served {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(never)) => match never {},
+                    Err(_) => panicked(trace),
+                };
+                (response, Some(head))
             }
         };
-        response
-            .headers_mut()
-            .insert(X_REQUEST_ID.clone(), id_value(trace));
+        let unread = lender.settle(&mut response, in_flight.activity()).await;
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID.clone(), id_value(trace));
+        // What was uploaded is never a script, a style or a page of this origin.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CORP.clone(), HeaderValue::from_static("same-origin"));
         self.count(&response, &method, route, trace, begun);
+        if http2 && !response.body().is_end_stream() {
+            in_flight.answered(self.rest.limits.download_rate());
+        }
         Ok(response.map(|body| Counted {
             body,
-            _in_flight: in_flight,
+            in_flight,
+            _unread: unread,
+            _head: head,
         }))
+    }
+
+    /// The length of the request's head, unless no route is to see it.
+    fn vet<B>(&self, request: &Request<B>) -> Result<u64, Refusal> {
+        let limit = self.rest.limits.max_header_bytes;
+        let bytes = head_bytes(request.method(), request.uri(), request.headers());
+        if bytes > limit {
+            return Err(head_too_long(limit));
+        }
+        vet::vet(request, &self.rest.hosts)?;
+        Ok(bytes)
     }
 
     fn count(
@@ -132,11 +170,11 @@ fn head_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> u64 {
     (first + fields) as u64
 }
 
-fn head_too_long(limit: u64) -> Response<AxumBody> {
-    let failure = Failure::new(Code::InvalidRequest).because(format_args!(
-        "the head of the request is over the limit of {limit} bytes"
-    ));
-    answer::failure_as(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, failure)
+fn head_too_long(limit: u64) -> Refusal {
+    Refusal::invalid(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        format_args!("the head of the request is over the limit of {limit} bytes"),
+    )
 }
 
 fn panicked(trace: Trace) -> Response<AxumBody> {
@@ -147,7 +185,12 @@ fn panicked(trace: Trace) -> Response<AxumBody> {
 /// An answer's body, which keeps its connection from counting as idle.
 pub(super) struct Counted {
     body: AxumBody,
-    _in_flight: InFlight,
+    in_flight: InFlight,
+    /// What was not read of the request: to drop it before the answer has gone
+    /// would reset its stream.
+    _unread: Option<Incoming>,
+    /// The room of its head.
+    _head: Option<Place>,
 }
 
 impl Body for Counted {
@@ -158,7 +201,13 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.in_flight.asked();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.in_flight.gave(bytes as u64);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,12 +1,13 @@
-//! Bounds on what is in flight: a request past one waits, and after
-//! `--max-wait` is answered code 9 (invariant 9).
+//! Bounds on what is in flight: a request past one, or past its client's share
+//! of one, waits, and after `--max-wait` is answered code 9 (invariant 9).
 
 use super::RestLimits;
-use super::limits::UPLOAD_BUFFERS;
+use super::clients::Client;
 use crate::Failure;
 use crate::metrics::InFlight;
+use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
-use proto::Code;
+use proto::{Code, SMALL};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,11 +17,17 @@ pub(super) struct Gates {
     uploads: Gate,
     upload_bytes: Gate,
     downloads: Gate,
+    requests: Gate,
+    heads: Gate,
 }
+
+/// What serving a request costs beside its head, about.
+const REQUEST: u64 = 2 << 10;
 
 /// Places in a bounded set, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
+    _own: OwnedSemaphorePermit,
     _permit: OwnedSemaphorePermit,
     taken: Gauge,
     places: i64,
@@ -37,38 +44,58 @@ struct Gate {
     /// How many are taken, for who watches.
     taken: Gauge,
     wait: Duration,
-    what: &'static str,
+    /// The flag that sets the bound.
+    flag: &'static str,
 }
 
 impl Gate {
-    fn new(places: usize, taken: &Gauge, wait: Duration, what: &'static str) -> Self {
+    fn new(places: usize, taken: &Gauge, wait: Duration, flag: &'static str) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             taken: taken.clone(),
             wait,
-            what,
+            flag,
         }
     }
 
-    async fn enter(&self, places: u32) -> Result<Place, Failure> {
+    /// Takes places out of the client's share, and then out of all: who waits
+    /// for its own share keeps nothing from others.
+    async fn enter(&self, share: &Arc<Semaphore>, places: u32) -> Result<Place, Failure> {
+        let own = match share.clone().try_acquire_many_owned(places) {
+            Ok(own) => own,
+            Err(_) => {
+                self.wait(share, places, "of --client-share of this client")
+                    .await?
+            }
+        };
         let permit = match self.places.clone().try_acquire_many_owned(places) {
             Ok(permit) => permit,
-            Err(_) => self.wait(places).await?,
+            Err(_) => self.wait(&self.places, places, "").await?,
         };
         let places = places.into();
         self.taken.inc_by(places);
         Ok(Place {
+            _own: own,
             _permit: permit,
             taken: self.taken.clone(),
             places,
         })
     }
 
-    async fn wait(&self, places: u32) -> Result<OwnedSemaphorePermit, Failure> {
-        let waiting = self.places.clone().acquire_many_owned(places);
+    async fn wait(
+        &self,
+        places: &Arc<Semaphore>,
+        wanted: u32,
+        whose: &str,
+    ) -> Result<OwnedSemaphorePermit, Failure> {
+        let waiting = places.clone().acquire_many_owned(wanted);
         match tokio::time::timeout(self.wait, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Failure::new(Code::TooManyRequests).because(self.what)),
+            Ok(Err(_)) | Err(_) => {
+                let why = format!("{} {whose}", self.flag);
+                Err(Failure::new(Code::TooManyRequests)
+                    .because(format_args!("{} are in flight", why.trim_end())))
+            }
         }
     }
 }
@@ -78,55 +105,141 @@ impl Gates {
         let wait = limits.max_wait;
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
-            uploads: Gate::new(
-                limits.max_uploads,
-                &metrics.uploads,
-                wait,
-                "--max-uploads are in flight",
-            ),
-            upload_bytes: Gate::new(
-                bytes,
-                &metrics.upload_bytes,
-                wait,
-                "--max-upload-bytes are in flight",
-            ),
+            uploads: Gate::new(limits.max_uploads, &metrics.uploads, wait, "--max-uploads"),
+            upload_bytes: Gate::new(bytes, &metrics.upload_bytes, wait, "--max-upload-bytes"),
             downloads: Gate::new(
                 limits.max_downloads,
                 &metrics.downloads,
                 wait,
-                "--max-downloads are in flight",
+                "--max-downloads",
+            ),
+            requests: Gate::new(
+                limits.max_requests,
+                &metrics.requests,
+                wait,
+                "--max-requests",
+            ),
+            heads: Gate::new(
+                usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS),
+                &metrics.request_heads,
+                Duration::ZERO,
+                "--max-request-heads",
             ),
         }
     }
 
-    /// For an upload whose body has at most `size` bytes, where that is known.
-    pub(super) async fn upload(&self, size: Option<u64>) -> Result<(Place, Place), Failure> {
-        let bytes = size.map_or(UPLOAD_BUFFERS, |size| size.min(UPLOAD_BUFFERS));
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Ok((
-            self.uploads.enter(1).await?,
-            self.upload_bytes.enter(bytes).await?,
-        ))
+    /// For an upload, before its body is read.
+    pub(super) async fn upload(&self, client: &Arc<Client>) -> Result<Admitted<'_>, Failure> {
+        Ok(Admitted {
+            _place: self.uploads.enter(&client.uploads, 1).await?,
+            gates: self,
+            client: client.clone(),
+            first: Vec::new(),
+            copied: 0,
+        })
+    }
+
+    /// For every request, before anything else: what its head takes. Who waits
+    /// for a place holds it too, so that nobody waits for this.
+    pub(super) async fn head(&self, client: &Client, bytes: u64) -> Result<Place, Failure> {
+        let bytes = u32::try_from(bytes + REQUEST).unwrap_or(u32::MAX);
+        self.heads.enter(&client.heads, bytes).await
+    }
+
+    /// For a request that is neither an upload nor a download.
+    pub(super) async fn request(&self, client: &Client) -> Result<Place, Failure> {
+        self.requests.enter(&client.requests, 1).await
     }
 
     /// For a download or a listing.
-    pub(super) async fn download(&self) -> Result<Place, Failure> {
-        self.downloads.enter(1).await
+    pub(super) async fn download(&self, client: &Client) -> Result<Place, Failure> {
+        self.downloads.enter(&client.downloads, 1).await
+    }
+}
+
+/// An upload that has its place, and what it holds of bytes.
+pub(super) struct Admitted<'a> {
+    _place: Place,
+    gates: &'a Gates,
+    client: Arc<Client>,
+    /// For its first bytes, which are kept in memory until it is known whether
+    /// the file is a small one.
+    first: Vec<Place>,
+    copied: usize,
+}
+
+impl Admitted<'_> {
+    /// Lets a piece of the file in once there is room for it, which it holds
+    /// until the last reference to its bytes is gone.
+    ///
+    /// # Errors
+    /// Code 9 when no room comes free in time.
+    pub(super) async fn hold(&mut self, piece: Bytes) -> Result<Bytes, Failure> {
+        let (gate, share) = (&self.gates.upload_bytes, &self.client.upload_bytes);
+        let all = self.copied.saturating_add(piece.len());
+        if all <= SMALL {
+            // It is copied, however short: claimed in steps, not by the byte.
+            while all > self.first.len() * STEP {
+                self.first.push(gate.enter(share, STEP as u32).await?);
+            }
+            self.copied = all;
+            return Ok(piece);
+        }
+        // From here on nothing is copied any more.
+        self.copied = SMALL;
+        let most = self.client.most_at_once();
+        let places = u32::try_from(piece.len().min(most)).unwrap_or(u32::MAX);
+        let place = gate.enter(share, places).await?;
+        // The first bytes go out before this piece, and their room with it.
+        let mut places = std::mem::take(&mut self.first);
+        places.push(place);
+        Ok(Bytes::from_owner(Held {
+            bytes: piece,
+            _places: places,
+        }))
+    }
+}
+
+/// What an upload's first bytes are claimed in.
+const STEP: usize = 8 << 10;
+
+/// Bytes with the room that they take.
+struct Held {
+    bytes: Bytes,
+    _places: Vec<Place>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        rest: RestLimits,
+    }
+
+    fn limits(flags: &[&str]) -> RestLimits {
+        let flags = ["x"].iter().chain(flags);
+        Flags::try_parse_from(flags).expect("good flags").rest
+    }
 
     #[tokio::test(start_paused = true)]
     async fn past_a_bound_a_request_waits_and_then_gets_code_9() {
         let gate = Gate::new(1, &Gauge::default(), Duration::from_secs(5), "full");
-        let held = gate.enter(1).await.expect("the first is let in");
-        let refused = gate.enter(1).await.expect_err("there is one place");
+        let share = Arc::new(Semaphore::new(2));
+        let held = gate.enter(&share, 1).await.expect("the first is let in");
+        let refused = gate.enter(&share, 1).await.expect_err("there is one place");
         assert_eq!(refused.code, Code::TooManyRequests);
         assert!(refused.retry_after.is_some());
-        let (entered, ()) = tokio::join!(gate.enter(1), async {
+        let (entered, ()) = tokio::join!(gate.enter(&share, 1), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(held);
         });
@@ -134,5 +247,43 @@ mod tests {
         assert_eq!(gate.taken.get(), 1);
         drop(entered);
         assert_eq!(gate.taken.get(), 0);
+        assert_eq!(share.available_permits(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_leaves_places_to_others() {
+        let limits = limits(&["--max-uploads=4", "--client-share=75"]);
+        let gates = Gates::new(&limits, &InFlight::default());
+        let (greedy, modest) = (Client::new(&limits), Client::new(&limits));
+        let mut held = Vec::new();
+        while let Ok(place) = gates.upload(&greedy).await {
+            held.push(place);
+        }
+        assert_eq!(held.len(), 3);
+        assert!(gates.upload(&modest).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_holds_what_is_buffered_of_it() {
+        let limits = limits(&["--max-upload-bytes=1MiB", "--client-share=100"]);
+        let metrics = InFlight::default();
+        let gates = Gates::new(&limits, &metrics);
+        let client = Client::new(&limits);
+        let mut upload = gates.upload(&client).await.expect("a place");
+        for _ in 0..100 {
+            upload.hold(Bytes::from_static(b"x")).await.expect("room");
+        }
+        assert_eq!(metrics.upload_bytes.get(), STEP as i64);
+        let held = upload.hold(vec![0; 900 << 10].into()).await.expect("room");
+        let part = held.slice(..10);
+        drop(held);
+        let more = upload.hold(vec![0; 200 << 10].into()).await;
+        assert_eq!(more.expect_err("full").code, Code::TooManyRequests);
+        drop(part);
+        let huge = upload.hold(vec![0; 2 << 20].into()).await;
+        assert!(huge.is_ok(), "one piece alone is always let in");
+        drop(huge);
+        drop(upload);
+        assert_eq!(metrics.upload_bytes.get(), 0);
     }
 }

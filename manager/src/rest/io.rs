@@ -1,20 +1,23 @@
 //! A connection's socket with its deadlines: for the head of a request, for
 //! being idle, and for a reader that takes nothing.
 
+use super::activity::Activity;
+use super::pace::{MinRate, Pace};
+use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// How an HTTP/2 connection begins.
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
+const H2_PREFACE: [u8; 14] = *b"PRI * HTTP/2.0";
 
-/// How long a connection without a request is kept once the manager leaves.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long what still comes is read after an answer that ended a connection
+/// before its request was read.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -25,51 +28,8 @@ pub(super) struct Deadlines {
     pub(super) idle: Duration,
     /// Without a byte taken of what there is to send.
     pub(super) write: Duration,
-}
-
-/// Requests of one connection, told by who serves them to who reads them.
-#[derive(Debug, Default)]
-pub(super) struct Activity {
-    begun: AtomicU64,
-    ended: AtomicU64,
-}
-
-impl Activity {
-    /// A request is served until the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        InFlight(self.clone())
-    }
-
-    /// Waits until no request has been served for [`LINGER`]: whoever leaves waits for
-    /// requests, not for connections that are silent or have half a head.
-    pub(super) async fn quiet(self: Arc<Self>) {
-        let mut last = self.look();
-        loop {
-            tokio::time::sleep(LINGER).await;
-            let now = self.look();
-            if now == last && !now.1 {
-                return;
-            }
-            last = now;
-        }
-    }
-
-    /// Requests begun so far, and whether any of them goes on.
-    fn look(&self) -> (u64, bool) {
-        let ended = self.ended.load(Ordering::Relaxed);
-        let begun = self.begun.load(Ordering::Relaxed);
-        (begun, begun != ended)
-    }
-}
-
-/// One request that is being served.
-pub(super) struct InFlight(Arc<Activity>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
+    /// How slowly what there is to send may be taken.
+    pub(super) rate: MinRate,
 }
 
 /// A timer that is armed only while something is awaited, and kept for the
@@ -115,11 +75,17 @@ pub(super) struct Guarded<T> {
     /// Requests begun when `phase` was last set back.
     seen: u64,
     phase: Phase,
-    first: bool,
     /// Frames come at any time there, so that they say nothing about heads.
     http2: bool,
+    /// Read already, to find out what the client speaks.
+    ahead: Bytes,
     reading: Alarm,
     writing: Alarm,
+    pace: Pace,
+    /// Since when the client takes nothing.
+    full: Option<Instant>,
+    /// The answer has gone, and what still comes is forgotten.
+    lingers: bool,
 }
 
 impl<T> Guarded<T> {
@@ -130,18 +96,17 @@ impl<T> Guarded<T> {
             activity,
             seen: 0,
             phase: Phase::Idle,
-            first: true,
             http2: false,
+            ahead: Bytes::new(),
             reading: Alarm::default(),
             writing: Alarm::default(),
+            pace: Pace::new(deadlines.rate),
+            full: None,
+            lingers: false,
         }
     }
 
     fn took(&mut self, bytes: &[u8]) {
-        if self.first && !bytes.is_empty() {
-            self.first = false;
-            self.http2 = bytes.starts_with(H2_PREFACE);
-        }
         if self.phase == Phase::Idle && !bytes.is_empty() && !self.http2 {
             self.phase = Phase::Head;
             self.reading.disarm();
@@ -169,21 +134,76 @@ impl<T> Guarded<T> {
         }
     }
 
-    fn wrote<R>(
+    fn wrote(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>> {
-        if written.is_ready() {
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        const LATE: &str = "the client takes nothing of its answer, or too little";
+        let late = || Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, LATE)));
+        if let Poll::Ready(Ok(bytes)) = written {
             self.writing.disarm();
+            let waited = self.full.take().map(|since| since.elapsed());
+            self.pace.moved(bytes as u64, waited.unwrap_or_default());
+            return match self.pace.too_slow() {
+                true => late(),
+                false => written,
+            };
+        }
+        if written.is_ready() {
             return written;
         }
-        match self.writing.poll(self.deadlines.write, cx) {
-            Poll::Ready(()) => {
-                let what = "the client takes nothing of its answer";
-                Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, what)))
-            }
+        self.full.get_or_insert_with(Instant::now);
+        let after = self
+            .pace
+            .left_for(0)
+            .map_or(self.deadlines.write, |left| left.min(self.deadlines.write));
+        match self.writing.poll(after, cx) {
+            Poll::Ready(()) => late(),
             Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> Guarded<T> {
+    /// Whether the client begins as HTTP/2 does. What is read for that is read
+    /// once more by who serves it.
+    pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
+        let mut begun = [0; H2_PREFACE.len()];
+        let mut length = 0;
+        while length < begun.len() && H2_PREFACE.starts_with(&begun[..length]) {
+            match self.read(&mut begun[length..]).await? {
+                0 => break,
+                read => length += read,
+            }
+        }
+        self.ahead = Bytes::copy_from_slice(&begun[..length]);
+        self.http2 = begun == H2_PREFACE;
+        if self.http2 {
+            self.phase = Phase::Idle;
+            self.reading.disarm();
+        }
+        Ok(self.http2)
+    }
+
+    /// Reads and forgets what still comes, until the client has ended too: a
+    /// socket that is closed with bytes unread is reset, and with it goes the
+    /// answer, if the client has not read it yet.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.lingers {
+            self.lingers = true;
+            self.reading.disarm();
+        }
+        let mut scratch = [0; 8192];
+        loop {
+            if self.reading.poll(LINGER, cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
         }
     }
 }
@@ -194,6 +214,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         match Pin::new(&mut self.socket).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
@@ -206,7 +231,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -234,14 +259,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+        match self.activity.is_unread() {
+            true => self.linger(cx).map(Ok),
+            false => Poll::Ready(Ok(())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::io::{AsyncWriteExt, DuplexStream};
 
     fn guarded() -> (DuplexStream, Guarded<DuplexStream>, Arc<Activity>) {
         let (client, server) = tokio::io::duplex(64);
@@ -250,6 +279,10 @@ mod tests {
             head: seconds(5),
             idle: seconds(60),
             write: seconds(20),
+            rate: MinRate {
+                bytes_per_second: 10,
+                grace: seconds(30),
+            },
         };
         let activity = Arc::new(Activity::default());
         (
@@ -306,18 +339,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_quiet_once_its_last_request_has_ended() {
-        let activity = Arc::new(Activity::default());
-        let served = activity.begin();
-        let quiet = tokio::spawn(activity.clone().quiet());
-        tokio::time::sleep(10 * LINGER).await;
-        assert!(!quiet.is_finished(), "a request is being served");
-        drop(served);
-        tokio::time::sleep(3 * LINGER).await;
-        assert!(quiet.is_finished());
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_request_in_flight_has_no_deadline_here() {
         let (_client, mut server, activity) = guarded();
         let _served = activity.begin();
@@ -340,5 +361,50 @@ mod tests {
             (error.kind(), begun.elapsed().as_secs()),
             (ErrorKind::TimedOut, 20)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_trickles_is_cut_off_once_its_grace_is_used_up() {
+        let (mut client, mut server, _) = guarded();
+        let trickle = tokio::spawn(async move {
+            while client.read_u8().await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        });
+        let begun = Instant::now();
+        let error = server.write_all(&[0; 1000]).await.expect_err("too slow");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!((30..40).contains(&begun.elapsed().as_secs()));
+        drop(server);
+        trickle.await.expect("ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_read_to_find_out_the_protocol_is_read_again() {
+        for (sent, http2) in [
+            ("PRI * HTTP/2.0\r\n\r\nSM", true),
+            ("PUT /file/a", false),
+            ("GET", false),
+        ] {
+            let (mut client, mut server, _) = guarded();
+            let writing = tokio::spawn(async move {
+                for byte in sent.bytes() {
+                    client.write_all(&[byte]).await.expect("written");
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            assert_eq!(server.speaks_http2().await.expect("begun"), http2, "{sent}");
+            let mut read = String::new();
+            writing.await.expect("written");
+            server.read_to_string(&mut read).await.expect("text");
+            assert_eq!(read, sent);
+        }
+        let (_client, mut server, _) = guarded();
+        let begun = Instant::now();
+        assert!(
+            server.speaks_http2().await.is_err(),
+            "silence has its deadline"
+        );
+        assert_eq!(begun.elapsed().as_secs(), 60);
     }
 }

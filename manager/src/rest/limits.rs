@@ -1,16 +1,27 @@
 //! The bounds of the REST API, each a flag.
 
+use super::hosts::HostPattern;
+use super::pace::MinRate;
 use clap::Args;
-use kit::units::{size_above_0, time};
+use kit::units::{size, size_above_0, time};
 use std::time::Duration;
 
-/// What one upload counts at the most against `--max-upload-bytes`: about what
-/// the buffers between its socket and its node can hold.
-pub(super) const UPLOAD_BUFFERS: u64 = 1 << 20;
+/// The least of `--max-upload-bytes`: some pieces of one upload.
+const LEAST_UPLOAD_BYTES: u64 = 1 << 20;
+/// The least of `--max-request-heads`: the longest heads there can be, twice.
+const LEAST_REQUEST_HEADS: u64 = 4 << 20;
 
 /// Bounds of the REST API.
 #[derive(Debug, Clone, Args)]
 pub struct RestLimits {
+    /// Hosts that are served beside localhost and addresses, such as files.example.com, *.example.com or * (separated by commas); without it, none when --http is a loopback address, any when it is not
+    #[arg(
+        long,
+        env = "DFS_ALLOWED_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<HostPattern>,
     /// Longest request body that is taken, base64 included (suffixes KiB, MiB, GiB, TiB)
     #[arg(long, env = "DFS_MAX_BODY_BYTES", value_name = "SIZE", default_value = "1TiB",
           value_parser = size_above_0)]
@@ -35,6 +46,22 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_WRITE_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s",
           value_parser = time)]
     pub write_idle_timeout: Duration,
+    /// Bytes a second that an upload must bring, averaged over --rate-grace; slower ones are answered 408; 0 for no rule
+    #[arg(long, env = "DFS_MIN_UPLOAD_RATE", value_name = "SIZE", default_value = "1KiB",
+          value_parser = size)]
+    pub min_upload_rate: u64,
+    /// Bytes a second that a client must take of an answer, averaged over --rate-grace; slower ones are cut off; 0 for no rule
+    #[arg(long, env = "DFS_MIN_DOWNLOAD_RATE", value_name = "SIZE", default_value = "1KiB",
+          value_parser = size)]
+    pub min_download_rate: u64,
+    /// How long a client may stay below these rates before it is too slow
+    #[arg(long, env = "DFS_RATE_GRACE", value_name = "TIME", default_value = "60s",
+          value_parser = time)]
+    pub rate_grace: Duration,
+    /// Share, in percent, of each of the bounds below that one client address (for IPv6 one /64) may take
+    #[arg(long, env = "DFS_CLIENT_SHARE", value_name = "PERCENT", default_value = "75",
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub client_share: u8,
     /// Connections served at once; further ones wait in the system's queue
     #[arg(long, env = "DFS_MAX_CONNECTIONS", value_name = "N", default_value = "4096",
           value_parser = count)]
@@ -43,7 +70,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_MAX_UPLOADS", value_name = "N", default_value = "1024",
           value_parser = count)]
     pub max_uploads: usize,
-    /// Bytes of uploads in flight that are held at once, 1 MiB at most for each; further ones wait
+    /// Bytes of uploads in flight that are held at once; further ones wait
     #[arg(long, env = "DFS_MAX_UPLOAD_BYTES", value_name = "SIZE", default_value = "256MiB",
           value_parser = upload_bytes)]
     pub max_upload_bytes: u64,
@@ -51,10 +78,43 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_MAX_DOWNLOADS", value_name = "N", default_value = "1024",
           value_parser = count)]
     pub max_downloads: usize,
+    /// Other requests in flight at once (HEAD, DELETE, /status); further ones wait
+    #[arg(long, env = "DFS_MAX_REQUESTS", value_name = "N", default_value = "1024",
+          value_parser = count)]
+    pub max_requests: usize,
+    /// Bytes of the heads of all requests in flight, those that wait included, with 2 KiB for each; further ones are answered 429 at once
+    #[arg(long, env = "DFS_MAX_REQUEST_HEADS", value_name = "SIZE", default_value = "64MiB",
+          value_parser = head_bytes)]
+    pub max_request_heads: u64,
     /// How long a request waits at one of these bounds before it is answered 429
     #[arg(long, env = "DFS_MAX_WAIT", value_name = "TIME", default_value = "10s",
           value_parser = time)]
     pub max_wait: Duration,
+}
+
+impl RestLimits {
+    /// How slow an upload may be.
+    pub(super) fn upload_rate(&self) -> MinRate {
+        MinRate {
+            bytes_per_second: self.min_upload_rate,
+            grace: self.rate_grace,
+        }
+    }
+
+    /// How slow a reader may be.
+    pub(super) fn download_rate(&self) -> MinRate {
+        MinRate {
+            bytes_per_second: self.min_download_rate,
+            grace: self.rate_grace,
+        }
+    }
+
+    /// What one client may take of a bound.
+    pub(super) fn share_of(&self, bound: usize) -> usize {
+        (bound / 100 * usize::from(self.client_share)
+            + bound % 100 * usize::from(self.client_share) / 100)
+            .max(1)
+    }
 }
 
 fn header_size(text: &str) -> Result<u64, String> {
@@ -64,13 +124,21 @@ fn header_size(text: &str) -> Result<u64, String> {
     }
 }
 
+fn head_bytes(text: &str) -> Result<u64, String> {
+    let bytes = size_above_0(text)?;
+    if (LEAST_REQUEST_HEADS..=1 << 40).contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err("must be from 4MiB to 1TiB".to_owned())
+}
+
 fn upload_bytes(text: &str) -> Result<u64, String> {
     let bytes = size_above_0(text)?;
     let most = tokio::sync::Semaphore::MAX_PERMITS as u64;
-    if (UPLOAD_BUFFERS..=most).contains(&bytes) {
+    if (LEAST_UPLOAD_BYTES..=most).contains(&bytes) {
         return Ok(bytes);
     }
-    Err("must be 1MiB or more, as one upload needs that much".to_owned())
+    Err("must be 1MiB or more".to_owned())
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -100,8 +168,16 @@ mod tests {
     }
 
     #[test]
+    fn one_client_may_take_its_share_and_one_place_at_least() {
+        let flags = Flags::try_parse_from(["manager", "--client-share=75"]).expect("good flags");
+        let shares = [1, 2, 10, 1024, 150].map(|bound| flags.rest.share_of(bound));
+        assert_eq!(shares, [1, 1, 7, 768, 112]);
+    }
+
+    #[test]
     fn a_bad_value_is_refused_by_its_flag() {
         let cases = [
+            ("--allowed-hosts", "http://files.example"),
             ("--max-body-bytes", "0"),
             ("--max-body-bytes", "1XB"),
             ("--max-body-bytes", "99999999999TiB"),
@@ -110,10 +186,16 @@ mod tests {
             ("--body-idle-timeout", "0s"),
             ("--idle-timeout", "5"),
             ("--write-idle-timeout", "-1s"),
+            ("--min-upload-rate", "slow"),
+            ("--rate-grace", "1"),
+            ("--client-share", "0"),
+            ("--client-share", "101"),
             ("--max-connections", "0"),
             ("--max-uploads", "many"),
             ("--max-upload-bytes", "1KiB"),
             ("--max-downloads", "-1"),
+            ("--max-requests", "0"),
+            ("--max-request-heads", "1MiB"),
             ("--max-wait", "9999h"),
         ];
         for (flag, value) in cases {

@@ -3,6 +3,7 @@
 //! grow with the page (invariant 9).
 
 use super::gate::Place;
+use super::put::caller;
 use super::query::{DEFAULT_LIMIT, ListQuery};
 use super::{Rest, answer};
 use crate::Failure;
@@ -11,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, VARY};
+use http::request::Parts;
 use http::{HeaderValue, Response};
 use manager_body::accept;
 use manager_store::{Record, StoreError};
@@ -55,6 +57,7 @@ pub(super) struct Page<'a> {
     /// The files.
     files: Vec<FileLine<'a>>,
     /// What `after` takes for the page that follows; missing on the last one.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
@@ -78,15 +81,20 @@ pub(super) async fn list(State(rest): State<Arc<Rest>>, request: Request) -> Res
         true => Form::Ndjson,
         false => Form::Json,
     };
-    match answer_list(&rest, request.uri().query().unwrap_or_default(), form).await {
+    match answer_list(&rest, &request.into_parts().0, form).await {
         Ok(response) => response,
         Err(failure) => answer::failure(failure),
     }
 }
 
-async fn answer_list(rest: &Arc<Rest>, query: &str, form: Form) -> Result<Response<Body>, Failure> {
-    let query = ListQuery::parse(query)?;
-    let place = rest.gates.download().await?;
+async fn answer_list(
+    rest: &Arc<Rest>,
+    parts: &Parts,
+    form: Form,
+) -> Result<Response<Body>, Failure> {
+    let query = ListQuery::parse(parts.uri.query().unwrap_or_default())?;
+    let client = caller(parts)?;
+    let place = rest.gates.download(&client).await?;
     let mut walk = Walk {
         core: rest.core.clone(),
         left: query.limit.unwrap_or(form.default_limit()),

@@ -1,17 +1,22 @@
 //! The REST API: axum's routes behind an accept loop of our own, which holds
 //! the limits on connections, heads and idle time (invariant 9).
 
+mod activity;
 mod answer;
+mod clients;
 mod docs;
 mod download;
 mod file_body;
 mod front;
 mod gate;
+mod hosts;
 mod io;
+mod lent;
 mod limits;
 mod listing;
 mod name;
 mod openapi;
+mod pace;
 mod post;
 mod put;
 mod query;
@@ -20,6 +25,7 @@ mod router;
 mod routes;
 mod schemas;
 mod server;
+mod vet;
 
 use crate::core::Core;
 use bytes::Bytes;
@@ -34,6 +40,7 @@ struct Rest {
     core: Arc<Core>,
     limits: RestLimits,
     gates: gate::Gates,
+    hosts: hosts::Hosts,
     /// The document at `/openapi.json`.
     openapi: Bytes,
     /// The page at `/docs`.
@@ -41,12 +48,13 @@ struct Rest {
 }
 
 impl Rest {
-    fn new(core: Arc<Core>, limits: RestLimits) -> Arc<Self> {
+    fn new(core: Arc<Core>, limits: RestLimits, hosts: hosts::Hosts) -> Arc<Self> {
         let document = openapi::document();
         let gates = gate::Gates::new(&limits, &core.metrics.in_flight);
         Arc::new(Self {
             core,
             gates,
+            hosts,
             limits,
             openapi: Bytes::from(document.to_string()),
             docs: Bytes::from(docs::page(&document)),

@@ -2,7 +2,8 @@
 //! whatever the order of its fields.
 
 use super::answer::Refusal;
-use super::put::{checker, created, key, refuse_parts_and_codings, trace};
+use super::gate::Admitted;
+use super::put::{caller, checker, created, key, refuse_parts_and_codings, trace};
 use super::request_body::RequestBody;
 use super::{Rest, name};
 use crate::Failure;
@@ -13,7 +14,7 @@ use futures::StreamExt;
 use http::Response;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST, Stated};
+use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::{BodyError, Event, UploadKind, decode, media};
 use proto::{FileName, SMALL};
 use std::pin::pin;
@@ -22,13 +23,10 @@ use std::sync::Arc;
 /// Serves the route.
 pub(super) async fn post(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let mut body = RequestBody::new(body, &parts.headers, &rest.limits);
+    let mut body = RequestBody::new(body, &rest.limits);
     match store(&rest, &parts, &mut body).await {
         Ok(stored) => created(stored.record()),
-        Err(refusal) => {
-            body.drain().await;
-            refusal.response()
-        }
+        Err(refusal) => refusal.response(),
     }
 }
 
@@ -60,8 +58,8 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     let key = key(headers)?;
     // RFC 9530: the content is the body as sent. What it represents is the
     // file, so Repr-Digest is about the decoded bytes.
-    if let Some(stated) = Stated::parse(headers, CONTENT_DIGEST).map_err(Refusal::bad)? {
-        body.check(stated.checker(false));
+    if let Some(checker) = Checker::of(headers, CONTENT_DIGEST, false).map_err(Refusal::bad)? {
+        body.check(checker);
     }
     let mut form = Form {
         has_key: key.is_some(),
@@ -69,9 +67,9 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     };
     form.checker = checker(headers, REPR_DIGEST)?;
     let length = body.length()?;
-    let _places = rest.gates.upload(length).await?;
+    let mut admitted = rest.gates.upload(&caller(parts)?).await?;
     let mut upload = Upload::begin(&rest.core, trace(parts), likely_size(&kind, length));
-    if let Err(stop) = form.take_in(kind, body, &mut upload).await {
+    if let Err(stop) = form.take_in(kind, body, &mut upload, &mut admitted).await {
         return Err(match stop {
             Stop::Body(error) => body.refusal(error),
             Stop::Failure(failure) => failure.into(),
@@ -82,7 +80,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     body.checked()?;
     if let Some(checker) = form.checker {
         checker
-            .finish(Some(&received.sha256))
+            .finish(Some(&received.sha256), body.trailers())
             .map_err(Refusal::bad)?;
     }
     // The decoder has refused a body without a name.
@@ -123,6 +121,7 @@ impl Form {
         kind: UploadKind,
         body: &mut RequestBody,
         upload: &mut Upload,
+        admitted: &mut Admitted<'_>,
     ) -> Result<(), Stop> {
         let mut events = pin!(decode(kind, body));
         while let Some(event) = events.next().await {
@@ -139,7 +138,7 @@ impl Form {
                     if let Some(checker) = &mut self.checker {
                         checker.update(&bytes);
                     }
-                    upload.push(bytes).await?;
+                    upload.push(admitted.hold(bytes).await?).await?;
                 }
             }
         }

@@ -2,36 +2,38 @@
 //! share: the fields about the file, the check of its digests, the answer.
 
 use super::answer::{self, Refusal};
+use super::clients::Client;
 use super::request_body::RequestBody;
+use super::vet::tokens;
 use super::{Rest, download, name};
 use crate::Failure;
 use crate::trace::Trace;
 use crate::upload::{Stored, Upload, UploadMeta};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Request, State as Shared};
 use futures::StreamExt;
-use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH,
+    IF_UNMODIFIED_SINCE, LOCATION,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST, Stated};
+use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::idempotency::IdempotencyKey;
 use manager_body::{BodyError, media};
-use manager_store::Record;
-use proto::Code;
+use manager_store::{Record, State};
+use proto::{Code, FileName};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
 /// Serves the route.
-pub(super) async fn put(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+pub(super) async fn put(Shared(rest): Shared<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let mut body = RequestBody::new(body, &parts.headers, &rest.limits);
+    let mut body = RequestBody::new(body, &rest.limits);
     match store(&rest, &parts, &mut body).await {
         Ok(stored) => created(stored.record()),
-        Err(refusal) => {
-            body.drain().await;
-            refusal.response()
-        }
+        Err(refusal) => refusal.response(),
     }
 }
 
@@ -49,7 +51,8 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         checker(headers, REPR_DIGEST)?,
     ];
     let size = body.length()?;
-    let _places = rest.gates.upload(size).await?;
+    let mut admitted = rest.gates.upload(&caller(parts)?).await?;
+    allowed(rest, parts, &name, key.as_deref()).await?;
     let mut upload = Upload::begin(&rest.core, trace(parts), size);
     upload.name(&name, key.is_some()).await?;
     while let Some(piece) = body.next().await {
@@ -57,21 +60,56 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         for checker in checkers.iter_mut().flatten() {
             checker.update(&piece);
         }
-        upload.push(piece).await?;
+        upload.push(admitted.hold(piece).await?).await?;
     }
     let received = upload.end();
     rest.core.metrics.received_bytes.inc_by(received.size);
     for checker in checkers.into_iter().flatten() {
         checker
-            .finish(Some(&received.sha256))
+            .finish(Some(&received.sha256), body.trailers())
             .map_err(Refusal::bad)?;
     }
     let meta = UploadMeta {
-        name,
+        name: name.clone(),
         content_type,
         idempotency_key: key,
     };
-    Ok(received.commit(meta).await?)
+    match received.commit(meta).await {
+        Ok(stored) => Ok(stored),
+        Err(failure) => {
+            if failure.code == Code::FileNameExists {
+                // Another one came first.
+                allowed(rest, parts, &name, None).await?;
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// Holds the request's conditions against the file that has the name. One that
+/// was stored under the same key may be the first answer's, whatever they say.
+async fn allowed(
+    rest: &Rest,
+    parts: &Parts,
+    name: &FileName,
+    key: Option<&str>,
+) -> Result<(), Refusal> {
+    let conditions = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
+    if !conditions
+        .iter()
+        .any(|field| parts.headers.contains_key(field))
+    {
+        return Ok(());
+    }
+    let found = rest.core.store.get(name).await.map_err(Failure::from)?;
+    let file = found.filter(|record| !matches!(record.state, State::Pending));
+    let repeated = file.as_ref().is_some_and(|file| {
+        file.idempotency_key.is_some() && file.idempotency_key.as_deref() == key
+    });
+    match repeated || download::may_change(parts, file.as_ref()) {
+        true => Ok(()),
+        false => Err(download::precondition_failed()),
+    }
 }
 
 /// The id that the front gave the request.
@@ -83,20 +121,27 @@ pub(super) fn trace(parts: &Parts) -> Trace {
         .unwrap_or_else(Trace::random)
 }
 
+/// Who sent the request, as the front noted.
+pub(super) fn caller(parts: &Parts) -> Result<Arc<Client>, Failure> {
+    let client = parts.extensions.get::<Arc<Client>>().cloned();
+    client.ok_or_else(|| Failure::new(Code::Internal).because("the request has no caller"))
+}
+
 /// What would store other bytes than the client means.
 pub(super) fn refuse_parts_and_codings(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(CONTENT_RANGE) {
         // RFC 9110, section 14.5: a server that has no partial PUT says so.
         return Err(Refusal::bad("`Content-Range`: a file is uploaded whole"));
     }
-    match headers.get(CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Refusal::invalid(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "`Content-Encoding`: only identity is accepted",
-            ))
-        }
-        _ => Ok(()),
+    // The field may stand on several lines, each a list.
+    let plain = tokens(headers, CONTENT_ENCODING)
+        .all(|coding| coding.is_some_and(|coding| coding.eq_ignore_ascii_case("identity")));
+    match plain {
+        true => Ok(()),
+        false => Err(Refusal::invalid(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "`Content-Encoding`: only identity is accepted",
+        )),
     }
 }
 
@@ -127,8 +172,7 @@ pub(super) fn checker(
     headers: &HeaderMap,
     field: &'static str,
 ) -> Result<Option<Checker>, Refusal> {
-    let stated = Stated::parse(headers, field).map_err(Refusal::bad)?;
-    Ok(stated.map(|stated| stated.checker(true)))
+    Checker::of(headers, field, true).map_err(Refusal::bad)
 }
 
 /// The answer to an upload.
@@ -180,9 +224,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("Identity"));
         assert!(refuse_parts_and_codings(&headers).is_ok());
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         let refusal = refuse_parts_and_codings(&headers).expect_err("coded");
         assert_eq!(refusal.response().status(), 415);
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("identity, gzip"));
+        assert!(refuse_parts_and_codings(&headers).is_err());
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_RANGE, HeaderValue::from_static("bytes 0-1/2"));
         assert!(refuse_parts_and_codings(&headers).is_err());

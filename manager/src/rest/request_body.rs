@@ -1,13 +1,13 @@
-//! A request's body as it comes in: bounded, with a deadline for its pauses,
-//! and drained when the request is refused, so that the client reads why.
+//! A request's body as it comes in: bounded, with a deadline for its pauses and
+//! a rate that it must keep.
 
 use super::RestLimits;
 use super::answer::Refusal;
 use super::io::Alarm;
+use super::pace::Pace;
 use axum::body::Body;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
-use http::header::EXPECT;
+use futures::Stream;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use manager_body::BodyError;
@@ -16,48 +16,45 @@ use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// How long the rest of a refused body is read: a connection that is closed
-/// with bytes unread is reset, and the client may never see its answer.
-const DRAIN: Duration = Duration::from_secs(1);
-
+/// Why a body is not waited for any longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// The client waits to be asked for its body.
-    Awaiting,
-    Flowing,
-    /// Ended well, broke, or fell silent.
-    Over,
+enum Late {
+    Paused,
+    TooSlow,
 }
 
 /// The body.
 pub(super) struct RequestBody {
     body: Body,
-    state: State,
     limit: u64,
     left: u64,
     idle: Duration,
+    pace: Pace,
     alarm: Alarm,
-    timed_out: bool,
+    /// Since when nothing has come though it is wanted.
+    since: Option<Instant>,
+    late: Option<Late>,
     /// Over the body as sent, base64 and all.
     checker: Option<Checker>,
+    /// The fields that came after it.
+    trailers: Option<HeaderMap>,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Body, headers: &HeaderMap, limits: &RestLimits) -> Self {
-        let state = match headers.contains_key(EXPECT) {
-            true => State::Awaiting,
-            false => State::Flowing,
-        };
+    pub(super) fn new(body: Body, limits: &RestLimits) -> Self {
         Self {
             body,
-            state,
             limit: limits.max_body_bytes,
             left: limits.max_body_bytes,
             idle: limits.body_idle_timeout,
+            pace: Pace::new(limits.upload_rate()),
             alarm: Alarm::default(),
-            timed_out: false,
+            since: None,
+            late: None,
             checker: None,
+            trailers: None,
         }
     }
 
@@ -80,13 +77,20 @@ impl RequestBody {
         self.checker = Some(checker);
     }
 
+    /// The fields that came after it, at its end.
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
     /// Tells, after the end, whether the bytes were those stated.
     ///
     /// # Errors
     /// Code 6 when they were not.
     pub(super) fn checked(&mut self) -> Result<(), Refusal> {
         match self.checker.take() {
-            Some(checker) => checker.finish(None).map_err(Refusal::bad),
+            Some(checker) => checker
+                .finish(None, self.trailers.as_ref())
+                .map_err(Refusal::bad),
             None => Ok(()),
         }
     }
@@ -94,9 +98,13 @@ impl RequestBody {
     /// What an error of this body says to the client.
     pub(super) fn refusal(&self, error: BodyError) -> Refusal {
         match error {
-            _ if self.timed_out => Refusal::invalid(
+            _ if self.late == Some(Late::Paused) => Refusal::invalid(
                 StatusCode::REQUEST_TIMEOUT,
                 format_args!("body: paused for longer than {:?}", self.idle),
+            ),
+            _ if self.late == Some(Late::TooSlow) => Refusal::invalid(
+                StatusCode::REQUEST_TIMEOUT,
+                format_args!("body: slower than {}", self.pace.rule()),
             ),
             error @ BodyError::TooLarge { .. } => {
                 Refusal::invalid(StatusCode::PAYLOAD_TOO_LARGE, error)
@@ -108,21 +116,11 @@ impl RequestBody {
             BodyError::Invalid { field, reason } => {
                 Refusal::bad(format_args!("`{field}`: {reason}"))
             }
+            BodyError::Unsupported { reason } => Refusal::invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format_args!("`Content-Type`: {reason}"),
+            ),
             BodyError::Missing { field } => Refusal::bad(format_args!("`{field}` is missing")),
-        }
-    }
-
-    /// Reads and forgets what is still to come, for a while.
-    pub(super) async fn drain(&mut self) {
-        if self.state != State::Flowing {
-            // It is over, or the client was never asked to send it.
-            return;
-        }
-        self.left = u64::MAX;
-        self.checker = None;
-        let rest = async { while let Some(Ok(_)) = self.next().await {} };
-        if tokio::time::timeout(DRAIN, rest).await.is_err() {
-            tracing::debug!("the rest of a refused body is not read");
         }
     }
 }
@@ -146,30 +144,41 @@ impl Stream for RequestBody {
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    self.state = State::Flowing;
-                    let idle = self.idle;
-                    if self.alarm.poll(idle, cx).is_pending() {
+                    self.since.get_or_insert_with(Instant::now);
+                    let (after, late) = match self.pace.left_for(0) {
+                        Some(left) if left < self.idle => (left, Late::TooSlow),
+                        _ => (self.idle, Late::Paused),
+                    };
+                    if self.alarm.poll(after, cx).is_pending() {
                         return Poll::Pending;
                     }
-                    (self.state, self.timed_out) = (State::Over, true);
-                    return Poll::Ready(Some(Err(BodyError::Read("paused for too long".into()))));
+                    return Poll::Ready(Some(Err(self.give_up(late))));
                 }
             };
             self.alarm.disarm();
+            let waited = self.since.take().map(|since| since.elapsed());
+            let bytes = match &frame {
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) | None => 0,
+            };
+            self.pace.moved(bytes as u64, waited.unwrap_or_default());
+            if self.pace.too_slow() {
+                return Poll::Ready(Some(Err(self.give_up(Late::TooSlow))));
+            }
             match frame {
                 None => {
-                    self.state = State::Over;
                     return Poll::Ready(None);
                 }
                 Some(Err(error)) => {
-                    self.state = State::Over;
                     return Poll::Ready(Some(Err(BodyError::Read(Box::new(error)))));
                 }
                 Some(Ok(frame)) => {
-                    self.state = State::Flowing;
-                    // Trailers say nothing that is wanted here.
-                    let Ok(data) = frame.into_data() else {
-                        continue;
+                    let data = match frame.into_data() {
+                        Ok(data) => data,
+                        Err(other) => {
+                            self.trailers = other.into_trailers().ok();
+                            continue;
+                        }
                     };
                     if data.is_empty() {
                         continue;
@@ -182,6 +191,11 @@ impl Stream for RequestBody {
 }
 
 impl RequestBody {
+    fn give_up(&mut self, late: Late) -> BodyError {
+        self.late = Some(late);
+        BodyError::Read("it takes too long".into())
+    }
+
     fn took(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         let limit = self.limit;
         let left = self.left.checked_sub(data.len() as u64);
@@ -197,7 +211,7 @@ impl RequestBody {
 mod tests {
     use super::*;
     use clap::Parser;
-    use futures::stream;
+    use futures::{StreamExt, stream};
 
     #[derive(Debug, Parser)]
     struct Flags {
@@ -206,9 +220,14 @@ mod tests {
     }
 
     fn body(body: Body) -> RequestBody {
-        let flags = ["x", "--max-body-bytes=10B", "--body-idle-timeout=5s"];
+        let flags = [
+            "x",
+            "--max-body-bytes=10B",
+            "--body-idle-timeout=5s",
+            "--rate-grace=12s",
+        ];
         let limits = Flags::try_parse_from(flags).expect("good flags").rest;
-        RequestBody::new(body, &HeaderMap::new(), &limits)
+        RequestBody::new(body, &limits)
     }
 
     fn status(refusal: Refusal) -> u16 {
@@ -225,12 +244,23 @@ mod tests {
         let error = body.next().await.expect("an item").expect_err("silence");
         assert_eq!(begun.elapsed().as_secs(), 5);
         assert_eq!(status(body.refusal(error)), 408);
-        body.drain().await;
-        assert_eq!(
-            begun.elapsed().as_secs(),
-            5,
-            "a silent client is not waited for again"
-        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_408_once_its_grace_is_used_up() {
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Some((Ok::<_, std::io::Error>("x"), ()))
+        });
+        let mut body = body(Body::from_stream(trickle));
+        let begun = tokio::time::Instant::now();
+        let error = loop {
+            if let Err(error) = body.next().await.expect("an item") {
+                break error;
+            }
+        };
+        assert_eq!(begun.elapsed().as_secs(), 12);
+        assert_eq!(status(body.refusal(error)), 408);
     }
 
     #[tokio::test]

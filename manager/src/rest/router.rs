@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post as post_route, put as put_route};
 use http::{Method, Response, StatusCode, Uri};
+use manager_store::Record;
 use proto::Code;
 use std::sync::Arc;
 
@@ -56,20 +57,33 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
     let (parts, _) = request.into_parts();
     let deleted = async {
         let name = name::in_path(&parts.uri)?;
-        crate::delete::delete(&rest.core, put::trace(&parts), &name).await
+        let client = put::caller(&parts)?;
+        let _place = rest.gates.request(&client).await?;
+        let wanted = |record: &Record| download::may_change(&parts, Some(record));
+        crate::delete::delete(&rest.core, put::trace(&parts), &name, wanted).await
     };
     match deleted.await {
-        Ok(()) => {
+        Ok(true) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response
         }
+        Ok(false) => download::precondition_failed().response(),
         Err(failure) => answer::failure(failure),
     }
 }
 
-async fn show_status(State(rest): State<Arc<Rest>>) -> Response<Body> {
-    answer::json(StatusCode::OK, &status::status(&rest.core).await)
+async fn show_status(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let asked = async {
+        let client = put::caller(&parts)?;
+        let _place = rest.gates.request(&client).await?;
+        Ok::<_, Failure>(status::status(&rest.core).await)
+    };
+    match asked.await {
+        Ok(status) => answer::json(StatusCode::OK, &status),
+        Err(failure) => answer::failure(failure),
+    }
 }
 
 async fn openapi(State(rest): State<Arc<Rest>>) -> Response<Body> {

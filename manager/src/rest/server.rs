@@ -1,31 +1,49 @@
 //! The accept loop: as many connections as `--max-connections` says, each with
 //! its deadlines, and an end that lets requests in flight finish.
 
+use super::activity::Activity;
+use super::clients::{Clients, Connected};
 use super::front::Front;
-use super::io::{Activity, Deadlines, Guarded};
+use super::hosts::Hosts;
+use super::io::{Deadlines, Guarded};
 use super::{Rest, RestLimits, router};
 use crate::core::Core;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A pause after an accept that failed, as when file descriptors have run out.
 const BREATH: Duration = Duration::from_millis(50);
-/// What hyper may hold of a connection's input: one piece of a body, or a head
-/// somewhat longer than allowed, so that it can be refused in our own words.
-const READ_BUFFER: usize = 256 * 1024;
+/// What hyper reads ahead on an HTTP/1 connection, and about what it holds of an
+/// answer: one piece of a body.
+const H1_BUFFER: usize = 64 * 1024;
+/// A head may be this much longer than allowed, so that it can be refused in our
+/// own words.
+const H1_SLACK: usize = 4 * 1024;
 /// Requests at once on one HTTP/2 connection.
-const H2_STREAMS: u32 = 128;
-/// Bytes that a client may send ahead on one HTTP/2 stream.
-const H2_WINDOW: u32 = 1 << 20;
+const H2_STREAMS: u32 = 100;
+/// Bytes that a client may send ahead on an HTTP/2 connection and on one of its
+/// streams. Each connection has these, so that what lies in the windows of
+/// `--max-connections` is bounded (invariant 9).
+const H2_NARROW: (u32, u32) = (65_535, 32 << 10);
+/// The same for the first [`H2_WIDE_PLACES`] connections: a window is what may
+/// be under way, so that far clients are as fast as it is wide.
+const H2_WIDE: (u32, u32) = (2 << 20, 512 << 10);
+/// Connections with wide windows at once.
+pub(super) const H2_WIDE_PLACES: usize = 64;
+/// Bytes of an answer that one HTTP/2 stream holds until its client takes them.
+const H2_SEND: usize = 128 << 10;
 /// How often a silent HTTP/2 client is asked whether it is there.
 const H2_PING: Duration = Duration::from_secs(20);
 
@@ -33,22 +51,32 @@ const H2_PING: Duration = Duration::from_secs(20);
 /// flight has ended. Idle connections are closed at once then.
 ///
 /// # Errors
-/// None for now; a failing accept is tried again.
+/// When the listener has no address; a failing accept is tried again.
 pub(crate) async fn serve(
     listener: TcpListener,
     core: Arc<Core>,
     limits: RestLimits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let builder = Arc::new(builder(&limits));
     let places = Arc::new(Semaphore::new(limits.max_connections));
+    let clients = Clients::new(&limits);
+    let protocols = Protocols::new(&limits);
     let deadlines = Deadlines {
         head: limits.header_timeout,
         idle: limits.idle_timeout,
         write: limits.write_idle_timeout,
+        rate: limits.download_rate(),
     };
-    let rest = Rest::new(core, limits);
+    let loopback = listener.local_addr()?.ip().is_loopback();
+    let hosts = Hosts::new(limits.allowed_hosts.clone(), loopback);
+    let rest = Rest::new(core, limits, hosts);
     let front = Front::new(rest.clone(), router::router(rest));
+    let serving = Arc::new(Serving {
+        protocols,
+        deadlines,
+        front,
+        shutdown: shutdown.clone(),
+    });
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -56,11 +84,15 @@ pub(crate) async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((socket, place)) => {
-                let (builder, front) = (builder.clone(), front.clone());
-                let shutdown = shutdown.clone();
+            Ok((socket, peer, place)) => {
+                let Some(connected) = clients.connect(peer.ip()) else {
+                    // Closed at once: to let it wait would keep others waiting.
+                    tracing::debug!(%peer, "the client has its share of --max-connections");
+                    continue;
+                };
+                let serving = serving.clone();
                 connections.spawn(async move {
-                    connection(&builder, socket, deadlines, front, shutdown).await;
+                    serving.connection(socket, connected).await;
                     drop(place);
                 });
             }
@@ -81,64 +113,144 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places
         .clone()
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
-    let (socket, _) = listener.accept().await?;
+    let (socket, peer) = listener.accept().await?;
     socket.set_nodelay(true)?;
-    Ok((socket, place))
+    Ok((socket, peer, place))
 }
 
-fn builder(limits: &RestLimits) -> Builder<TokioExecutor> {
-    let heads = usize::try_from(limits.max_header_bytes).unwrap_or(READ_BUFFER);
-    let mut builder = Builder::new(TokioExecutor::new());
+/// How each protocol is served.
+struct Protocols {
+    http1: http1::Builder,
+    narrow: http2::Builder<TokioExecutor>,
+    wide: http2::Builder<TokioExecutor>,
+    /// Places for connections with wide windows.
+    wide_places: Arc<Semaphore>,
+}
+
+impl Protocols {
+    fn new(limits: &RestLimits) -> Self {
+        let heads = usize::try_from(limits.max_header_bytes).unwrap_or(H1_BUFFER);
+        let mut http1 = http1::Builder::new();
+        http1
+            // Deadlines are those of `Guarded`, which knows idle from begun.
+            .header_read_timeout(None)
+            .max_header_size(heads + H1_SLACK)
+            .max_buf_size(H1_BUFFER.max(heads + H1_SLACK))
+            // A commit goes on though its client has gone, and a client may close
+            // its side once it has sent its request.
+            .half_close(true);
+        Self {
+            http1,
+            narrow: http2(heads, H2_NARROW),
+            wide: http2(heads, H2_WIDE),
+            wide_places: Arc::new(Semaphore::new(H2_WIDE_PLACES)),
+        }
+    }
+}
+
+fn http2(heads: usize, (window, stream): (u32, u32)) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .http1()
-        // Deadlines are those of `Guarded`, which knows idle from begun.
-        .header_read_timeout(None)
-        .max_buf_size(READ_BUFFER.max(heads * 2))
-        // A commit goes on though its client has gone, and a client may close
-        // its side once it has sent its request.
-        .half_close(true);
-    builder
-        .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
-        .initial_stream_window_size(H2_WINDOW)
-        .initial_connection_window_size(H2_WINDOW * 4)
+        .initial_stream_window_size(stream)
+        .initial_connection_window_size(window)
+        .max_send_buf_size(H2_SEND)
         .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
         .keep_alive_interval(H2_PING)
         .keep_alive_timeout(H2_PING);
     builder
 }
 
-async fn connection(
-    builder: &Builder<TokioExecutor>,
-    socket: TcpStream,
+/// What all connections share.
+struct Serving {
+    protocols: Protocols,
     deadlines: Deadlines,
     front: Front,
     shutdown: CancellationToken,
-) {
-    let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(Guarded::new(socket, deadlines, activity.clone()));
-    let quiet = activity.clone().quiet();
-    let service = service_fn(move |request| front.clone().serve(request, activity.begin()));
-    let mut connection = pin!(builder.serve_connection(io, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = quiet => Ok(()),
-            }
+}
+
+impl Serving {
+    async fn connection(&self, socket: TcpStream, connected: Connected) {
+        let activity = Arc::new(Activity::default());
+        let mut socket = Guarded::new(socket, self.deadlines, activity.clone());
+        let http2 = tokio::select! {
+            begun = socket.speaks_http2() => match begun {
+                Ok(http2) => http2,
+                // Nothing came in time.
+                Err(_) => return,
+            },
+            () = self.shutdown.cancelled() => return,
+        };
+        let io = TokioIo::new(socket);
+        let served = activity.clone();
+        let client = connected.client().clone();
+        let service = service_fn(|request| {
+            let front = self.front.clone();
+            front.serve(request, client.clone(), served.begin())
+        });
+        let protocols = &self.protocols;
+        if !http2 {
+            let connection = protocols.http1.serve_connection(io, service);
+            return self.drive(connection, &activity).await;
         }
-    };
-    if let Err(error) = ended {
-        // Clients come and go; only who looks for them wants to know.
-        tracing::debug!(%error, "a connection ended early");
+        let own = client.wide.clone().try_acquire_owned();
+        let wide = own.and_then(|own| {
+            let place = protocols.wide_places.clone().try_acquire_owned()?;
+            Ok((own, place))
+        });
+        let builder = match &wide {
+            Ok(_) => &protocols.wide,
+            Err(_) => &protocols.narrow,
+        };
+        let connection = builder.serve_connection(io, service);
+        self.drive(connection, &activity).await;
+        drop(wide);
     }
+
+    /// Serves a connection to its end.
+    async fn drive<C>(&self, connection: C, activity: &Activity)
+    where
+        C: GracefulConnection,
+        C::Error: std::fmt::Display,
+    {
+        let mut connection = pin!(connection);
+        let mut looks = tokio::time::interval(look_every(self.deadlines.rate.grace));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leaving = false;
+        let mut quiet = pin!(activity.quiet());
+        let ended = loop {
+            let leave = tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = self.shutdown.cancelled(), if !leaving => true,
+                () = quiet.as_mut(), if leaving && self.shutdown.is_cancelled() => return,
+                _ = looks.tick() => match activity.slow() {
+                    (0, _) => false,
+                    // Nobody else is on it: what it holds is given back.
+                    (_, true) => return,
+                    // The others end in peace, and new ones go elsewhere.
+                    (_, false) => true,
+                },
+            };
+            if leave && !leaving {
+                connection.as_mut().graceful_shutdown();
+                leaving = true;
+            }
+        };
+        if let Err(error) = ended {
+            // Clients come and go; only who looks for them wants to know.
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+/// How often answers are looked at that a client may be too slow to take.
+fn look_every(grace: Duration) -> Duration {
+    (grace / 8).clamp(Duration::from_millis(50), Duration::from_secs(5))
 }

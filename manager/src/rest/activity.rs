@@ -1,0 +1,187 @@
+//! The requests of one connection, as who serves them and who reads from its
+//! socket see them, and the answers that its client is slow to take.
+
+use super::pace::{MinRate, Pace};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a connection without a request is kept once the manager leaves.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Requests of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// Answers whose streams have windows of their own: the socket does not
+    /// show that one of them is not taken.
+    answers: Mutex<HashMap<u64, Answer>>,
+    /// An answer goes out before its request was read to its end.
+    unread: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Answer {
+    pace: Pace,
+    /// When the client was given something, and how much; `None` while it waits
+    /// for us.
+    given: Option<(Instant, u64)>,
+}
+
+impl Activity {
+    /// A request is served until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            activity: self.clone(),
+            number,
+        }
+    }
+
+    /// Waits until no request has been served for [`QUIET`]: whoever leaves waits for
+    /// requests, not for connections that are silent or have half a head.
+    pub(super) async fn quiet(&self) {
+        let mut last = self.look();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let now = self.look();
+            if now == last && !now.1 {
+                return;
+            }
+            last = now;
+        }
+    }
+
+    /// Requests begun so far, and whether any of them goes on.
+    pub(super) fn look(&self) -> (u64, bool) {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let begun = self.begun.load(Ordering::Relaxed);
+        (begun, begun != ended)
+    }
+
+    /// How many answers the client takes too slowly, and whether these are all
+    /// that goes on.
+    pub(super) fn slow(&self) -> (usize, bool) {
+        let answers = self.lock();
+        let slow = answers.values().filter(|answer| answer.is_slow()).count();
+        let ended = self.ended.load(Ordering::Relaxed);
+        let begun = self.begun.load(Ordering::Relaxed);
+        (slow, begun.saturating_sub(ended) <= slow as u64)
+    }
+
+    /// The connection ends with an answer to a request that was not read.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something may still be on its way that nobody wants.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    fn is_slow(&self) -> bool {
+        let Some((since, bytes)) = self.given else {
+            return false;
+        };
+        let left = self.pace.left_for(bytes);
+        self.pace.too_slow() || left.is_some_and(|left| since.elapsed() >= left)
+    }
+}
+
+/// One request that is being served.
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    number: u64,
+}
+
+impl InFlight {
+    /// The connection's requests.
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// From now on the client has an answer to take.
+    pub(super) fn answered(&self, rule: MinRate) {
+        let answer = Answer {
+            pace: Pace::new(rule),
+            given: Some((Instant::now(), 0)),
+        };
+        self.activity.lock().insert(self.number, answer);
+    }
+
+    /// The client has taken what it was given.
+    pub(super) fn asked(&self) {
+        if let Some(answer) = self.activity.lock().get_mut(&self.number)
+            && let Some((since, bytes)) = answer.given.take()
+        {
+            answer.pace.moved(bytes, since.elapsed());
+        }
+    }
+
+    /// It was given more.
+    pub(super) fn gave(&self, bytes: u64) {
+        if let Some(answer) = self.activity.lock().get_mut(&self.number) {
+            answer.given = Some((Instant::now(), bytes));
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.activity.lock().remove(&self.number);
+        self.activity.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_is_noticed_and_one_that_we_owe_is_not() {
+        let rule = MinRate {
+            bytes_per_second: 1000,
+            grace: Duration::from_secs(10),
+        };
+        let activity = Arc::new(Activity::default());
+        let (slow, owed) = (activity.begin(), activity.begin());
+        for answer in [&slow, &owed] {
+            answer.answered(rule);
+            answer.asked();
+        }
+        // 10 s of grace, and 5 s for these bytes.
+        slow.gave(5000);
+        tokio::time::advance(Duration::from_secs(14)).await;
+        assert_eq!(activity.slow(), (0, false));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(activity.slow(), (1, false));
+        drop(owed);
+        assert_eq!(activity.slow(), (1, true));
+        slow.asked();
+        assert_eq!(activity.slow().0, 0, "it takes something after all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_quiet_once_its_last_request_has_ended() {
+        let activity = Arc::new(Activity::default());
+        let served = activity.begin();
+        let quiet = tokio::spawn({
+            let activity = activity.clone();
+            async move { activity.quiet().await }
+        });
+        tokio::time::sleep(10 * QUIET).await;
+        assert!(!quiet.is_finished(), "a request is being served");
+        drop(served);
+        tokio::time::sleep(3 * QUIET).await;
+        assert!(quiet.is_finished());
+    }
+}

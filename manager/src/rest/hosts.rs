@@ -1,0 +1,155 @@
+//! Which hosts are served. A page in a browser on the same machine, or in the
+//! same network, may reach the service by a name that its author points here
+//! (DNS rebinding): under that name the service is no other site to it.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A host, or all below one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `*`
+    Any,
+    /// `*.example.com`, kept as `.example.com`
+    Below(String),
+    /// `files.example.com`
+    One(String),
+}
+
+impl FromStr for HostPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().to_ascii_lowercase();
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let name = text.strip_prefix("*.").unwrap_or(&text);
+        let label = |label: &str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            !label.is_empty() && label.len() <= 63 && label.bytes().all(allowed)
+        };
+        if name.len() > 253 || !name.split('.').all(label) {
+            return Err("a host such as files.example.com, *.example.com or * is wanted".into());
+        }
+        Ok(match name.len() == text.len() {
+            true => Self::One(text),
+            false => Self::Below(format!(".{name}")),
+        })
+    }
+}
+
+impl HostPattern {
+    fn fits(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+            Self::One(name) => host == name,
+        }
+    }
+}
+
+/// The hosts that are served.
+#[derive(Debug, Clone)]
+pub(super) struct Hosts {
+    allowed: Vec<HostPattern>,
+    /// Nobody was named, and other machines are listened to: under which names
+    /// they know this one can't be known.
+    open: bool,
+}
+
+impl Hosts {
+    pub(super) fn new(allowed: Vec<HostPattern>, loopback: bool) -> Self {
+        let open = allowed.is_empty() && !loopback;
+        Self { allowed, open }
+    }
+
+    /// Whether requests for a host are served. Addresses always are: no name
+    /// stands between them and this machine.
+    pub(super) fn serves(&self, host: &str) -> bool {
+        let host = canonical(host);
+        self.open
+            || host.parse::<IpAddr>().is_ok()
+            || host == "localhost"
+            || host.ends_with(".localhost")
+            || self.allowed.iter().any(|pattern| pattern.fits(&host))
+    }
+
+    /// Whether a host was named, so that its pages may change files.
+    pub(super) fn names(&self, host: &str) -> bool {
+        let host = canonical(host);
+        let named = |pattern: &&HostPattern| **pattern != HostPattern::Any;
+        self.allowed
+            .iter()
+            .filter(named)
+            .any(|pattern| pattern.fits(&host))
+    }
+}
+
+/// In lower case, without the brackets of IPv6 and without the root's dot.
+fn canonical(host: &str) -> String {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host).to_ascii_lowercase();
+    match host.strip_suffix('.') {
+        Some(relative) => relative.to_owned(),
+        None => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(allowed: &[&str], loopback: bool) -> Hosts {
+        let parse = |text: &&str| text.parse().expect("a pattern");
+        Hosts::new(allowed.iter().map(parse).collect(), loopback)
+    }
+
+    #[test]
+    fn on_loopback_only_its_names_and_addresses_are_served_unless_more_are_named() {
+        let plain = hosts(&[], true);
+        for host in [
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "127.0.0.1",
+            "[::1]",
+            "10.0.0.7",
+        ] {
+            assert!(plain.serves(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "notlocalhost",
+            "x",
+            "",
+        ] {
+            assert!(!plain.serves(host), "{host}");
+        }
+        let named = hosts(&["Files.example", "*.svc"], true);
+        for host in ["files.example", "manager.dfs.svc", "localhost"] {
+            assert!(named.serves(host), "{host}");
+        }
+        for host in ["other.example", "svc", "xsvc", "a.files.example"] {
+            assert!(!named.serves(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn beyond_loopback_any_host_is_served_until_some_are_named() {
+        assert!(hosts(&[], false).serves("manager.dfs.svc.cluster.local"));
+        assert!(!hosts(&["files.example"], false).serves("manager.dfs.svc"));
+        assert!(hosts(&["*"], false).serves("manager.dfs.svc"));
+        assert!(!hosts(&["*"], false).names("evil.example"));
+    }
+
+    #[test]
+    fn a_pattern_is_a_host_without_more() {
+        for text in ["", "*.", "a..b", "http://a", "a:80", "a/b", "*a", "a b"] {
+            assert!(text.parse::<HostPattern>().is_err(), "{text:?}");
+        }
+    }
+}

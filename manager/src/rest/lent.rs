@@ -1,0 +1,128 @@
+//! A request's body, lent to its handler. What the handler leaves unread comes
+//! back: a connection that is closed, or a stream that is reset, with bytes
+//! unread may cost the client the answer.
+
+use super::activity::Activity;
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long the rest of a refused body is read before the answer goes out. What
+/// comes later is read and forgotten while the connection is closed.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The body, as the handler has it.
+pub(super) struct Lent {
+    body: Option<Incoming>,
+    /// The client waits to be asked for its body.
+    awaited: bool,
+    back: Option<oneshot::Sender<Unread>>,
+}
+
+/// A body that was not read to its end.
+struct Unread {
+    body: Incoming,
+    awaited: bool,
+}
+
+/// Where the body comes back to.
+pub(super) struct Lender {
+    back: oneshot::Receiver<Unread>,
+    version: Version,
+}
+
+/// Lends out the body of a request.
+pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Lender) {
+    let (sender, back) = oneshot::channel();
+    let version = request.version();
+    let awaited = request.headers().contains_key(EXPECT);
+    let request = request.map(|body| Lent {
+        back: (!body.is_end_stream()).then_some(sender),
+        body: Some(body),
+        awaited,
+    });
+    (request, Lender { back, version })
+}
+
+impl Lender {
+    /// Reads and forgets, for a while, what the handler left. A body that is
+    /// still not at its end is to be kept until the answer has gone, and the
+    /// connection ends with it.
+    pub(super) async fn settle<B>(
+        mut self,
+        response: &mut Response<B>,
+        activity: &Activity,
+    ) -> Option<Incoming> {
+        let mut unread = self.back.try_recv().ok()?;
+        // One that was not asked for is not on its way, and one that came too
+        // slowly is not waited for again.
+        let wait = !unread.awaited && response.status() != StatusCode::REQUEST_TIMEOUT;
+        if wait && drained(&mut unread.body).await {
+            return None;
+        }
+        if self.version < Version::HTTP_2 {
+            // RFC 9110, section 10.1.1, and RFC 9112, section 9.3: a client
+            // that is not told sends its next request into the closed connection.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            activity.leave_unread();
+        }
+        Some(unread.body)
+    }
+}
+
+/// Whether the body ended, well or not, in time.
+async fn drained(body: &mut Incoming) -> bool {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    tokio::time::timeout(DRAIN, rest).await.is_ok()
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.awaited = false;
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
+            && !body.is_end_stream()
+        {
+            let awaited = self.awaited;
+            // The front may have gone with its connection.
+            let _ = back.send(Unread { body, awaited });
+        }
+    }
+}
