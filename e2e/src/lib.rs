@@ -19,6 +19,7 @@ pub mod mongo;
 pub mod powercut;
 pub mod raw;
 pub mod report;
+pub mod set_back;
 pub mod sources;
 pub mod tools;
 pub mod tree;

@@ -155,7 +155,13 @@ async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
             let _busy = core.busy(record.id);
             match settle(core, id, &record).await {
                 // One that changed meanwhile is seen again in the next round.
-                Ok(()) | Err(Unsettled::Raced | Unsettled::Underway(_)) => {}
+                Ok(())
+                | Err(
+                    Unsettled::Raced
+                    | Unsettled::Underway(_)
+                    | Unsettled::NoneWhole
+                    | Unsettled::SetBack,
+                ) => {}
                 Err(Unsettled::Store(error)) => return Err(error.into()),
                 Err(Unsettled::Node(error)) => {
                     return Err(Failure::new(Code::ServersUnavailable).because(format_args!(

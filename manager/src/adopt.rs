@@ -170,5 +170,6 @@ fn told(error: MergeError) -> Failure {
     match error {
         MergeError::Node(error) => unavailable(error),
         MergeError::Store(error) => error.into(),
+        MergeError::Raced => changing(),
     }
 }

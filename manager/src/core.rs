@@ -5,11 +5,12 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
 use crate::nodes::{NoNode, Nodes};
+use crate::set_back::SetBack;
 use crate::store_health::StoreHealth;
 use crate::totals::CachedTotals;
 use crate::{Failure, missing::Missing};
 use kit::token::Token;
-use manager_store::{Record, Store, StoreError};
+use manager_store::{Lease, Record, Store, StoreError};
 use proto::{Code, FileId};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,8 +48,10 @@ pub struct Core {
     /// A rebuild takes the cluster id from the first node that has one.
     rebuilding: bool,
     leader: AtomicU64,
-    /// The lease's counter as it was last read.
-    beat: AtomicU64,
+    /// Whether the store was set back to an earlier state.
+    pub(crate) set_back: SetBack,
+    /// The lease's counter and term as they were last read.
+    beat: Mutex<(u64, u64)>,
     /// The highest leader number that a node has seen.
     leader_floor: AtomicU64,
 }
@@ -79,7 +82,8 @@ impl Core {
             missing: Missing::default(),
             busy: Mutex::default(),
             leader: AtomicU64::new(0),
-            beat: AtomicU64::new(0),
+            set_back: SetBack::default(),
+            beat: Mutex::default(),
             leader_floor: AtomicU64::new(0),
         })
     }
@@ -175,15 +179,24 @@ impl Core {
         }
     }
 
-    /// The lease's counter as it was last read: it only rises while the store is
-    /// not set back.
-    pub(crate) fn beat(&self) -> u64 {
-        self.beat.load(Ordering::Relaxed)
+    /// The lease's counter and term as they were last read; the counter only rises
+    /// while the store is not set back.
+    pub(crate) fn beat(&self) -> (u64, u64) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the lease's counter; answers whether it has fallen.
-    pub(crate) fn note_beat(&self, counter: u64) -> bool {
-        self.beat.swap(counter, Ordering::Relaxed) > counter
+    /// Notes the lease; answers whether its history lacks what was read before:
+    /// then the store was set back.
+    pub(crate) fn note_beat(&self, lease: Option<&Lease>) -> bool {
+        let now = lease.map_or((0, 0), |lease| (lease.counter, lease.term));
+        let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counter, term) = std::mem::replace(&mut *beat, now);
+        Lease::lacks(lease, counter, term)
+    }
+
+    /// Whether a rebuild restores the records of a lost store.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        self.rebuilding
     }
 
     /// Notes which lease is held.

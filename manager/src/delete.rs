@@ -4,7 +4,8 @@
 use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
-use crate::nodes::{CallError, listed_ref};
+use crate::nodes::{CallError, Node, listed_ref};
+use crate::set_back;
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use kit::crash_here;
@@ -28,6 +29,12 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
         };
         match record.state {
             State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
+            State::Stored | State::Moving | State::Deleting => {}
+        }
+        if let Some(why) = set_back::holds(core).await? {
+            return Err(Failure::new(Code::FileUnavailable).because(why));
+        }
+        match record.state {
             // Another request's delete: help, and leave the 204 to that one (rule 7).
             State::Deleting => {
                 return match remove_doomed(core, trace, &record).await {
@@ -35,7 +42,7 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
                     Err(error) => Err(unfinished(&error)),
                 };
             }
-            State::Stored | State::Moving => {}
+            State::Pending | State::Stored | State::Moving => {}
         }
         if let Some(out) = record
             .copies
@@ -105,6 +112,35 @@ pub(crate) async fn remove_copy(
     record: &Record,
     copy: &manager_store::Copy,
 ) -> Result<(), CallError> {
+    let (node, found) = send(core, trace, record, copy, false).await?;
+    if found {
+        node.file_left();
+    }
+    Ok(())
+}
+
+/// Ends a create of a copy and refuses a late one, without removing anything;
+/// answers whether the copy is there (rule 17).
+///
+/// # Errors
+/// As [`remove_copy`].
+pub(crate) async fn refuse_copy(
+    core: &Arc<Core>,
+    trace: Trace,
+    record: &Record,
+    copy: &manager_store::Copy,
+) -> Result<bool, CallError> {
+    let (_, found) = send(core, trace, record, copy, true).await?;
+    Ok(found)
+}
+
+async fn send(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &manager_store::Copy,
+    refuse_only: bool,
+) -> Result<(Arc<Node>, bool), CallError> {
     let node = core
         .nodes
         .available(&copy.node)
@@ -113,9 +149,8 @@ pub(crate) async fn remove_copy(
         copy: Some(listed_ref(record, copy)),
         session: copy.session,
         trace: trace.0,
+        refuse_only,
     };
-    if node.link.delete(delete).await? {
-        node.file_left();
-    }
-    Ok(())
+    let found = node.link.delete(delete).await?;
+    Ok((node, found))
 }

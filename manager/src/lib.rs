@@ -8,6 +8,7 @@ mod adopt;
 mod cache;
 pub mod check;
 pub mod config;
+mod copies;
 mod core;
 mod delete;
 mod download;
@@ -32,6 +33,7 @@ mod registry;
 pub mod remote;
 mod rest;
 pub mod serve;
+mod set_back;
 mod settle;
 #[cfg(feature = "standalone")]
 pub mod standalone;

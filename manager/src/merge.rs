@@ -7,6 +7,7 @@ use crate::core::{Core, now_ms};
 use crate::listed::Listed;
 use crate::nodes::{CallError, Node, copy_ref, home_ref};
 use crate::rebuild::restore;
+use crate::set_back::HIGHEST;
 use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
 use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
@@ -28,6 +29,9 @@ pub(crate) enum MergeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The node's row changed meanwhile.
+    #[error("the node's row was changed meanwhile")]
+    Raced,
 }
 
 /// What a copy on a disk is to the store.
@@ -55,39 +59,6 @@ pub(crate) fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) 
     }
 }
 
-/// Merges every joined node anew: the store was set back to an earlier state,
-/// which lists other copies than that which they were merged with.
-///
-/// # Errors
-/// When the store fails; then it has to be called again.
-pub(crate) async fn all_anew(core: &Arc<Core>) -> Result<(), StoreError> {
-    core.cache.clear();
-    for row in core.store.nodes().await? {
-        let Some(node) = core.nodes.joined(&row.id) else {
-            continue;
-        };
-        if row.merged_session == node.session() {
-            core.store.put_node(unmerged(row)).await?;
-        }
-        tokio::spawn(run(core.clone(), node));
-    }
-    Ok(())
-}
-
-/// The row of a node whose last merge does not count any more.
-pub(crate) fn unmerged(row: NodeRow) -> NodeRow {
-    let merged_session = match row.merged_session {
-        // Not even once: a rebuild restores what it finds.
-        0 => 0,
-        session => session.wrapping_add(1).max(1),
-    };
-    NodeRow {
-        merged_session,
-        rev: row.rev + 1,
-        ..row
-    }
-}
-
 /// Merges a node that joined until it is done or the node has left.
 pub(crate) async fn run(core: Arc<Core>, node: Arc<Node>) {
     while !node.closed.is_cancelled() {
@@ -107,20 +78,38 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     let Some(row) = row(core, &node.id).await? else {
         return Ok(());
     };
-    if row.merged_session == session {
+    if row.is_merged(session) {
         return Ok(());
     }
     let restoring = core.store.rebuilt_at_ms().await?.is_some() && row.merged_session == 0;
-    let quarantined = disk_to_store(core, node, restoring).await?;
+    let found = disk_to_store(core, node, restoring).await?;
     let missing = store_to_disk(core, node).await?;
-    tracing::info!(node = %node.id, quarantined, missing, "merged");
+    // What the node took while the store, as it is now, did not know of it.
+    let unknown = row.set_back || row.merged_session == 0;
+    let seen = node.generation_seen.max(found.generation).min(HIGHEST);
+    let floor = if unknown { seen } else { 0 };
     let merged = NodeRow {
         merged_session: session,
+        set_back: false,
+        generation_floor: row.generation_floor.max(floor),
         rev: row.rev + 1,
         ..row
     };
-    core.store.put_node(merged).await?;
+    // One that was changed meanwhile may have been marked: then this merge was of
+    // another store (rule 17).
+    if !core.store.put_node(merged).await? {
+        return Err(MergeError::Raced);
+    }
+    tracing::info!(node = %node.id, quarantined = found.quarantined, missing, "merged");
     Ok(())
+}
+
+/// What a merge found on a disk.
+#[derive(Default)]
+struct FoundOnDisk {
+    quarantined: u64,
+    /// The highest generation.
+    generation: u32,
 }
 
 /// The store's row of a node.
@@ -140,8 +129,8 @@ async fn disk_to_store(
     core: &Arc<Core>,
     node: &Arc<Node>,
     restoring: bool,
-) -> Result<u64, MergeError> {
-    let mut quarantined = 0;
+) -> Result<FoundOnDisk, MergeError> {
+    let mut found = FoundOnDisk::default();
     let mut inventory = node.link.inventory(false).await?;
     while let Some(batch) = inventory.next().await {
         for entry in batch.map_err(CallError::from)?.entries {
@@ -149,6 +138,7 @@ async fn disk_to_store(
                 tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
                 continue;
             };
+            found.generation = found.generation.max(meta.generation);
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
                 continue;
@@ -157,10 +147,10 @@ async fn disk_to_store(
                 continue;
             }
             quarantine(core, node, &name, meta, entry.leaf).await?;
-            quarantined += 1;
+            found.quarantined += 1;
         }
     }
-    Ok(quarantined)
+    Ok(found)
 }
 
 /// The name and record of an inventory's entry, where they can be read.

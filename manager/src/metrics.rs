@@ -112,6 +112,7 @@ struct Gauges {
     store_commit_seconds: Gauge<f64, AtomicU64>,
     store_available: Total,
     store_full: Total,
+    set_back: Total,
 }
 
 fn latency() -> Histogram {
@@ -285,6 +286,12 @@ impl Gauges {
             self.store_full.clone(),
         );
         registry.register(
+            "set_back_nodes",
+            "Nodes that must be merged before files settle, move or are deleted, as the \
+             metadata store was set back",
+            self.set_back.clone(),
+        );
+        registry.register(
             "corrupt_file",
             "1 for each of the first files whose bytes do not match their records",
             self.corrupt_file.clone(),
@@ -344,6 +351,7 @@ impl Gauges {
         let away = core.store_health.away().is_some();
         self.store_available.set(u64::from(!away));
         self.store_full.set(u64::from(core.store.short().is_some()));
+        self.set_back.set(core.set_back.waits_for().len() as u64);
         let stats = core.store.stats();
         self.store_queue
             .set(stats.queue_depth.load(Ordering::Relaxed));

@@ -60,7 +60,7 @@ async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
             .filter(|row| {
                 core.nodes
                     .available(&row.id)
-                    .is_some_and(|n| n.session() == row.merged_session)
+                    .is_some_and(|n| row.is_merged(n.session()))
             })
             .count();
         if merged >= wanted as usize {

@@ -138,6 +138,7 @@ async fn stay(
         hello.endpoint,
         link,
         closed.clone(),
+        claim.generation_seen,
         &first,
     ));
     if let Err(error) = drain::seal_joining(&core, &node, &row).await {
@@ -179,9 +180,11 @@ async fn listen(
             },
         };
         take(core, node, &report);
+        let (beat, term) = core.beat();
         let heard = manager_message::Kind::Heard(Heard {
             leader: core.leader(),
-            beat: core.beat(),
+            beat,
+            term,
         });
         if send(answers, heard).await.is_err() {
             return "it closed its stream".to_owned();

@@ -5,6 +5,7 @@ use crate::drain::{self, DrainLine};
 use crate::missing::Missing;
 use crate::moves::MoveLine;
 use crate::nodes::{Node, NodeReport};
+use crate::set_back;
 use manager_store::{NodeRow, Stay, StoreError, Totals};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,6 +31,10 @@ pub(crate) struct Status {
     /// while there is room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_full: Option<String>,
+    /// Why nothing settles, moves or is deleted, where the store was set back to an
+    /// earlier state and nodes still have to be merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_back: Option<String>,
     /// Every node that the store knows.
     pub nodes: Vec<NodeStatus>,
     /// Files of the service.
@@ -166,6 +171,7 @@ fn whole(
         leader: core.leader() != 0,
         store_away: core.store_health.away(),
         store_full: core.store.short().map(|full| full.to_string()),
+        set_back: set_back(core),
         unsettled,
         drains,
         corrupt: corrupt(core),
@@ -186,6 +192,11 @@ pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
     let staying = || available.iter().filter(|n| !n.is_draining());
     let counts = || staying().map(|node| node.files());
     counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
+}
+
+fn set_back(core: &Core) -> Option<String> {
+    let waits_for = core.set_back.waits_for();
+    (!waits_for.is_empty()).then(|| set_back::why(&waits_for))
 }
 
 fn missing(missing: &Missing) -> Damaged {
@@ -238,6 +249,8 @@ fn joined_row(node: &Node) -> NodeRow {
         stay: Stay::Stays,
         merged_session: 0,
         endpoint: node.endpoint.clone(),
+        set_back: false,
+        generation_floor: 0,
     }
 }
 
@@ -262,7 +275,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         endpoint: row.endpoint.clone(),
         volume: row.volume_id,
         corrupt: report.corrupt_files,
-        merged: node.is_some_and(|node| node.session() == row.merged_session),
+        merged: node.is_some_and(|node| row.is_merged(node.session())),
         refused: core.nodes.refused(&row.id),
         scrub: scrub_status(&report),
     }

@@ -138,6 +138,8 @@ fn stranger(id: &NodeId) -> NodeRow {
         stay: Stay::Drains,
         merged_session: 0,
         endpoint: String::new(),
+        set_back: false,
+        generation_floor: 0,
     }
 }
 

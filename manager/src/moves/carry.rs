@@ -1,9 +1,11 @@
 //! The way of one move (rule 8): list the target, copy, swap the record's node
 //! with the source still listed, delete the source's copy, unlist it.
 
+use crate::copies::keep_one;
 use crate::core::{Core, next_rev};
 use crate::nodes::{CallError, Placement, home_ref};
-use crate::settle::{Unsettled, commit, drop_extra_copies};
+use crate::set_back::generation_of_move;
+use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
@@ -20,6 +22,9 @@ pub(super) async fn carry(
     placement: Placement,
     event: u64,
 ) -> Result<(), Unsettled> {
+    if core.set_back.holds() {
+        return Err(Unsettled::SetBack);
+    }
     let trace = Trace::random();
     let _busy = core.busy(record.id);
     let source = core
@@ -27,7 +32,7 @@ pub(super) async fn carry(
         .available(&record.node)
         .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", record.node)))?;
     let target = placement.node.clone();
-    let generation = record.next_generation;
+    let generation = generation_of_move(record.next_generation, core.set_back.floor());
 
     let mut moving = next_rev(&record);
     moving.state = State::Moving;
@@ -58,8 +63,13 @@ pub(super) async fn carry(
     let leaf = match source.link.transfer(transfer).await {
         Ok(leaf) => leaf,
         Err(error) => {
-            // The target may hold it or still receive it: the record dooms that copy.
-            drop_extra_copies(core, trace, moving).await?;
+            // The target may hold it or still receive it. Which copy is kept depends on
+            // what both nodes have, not on how the transfer ended (rule 17).
+            let kept = keep_one(core, trace, moving).await?;
+            if kept.node == target.id && kept.generation == generation {
+                placement.landed();
+                return Ok(());
+            }
             return Err(error.into());
         }
     };
@@ -73,7 +83,7 @@ pub(super) async fn carry(
     arrived.leaf = Some(leaf);
     commit(core, &arrived).await?;
     crash_here!("manager::move_swapped");
-    drop_extra_copies(core, trace, arrived).await?;
+    keep_one(core, trace, arrived).await?;
     crash_here!("manager::move_unlisted");
     tracing::debug!(request = %trace, name = %record.name, from = %source.id, to = %target.id, "moved");
     Ok(())

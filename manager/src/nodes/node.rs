@@ -67,6 +67,8 @@ pub struct Node {
     pub link: Link,
     /// Cancelled when it leaves.
     pub closed: CancellationToken,
+    /// The highest generation that its volume had taken when it joined.
+    pub generation_seen: u32,
     session: AtomicU64,
     files: AtomicI64,
     bytes_in_flight: AtomicU64,
@@ -83,6 +85,7 @@ impl Node {
         endpoint: String,
         link: Link,
         closed: CancellationToken,
+        generation_seen: u32,
         first: &Report,
     ) -> Self {
         let now = Instant::now();
@@ -93,6 +96,7 @@ impl Node {
             endpoint,
             link,
             closed,
+            generation_seen,
             session: AtomicU64::new(first.session),
             files: AtomicI64::new(i64::try_from(first.files).unwrap_or(i64::MAX)),
             bytes_in_flight: AtomicU64::new(0),

@@ -242,7 +242,11 @@ impl Lane {
             };
             lane.answer(seq, outcome);
         });
-        self.node.delete(copy, delete.session, done);
+        if delete.refuse_only {
+            self.node.refuse(copy, delete.session, done);
+        } else {
+            self.node.delete(copy, delete.session, done);
+        }
     }
 
     /// Does reads and looks on one thread, and answers them together.

@@ -152,14 +152,15 @@ impl v1::storage_server::Storage for StorageService {
         let copy = Copy::from_wire(request.copy)?;
         tracing::debug!(request = %Trace(request.trace), name = %copy.name, "delete");
         let (send, receive) = tokio::sync::oneshot::channel();
-        self.node.delete(
-            copy,
-            request.session,
-            Box::new(move |result| {
-                // Nobody waits any more where the request was dropped.
-                let _ = send.send(result);
-            }),
-        );
+        let done = Box::new(move |result| {
+            // Nobody waits any more where the request was dropped.
+            let _ = send.send(result);
+        });
+        if request.refuse_only {
+            self.node.refuse(copy, request.session, done);
+        } else {
+            self.node.delete(copy, request.session, done);
+        }
         let found = receive.await.unwrap_or_else(|_| Err(crate::node::gone()))?;
         Ok(Response::new(v1::DeleteReply { found }))
     }

@@ -218,6 +218,10 @@ pub struct DeleteRequest {
     pub session: u64,
     #[prost(fixed64, tag = "3")]
     pub trace: u64,
+    /// Ends an open create and refuses a late one, but removes nothing: whether
+    /// the copy is there is answered once both are so (rule 17).
+    #[prost(bool, tag = "4")]
+    pub refuse_only: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteReply {
@@ -2000,6 +2004,12 @@ pub struct Hello {
     /// set back to an earlier state.
     #[prost(uint64, tag = "11")]
     pub beat_seen: u64,
+    /// The highest generation of a copy that this volume ever took.
+    #[prost(uint32, tag = "12")]
+    pub generation_seen: u32,
+    /// The term of the lease under which `beat_seen` was heard; 0 for none.
+    #[prost(fixed64, tag = "13")]
+    pub term_seen: u64,
 }
 /// Sent every second, and at once when something changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2091,6 +2101,10 @@ pub struct Heard {
     /// The lease's counter as the manager last read it: it only rises.
     #[prost(uint64, tag = "2")]
     pub beat: u64,
+    /// Drawn whenever the lease is taken: tells apart beats of two histories of
+    /// one store.
+    #[prost(fixed64, tag = "3")]
+    pub term: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
 use super::writes::{Buffers, Table, Writes};
+use crate::record::new_term;
 use crate::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals, encoding};
 
 /// Where the outcome of a change goes.
@@ -275,6 +276,8 @@ impl<'a> Batch<'a> {
             holder,
             number: number + 1,
             counter: counter + 1,
+            term: new_term(),
+            begun: counter,
         }))
     }
 

@@ -57,6 +57,10 @@ pub(super) struct NodeDocument {
     stay: u32,
     merged_session: i64,
     endpoint: String,
+    #[serde(default)]
+    set_back: bool,
+    #[serde(default)]
+    generation_floor: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,6 +70,10 @@ pub(super) struct LeaseDocument {
     pub(super) holder: String,
     pub(super) number: i64,
     pub(super) counter: i64,
+    #[serde(default)]
+    pub(super) term: i64,
+    #[serde(default)]
+    pub(super) begun: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -230,6 +238,8 @@ impl From<&NodeRow> for NodeDocument {
             stay,
             merged_session,
             endpoint,
+            set_back,
+            generation_floor,
         } = row;
         Self {
             id: id.as_str().to_owned(),
@@ -239,6 +249,8 @@ impl From<&NodeRow> for NodeDocument {
             stay: stay.number(),
             merged_session: merged_session.cast_signed(),
             endpoint: endpoint.clone(),
+            set_back: *set_back,
+            generation_floor: (*generation_floor).into(),
         }
     }
 }
@@ -255,6 +267,8 @@ impl TryFrom<NodeDocument> for NodeRow {
             stay: Stay::of(document.stay).ok_or_else(|| corrupt("a node's row", "unknown stay"))?,
             merged_session: document.merged_session.cast_unsigned(),
             endpoint: document.endpoint,
+            set_back: document.set_back,
+            generation_floor: small("a node's row", document.generation_floor)?,
         })
     }
 }
@@ -265,6 +279,8 @@ impl From<LeaseDocument> for Lease {
             holder: document.holder,
             number: document.number.cast_unsigned(),
             counter: document.counter.cast_unsigned(),
+            term: document.term.cast_unsigned(),
+            begun: document.begun.cast_unsigned(),
         }
     }
 }

@@ -18,6 +18,7 @@ use mongodb::{Collection, Database};
 use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
+use crate::record::new_term;
 use crate::{Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals};
 use connect::{CLUSTER, FILES, LEASE, META, NODES};
 use document::{
@@ -371,6 +372,8 @@ impl Store for Mongo {
                     holder: holder.to_owned(),
                     number: 1,
                     counter: 1,
+                    term: new_term().cast_signed(),
+                    begun: 0,
                 };
                 return match self.leases.insert_one(&first).await {
                     Ok(_) => Ok(Ok(first.into())),
@@ -382,6 +385,8 @@ impl Store for Mongo {
                 "holder": holder,
                 "number": (seen.number + 1).cast_signed(),
                 "counter": (seen.counter + 1).cast_signed(),
+                "term": new_term().cast_signed(),
+                "begun": seen.counter.cast_signed(),
             };
             self.change_lease(seen, taken).await
         })
