@@ -42,8 +42,6 @@ pub(crate) struct Claim {
     pub beat_seen: u64,
     /// The term of that beat.
     pub term_seen: u64,
-    /// The highest generation that its volume took.
-    pub generation_seen: u32,
     /// The highest leader number that the node obeyed.
     pub leader_seen: u64,
 }
@@ -82,7 +80,6 @@ impl Claim {
             protocol,
             beat_seen: hello.beat_seen,
             term_seen: hello.term_seen,
-            generation_seen: hello.generation_seen,
             leader_seen: hello.leader_seen,
         })
     }

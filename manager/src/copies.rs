@@ -56,7 +56,8 @@ enum Choice {
 }
 
 /// Decides by what the nodes say of each listed copy, in the order of the list.
-fn choose(named: usize, held: &[Held]) -> Choice {
+/// One that is doomed never counts: its deletion may be under way.
+fn choose(named: usize, held: &[Held], doomed: &[bool]) -> Choice {
     let at = |wanted: fn(&Held) -> bool| held.iter().position(wanted);
     if let Held::Whole(_) = held[named] {
         return Choice::Named;
@@ -65,7 +66,9 @@ fn choose(named: usize, held: &[Held]) -> Choice {
         return Choice::Underway(at);
     }
     for (at, held) in held.iter().enumerate() {
-        if let Held::Whole(leaf) = held {
+        if let Held::Whole(leaf) = held
+            && !doomed[at]
+        {
             return Choice::Other(at, *leaf);
         }
     }
@@ -114,11 +117,11 @@ pub(crate) async fn keep_one(
     record: Record,
 ) -> Result<Record, Unsettled> {
     let kept = match ask(core, trace, &record).await? {
-        Choice::Named => record,
+        Choice::Named => doom_others(core, record).await?,
         Choice::Other(at, leaf) => name_other(core, trace, &record, at, leaf).await?,
         Choice::OnlyNamed => {
             refuse_others(core, trace, &record).await?;
-            record
+            return unlist_others(core, &record).await;
         }
         Choice::Underway(at) => {
             return Err(Unsettled::Underway(record.copies[at].node.clone()));
@@ -128,21 +131,71 @@ pub(crate) async fn keep_one(
             return Err(Unsettled::NoneWhole);
         }
     };
-    let mut settled = next_rev(&kept);
+    end(core, trace, kept).await
+}
+
+/// Removes the copies that a durable record dooms, and lists the one that is kept.
+///
+/// # Errors
+/// As [`keep_one`].
+pub(crate) async fn end(core: &Arc<Core>, trace: Trace, kept: Record) -> Result<Record, Unsettled> {
+    for copy in kept.copies.iter().filter(|copy| copy.doomed) {
+        remove_copy(core, trace, &kept, copy).await?;
+    }
+    unlist_others(core, &kept).await
+}
+
+async fn unlist_others(core: &Core, kept: &Record) -> Result<Record, Unsettled> {
+    let mut settled = next_rev(kept);
     settled.state = State::Stored;
-    settled.copies.retain(|copy| is_named(&kept, copy));
+    settled.copies.retain(|copy| is_named(kept, copy));
     commit(core, &settled).await?;
     Ok(settled)
 }
 
-/// Asks for the named copy, and for the others only where that is not whole;
-/// removes those where it is.
+/// Where a copy lies, if its node confirms it to be whole and durable, and sound as
+/// far as it knows.
+///
+/// # Errors
+/// When the node is out or does not answer.
+pub(crate) async fn confirmed(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &Copy,
+) -> Result<Option<u32>, CallError> {
+    Ok(match look(core, trace, record, copy).await? {
+        Held::Whole(leaf) => Some(leaf),
+        Held::Spoiled | Held::Absent | Held::Underway => None,
+    })
+}
+
+/// Marks every copy but the named one in a record that is about to be written.
+pub(crate) fn mark_others(record: &mut Record) {
+    let (node, generation) = (record.node.clone(), record.generation);
+    for copy in &mut record.copies {
+        copy.doomed = copy.node != node || copy.generation != generation;
+    }
+}
+
+/// Dooms the others durably, before any of their deletions is sent: whoever takes the
+/// record over knows that these may be gone at any time.
+async fn doom_others(core: &Core, record: Record) -> Result<Record, Unsettled> {
+    let mut doomed = next_rev(&record);
+    mark_others(&mut doomed);
+    if doomed.copies == record.copies {
+        return Ok(record);
+    }
+    commit(core, &doomed).await?;
+    Ok(doomed)
+}
+
+/// Asks for the named copy, and for the others only where that is not whole.
 async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, Unsettled> {
     let named = record.copies.iter().position(|c| is_named(record, c));
     let named = named.unwrap_or_default();
     let first = look(core, trace, record, &record.copies[named]).await?;
     if let Held::Whole(_) = first {
-        remove_others(core, trace, record).await?;
         return Ok(Choice::Named);
     }
     let mut held = Vec::with_capacity(record.copies.len());
@@ -156,14 +209,8 @@ async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, 
         // Whatever comes of it, its node denied the bytes.
         core.missing.note(record);
     }
-    Ok(choose(named, &held))
-}
-
-async fn remove_others(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), CallError> {
-    for copy in record.copies.iter().filter(|c| !is_named(record, c)) {
-        remove_copy(core, trace, record, copy).await?;
-    }
-    Ok(())
+    let doomed: Vec<_> = record.copies.iter().map(|copy| copy.doomed).collect();
+    Ok(choose(named, &held, &doomed))
 }
 
 /// The named copy was denied and this one is whole: it becomes the file, durably,
@@ -179,11 +226,11 @@ async fn name_other(
     named.node = record.copies[at].node.clone();
     named.generation = record.copies[at].generation;
     named.leaf = Some(leaf);
+    mark_others(&mut named);
     commit(core, &named).await?;
     core.missing.forget(&named.name);
     tracing::warn!(request = %trace, name = %named.name, from = %record.node, to = %named.node,
         "the copy that counted is not whole; another one counts now");
-    remove_others(core, trace, &named).await?;
     Ok(named)
 }
 
@@ -219,8 +266,14 @@ mod tests {
             (&[Absent, Spoiled], Choice::Wait),
             (&[Spoiled, Spoiled], Choice::Wait),
         ] {
-            assert_eq!(choose(0, held), choice, "{held:?}");
+            let doomed = vec![false; held.len()];
+            assert_eq!(choose(0, held, &doomed), choice, "{held:?}");
         }
+        let (first, second) = ([false, true, false], [false, true]);
+        let held = [Absent, Whole(2), Whole(3)];
+        assert_eq!(choose(0, &held, &first), Choice::Other(2, 3));
+        // Its deletion may be under way.
+        assert_eq!(choose(0, &held[..2], &second), Choice::Wait);
     }
 
     fn any_held() -> impl Strategy<Value = Held> {
@@ -230,12 +283,14 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_kept_was_confirmed_or_nothing_is_deleted(
-            held in prop::collection::vec(any_held(), 1..5), named in 0usize..5,
+            copies in prop::collection::vec((any_held(), any::<bool>()), 1..5),
+            named in 0usize..5,
         ) {
+            let (held, doomed): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
             let named = named % held.len();
-            match choose(named, &held) {
+            match choose(named, &held, &doomed) {
                 Choice::Named => prop_assert_eq!(held[named], Whole(7)),
-                Choice::Other(at, _) => prop_assert_eq!(held[at], Whole(7)),
+                Choice::Other(at, _) => prop_assert!(held[at] == Whole(7) && !doomed[at]),
                 // Others are only unlisted, and only where they are not there.
                 Choice::OnlyNamed => for (at, held) in held.iter().enumerate() {
                     prop_assert!(at == named || *held == Absent);

@@ -2,12 +2,14 @@
 
 use crate::cache::RecordCache;
 use crate::config::Limits;
+use crate::counts::Counts;
+use crate::merge::Unfinished;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
 use crate::nodes::{NoNode, Nodes};
+use crate::rebuild::Restoring;
 use crate::set_back::SetBack;
 use crate::store_health::StoreHealth;
-use crate::totals::CachedTotals;
 use crate::{Failure, missing::Missing};
 use kit::token::Token;
 use manager_store::{Lease, Record, Store, StoreError};
@@ -36,8 +38,8 @@ pub struct Core {
     pub missing: Missing,
     /// Records that were read lately.
     pub(crate) cache: RecordCache,
-    /// The sum of all files.
-    pub(crate) totals: CachedTotals,
+    /// How many records there are, as they were last counted.
+    pub(crate) counts: Arc<Counts>,
     /// Whether the store answers.
     pub(crate) store_health: StoreHealth,
     /// Files that this process works on, which its own janitor leaves alone.
@@ -48,6 +50,10 @@ pub struct Core {
     /// A rebuild takes the cluster id from the first node that has one.
     rebuilding: bool,
     leader: AtomicU64,
+    /// Merges that were broken off.
+    pub(crate) unfinished: Unfinished,
+    /// Whether a rebuild still goes on.
+    pub(crate) restoring: Restoring,
     /// Whether the store was set back to an earlier state.
     pub(crate) set_back: SetBack,
     /// The lease's counter and term as they were last read.
@@ -74,7 +80,7 @@ impl Core {
             rebuilding,
             moves: Moves::new(&limits),
             cache: RecordCache::new(limits.cached_files),
-            totals: CachedTotals::default(),
+            counts: Arc::default(),
             store_health: StoreHealth::default(),
             limits,
             token,
@@ -82,6 +88,8 @@ impl Core {
             missing: Missing::default(),
             busy: Mutex::default(),
             leader: AtomicU64::new(0),
+            unfinished: Unfinished::default(),
+            restoring: Restoring::default(),
             set_back: SetBack::default(),
             beat: Mutex::default(),
             leader_floor: AtomicU64::new(0),

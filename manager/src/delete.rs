@@ -4,14 +4,14 @@
 use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
-use crate::nodes::{CallError, Node, listed_ref};
+use crate::nodes::{CallError, listed_ref};
 use crate::set_back;
-use crate::swap::{Changed, swap};
+use crate::swap::{Changed, try_swap};
 use crate::trace::Trace;
 use kit::crash_here;
 use manager_store::{Record, State, Swap};
 use proto::v1::DeleteRequest;
-use proto::{Code, FileName};
+use proto::{Code, FileId, FileName};
 use std::sync::Arc;
 
 /// Changes of a record that a delete follows before it gives up.
@@ -52,10 +52,17 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
             return Err(Failure::new(Code::FileUnavailable)
                 .because(format_args!("node {} is unavailable", out.node)));
         }
+        core.restoring.end(&*core.store).await?;
         let _busy = core.busy(record.id);
         let mut doomed = next_rev(&record);
         doomed.state = State::Deleting;
-        if let Changed::Lost(_) = swap(&*core.store, &doomed).await? {
+        if let (Changed::Lost(found), unknown) = try_swap(&*core.store, &doomed).await? {
+            if unknown && may_be_ours(found.as_ref(), record.id) {
+                return Err(Failure::new(Code::FileUnavailable).because(
+                    "the file is being deleted, by this request or by another one: the \
+                     metadata store gave no answer",
+                ));
+            }
             continue;
         }
         crash_here!("manager::after_doom");
@@ -64,6 +71,13 @@ pub(crate) async fn delete(core: &Arc<Core>, trace: Trace, name: &FileName) -> R
             .map_err(|error| unfinished(&error));
     }
     Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))
+}
+
+/// Whether a mark whose outcome is unknown may be what became of the file: it is
+/// never taken back, so that a file that still is one was not marked.
+fn may_be_ours(found: Option<&Record>, id: FileId) -> bool {
+    let still = |record: &Record| record.state != State::Deleting && record.id == id;
+    !found.is_some_and(still)
 }
 
 fn unfinished(error: &CallError) -> Failure {
@@ -112,11 +126,7 @@ pub(crate) async fn remove_copy(
     record: &Record,
     copy: &manager_store::Copy,
 ) -> Result<(), CallError> {
-    let (node, found) = send(core, trace, record, copy, false).await?;
-    if found {
-        node.file_left();
-    }
-    Ok(())
+    send(core, trace, record, copy, false).await.map(drop)
 }
 
 /// Ends a create of a copy and refuses a late one, without removing anything;
@@ -130,8 +140,7 @@ pub(crate) async fn refuse_copy(
     record: &Record,
     copy: &manager_store::Copy,
 ) -> Result<bool, CallError> {
-    let (_, found) = send(core, trace, record, copy, true).await?;
-    Ok(found)
+    send(core, trace, record, copy, true).await
 }
 
 async fn send(
@@ -140,7 +149,7 @@ async fn send(
     record: &Record,
     copy: &manager_store::Copy,
     refuse_only: bool,
-) -> Result<(Arc<Node>, bool), CallError> {
+) -> Result<bool, CallError> {
     let node = core
         .nodes
         .available(&copy.node)
@@ -151,6 +160,31 @@ async fn send(
         trace: trace.0,
         refuse_only,
     };
-    let found = node.link.delete(delete).await?;
-    Ok((node, found))
+    node.link.delete(delete).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manager_store::suite::sample;
+
+    #[test]
+    fn a_delete_without_an_outcome_claims_neither_that_it_was_nor_that_it_was_not() {
+        let record = sample::record("a", 1);
+        let with = |state| Record {
+            state,
+            ..record.clone()
+        };
+        let other = sample::record("a", 1);
+        for (found, unsure) in [
+            // A janitor may have ended what this request began.
+            (None, true),
+            (Some(with(State::Deleting)), true),
+            (Some(other), true),
+            (Some(with(State::Moving)), false),
+            (Some(with(State::Stored)), false),
+        ] {
+            assert_eq!(may_be_ours(found.as_ref(), record.id), unsure, "{found:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! is taken only after its counter stood still for a whole term on this
 //! process's own clock. No safety rests on it.
 
+use crate::abandon;
 use crate::core::Core;
 use crate::set_back;
 use manager_store::{Lease, StoreError};
@@ -34,8 +35,9 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
             look_back(&core, held.as_ref()).await;
         }
         core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
-        if let Err(error) = set_back::look(&core).await {
-            tracing::debug!(%error, "the nodes' rows can't be read");
+        match set_back::look(&core).await {
+            Ok(rows) => abandon::object(&core, rows).await,
+            Err(error) => tracing::debug!(%error, "the nodes' rows can't be read"),
         }
         tokio::select! {
             () = shutdown.cancelled() => break,

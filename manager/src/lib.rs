@@ -10,6 +10,7 @@ pub mod check;
 pub mod config;
 mod copies;
 mod core;
+mod counts;
 mod delete;
 mod download;
 mod drain;
@@ -40,7 +41,6 @@ pub mod standalone;
 mod status;
 mod store_health;
 mod swap;
-mod totals;
 mod trace;
 mod upload;
 

@@ -12,7 +12,8 @@ use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
 use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
 use proto::{FileId, FileName, NodeId};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Records in one question to a node.
@@ -81,8 +82,9 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     if row.is_merged(session) {
         return Ok(());
     }
-    let restoring = core.store.rebuilt_at_ms().await?.is_some() && row.merged_session == 0;
-    let found = disk_to_store(core, node, restoring).await?;
+    let restoring = row.merged_session == 0;
+    let found = core.unfinished.resume(&row, session);
+    let found = disk_to_store(core, node, restoring, found).await?;
     let missing = store_to_disk(core, node).await?;
     // What the node took while the store, as it is now, did not know of it.
     let unknown = row.set_back || row.merged_session == 0;
@@ -97,6 +99,7 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     };
     // One that was changed meanwhile may have been marked: then this merge was of
     // another store (rule 17).
+    core.unfinished.end(&node.id);
     if !core.store.put_node(merged).await? {
         return Err(MergeError::Raced);
     }
@@ -104,12 +107,47 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// What a merge found on a disk.
-#[derive(Default)]
-struct FoundOnDisk {
+/// How far the way from a disk to the store has come. It is kept where a join breaks
+/// off, so that a large node is not read from its first leaf each time.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// What it holds for: another session, or a row that was changed (and so perhaps
+    /// marked, rule 17), is merged from the start.
+    session: u64,
+    rev: u64,
+    /// The leaf that was reached.
+    leaf: u32,
     quarantined: u64,
     /// The highest generation.
     generation: u32,
+}
+
+/// The merges that were broken off, one for each node at the most.
+#[derive(Default)]
+pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
+
+impl Unfinished {
+    fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resume(&self, row: &NodeRow, session: u64) -> Progress {
+        let found = self.all().get(&row.id).cloned();
+        let same = |found: &Progress| found.session == session && found.rev == row.rev;
+        found.filter(same).unwrap_or(Progress {
+            session,
+            rev: row.rev,
+            ..Progress::default()
+        })
+    }
+
+    fn note(&self, node: &NodeId, progress: &Progress) {
+        self.all().insert(node.clone(), progress.clone());
+    }
+
+    fn end(&self, node: &NodeId) {
+        self.all().remove(node);
+    }
 }
 
 /// The store's row of a node.
@@ -129,28 +167,59 @@ async fn disk_to_store(
     core: &Arc<Core>,
     node: &Arc<Node>,
     restoring: bool,
-) -> Result<FoundOnDisk, MergeError> {
-    let mut found = FoundOnDisk::default();
-    let mut inventory = node.link.inventory(false).await?;
+    mut progress: Progress,
+) -> Result<Progress, MergeError> {
+    let mut inventory = node.link.inventory(false, progress.leaf).await?;
     while let Some(batch) = inventory.next().await {
-        for entry in batch.map_err(CallError::from)?.entries {
-            let Some((name, meta)) = readable(&entry) else {
-                tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
-                continue;
-            };
-            found.generation = found.generation.max(meta.generation);
+        let entries = batch.map_err(CallError::from)?.entries;
+        for (name, meta, leaf) in unlisted(core, node, &entries).await? {
+            // Asked for each, since it ends before a file is deleted.
+            let restoring = restoring && core.restoring.goes_on(&*core.store).await?;
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
                 continue;
             }
-            if restoring && restore(core, node, record, &name, meta, entry.leaf).await? {
+            if restoring && restore(core, node, record, &name, meta, leaf).await? {
                 continue;
             }
-            quarantine(core, node, &name, meta, entry.leaf).await?;
-            found.quarantined += 1;
+            quarantine(core, node, &name, meta, leaf).await?;
+            progress.quarantined += 1;
         }
+        for entry in &entries {
+            let generation = entry.meta.as_ref().map_or(0, |meta| meta.generation);
+            progress.generation = progress.generation.max(generation);
+            progress.leaf = entry.leaf;
+        }
+        core.unfinished.note(&node.id, &progress);
     }
-    Ok(found)
+    Ok(progress)
+}
+
+/// The entries that no record lists by a look at all of them at once, which may be
+/// behind: whoever acts on it asks for the record again.
+pub(crate) async fn unlisted<'a>(
+    core: &Core,
+    node: &Node,
+    entries: &'a [InventoryEntry],
+) -> Result<Vec<(FileName, &'a FileMeta, u32)>, StoreError> {
+    let mut names = Vec::with_capacity(entries.len());
+    let mut copies = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some((name, meta)) = readable(entry) else {
+            tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
+            continue;
+        };
+        names.push(name);
+        copies.push((meta, entry.leaf));
+    }
+    let records = core.store.get_many(&names).await?;
+    let looked = names.into_iter().zip(copies).zip(records);
+    Ok(looked
+        .filter(|((_, (meta, _)), record)| {
+            standing(record.as_ref(), &node.id, meta) == Standing::Unlisted
+        })
+        .map(|((name, (meta, leaf)), _)| (name, meta, leaf))
+        .collect())
 }
 
 /// The name and record of an inventory's entry, where they can be read.
@@ -181,7 +250,6 @@ pub(crate) async fn quarantine(
         leader: core.order_number().await?,
     };
     if node.link.quarantine(request).await? {
-        node.file_left();
         tracing::warn!(node = %node.id, %name, %id, "bytes without a record were quarantined");
     }
     Ok(())

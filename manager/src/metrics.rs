@@ -106,6 +106,7 @@ struct Gauges {
     moved_files: Total,
     moved_bytes: Total,
     failed_moves: Total,
+    stuck: Total,
     store_queue: Total,
     store_operations: Total,
     store_commits: Total,
@@ -261,6 +262,11 @@ impl Gauges {
                 &self.failed_moves,
             ),
             (
+                "stuck_files",
+                "Files that could not be moved lately",
+                &self.stuck,
+            ),
+            (
                 "store_queue_length",
                 "Changes that wait for a commit",
                 &self.store_queue,
@@ -348,6 +354,7 @@ impl Gauges {
         self.moved_files.set(files);
         self.moved_bytes.set(bytes);
         self.failed_moves.set(failed);
+        self.stuck.set(core.moves.stuck.count());
         let away = core.store_health.away().is_some();
         self.store_available.set(u64::from(!away));
         self.store_full.set(u64::from(core.store.short().is_some()));

@@ -134,11 +134,9 @@ async fn stay(
     let node = Arc::new(Node::new(
         claim.id.clone(),
         claim.volume_id,
-        hello.pool,
-        hello.endpoint,
+        hello,
         link,
         closed.clone(),
-        claim.generation_seen,
         &first,
     ));
     if let Err(error) = drain::seal_joining(&core, &node, &row).await {

@@ -137,23 +137,23 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
     Err(StoreError::unavailable("a node's row keeps changing"))
 }
 
-/// Looks at the rows.
+/// Looks at the rows, and answers them.
 ///
 /// # Errors
 /// When the store fails; what was known before holds.
-pub(crate) async fn look(core: &Core) -> Result<(), StoreError> {
+pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
     let marks = core.set_back.known().marks;
     let rows = core.store.nodes().await?;
     let floor = rows.iter().map(|row| row.generation_floor).max();
     let mut waits_for = Vec::new();
-    for row in rows.into_iter().filter(|row| row.set_back) {
+    for row in rows.iter().filter(|row| row.set_back) {
         // One that no record lists holds nothing that records could be wrong about.
         if !core.store.listed_on(&row.id, None, 1).await?.is_empty() {
-            waits_for.push(row.id);
+            waits_for.push(row.id.clone());
         }
     }
     core.set_back.take(marks, waits_for, floor.unwrap_or(0));
-    Ok(())
+    Ok(rows)
 }
 
 /// Why nothing may settle, move or be deleted now; nothing where all may go on.

@@ -1,12 +1,13 @@
 //! What `GET /status` tells.
 
 use crate::core::Core;
+use crate::counts::{Counted, WAIT};
 use crate::drain::{self, DrainLine};
 use crate::missing::Missing;
-use crate::moves::MoveLine;
+use crate::moves::{MoveLine, StuckFiles};
 use crate::nodes::{Node, NodeReport};
 use crate::set_back;
-use manager_store::{NodeRow, Stay, StoreError, Totals};
+use manager_store::{NodeRow, Stay, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -41,6 +42,10 @@ pub(crate) struct Status {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How long ago `files` and `bytes` were counted; missing while they never were,
+    /// or the store is away: then they are what the joined nodes report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_seconds_ago: Option<u64>,
     /// Most files on an available node less the fewest.
     pub skew: u64,
     /// Files that go from node to node now.
@@ -49,6 +54,8 @@ pub(crate) struct Status {
     pub moved_files: u64,
     /// Their bytes.
     pub moved_bytes: u64,
+    /// Files that could not be moved lately, and why: they are tried again.
+    pub stuck: StuckFiles,
     /// Uploads, moves and deletes that have begun and not ended, 1000 at the most.
     pub unsettled: usize,
     /// Drains that were ordered and not cancelled.
@@ -129,43 +136,33 @@ pub(crate) struct Damaged {
 /// Takes stock. While the store is away, of the nodes that are joined.
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
-        Ok((rows, totals, unsettled)) => {
-            let drains = drain::lines(core, &rows);
-            let nodes = rows.iter().map(|row| node_status(core, row)).collect();
-            whole(core, nodes, drains, totals, unsettled)
+        Ok((rows, unsettled)) => {
+            let counted = core.counts.get(&core.store, None, WAIT).await;
+            whole(core, &rows, counted, unsettled)
         }
         Err(_) => {
-            let rows: Vec<_> = core
-                .nodes
-                .all()
-                .iter()
-                .map(|node| joined_row(node))
-                .collect();
-            let drains = drain::lines(core, &rows);
-            let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
-            let totals = Totals {
-                files: nodes.iter().map(|node| node.files).sum(),
-                bytes: nodes.iter().map(|node| node.bytes).sum(),
-            };
-            whole(core, nodes, drains, totals, 0)
+            let joined = core.nodes.all();
+            let rows: Vec<_> = joined.iter().map(|node| joined_row(node)).collect();
+            whole(core, &rows, None, 0)
         }
     }
 }
 
-async fn stored(core: &Core) -> Result<(Vec<NodeRow>, Totals, usize), StoreError> {
-    let totals = core.totals.get(&*core.store).await?;
+async fn stored(core: &Core) -> Result<(Vec<NodeRow>, usize), StoreError> {
     let unsettled = core.store.unsettled(None, UNSETTLED).await?.len();
-    Ok((core.store.nodes().await?, totals, unsettled))
+    Ok((core.store.nodes().await?, unsettled))
 }
 
-fn whole(
-    core: &Core,
-    nodes: Vec<NodeStatus>,
-    drains: Vec<DrainLine>,
-    totals: Totals,
-    unsettled: usize,
-) -> Status {
+fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usize) -> Status {
     let (moved_files, moved_bytes, _) = core.moves.totals();
+    let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
+    let (files, bytes) = match &counted {
+        Some(counted) => (counted.load.files, counted.load.bytes),
+        None => (
+            nodes.iter().map(|node| node.files).sum(),
+            nodes.iter().map(|node| node.bytes).sum(),
+        ),
+    };
     Status {
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
@@ -173,16 +170,18 @@ fn whole(
         store_full: core.store.short().map(|full| full.to_string()),
         set_back: set_back(core),
         unsettled,
-        drains,
+        drains: drain::lines(core, rows),
         corrupt: corrupt(core),
         quarantined: nodes.iter().map(|n| n.quarantined).sum(),
         nodes,
-        files: totals.files,
-        bytes: totals.bytes,
+        files,
+        bytes,
+        counted_seconds_ago: counted.map(|counted| counted.age.as_secs()),
         skew: skew(&core.nodes.all_available()),
         moves: core.moves.lines(),
         moved_files,
         moved_bytes,
+        stuck: core.moves.stuck.all(),
         missing: missing(&core.missing),
     }
 }

@@ -40,6 +40,8 @@ pub struct Node {
     changed: watch::Sender<()>,
     /// The last beat heard of by this process, and the lease's term it was of.
     beat: Mutex<(u64, u64)>,
+    /// The number of the last count of files.
+    counts: Mutex<u64>,
 }
 
 impl Node {
@@ -64,6 +66,7 @@ impl Node {
             creates: Mutex::new(Creates::new(sealed, max_tombstones)),
             changed: watch::Sender::new(()),
             beat: Mutex::default(),
+            counts: Mutex::default(),
         })
     }
 
@@ -85,7 +88,10 @@ impl Node {
 
     /// Takes a manager's word for it; a lower one too, once it was dealt with.
     pub(crate) fn hear_beat(&self, beat: u64, term: u64) {
-        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = (beat, term);
+        // One that has just started has not read the lease yet.
+        if beat > 0 {
+            *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = (beat, term);
+        }
     }
 
     /// Wakes whoever reports when session, seal or health changed.
@@ -93,13 +99,25 @@ impl Node {
         self.changed.subscribe()
     }
 
+    /// The files of now, numbered, so that a manager knows the newer of two counts.
+    pub(crate) fn counted(&self) -> v1::Counted {
+        let mut last = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *last += 1;
+        v1::Counted {
+            number: *last,
+            files: self.disk.files(),
+        }
+    }
+
     /// What the node tells managers about itself.
     pub fn report(&self) -> v1::Report {
         let room = self.disk.space().room();
+        let counted = self.counted();
         let creates = self.creates();
         v1::Report {
             session: creates.session(),
-            files: self.disk.files(),
+            files: counted.files,
+            counted: counted.number,
             bytes: self.disk.bytes(),
             free: room.free,
             capacity: room.capacity,

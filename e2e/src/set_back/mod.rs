@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use model::Model;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Flags of `set-back`.
@@ -186,7 +186,7 @@ impl Run {
     }
 
     /// Makes the backup at its moment.
-    async fn back_up_at(&mut self, moment: Moment, backup: &PathBuf, share: usize) -> Result<()> {
+    async fn back_up_at(&mut self, moment: Moment, backup: &Path, share: usize) -> Result<()> {
         match moment {
             Moment::BeforeJoin => {
                 self.back_up(backup).await?;
@@ -237,7 +237,7 @@ impl Run {
         Ok(())
     }
 
-    async fn back_up(&mut self, to: &PathBuf) -> Result<()> {
+    async fn back_up(&mut self, to: &Path) -> Result<()> {
         match &mut self.server {
             Some(server) => server.copy_data(to).await,
             None => {
@@ -251,7 +251,7 @@ impl Run {
         }
     }
 
-    async fn set_back(&mut self, backup: &PathBuf) -> Result<()> {
+    async fn set_back(&mut self, backup: &Path) -> Result<()> {
         if let Some(server) = &mut self.server {
             return server.switch(backup).await;
         }

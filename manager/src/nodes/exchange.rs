@@ -3,6 +3,7 @@
 //! Whatever waits when the writer wakes up goes into one message, so a busy
 //! manager pays for one message, one wake-up and one write per many operations.
 
+use super::counted::NodeCount;
 use futures::StreamExt;
 use proto::v1::{Failure as NodeFailure, Fault, Replies, Request, Requests, reply, request};
 use std::collections::HashMap;
@@ -76,6 +77,7 @@ impl Exchange {
     pub(super) fn start(
         requests: mpsc::Sender<Requests>,
         replies: tonic::Streaming<Replies>,
+        count: Arc<NodeCount>,
         closed: CancellationToken,
     ) -> Self {
         let (queue, outgoing) = mpsc::channel(QUEUE);
@@ -86,7 +88,7 @@ impl Exchange {
             waiting.clone(),
             closed.clone(),
         ));
-        tokio::spawn(read_all(replies, waiting, closed));
+        tokio::spawn(read_all(replies, waiting, count, closed));
         Self {
             queue,
             seq: AtomicU64::new(1),
@@ -197,6 +199,7 @@ async fn write_all(
 async fn read_all(
     mut replies: tonic::Streaming<Replies>,
     waiting: Waiting,
+    count: Arc<NodeCount>,
     closed: CancellationToken,
 ) {
     loop {
@@ -205,6 +208,11 @@ async fn read_all(
             message = replies.next() => message,
         };
         let Some(Ok(message)) = message else { break };
+        // Before anybody learns that an operation is over: until then it counts as
+        // in flight, and from then on with the files.
+        if let Some(counted) = message.counted {
+            count.take(counted);
+        }
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for reply in message.replies {
             if let (Some(sender), Some(result)) = (waiting.remove(&reply.seq), reply.result) {

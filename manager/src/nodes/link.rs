@@ -1,5 +1,6 @@
 //! The connections to one node, and its verbs as plain calls.
 
+use super::counted::NodeCount;
 use super::exchange::{CallError, Exchange};
 use bytes::Bytes;
 use kit::token::{Bearer, Token};
@@ -7,8 +8,10 @@ use proto::v1::storage_client::StorageClient;
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, FileMeta, Finish, InspectRequest, InventoryBatch,
     InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
-    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request, upload_reply,
+    SealRequest, StatRequest, TransferRequest, UploadPart, UploadReply, Write, reply, request,
+    upload_reply,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,6 +42,7 @@ pub struct Link {
     exchange: Exchange,
     large: Client,
     small: Client,
+    count: Arc<NodeCount>,
     closed: CancellationToken,
 }
 
@@ -60,13 +64,20 @@ impl Link {
             .await
             .map_err(|_| tonic::Status::deadline_exceeded("the exchange did not open"))??
             .into_inner();
-        let exchange = Exchange::start(requests, replies, closed.clone());
+        let count = Arc::<NodeCount>::default();
+        let exchange = Exchange::start(requests, replies, count.clone(), closed.clone());
         Ok(Self {
             exchange,
             large,
             small,
+            count,
             closed,
         })
+    }
+
+    /// Files on the node, as it last said.
+    pub(super) fn count(&self) -> &NodeCount {
+        &self.count
     }
 
     /// How many small operations wait to be sent.
@@ -162,7 +173,7 @@ impl Link {
     ) {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
         let mut client = self.large.clone();
-        let closed = self.closed.clone();
+        let (count, closed) = (self.count.clone(), self.closed.clone());
         let outcome = tokio::spawn(async move {
             let call = client.upload_file(ReceiverStream::new(outgoing));
             let reply = tokio::select! {
@@ -171,7 +182,7 @@ impl Link {
                 }
                 reply = call => reply?,
             };
-            linked(reply.into_inner().result)
+            linked(&count, reply.into_inner())
         });
         (parts, outcome)
     }
@@ -194,24 +205,25 @@ impl Link {
     /// See [`CallError::certainly_not_done`].
     pub async fn transfer(&self, transfer: TransferRequest) -> Result<u32, CallError> {
         let mut client = self.large.clone();
-        linked(
-            self.bounded(LONG_CALL, client.transfer_file(transfer))
-                .await?
-                .result,
-        )
+        let call = client.transfer_file(transfer);
+        linked(&self.count, self.bounded(LONG_CALL, call).await?)
     }
 
-    /// Streams what the node holds, from disk.
+    /// Streams what the node holds, from disk, from a leaf on.
     ///
     /// # Errors
     /// When the node does not answer.
     pub async fn inventory(
         &self,
         quarantine: bool,
+        from_leaf: u32,
     ) -> Result<tonic::Streaming<InventoryBatch>, CallError> {
         let mut client = self.large.clone();
-        self.bounded(CALL, client.inventory(InventoryRequest { quarantine }))
-            .await
+        let request = InventoryRequest {
+            quarantine,
+            from_leaf,
+        };
+        self.bounded(CALL, client.inventory(request)).await
     }
 
     /// Asks about many copies at once.
@@ -293,8 +305,12 @@ impl Link {
     /// When the node does not confirm.
     pub async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
         let mut client = self.small.clone();
-        self.bounded(CALL, client.seal(SealRequest { sealed, leader }))
-            .await
+        let call = client.seal(SealRequest { sealed, leader });
+        let reply = self.bounded(CALL, call).await?;
+        if let Some(counted) = reply.counted {
+            self.count.take(counted);
+        }
+        Ok(reply)
     }
 
     async fn bounded<T>(
@@ -349,8 +365,11 @@ async fn client(endpoint: &str, token: &Token) -> Result<Client, tonic::Status> 
     Ok(StorageClient::with_interceptor(channel, token.bearer()))
 }
 
-fn linked(result: Option<upload_reply::Result>) -> Result<u32, CallError> {
-    match result {
+fn linked(count: &NodeCount, reply: UploadReply) -> Result<u32, CallError> {
+    if let Some(counted) = reply.counted {
+        count.take(counted);
+    }
+    match reply.result {
         Some(upload_reply::Result::Linked(Linked { leaf })) => Ok(leaf),
         Some(upload_reply::Result::Failure(failure)) => Err(failure.into()),
         None => Err(CallError::Lost("an answer without a result".to_owned())),

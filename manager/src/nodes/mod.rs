@@ -1,5 +1,6 @@
 //! The nodes that are joined: how they are reached, and how many files they hold.
 
+mod counted;
 mod exchange;
 mod link;
 mod node;

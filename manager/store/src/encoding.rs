@@ -20,6 +20,8 @@ struct CopyFields {
     session: u64,
     #[prost(uint32, tag = "3")]
     generation: u32,
+    #[prost(bool, tag = "4")]
+    doomed: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -180,10 +182,12 @@ pub(crate) fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
                  node,
                  session,
                  generation,
+                 doomed,
              }| CopyFields {
                 node: node.as_str().to_owned(),
                 session: *session,
                 generation: *generation,
+                doomed: *doomed,
             },
         )
         .collect();
@@ -219,6 +223,7 @@ pub(crate) fn decode_record(name: FileName, bytes: &[u8]) -> Result<Record, Stor
             node: NodeId::new(&copy.node).map_err(|e| what(&e.to_string()))?,
             session: copy.session,
             generation: copy.generation,
+            doomed: copy.doomed,
         });
     }
     let counting = copies

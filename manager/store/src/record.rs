@@ -43,6 +43,9 @@ pub struct Copy {
     pub session: u64,
     /// Counts the attempts at placing this file; never used again.
     pub generation: u32,
+    /// Its deletion may have been sent: whatever its node still says of it, it never
+    /// counts again (rule 17).
+    pub doomed: bool,
 }
 
 /// All that is known of one file; there is at most one per name (invariant 4).

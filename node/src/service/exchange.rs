@@ -52,15 +52,20 @@ pub(super) fn serve(
 ) -> BoxStream<'static, Result<v1::Replies, Status>> {
     let (send, receive) = mpsc::unbounded_channel();
     let pending = Arc::new(Semaphore::new(PENDING));
+    let counting = Arc::clone(&node);
     let lane = Lane {
         node,
         answers: send,
     };
     tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending), requests));
-    let out = futures::stream::unfold((receive, pending), |(mut receive, pending)| async move {
-        let replies = collect(&mut receive).await?;
-        pending.add_permits(replies.len());
-        Some((Ok(v1::Replies { replies }), (receive, pending)))
+    let out = futures::stream::unfold((receive, pending), move |(mut receive, pending)| {
+        let node = Arc::clone(&counting);
+        async move {
+            let replies = collect(&mut receive).await?;
+            pending.add_permits(replies.len());
+            let counted = Some(node.counted());
+            Some((Ok(v1::Replies { replies, counted }), (receive, pending)))
+        }
     });
     out.boxed()
 }

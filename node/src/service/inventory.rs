@@ -19,6 +19,7 @@ const AHEAD: usize = 4;
 pub(super) fn serve(
     node: Arc<Node>,
     quarantine: bool,
+    from_leaf: u32,
     permit: OwnedSemaphorePermit,
 ) -> BoxStream<'static, Result<v1::InventoryBatch, Status>> {
     let place = if quarantine {
@@ -36,7 +37,7 @@ pub(super) fn serve(
             send.blocking_send(Ok(v1::InventoryBatch { entries }))
                 .is_ok()
         };
-        let walked = node.disk.walk(place, 0, &mut |listed| {
+        let walked = node.disk.walk(place, from_leaf, &mut |listed| {
             entries.push(entry(place, listed));
             entries.len() < BATCH || put(&mut entries)
         });

@@ -109,7 +109,7 @@ impl v1::handover_server::Handover for StorageService {
             }
         };
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, admits).await;
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 }
 
@@ -135,7 +135,7 @@ impl v1::storage_server::Storage for StorageService {
         let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
         let any = |_: &v1::Open| Ok(());
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, any).await;
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 
     async fn download_file(
@@ -171,7 +171,7 @@ impl v1::storage_server::Storage for StorageService {
     ) -> Answer<v1::UploadReply> {
         let linked = transfer::serve(&self.node, &self.peers, request.into_inner()).await;
         crate::metrics::Metrics::count(&self.node.metrics.transfers, &linked);
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 
     async fn inventory(
@@ -182,8 +182,11 @@ impl v1::storage_server::Storage for StorageService {
             .acquire_owned()
             .await
             .map_err(|_| Status::unavailable("the node is leaving"))?;
-        let quarantine = request.into_inner().quarantine;
-        let batches = inventory::serve(Arc::clone(&self.node), quarantine, permit);
+        let v1::InventoryRequest {
+            quarantine,
+            from_leaf,
+        } = request.into_inner();
+        let batches = inventory::serve(Arc::clone(&self.node), quarantine, from_leaf, permit);
         Ok(Response::new(batches))
     }
 
@@ -236,6 +239,7 @@ impl v1::storage_server::Storage for StorageService {
         Ok(Response::new(v1::SealReply {
             files: self.node.disk.files(),
             quarantined: self.node.disk.quarantined(),
+            counted: Some(self.node.counted()),
         }))
     }
 
@@ -278,7 +282,7 @@ fn copies(request: v1::InspectRequest) -> Result<Vec<Copy>, Failure> {
     copies.map(|copy| Copy::from_wire(Some(copy))).collect()
 }
 
-fn upload_reply(linked: Result<u32, Failure>) -> v1::UploadReply {
+fn upload_reply(node: &Node, linked: Result<u32, Failure>) -> v1::UploadReply {
     use v1::upload_reply::Result as Outcome;
     let result = match linked {
         Ok(leaf) => Outcome::Linked(v1::Linked { leaf }),
@@ -286,6 +290,7 @@ fn upload_reply(linked: Result<u32, Failure>) -> v1::UploadReply {
     };
     v1::UploadReply {
         result: Some(result),
+        counted: Some(node.counted()),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) enum Change {
         reply: Reply<()>,
     },
     SetRebuilt {
-        at: u64,
+        at: Option<u64>,
         reply: Reply<()>,
     },
 }
@@ -154,7 +154,7 @@ impl<'a> Batch<'a> {
             Change::RenewLease { held, reply } => Answer::Lease(reply, self.renew_lease(held)),
             Change::SetClusterId { id, reply } => Answer::Unit(reply, self.set_cluster_id(id)),
             Change::SetRebuilt { at, reply } => {
-                self.meta.insert(REBUILT_AT.into(), Some(number(at)));
+                self.meta.insert(REBUILT_AT.into(), at.map(number));
                 Answer::Unit(reply, Ok(()))
             }
         }

@@ -18,6 +18,8 @@ pub(super) struct CopyDocument {
     node: String,
     session: i64,
     generation: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doomed: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -167,6 +169,7 @@ impl TryFrom<&Record> for RecordDocument {
             node: copy.node.as_str().to_owned(),
             session: copy.session.cast_signed(),
             generation: copy.generation.into(),
+            doomed: copy.doomed,
         });
         Ok(Self {
             key: key(name.as_str()),
@@ -204,6 +207,7 @@ impl TryFrom<RecordDocument> for Record {
                 node: node(&copy.node)?,
                 session: copy.session.cast_unsigned(),
                 generation: small(&what, copy.generation)?,
+                doomed: copy.doomed,
             })
         });
         Ok(Self {

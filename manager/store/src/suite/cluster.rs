@@ -57,7 +57,7 @@ pub(super) async fn a_rebuild_is_remembered(place: &dyn Place) {
     let store = place.open().await;
     assert_eq!(store.rebuilt_at_ms().await.expect("read"), None);
     store
-        .set_rebuilt_at_ms(1_700_000_000_123)
+        .set_rebuilt_at_ms(Some(1_700_000_000_123))
         .await
         .expect("write");
     drop(store);
@@ -66,6 +66,10 @@ pub(super) async fn a_rebuild_is_remembered(place: &dyn Place) {
         store.rebuilt_at_ms().await.expect("read"),
         Some(1_700_000_000_123)
     );
+    store.set_rebuilt_at_ms(None).await.expect("write");
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.rebuilt_at_ms().await.expect("read"), None);
 }
 
 pub(super) async fn a_node_row_changes_by_compare_and_swap(place: &dyn Place) {
