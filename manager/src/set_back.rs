@@ -143,7 +143,17 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
 /// When the store fails; what was known before holds.
 pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
     let marks = core.set_back.known().marks;
+    // Before the rows: each of these had its row when it was let in.
+    let joined = core.nodes.all();
     let rows = core.store.nodes().await?;
+    for node in joined {
+        let known = |row: &NodeRow| row.id == node.id && row.volume_id == node.volume_id;
+        if !rows.iter().any(known) {
+            tracing::warn!(node = %node.id,
+                "the store was set back to before the node came: it has to join again");
+            node.closed.cancel();
+        }
+    }
     let floor = rows.iter().map(|row| row.generation_floor).max();
     let mut waits_for = Vec::new();
     for row in rows.iter().filter(|row| row.set_back) {
