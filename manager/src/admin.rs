@@ -69,16 +69,18 @@ impl Admin for AdminService {
             .collect();
         let mut away = Load::default();
         let mut unknown = false;
-        for row in &known {
-            if self.0.nodes.available(&row.id).is_none() {
-                let load = counts::listed_on(&self.0.counts, &self.0.store, &row.id, WAIT).await;
-                let load = load.map_err(Failure::from)?;
-                unknown |= load.is_none();
-                away.add(load.unwrap_or(Load {
-                    files: 1,
-                    ..Load::default()
-                }));
-            }
+        let core = &self.0;
+        let absent = known
+            .iter()
+            .filter(|row| core.nodes.available(&row.id).is_none());
+        let loads = absent.map(|row| counts::listed_on(&core.counts, &core.store, &row.id, WAIT));
+        let loads = futures::future::try_join_all(loads).await;
+        for load in loads.map_err(Failure::from)? {
+            unknown |= load.is_none();
+            away.add(load.unwrap_or(Load {
+                files: 1,
+                ..Load::default()
+            }));
         }
         let mut strangers = self.0.nodes.refused_of(&pool);
         strangers.retain(|(id, _)| known.iter().all(|row| row.id != *id));

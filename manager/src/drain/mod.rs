@@ -120,8 +120,12 @@ async fn weigh<'a>(
 ) -> Result<Weighed<'a>, StoreError> {
     let mut total = Load::default();
     let mut records = BTreeMap::new();
-    for id in doomed {
-        let load = counts::listed_on(&core.counts, &core.store, id, wait).await?;
+    // All at once: many nodes that are still being counted cost one wait.
+    let loads = doomed
+        .iter()
+        .map(|id| counts::listed_on(&core.counts, &core.store, id, wait));
+    let loads = futures::future::try_join_all(loads).await?;
+    for (id, load) in doomed.iter().zip(loads) {
         total.add(load.unwrap_or_default());
         records.insert(id, load.map(|load| load.files));
     }
