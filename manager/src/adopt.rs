@@ -3,6 +3,7 @@
 //! and its node denies the bytes, as after a backup of the store was restored.
 
 use crate::core::{Core, next_rev};
+use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
 use crate::merge::{self, MergeError};
 use crate::nodes::{CallError, Node, copy_ref};
@@ -112,6 +113,7 @@ async fn adopt_copy(
     let _busy = core.busy(id);
     // Rule 2: listed durably before the bytes appear in the tree.
     let (record, is_new) = reserve(core, node, &name, id, meta).await?;
+    stall(STALL_IN_ADOPT).await;
     let request = QuarantineRequest {
         copy: Some(copy_ref(id, meta.generation, &name, None)),
         reason: String::new(),
