@@ -20,6 +20,7 @@ pub mod powercut;
 pub mod pressure;
 pub mod raw;
 pub mod report;
+pub mod set_back;
 pub mod sources;
 pub mod tools;
 pub mod tree;

@@ -16,6 +16,8 @@ enum Command {
     Many(e2e::many::Args),
     /// Two managers on one database, and all that can go wrong between them.
     Managers(e2e::managers::Args),
+    /// The store set back to backups of several moments, and nothing is lost.
+    SetBack(e2e::set_back::Args),
     /// What many clients see of a few names while all goes wrong, checked.
     Histories(e2e::histories::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
@@ -51,6 +53,7 @@ fn run() -> anyhow::Result<()> {
         Command::Sources(_)
         | Command::Many(_)
         | Command::Managers(_)
+        | Command::SetBack(_)
         | Command::Histories(_)
         | Command::Crd
         | Command::Kubernetes(_)
@@ -64,6 +67,7 @@ fn run() -> anyhow::Result<()> {
             Command::Sources(args) => e2e::sources::run(args).await,
             Command::Many(args) => e2e::many::run(args).await,
             Command::Managers(args) => e2e::managers::run(args).await,
+            Command::SetBack(args) => e2e::set_back::run(args).await,
             Command::Histories(args) => e2e::histories::run(args).await,
             Command::Crd => e2e::crd::run().await,
             Command::Kubernetes(args) => e2e::kubernetes::run(args).await,

@@ -161,3 +161,74 @@ async fn knocks(cluster: &Cluster, node: usize, why: &str) -> Result<()> {
     })
     .await
 }
+
+/// Has `manager rebuild` restore a store that was lost, from so many nodes.
+async fn rebuild(cluster: &mut Cluster, nodes: &str) -> Result<()> {
+    cluster.kill_manager().await?;
+    std::fs::remove_dir_all(cluster.store())?;
+    let store = format!("embedded:{}", cluster.store().display());
+    let grpc = cluster.grpc().to_string();
+    let args = [
+        "rebuild", "--store", &store, "--grpc", &grpc, "--nodes", nodes,
+    ];
+    let command = cluster.manager_command(args);
+    let (status, out, log) = command.output(Duration::from_secs(120)).await?;
+    ensure!(status.success(), "{out}{log}");
+    cluster.start_manager().await
+}
+
+async fn in_quarantine(cluster: &Cluster, copies: usize) -> Result<()> {
+    let quarantined = |status: &e2e::cluster::Status| status.rest["quarantined"] == copies;
+    let waited = cluster.wait_status("its files in quarantine", SOON, quarantined);
+    waited.await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_deleted_after_a_rebuild_does_not_come_back_with_a_late_node() -> Result<()>
+{
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        ensure!(put(&client, i).await? == 201);
+    }
+    let late: Vec<String> = cluster.tree(1)?.files.into_keys().collect();
+    cluster.kill_node(1).await?;
+    rebuild(&mut cluster, "1").await?;
+    cluster.wait_available(1).await?;
+    client.put(&late[0], "anew").await?.expect(201)?;
+    client.delete(&late[0]).await?.expect(204)?;
+    cluster.start_node(1).await?;
+    in_quarantine(&cluster, late.len()).await?;
+    for name in &late {
+        let answer = client.get(name).await?;
+        ensure!(answer.outcome() == (404, Some(2)), "{name}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_given_up_after_a_rebuild_restores_nothing() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        ensure!(put(&client, i).await? == 201);
+    }
+    rebuild(&mut cluster, "2").await?;
+    let status = cluster.wait_available(2).await?;
+    let volume = status.node("node-2").unwrap().volume.clone();
+    let lost: Vec<String> = cluster.tree(1)?.files.into_keys().collect();
+    cluster.kill_node(1).await?;
+    cluster.wait_available(1).await?;
+    let files = lost.len().to_string();
+    let order = ["abandon", "--node", "node-2", "--volume", &volume];
+    let order = [&order[..], &["--lose-files", &files]].concat();
+    let (code, told) = cluster.ask(&order).await?;
+    ensure!(code == 0, "{told}");
+    client.put(&lost[0], "anew").await?.expect(201)?;
+    client.delete(&lost[0]).await?.expect(204)?;
+    cluster.start_node(1).await?;
+    in_quarantine(&cluster, lost.len()).await?;
+    let answer = client.get(&lost[0]).await?;
+    ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+    Ok(())
+}

@@ -23,6 +23,8 @@ const PAGE: usize = 500;
 const NAMES: usize = 10;
 /// How long whoever serves at the node's last address has to answer.
 const HOLDER: Duration = Duration::from_secs(2);
+/// How long other managers have to object, several times as long as they take to look.
+const OBJECTIONS: Duration = Duration::from_secs(3);
 /// Looks at the records that changed under it.
 const ROUNDS: usize = 20;
 
@@ -54,7 +56,8 @@ fn needs(record: &Record, node: &NodeId) -> Needs {
     if record.node != *node {
         return Needs::StrikeOff;
     }
-    let elsewhere = record.copies.iter().any(|copy| copy.node != *node);
+    let good = |copy: &manager_store::Copy| copy.node != *node && !copy.doomed;
+    let elsewhere = record.copies.iter().any(good);
     match record.state {
         State::Moving if elsewhere => Needs::Rescue,
         State::Moving | State::Stored | State::Pending | State::Deleting => Needs::Remove,
@@ -104,8 +107,13 @@ pub(crate) async fn abandon(
         Some(_) => {}
     }
     tracing::warn!(node = %id, %volume, files = loss.files, "a node is given up");
+    // What comes back of it later is for a person to judge.
+    core.restoring.end(&*core.store).await?;
     // From here on it is refused, should it come back.
     set_stay(core, known, Stay::Abandoned).await?;
+    if core.store.is_shared() {
+        wait_for_objections(core, id).await?;
+    }
     for _ in 0..ROUNDS {
         if end(core, id).await? {
             return Ok((loss, true));
@@ -138,6 +146,39 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
     Ok(found)
 }
 
+/// A manager that can't reach a node is not the one to say that it is lost: others, to
+/// which it is joined, take the mark back before the first record has gone.
+async fn wait_for_objections(core: &Core, id: &NodeId) -> Result<(), Failure> {
+    tokio::time::sleep(OBJECTIONS).await;
+    let stays = row(core, id).await?.map(|row| row.stay);
+    if stays == Some(Stay::Abandoned) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "node {id} is joined to another manager, which this one does not see: nothing was changed"
+    )))
+}
+
+/// Takes back that nodes are given up which are joined here, whoever ordered it.
+pub(crate) async fn object(core: &Core, rows: Vec<NodeRow>) {
+    for row in rows.into_iter().filter(|row| row.stay == Stay::Abandoned) {
+        let Some(node) = core.nodes.available(&row.id) else {
+            continue;
+        };
+        if node.volume_id != row.volume_id {
+            continue;
+        }
+        let stay = match node.is_draining() {
+            true => Stay::Drains,
+            false => Stay::Stays,
+        };
+        tracing::warn!(node = %row.id, "it was to be given up, but is joined here: it stays");
+        if let Err(error) = set_stay(core, row, stay).await {
+            tracing::warn!(%error, "the mark of a node that is joined stays");
+        }
+    }
+}
+
 async fn count(core: &Core, id: &NodeId) -> Result<Loss, StoreError> {
     let mut listed = Listed::on(core, id, PAGE);
     let mut loss = Loss::default();
@@ -155,7 +196,13 @@ async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
             let _busy = core.busy(record.id);
             match settle(core, id, &record).await {
                 // One that changed meanwhile is seen again in the next round.
-                Ok(()) | Err(Unsettled::Raced | Unsettled::Underway(_)) => {}
+                Ok(())
+                | Err(
+                    Unsettled::Raced
+                    | Unsettled::Underway(_)
+                    | Unsettled::NoneWhole
+                    | Unsettled::SetBack,
+                ) => {}
                 Err(Unsettled::Store(error)) => return Err(error.into()),
                 Err(Unsettled::Node(error)) => {
                     return Err(Failure::new(Code::ServersUnavailable).because(format_args!(
@@ -194,7 +241,9 @@ async fn rescue(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     let trace = Trace::random();
     let owned = next_rev(record);
     commit(core, &owned).await?;
-    for copy in owned.copies.iter().filter(|copy| copy.node != *id) {
+    // One that is doomed may be deleted at any time, by whoever sent that.
+    let others = owned.copies.iter();
+    for copy in others.filter(|copy| copy.node != *id && !copy.doomed) {
         if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
             let mut rescued = owned.clone();
             rescued.node = copy.node.clone();
@@ -262,6 +311,7 @@ mod tests {
                 node: NodeId::new(node).expect("a node id"),
                 session: 1,
                 generation: 1,
+                doomed: false,
             })
             .collect();
         record

@@ -1,13 +1,14 @@
 //! The Admin service, for the operator and the command line.
 
 use crate::core::Core;
+use crate::counts::{self, WAIT};
 use crate::drain::{self, Counted};
 use crate::failure::Failure;
 use crate::fit::Load;
 use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
 use crate::{abandon, adopt, fsck, quarantine};
-use futures::Stream;
+use futures::{Stream, StreamExt, TryStreamExt};
 use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
     AbandonReply, AbandonRequest, Adopted, DrainRequest, DrainsReply, Finding, FsckRequest,
@@ -18,7 +19,6 @@ use proto::{FileId, NodeId};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -68,11 +68,19 @@ impl Admin for AdminService {
             .filter(|row| pool.is_empty() || row.pool == pool)
             .collect();
         let mut away = Load::default();
-        for row in &known {
-            if self.0.nodes.available(&row.id).is_none() {
-                let load = drain::load_of(&self.0, &row.id).await;
-                away.add(load.map_err(Failure::from)?);
-            }
+        let mut unknown = false;
+        let core = &self.0;
+        let absent = known
+            .iter()
+            .filter(|row| core.nodes.available(&row.id).is_none());
+        let loads = absent.map(|row| counts::listed_on(&core.counts, &core.store, &row.id, WAIT));
+        let loads = futures::future::try_join_all(loads).await;
+        for load in loads.map_err(Failure::from)? {
+            unknown |= load.is_none();
+            away.add(load.unwrap_or(Load {
+                files: 1,
+                ..Load::default()
+            }));
         }
         let mut strangers = self.0.nodes.refused_of(&pool);
         strangers.retain(|(id, _)| known.iter().all(|row| row.id != *id));
@@ -91,6 +99,7 @@ impl Admin for AdminService {
             available: count(available.len()),
             unavailable_files: away.files,
             unavailable_bytes: away.bytes,
+            unavailable_counting: unknown,
         }))
     }
 
@@ -159,16 +168,12 @@ impl Admin for AdminService {
         &self,
         request: Request<ListQuarantineRequest>,
     ) -> Result<Response<Self::ListQuarantineStream>, Status> {
+        let core = self.0.clone();
         let wanted = request.into_inner().node_id;
-        let mut all = Vec::new();
-        for node in self.0.nodes.all_available() {
-            if wanted.is_empty() || node.id.as_str() == wanted {
-                all.extend(quarantine::list(&node).await.map_err(lost)?);
-            }
-        }
-        Ok(Response::new(Box::pin(tokio_stream::iter(
-            all.into_iter().map(Ok),
-        ))))
+        Ok(Response::new(told(
+            "the list of quarantine",
+            |lines| async move { list_quarantine(&core, &wanted, &lines).await },
+        )))
     }
 
     async fn adopt_quarantined(
@@ -248,8 +253,25 @@ fn parse(wanted: &QuarantinedRef) -> Result<(NodeId, FileId, u32), Status> {
     Ok((node, id, wanted.generation))
 }
 
-fn lost(error: CallError) -> Status {
-    Status::unavailable(error.to_string())
+/// Hands on what is in quarantine as fast as the caller takes it.
+async fn list_quarantine(
+    core: &Core,
+    wanted: &str,
+    lines: &mpsc::Sender<Quarantined>,
+) -> Result<(), CallError> {
+    for node in core.nodes.all_available() {
+        if !wanted.is_empty() && node.id.as_str() != wanted {
+            continue;
+        }
+        let mut held = quarantine::list(&node).await?;
+        while let Some(copy) = held.try_next().await? {
+            // A caller that has gone wants no more of it.
+            if lines.send(copy).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn count(n: usize) -> u32 {

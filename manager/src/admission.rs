@@ -2,11 +2,13 @@
 //! node id. A refusal changes nothing, here or on the node's volume.
 
 use crate::core::Core;
-use crate::merge::{row, unmerged};
+use crate::merge::row;
 use crate::nodes::{Expected, identify};
-use manager_store::{NodeRow, Stay, StoreError};
+use crate::set_back::{self, HIGHEST};
+use manager_store::{Lease, NodeRow, Stay, StoreError};
 use proto::v1::Hello;
 use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::Status;
 use uuid::Uuid;
@@ -36,8 +38,10 @@ pub(crate) struct Claim {
     pub cluster_id: Option<Uuid>,
     /// The protocol to speak with it.
     pub protocol: u32,
-    /// The highest beat that its session heard of.
+    /// The last beat that it heard of.
     pub beat_seen: u64,
+    /// The term of that beat.
+    pub term_seen: u64,
     /// The highest leader number that the node obeyed.
     pub leader_seen: u64,
 }
@@ -60,6 +64,12 @@ impl Claim {
             ),
         };
         let protocol = common_protocol(hello.protocol_min, hello.protocol_max)?;
+        if hello.generation_seen > HIGHEST {
+            return Err(Status::invalid_argument(format!(
+                "generation_seen is {}: more than {HIGHEST}",
+                hello.generation_seen
+            )));
+        }
         Ok(Self {
             id,
             volume_id,
@@ -69,6 +79,7 @@ impl Claim {
             cluster_id,
             protocol,
             beat_seen: hello.beat_seen,
+            term_seen: hello.term_seen,
             leader_seen: hello.leader_seen,
         })
     }
@@ -99,7 +110,7 @@ fn common_protocol(min: u32, max: u32) -> Result<u32, Status> {
 /// # Errors
 /// `FAILED_PRECONDITION` for another cluster or a replaced volume,
 /// `ALREADY_EXISTS` when the id is held by a node that lives.
-pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status> {
+pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, Status> {
     if let Some(other) = claim.cluster_id
         && other != core.cluster_id()
         && !core.take_over_cluster(other).await.map_err(unavailable)?
@@ -114,9 +125,9 @@ pub(crate) async fn admit(core: &Core, claim: &Claim) -> Result<NodeRow, Status>
     }
     refuse_fresh(core, claim).await?;
     refuse_second_holder(core, claim).await?;
-    let set_back = is_set_back(core, claim).await?;
+    note_set_back(core, claim).await?;
     for _ in 0..TRIES {
-        if let Some(row) = claim_row(core, claim, set_back).await? {
+        if let Some(row) = claim_row(core, claim).await? {
             return Ok(row);
         }
     }
@@ -174,9 +185,10 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
     Ok(())
 }
 
-/// Whether the store is in an earlier state than one that the node has heard of:
-/// then what it was merged with is not what is there now (rule 11).
-async fn is_set_back(core: &Core, claim: &Claim) -> Result<bool, Status> {
+/// Finds that the store is in an earlier state than one that the node has heard
+/// of, before the node is let in: then what it was merged with is not what is there
+/// now (rule 17).
+async fn note_set_back(core: &Arc<Core>, claim: &Claim) -> Result<(), Status> {
     let lease = core.store.lease().await.map_err(unavailable)?;
     let number = lease.as_ref().map_or(0, |lease| lease.number);
     if claim.leader_seen > number.saturating_add(FARTHEST) {
@@ -185,16 +197,25 @@ async fn is_set_back(core: &Core, claim: &Claim) -> Result<bool, Status> {
             claim.leader_seen
         )));
     }
-    let now = lease.map_or(0, |lease| lease.counter);
-    if now < claim.beat_seen {
-        tracing::warn!(node = %claim.id, now, seen = claim.beat_seen,
-            "the store was set back: the node is merged anew");
+    // A rebuilt store begins anew; everything is merged with it in any case.
+    let lacks = Lease::lacks(lease.as_ref(), claim.beat_seen, claim.term_seen)
+        || claim.leader_seen > number;
+    if !lacks || core.is_rebuilding() {
+        return Ok(());
     }
-    Ok(now < claim.beat_seen)
+    // Where its row is marked it was found before, and the node is merged anew.
+    let known = row(core, &claim.id).await.map_err(unavailable)?;
+    if known.is_some_and(|row| row.set_back) {
+        return Ok(());
+    }
+    let now = lease.map_or(0, |lease| lease.counter);
+    tracing::warn!(node = %claim.id, now, seen = claim.beat_seen, leader = claim.leader_seen,
+        "the store was set back to an earlier state: every node is merged anew");
+    set_back::begin(core).await.map_err(unavailable)
 }
 
 /// Writes the node's row, and answers it if the write was the next one.
-async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<NodeRow>, Status> {
+async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Status> {
     let Some(found) = row(core, &claim.id).await.map_err(unavailable)? else {
         return insert_row(core, claim, 1, Stay::Stays).await;
     };
@@ -227,12 +248,10 @@ async fn claim_row(core: &Core, claim: &Claim, set_back: bool) -> Result<Option<
             claim.id
         )));
     }
-    let void = set_back && found.merged_session == claim.session;
-    if found.endpoint == claim.endpoint && found.pool == claim.pool && !void {
+    if found.endpoint == claim.endpoint && found.pool == claim.pool {
         return Ok(Some(found));
     }
     let rev = found.rev + 1;
-    let found = if void { unmerged(found) } else { found };
     let next = NodeRow {
         endpoint: claim.endpoint.clone(),
         pool: claim.pool.clone(),
@@ -265,6 +284,8 @@ async fn insert_row(
         stay,
         merged_session: 0,
         endpoint: claim.endpoint.clone(),
+        set_back: false,
+        generation_floor: 0,
     };
     put(core, row).await
 }
@@ -310,5 +331,14 @@ mod tests {
                 .message()
                 .contains("volume id")
         );
+        let hello = Hello {
+            node_id: "n1".to_owned(),
+            volume_id: vec![1; 16].into(),
+            protocol_max: PROTOCOL,
+            generation_seen: HIGHEST + 1,
+            ..Hello::default()
+        };
+        let error = Claim::read(&hello).expect_err("no such generation");
+        assert!(error.message().contains("generation_seen"), "{error}");
     }
 }

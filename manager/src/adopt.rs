@@ -3,18 +3,24 @@
 //! and its node denies the bytes, as after a backup of the store was restored.
 
 use crate::core::{Core, next_rev};
+use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
 use crate::merge::{self, MergeError};
 use crate::nodes::{CallError, Node, copy_ref};
 use crate::quarantine::{available, find, list, record_of, unavailable};
 use crate::rebuild::{Verdict, judge};
 use crate::swap::{Changed, insert, swap};
+use futures::TryStreamExt;
 use manager_store::{Record, State, Swap};
 use proto::v1::{Adopted, FileMeta, QuarantineRequest};
 use proto::{Code, FileId, FileName, NodeId};
 use std::cmp::Reverse;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// Copies that are held at once, at some 700 bytes each (invariant 9).
+const HELD: u64 = 10_000;
 
 /// Adopts one copy.
 ///
@@ -41,33 +47,59 @@ pub(crate) async fn adopt_all(
     wanted: &str,
     told: &mpsc::Sender<Adopted>,
 ) -> Result<(), CallError> {
-    let mut copies = Vec::new();
-    for node in core.nodes.all_available() {
-        if wanted.is_empty() || node.id.as_str() == wanted {
-            let held = list(&node).await?.into_iter();
-            let metas = held.filter_map(|held| held.meta);
-            copies.extend(metas.map(|meta| (node.clone(), meta)));
+    let mut nodes = core.nodes.all_available();
+    nodes.retain(|node| wanted.is_empty() || node.id.as_str() == wanted);
+    let held = nodes.iter().map(|node| node.report().quarantined).sum();
+    let shares = Shares::of(held);
+    for share in 0..shares.count {
+        let mut copies = Vec::new();
+        for node in &nodes {
+            let mut held = list(node).await?;
+            while let Some(copy) = held.try_next().await? {
+                let meta = copy.meta.filter(|meta| shares.has(share, &meta.name));
+                copies.extend(meta.map(|meta| (node.clone(), meta)));
+            }
         }
-    }
-    copies.sort_by_cached_key(|(_, meta)| {
-        let age = (meta.created_ms, meta.id.clone(), meta.generation);
-        (meta.name.clone(), Reverse(age))
-    });
-    for (node, meta) in copies {
-        let adopted = adopt_copy(core, &node, &meta).await;
-        let line = Adopted {
-            node_id: node.id.to_string(),
-            id: meta.id,
-            generation: meta.generation,
-            filename: meta.name,
-            kept: adopted.err().map(|why| why.to_string()).unwrap_or_default(),
-        };
-        // A caller that has gone wants no more of it.
-        if told.send(line).await.is_err() {
-            return Ok(());
+        copies.sort_by_cached_key(|(_, meta)| {
+            let age = (meta.created_ms, meta.id.clone(), meta.generation);
+            (meta.name.clone(), Reverse(age))
+        });
+        for (node, meta) in copies {
+            let adopted = adopt_copy(core, &node, &meta).await;
+            let line = Adopted {
+                node_id: node.id.to_string(),
+                id: meta.id,
+                generation: meta.generation,
+                filename: meta.name,
+                kept: adopted.err().map(|why| why.to_string()).unwrap_or_default(),
+            };
+            // A caller that has gone wants no more of it.
+            if told.send(line).await.is_err() {
+                return Ok(());
+            }
         }
     }
     Ok(())
+}
+
+/// Shares of all names, each with about [`HELD`] copies: the copies of a name must be
+/// compared with one another, and all copies together may be more than memory.
+struct Shares {
+    keys: RandomState,
+    count: u64,
+}
+
+impl Shares {
+    fn of(copies: u64) -> Self {
+        Self {
+            keys: RandomState::new(),
+            count: copies.div_ceil(HELD).max(1),
+        }
+    }
+
+    fn has(&self, share: u64, name: &str) -> bool {
+        self.keys.hash_one(name) % self.count == share
+    }
 }
 
 async fn adopt_copy(
@@ -80,21 +112,31 @@ async fn adopt_copy(
     let id = FileId::from_wire(&meta.id).map_err(|_| damaged())?;
     let _busy = core.busy(id);
     // Rule 2: listed durably before the bytes appear in the tree.
-    let record = reserve(core, node, &name, id, meta).await?;
+    let (record, is_new) = reserve(core, node, &name, id, meta).await?;
+    stall(STALL_IN_ADOPT).await;
     let request = QuarantineRequest {
         copy: Some(copy_ref(id, meta.generation, &name, None)),
         reason: String::new(),
         leader: core.order_number().await?,
     };
-    let leaf = node.link.adopt(request).await.map_err(unavailable)?;
-    let leaf =
-        leaf.ok_or_else(|| Failure::new(Code::FileDoesNotExist).because("it left quarantine"))?;
+    let leaf = match node.link.adopt(request).await {
+        Ok(Some(leaf)) => leaf,
+        Ok(None) => {
+            withdraw(core, &record, is_new).await;
+            return Err(Failure::new(Code::FileDoesNotExist).because("it left quarantine"));
+        }
+        Err(error) => {
+            if error.certainly_not_done() {
+                withdraw(core, &record, is_new).await;
+            }
+            return Err(unavailable(error));
+        }
+    };
     let mut stored = next_rev(&record);
     stored.state = State::Stored;
     stored.leaf = Some(leaf);
     match swap(&*core.store, &stored).await? {
         Changed::Done => {
-            node.file_arrived();
             core.missing.forget(&name);
             Ok(name)
         }
@@ -103,23 +145,40 @@ async fn adopt_copy(
     }
 }
 
-/// Lists the copy in a record of its name: a new one, or one that has lost its
-/// own bytes.
+/// Takes the record of an adoption back that brought no bytes into the tree.
+async fn withdraw(core: &Core, record: &Record, is_new: bool) {
+    if !is_new {
+        return;
+    }
+    let removed = core.store.remove(&record.name, record.id, record.rev);
+    if let Err(error) = removed.await {
+        tracing::warn!(name = %record.name, %error, "the record of a copy that was not adopted stays");
+    }
+}
+
+/// Lists the copy in a record of its name: a new one (then answers true), or one
+/// that has lost its own bytes.
 async fn reserve(
     core: &Arc<Core>,
     node: &Node,
     name: &FileName,
     id: FileId,
     meta: &FileMeta,
-) -> Result<Record, Failure> {
-    let record = record_of(&node.id, node.session(), name, id, meta)?;
+) -> Result<(Record, bool), Failure> {
+    let mut record = record_of(&node.id, node.session(), name, id, meta)?;
+    // Not `pending`: a janitor, here or elsewhere, would doom what its node denies,
+    // and its order might arrive after the bytes did (invariant 8). Until they are
+    // there the file is code 4, and a repeated order goes on from here.
+    record.state = State::Stored;
     let found = match insert(&*core.store, &record).await? {
-        Changed::Done => return Ok(record),
+        Changed::Done => return Ok((record, true)),
         Changed::Lost(found) => found.ok_or_else(changing)?,
     };
-    if found.id == id && found.node == record.node && found.generation == record.generation {
+    let same = found.id == id && found.node == record.node;
+    let open = matches!(found.state, State::Pending | State::Stored);
+    if same && open && found.generation == record.generation {
         // An earlier adoption was broken off here.
-        return Ok(found);
+        return Ok((found, false));
     }
     if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
         return Err(in_use(&found));
@@ -129,7 +188,7 @@ async fn reserve(
     if denied.map_err(told)?.is_empty() {
         return Err(in_use(&found));
     }
-    replace(core, &found, record).await
+    Ok((replace(core, &found, record).await?, false))
 }
 
 /// Puts the record of a copy in the place of one whose copy is gone. The node
@@ -139,7 +198,6 @@ async fn replace(core: &Core, found: &Record, mut record: Record) -> Result<Reco
         "a record without bytes gives way to an adopted copy");
     if found.id == record.id {
         // The same file, further on its way: it exists all the time.
-        record.state = State::Stored;
         record.rev = found.rev + 1;
         record.next_generation = record.next_generation.max(found.next_generation);
         return match swap(&*core.store, &record).await? {
@@ -170,5 +228,29 @@ fn told(error: MergeError) -> Failure {
     match error {
         MergeError::Node(error) => unavailable(error),
         MergeError::Store(error) => error.into(),
+        MergeError::Raced => changing(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_in_one_share_of_bounded_size() {
+        let shares = Shares::of(35_000);
+        assert_eq!(shares.count, 4);
+        let mut sizes = vec![0u64; 4];
+        for i in 0..35_000 {
+            let name = format!("f{i}");
+            let of: Vec<_> = (0..4).filter(|share| shares.has(*share, &name)).collect();
+            assert_eq!(of.len(), 1, "{name}");
+            sizes[of[0] as usize] += 1;
+        }
+        assert!(
+            sizes.iter().all(|size| *size < HELD + HELD / 10),
+            "{sizes:?}"
+        );
+        assert!(Shares::of(0).has(0, "any"));
     }
 }

@@ -2,14 +2,17 @@
 
 use crate::cache::RecordCache;
 use crate::config::Limits;
+use crate::counts::Counts;
+use crate::merge::Unfinished;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
 use crate::nodes::{NoNode, Nodes};
+use crate::rebuild::Restoring;
+use crate::set_back::SetBack;
 use crate::store_health::StoreHealth;
-use crate::totals::CachedTotals;
 use crate::{Failure, missing::Missing};
 use kit::token::Token;
-use manager_store::{Record, Store, StoreError};
+use manager_store::{Lease, Record, Store, StoreError};
 use proto::{Code, FileId};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,8 +38,8 @@ pub struct Core {
     pub missing: Missing,
     /// Records that were read lately.
     pub(crate) cache: RecordCache,
-    /// The sum of all files.
-    pub(crate) totals: CachedTotals,
+    /// How many records there are, as they were last counted.
+    pub(crate) counts: Arc<Counts>,
     /// Whether the store answers.
     pub(crate) store_health: StoreHealth,
     /// Files that this process works on, which its own janitor leaves alone.
@@ -47,8 +50,14 @@ pub struct Core {
     /// A rebuild takes the cluster id from the first node that has one.
     rebuilding: bool,
     leader: AtomicU64,
-    /// The lease's counter as it was last read.
-    beat: AtomicU64,
+    /// Merges that were broken off.
+    pub(crate) unfinished: Unfinished,
+    /// Whether a rebuild still goes on.
+    pub(crate) restoring: Restoring,
+    /// Whether the store was set back to an earlier state.
+    pub(crate) set_back: SetBack,
+    /// The lease's counter and term as they were last read.
+    beat: Mutex<(u64, u64)>,
     /// The highest leader number that a node has seen.
     leader_floor: AtomicU64,
 }
@@ -71,7 +80,7 @@ impl Core {
             rebuilding,
             moves: Moves::new(&limits),
             cache: RecordCache::new(limits.cached_files),
-            totals: CachedTotals::default(),
+            counts: Arc::default(),
             store_health: StoreHealth::default(),
             limits,
             token,
@@ -79,7 +88,10 @@ impl Core {
             missing: Missing::default(),
             busy: Mutex::default(),
             leader: AtomicU64::new(0),
-            beat: AtomicU64::new(0),
+            unfinished: Unfinished::default(),
+            restoring: Restoring::default(),
+            set_back: SetBack::default(),
+            beat: Mutex::default(),
             leader_floor: AtomicU64::new(0),
         })
     }
@@ -175,15 +187,24 @@ impl Core {
         }
     }
 
-    /// The lease's counter as it was last read: it only rises while the store is
-    /// not set back.
-    pub(crate) fn beat(&self) -> u64 {
-        self.beat.load(Ordering::Relaxed)
+    /// The lease's counter and term as they were last read; the counter only rises
+    /// while the store is not set back.
+    pub(crate) fn beat(&self) -> (u64, u64) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the lease's counter; answers whether it has fallen.
-    pub(crate) fn note_beat(&self, counter: u64) -> bool {
-        self.beat.swap(counter, Ordering::Relaxed) > counter
+    /// Notes the lease; answers whether its history lacks what was read before:
+    /// then the store was set back.
+    pub(crate) fn note_beat(&self, lease: Option<&Lease>) -> bool {
+        let now = lease.map_or((0, 0), |lease| (lease.counter, lease.term));
+        let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counter, term) = std::mem::replace(&mut *beat, now);
+        Lease::lacks(lease, counter, term)
+    }
+
+    /// Whether a rebuild restores the records of a lost store.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        self.rebuilding
     }
 
     /// Notes which lease is held.

@@ -5,12 +5,13 @@ use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, listed_ref};
-use crate::swap::{Changed, swap};
+use crate::set_back;
+use crate::swap::{Changed, try_swap};
 use crate::trace::Trace;
 use kit::crash_here;
 use manager_store::{Record, State, Swap};
 use proto::v1::DeleteRequest;
-use proto::{Code, FileName};
+use proto::{Code, FileId, FileName};
 use std::sync::Arc;
 
 /// Changes of a record that a delete follows before it gives up.
@@ -35,6 +36,12 @@ pub(crate) async fn delete(
         };
         match record.state {
             State::Pending => return Err(Failure::new(Code::FileDoesNotExist)),
+            State::Stored | State::Moving | State::Deleting => {}
+        }
+        if let Some(why) = set_back::holds(core).await? {
+            return Err(Failure::new(Code::FileUnavailable).because(why));
+        }
+        match record.state {
             // Another request's delete: help, and leave the 204 to that one (rule 7).
             State::Deleting => {
                 return match remove_doomed(core, trace, &record).await {
@@ -42,7 +49,7 @@ pub(crate) async fn delete(
                     Err(error) => Err(unfinished(&error)),
                 };
             }
-            State::Stored | State::Moving => {}
+            State::Pending | State::Stored | State::Moving => {}
         }
         if let Some(out) = record
             .copies
@@ -55,10 +62,17 @@ pub(crate) async fn delete(
         if !wanted(&record) {
             return Ok(false);
         }
+        core.restoring.end(&*core.store).await?;
         let _busy = core.busy(record.id);
         let mut doomed = next_rev(&record);
         doomed.state = State::Deleting;
-        if let Changed::Lost(_) = swap(&*core.store, &doomed).await? {
+        if let (Changed::Lost(found), unknown) = try_swap(&*core.store, &doomed).await? {
+            if unknown && may_be_ours(found.as_ref(), record.id) {
+                return Err(Failure::new(Code::FileUnavailable).because(
+                    "the file is being deleted, by this request or by another one: the \
+                     metadata store gave no answer",
+                ));
+            }
             continue;
         }
         crash_here!("manager::after_doom");
@@ -68,6 +82,13 @@ pub(crate) async fn delete(
             .map_err(|error| unfinished(&error));
     }
     Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))
+}
+
+/// Whether a mark whose outcome is unknown may be what became of the file: it is
+/// never taken back, so that a file that still is one was not marked.
+fn may_be_ours(found: Option<&Record>, id: FileId) -> bool {
+    let still = |record: &Record| record.state != State::Deleting && record.id == id;
+    !found.is_some_and(still)
 }
 
 fn unfinished(error: &CallError) -> Failure {
@@ -116,6 +137,30 @@ pub(crate) async fn remove_copy(
     record: &Record,
     copy: &manager_store::Copy,
 ) -> Result<(), CallError> {
+    send(core, trace, record, copy, false).await.map(drop)
+}
+
+/// Ends a create of a copy and refuses a late one, without removing anything;
+/// answers whether the copy is there (rule 17).
+///
+/// # Errors
+/// As [`remove_copy`].
+pub(crate) async fn refuse_copy(
+    core: &Arc<Core>,
+    trace: Trace,
+    record: &Record,
+    copy: &manager_store::Copy,
+) -> Result<bool, CallError> {
+    send(core, trace, record, copy, true).await
+}
+
+async fn send(
+    core: &Core,
+    trace: Trace,
+    record: &Record,
+    copy: &manager_store::Copy,
+    refuse_only: bool,
+) -> Result<bool, CallError> {
     let node = core
         .nodes
         .available(&copy.node)
@@ -124,9 +169,33 @@ pub(crate) async fn remove_copy(
         copy: Some(listed_ref(record, copy)),
         session: copy.session,
         trace: trace.0,
+        refuse_only,
     };
-    if node.link.delete(delete).await? {
-        node.file_left();
+    node.link.delete(delete).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manager_store::suite::sample;
+
+    #[test]
+    fn a_delete_without_an_outcome_claims_neither_that_it_was_nor_that_it_was_not() {
+        let record = sample::record("a", 1);
+        let with = |state| Record {
+            state,
+            ..record.clone()
+        };
+        let other = sample::record("a", 1);
+        for (found, unsure) in [
+            // A janitor may have ended what this request began.
+            (None, true),
+            (Some(with(State::Deleting)), true),
+            (Some(other), true),
+            (Some(with(State::Moving)), false),
+            (Some(with(State::Stored)), false),
+        ] {
+            assert_eq!(may_be_ours(found.as_ref(), record.id), unsure, "{found:?}");
+        }
     }
-    Ok(())
 }

@@ -20,6 +20,8 @@ pub const STALL_BEFORE_FINISH: &str = "manager::stall_before_finish";
 pub const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
 /// Where a delete, or the janitor, stands still before it removes the record.
 pub const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
+/// Where an adoption stands still between its record and its bytes.
+pub const STALL_IN_ADOPT: &str = "manager::stall_in_adopt";
 /// Where the leader stands still between a drained node's row and its seal.
 pub const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
 /// Where the order of a drain stands still between a node's row and its seal.

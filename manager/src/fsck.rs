@@ -7,7 +7,7 @@ use crate::listed::Listed;
 use crate::merge::{self, MergeError, Standing, readable, standing};
 use crate::nodes::Node;
 use crate::quarantine;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use manager_store::{Record, State};
 use proto::v1::Finding;
 use proto::{FileName, NodeId};
@@ -87,20 +87,20 @@ async fn check_node(
     node: &Arc<Node>,
     findings: &Findings,
 ) -> Result<(), MergeError> {
-    let mut inventory = node.link.inventory(false).await?;
+    let mut inventory = node.link.inventory(false, 0).await?;
     while let Some(batch) = inventory.next().await {
-        for entry in batch.map_err(crate::nodes::CallError::from)?.entries {
-            let Some((name, meta)) = readable(&entry) else {
-                tell(findings, kind::UNREADABLE, &node.id, &entry.unreadable).await;
-                continue;
-            };
+        let entries = batch.map_err(crate::nodes::CallError::from)?.entries;
+        for entry in entries.iter().filter(|entry| readable(entry).is_none()) {
+            tell(findings, kind::UNREADABLE, &node.id, &entry.unreadable).await;
+        }
+        for (name, meta, leaf) in merge::unlisted(core, node, &entries).await? {
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
                 continue;
             }
             // A delete may have ended since the inventory's line was read.
             let asked = proto::FileId::from_wire(&meta.id)
-                .map(|id| crate::nodes::copy_ref(id, meta.generation, &name, Some(entry.leaf)));
+                .map(|id| crate::nodes::copy_ref(id, meta.generation, &name, Some(leaf)));
             let still = match asked {
                 Ok(copy) => node.link.inspect(vec![copy]).await?.iter().any(|s| s.held),
                 Err(_) => true,
@@ -121,7 +121,8 @@ async fn check_node(
     }
     check_records(core, node, findings).await?;
     check_corrupt(core, node, findings).await?;
-    for held in quarantine::list(node).await? {
+    let mut quarantined = quarantine::list(node).await?;
+    while let Some(held) = quarantined.try_next().await? {
         let meta = held.meta.unwrap_or_default();
         let found = Finding {
             kind: kind::QUARANTINED.to_owned(),

@@ -2,8 +2,9 @@
 //! is taken only after its counter stood still for a whole term on this
 //! process's own clock. No safety rests on it.
 
+use crate::abandon;
 use crate::core::Core;
-use crate::merge;
+use crate::set_back;
 use manager_store::{Lease, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,10 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
             look_back(&core, held.as_ref()).await;
         }
         core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
+        match set_back::look(&core).await {
+            Ok(rows) => abandon::object(&core, rows).await,
+            Err(error) => tracing::debug!(%error, "the nodes' rows can't be read"),
+        }
         tokio::select! {
             () = shutdown.cancelled() => break,
             () = tokio::time::sleep(BEAT) => {}
@@ -72,13 +77,14 @@ async fn beat(
     }
 }
 
-/// A counter that has fallen tells of a store that was set back.
+/// A lease whose history lacks a beat that was read before is that of a store that
+/// was set back (rule 17).
 async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
-    if !core.note_beat(seen.map_or(0, |lease| lease.counter)) {
+    if !core.note_beat(seen) {
         return;
     }
     tracing::warn!("the store was set back to an earlier state: every node is merged anew");
-    while let Err(error) = merge::all_anew(core).await {
+    while let Err(error) = set_back::begin(core).await {
         tracing::warn!(%error, "the merge waits for the store");
         tokio::time::sleep(BEAT).await;
     }
@@ -132,6 +138,8 @@ mod tests {
             holder: "a".to_owned(),
             number: 1,
             counter,
+            term: 1,
+            begun: 0,
         };
         assert!(watch.stood_still(None, start));
         assert!(!watch.stood_still(Some(&lease(1)), start));

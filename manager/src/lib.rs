@@ -8,7 +8,9 @@ mod adopt;
 mod cache;
 pub mod check;
 pub mod config;
+mod copies;
 mod core;
+mod counts;
 mod delete;
 mod download;
 mod drain;
@@ -32,13 +34,13 @@ mod registry;
 pub mod remote;
 mod rest;
 pub mod serve;
+mod set_back;
 mod settle;
 #[cfg(feature = "standalone")]
 pub mod standalone;
 mod status;
 mod store_health;
 mod swap;
-mod totals;
 mod trace;
 mod upload;
 

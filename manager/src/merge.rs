@@ -7,11 +7,13 @@ use crate::core::{Core, now_ms};
 use crate::listed::Listed;
 use crate::nodes::{CallError, Node, copy_ref, home_ref};
 use crate::rebuild::restore;
+use crate::set_back::HIGHEST;
 use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
 use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
 use proto::{FileId, FileName, NodeId};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Records in one question to a node.
@@ -28,6 +30,9 @@ pub(crate) enum MergeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The node's row changed meanwhile.
+    #[error("the node's row was changed meanwhile")]
+    Raced,
 }
 
 /// What a copy on a disk is to the store.
@@ -55,39 +60,6 @@ pub(crate) fn standing(record: Option<&Record>, node: &NodeId, meta: &FileMeta) 
     }
 }
 
-/// Merges every joined node anew: the store was set back to an earlier state,
-/// which lists other copies than that which they were merged with.
-///
-/// # Errors
-/// When the store fails; then it has to be called again.
-pub(crate) async fn all_anew(core: &Arc<Core>) -> Result<(), StoreError> {
-    core.cache.clear();
-    for row in core.store.nodes().await? {
-        let Some(node) = core.nodes.joined(&row.id) else {
-            continue;
-        };
-        if row.merged_session == node.session() {
-            core.store.put_node(unmerged(row)).await?;
-        }
-        tokio::spawn(run(core.clone(), node));
-    }
-    Ok(())
-}
-
-/// The row of a node whose last merge does not count any more.
-pub(crate) fn unmerged(row: NodeRow) -> NodeRow {
-    let merged_session = match row.merged_session {
-        // Not even once: a rebuild restores what it finds.
-        0 => 0,
-        session => session.wrapping_add(1).max(1),
-    };
-    NodeRow {
-        merged_session,
-        rev: row.rev + 1,
-        ..row
-    }
-}
-
 /// Merges a node that joined until it is done or the node has left.
 pub(crate) async fn run(core: Arc<Core>, node: Arc<Node>) {
     while !node.closed.is_cancelled() {
@@ -107,20 +79,75 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     let Some(row) = row(core, &node.id).await? else {
         return Ok(());
     };
-    if row.merged_session == session {
+    if row.is_merged(session) {
         return Ok(());
     }
-    let restoring = core.store.rebuilt_at_ms().await?.is_some() && row.merged_session == 0;
-    let quarantined = disk_to_store(core, node, restoring).await?;
+    let restoring = row.merged_session == 0;
+    let found = core.unfinished.resume(&row, session);
+    let found = disk_to_store(core, node, restoring, found).await?;
     let missing = store_to_disk(core, node).await?;
-    tracing::info!(node = %node.id, quarantined, missing, "merged");
+    // What the node took while the store, as it is now, did not know of it.
+    let unknown = row.set_back || row.merged_session == 0;
+    let seen = node.generation_seen.max(found.generation).min(HIGHEST);
+    let floor = if unknown { seen } else { 0 };
     let merged = NodeRow {
         merged_session: session,
+        set_back: false,
+        generation_floor: row.generation_floor.max(floor),
         rev: row.rev + 1,
         ..row
     };
-    core.store.put_node(merged).await?;
+    // One that was changed meanwhile may have been marked: then this merge was of
+    // another store (rule 17).
+    core.unfinished.end(&node.id);
+    if !core.store.put_node(merged).await? {
+        return Err(MergeError::Raced);
+    }
+    tracing::info!(node = %node.id, quarantined = found.quarantined, missing, "merged");
     Ok(())
+}
+
+/// How far the way from a disk to the store has come. It is kept where a join breaks
+/// off, so that a large node is not read from its first leaf each time.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// What it holds for: another session, or a row that was changed (and so perhaps
+    /// marked, rule 17), is merged from the start.
+    session: u64,
+    rev: u64,
+    /// The leaf that was reached.
+    leaf: u32,
+    quarantined: u64,
+    /// The highest generation.
+    generation: u32,
+}
+
+/// The merges that were broken off, one for each node at the most.
+#[derive(Default)]
+pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
+
+impl Unfinished {
+    fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resume(&self, row: &NodeRow, session: u64) -> Progress {
+        let found = self.all().get(&row.id).cloned();
+        let same = |found: &Progress| found.session == session && found.rev == row.rev;
+        found.filter(same).unwrap_or(Progress {
+            session,
+            rev: row.rev,
+            ..Progress::default()
+        })
+    }
+
+    fn note(&self, node: &NodeId, progress: &Progress) {
+        self.all().insert(node.clone(), progress.clone());
+    }
+
+    fn end(&self, node: &NodeId) {
+        self.all().remove(node);
+    }
 }
 
 /// The store's row of a node.
@@ -140,27 +167,59 @@ async fn disk_to_store(
     core: &Arc<Core>,
     node: &Arc<Node>,
     restoring: bool,
-) -> Result<u64, MergeError> {
-    let mut quarantined = 0;
-    let mut inventory = node.link.inventory(false).await?;
+    mut progress: Progress,
+) -> Result<Progress, MergeError> {
+    let mut inventory = node.link.inventory(false, progress.leaf).await?;
     while let Some(batch) = inventory.next().await {
-        for entry in batch.map_err(CallError::from)?.entries {
-            let Some((name, meta)) = readable(&entry) else {
-                tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
-                continue;
-            };
+        let entries = batch.map_err(CallError::from)?.entries;
+        for (name, meta, leaf) in unlisted(core, node, &entries).await? {
+            // Asked for each, since it ends before a file is deleted.
+            let restoring = restoring && core.restoring.goes_on(&*core.store).await?;
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
                 continue;
             }
-            if restoring && restore(core, node, record, &name, meta, entry.leaf).await? {
+            if restoring && restore(core, node, record, &name, meta, leaf).await? {
                 continue;
             }
-            quarantine(core, node, &name, meta, entry.leaf).await?;
-            quarantined += 1;
+            quarantine(core, node, &name, meta, leaf).await?;
+            progress.quarantined += 1;
         }
+        for entry in &entries {
+            let generation = entry.meta.as_ref().map_or(0, |meta| meta.generation);
+            progress.generation = progress.generation.max(generation);
+            progress.leaf = entry.leaf;
+        }
+        core.unfinished.note(&node.id, &progress);
     }
-    Ok(quarantined)
+    Ok(progress)
+}
+
+/// The entries that no record lists by a look at all of them at once, which may be
+/// behind: whoever acts on it asks for the record again.
+pub(crate) async fn unlisted<'a>(
+    core: &Core,
+    node: &Node,
+    entries: &'a [InventoryEntry],
+) -> Result<Vec<(FileName, &'a FileMeta, u32)>, StoreError> {
+    let mut names = Vec::with_capacity(entries.len());
+    let mut copies = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some((name, meta)) = readable(entry) else {
+            tracing::warn!(node = %node.id, path = entry.unreadable, "a file has no record");
+            continue;
+        };
+        names.push(name);
+        copies.push((meta, entry.leaf));
+    }
+    let records = core.store.get_many(&names).await?;
+    let looked = names.into_iter().zip(copies).zip(records);
+    Ok(looked
+        .filter(|((_, (meta, _)), record)| {
+            standing(record.as_ref(), &node.id, meta) == Standing::Unlisted
+        })
+        .map(|((name, (meta, leaf)), _)| (name, meta, leaf))
+        .collect())
 }
 
 /// The name and record of an inventory's entry, where they can be read.
@@ -191,7 +250,6 @@ pub(crate) async fn quarantine(
         leader: core.order_number().await?,
     };
     if node.link.quarantine(request).await? {
-        node.file_left();
         tracing::warn!(node = %node.id, %name, %id, "bytes without a record were quarantined");
     }
     Ok(())

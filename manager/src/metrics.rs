@@ -118,12 +118,14 @@ struct Gauges {
     moved_files: Total,
     moved_bytes: Total,
     failed_moves: Total,
+    stuck: Total,
     store_queue: Total,
     store_operations: Total,
     store_commits: Total,
     store_commit_seconds: Gauge<f64, AtomicU64>,
     store_available: Total,
     store_full: Total,
+    set_back: Total,
 }
 
 fn latency() -> Histogram {
@@ -272,6 +274,11 @@ impl Gauges {
                 &self.failed_moves,
             ),
             (
+                "stuck_files",
+                "Files that could not be moved lately",
+                &self.stuck,
+            ),
+            (
                 "store_queue_length",
                 "Changes that wait for a commit",
                 &self.store_queue,
@@ -295,6 +302,12 @@ impl Gauges {
             "store_full",
             "1 while the store's disk has too little room for the records of new files",
             self.store_full.clone(),
+        );
+        registry.register(
+            "set_back_nodes",
+            "Nodes that must be merged before files settle, move or are deleted, as the \
+             metadata store was set back",
+            self.set_back.clone(),
         );
         registry.register(
             "corrupt_file",
@@ -353,9 +366,11 @@ impl Gauges {
         self.moved_files.set(files);
         self.moved_bytes.set(bytes);
         self.failed_moves.set(failed);
+        self.stuck.set(core.moves.stuck.count());
         let away = core.store_health.away().is_some();
         self.store_available.set(u64::from(!away));
         self.store_full.set(u64::from(core.store.short().is_some()));
+        self.set_back.set(core.set_back.waits_for().len() as u64);
         let stats = core.store.stats();
         self.store_queue
             .set(stats.queue_depth.load(Ordering::Relaxed));

@@ -3,29 +3,40 @@
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Node, copy_ref};
-use futures::StreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use manager_store::{Copy, Record, State};
-use proto::v1::{FileMeta, QuarantineRequest, Quarantined};
+use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest, Quarantined};
 use proto::{Code, FileId, FileName, NodeId};
 use std::sync::Arc;
 
-/// Everything in quarantine on one node.
+/// What is in quarantine on one node, read a page at a time as it is taken: there may
+/// be more of it than memory (invariant 9).
 ///
 /// # Errors
 /// When the node does not answer.
-pub(crate) async fn list(node: &Node) -> Result<Vec<Quarantined>, CallError> {
-    let mut found = Vec::new();
-    let mut inventory = node.link.inventory(true).await?;
-    while let Some(batch) = inventory.next().await {
-        for entry in batch?.entries {
-            found.push(Quarantined {
-                node_id: node.id.to_string(),
-                meta: entry.meta,
-                reason: entry.reason,
-            });
-        }
-    }
-    Ok(found)
+pub(crate) async fn list(
+    node: &Node,
+) -> Result<BoxStream<'static, Result<Quarantined, CallError>>, CallError> {
+    let id = node.id.to_string();
+    let pages = node.link.inventory(true, 0).await?;
+    let copies = pages.map(move |page| {
+        let copy = |entry: InventoryEntry| Quarantined {
+            node_id: id.clone(),
+            meta: entry.meta,
+            reason: entry.reason,
+        };
+        let copies: Vec<_> = match page {
+            Ok(page) => page
+                .entries
+                .into_iter()
+                .map(|entry| Ok(copy(entry)))
+                .collect(),
+            Err(status) => vec![Err(CallError::from(status))],
+        };
+        futures::stream::iter(copies)
+    });
+    Ok(copies.flatten().boxed())
 }
 
 /// Removes a quarantined copy for good.
@@ -79,6 +90,7 @@ pub(crate) fn record_of(
             node: node.clone(),
             session,
             generation: meta.generation,
+            doomed: false,
         }],
         next_generation: meta.generation + 1,
         leaf: None,
@@ -111,17 +123,18 @@ pub(crate) async fn find(
     id: FileId,
     generation: u32,
 ) -> Result<(FileName, FileMeta), Failure> {
-    list(node)
-        .await
-        .map_err(unavailable)?
-        .into_iter()
-        .filter_map(|entry| entry.meta)
-        .find(|meta| meta.id[..] == id.as_bytes()[..] && meta.generation == generation)
-        .and_then(|meta| Some((FileName::new(&meta.name).ok()?, meta)))
-        .ok_or_else(|| {
-            Failure::new(Code::FileDoesNotExist)
-                .because(format_args!("no such copy in quarantine on {}", node.id))
-        })
+    let mut held = list(node).await.map_err(unavailable)?;
+    while let Some(copy) = held.try_next().await.map_err(unavailable)? {
+        if let Some(meta) = copy.meta
+            && meta.id[..] == id.as_bytes()[..]
+            && meta.generation == generation
+            && let Ok(name) = FileName::new(&meta.name)
+        {
+            return Ok((name, meta));
+        }
+    }
+    Err(Failure::new(Code::FileDoesNotExist)
+        .because(format_args!("no such copy in quarantine on {}", node.id)))
 }
 
 /// A node's silence as its caller is told.

@@ -7,9 +7,13 @@ use crate::merge::MergeError;
 use crate::nodes::Node;
 use crate::quarantine::record_of;
 use crate::swap::{Changed, insert, swap};
-use manager_store::{Record, State};
+use manager_store::{Record, State, Store, StoreError};
 use proto::v1::FileMeta;
 use proto::{FileId, FileName};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Times that a name is tried which other merges restore at the same time.
+const TRIES: usize = 20;
 
 /// How a copy on a disk compares with the record that its name has.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,21 +60,70 @@ pub(crate) async fn restore(
     };
     record.state = State::Stored;
     record.leaf = Some(leaf);
-    let outcome = match found {
-        None => insert(&*core.store, &record).await?,
-        Some(found) if judge(&found, meta) == Verdict::Loses => return Ok(false),
-        Some(found) if found.id == id => {
-            // The same file, at a later step of a move.
-            record.rev = next_rev(&found).rev;
-            swap(&*core.store, &record).await?
+    let mut found = found;
+    for _ in 0..TRIES {
+        let outcome = match found {
+            None => insert(&*core.store, &record).await?,
+            Some(found) if judge(&found, meta) == Verdict::Loses => return Ok(false),
+            Some(found) if found.id == id => {
+                // The same file, at a later step of a move.
+                record.rev = next_rev(&found).rev;
+                swap(&*core.store, &record).await?
+            }
+            Some(found) => {
+                tracing::warn!(%name, old = %found.id, new = %id, "the newer of two files wins");
+                core.store.remove(name, found.id, found.rev).await?;
+                record.rev = 1;
+                insert(&*core.store, &record).await?
+            }
+        };
+        match outcome {
+            Changed::Done => return Ok(true),
+            // Another node's merge was first with this name: which of the two wins
+            // does not depend on that.
+            Changed::Lost(now) => found = now,
         }
-        Some(found) => {
-            tracing::warn!(%name, old = %found.id, new = %id, "the newer of two files wins");
-            core.store.remove(name, found.id, found.rev).await?;
-            insert(&*core.store, &record).await?
+    }
+    Ok(false)
+}
+
+/// Whether copies that no record lists are restored (rule 16), or quarantined
+/// (rule 11): restored for as long as nobody deleted a file and no node was given up
+/// since the rebuild, so that nothing can come back which a person took away.
+#[derive(Default)]
+pub(crate) struct Restoring {
+    /// It never begins in the life of a process: a rebuild runs alone.
+    ended: AtomicBool,
+}
+
+impl Restoring {
+    /// Whether it goes on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn goes_on(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(false);
         }
-    };
-    Ok(matches!(outcome, Changed::Done))
+        let goes_on = store.rebuilt_at_ms().await?.is_some();
+        if !goes_on {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(goes_on)
+    }
+
+    /// Ends it, durably, before a file is deleted or a node given up.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn end(&self, store: &dyn Store) -> Result<(), StoreError> {
+        if self.goes_on(store).await? {
+            store.set_rebuilt_at_ms(None).await?;
+            self.ended.store(true, Ordering::Relaxed);
+            tracing::info!("the rebuild is over: what nodes bring from now on is quarantined");
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +146,7 @@ mod tests {
                 node,
                 session: 1,
                 generation,
+                doomed: false,
             }],
             next_generation: generation + 1,
             leaf: None,

@@ -4,8 +4,10 @@
 use crate::config::{Limits, RebuildArgs};
 use crate::core::{Core, now_ms};
 use crate::serve::{listen, serve_grpc};
-use crate::{leader, quarantine};
+use crate::{counts, leader, quarantine};
 use anyhow::{Context, bail};
+use futures::TryStreamExt;
+use manager_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -24,11 +26,11 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     token.allows_listening("--grpc", args.grpc)?;
     let store = args.store.open().await?;
     let begun = store.rebuilt_at_ms().await?.is_some();
-    if !begun && store.totals().await?.files > 0 {
+    if !begun && !is_empty(&*store).await? {
         bail!("--store: it holds records; rebuild restores a lost store into an empty one");
     }
     if !begun {
-        store.set_rebuilt_at_ms(now_ms()).await?;
+        store.set_rebuilt_at_ms(Some(now_ms())).await?;
     }
     let cluster = store.cluster_id().await?;
     let core = Core::new(store, cluster, Limits::default(), token, true);
@@ -52,6 +54,12 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     ended
 }
 
+/// Asked for one record, since to count them may take long.
+async fn is_empty(store: &dyn Store) -> anyhow::Result<bool> {
+    let visible = !store.page("", None, 1).await?.is_empty();
+    Ok(!visible && store.unsettled(None, 1).await?.is_empty())
+}
+
 async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
     loop {
         let rows = core.store.nodes().await?;
@@ -60,7 +68,7 @@ async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
             .filter(|row| {
                 core.nodes
                     .available(&row.id)
-                    .is_some_and(|n| n.session() == row.merged_session)
+                    .is_some_and(|n| row.is_merged(n.session()))
             })
             .count();
         if merged >= wanted as usize {
@@ -71,7 +79,7 @@ async fn wait_for_nodes(core: &Core, wanted: u32) -> anyhow::Result<()> {
 }
 
 async fn report(core: &Arc<Core>) -> anyhow::Result<()> {
-    let totals = core.store.totals().await?;
+    let totals = counts::count(&*core.store, None).await?;
     let nodes = core.nodes.all_available();
     println!(
         "restored {} files, {} bytes, from {} nodes",
@@ -80,7 +88,8 @@ async fn report(core: &Arc<Core>) -> anyhow::Result<()> {
         nodes.len()
     );
     for node in nodes {
-        for held in quarantine::list(&node).await? {
+        let mut quarantined = quarantine::list(&node).await?;
+        while let Some(held) = quarantined.try_next().await? {
             let name = held.meta.map(|meta| meta.name).unwrap_or_default();
             println!("quarantined on {}: {name} ({})", node.id, held.reason);
         }

@@ -160,8 +160,7 @@ async fn stay(
     let node = Arc::new(Node::new(
         claim.id.clone(),
         claim.volume_id,
-        hello.pool,
-        hello.endpoint,
+        hello,
         link,
         closed.clone(),
         &first,
@@ -205,9 +204,11 @@ async fn listen(
             },
         };
         take(core, node, &report);
+        let (beat, term) = core.beat();
         let heard = manager_message::Kind::Heard(Heard {
             leader: core.leader(),
-            beat: core.beat(),
+            beat,
+            term,
         });
         if send(answers, heard).await.is_err() {
             return "it closed its stream".to_owned();

@@ -2,14 +2,14 @@
 //! (rule 9). Whoever settles a record raises its rev first (rule 1), so that
 //! whatever the earlier owner still sends comes too late to count.
 
+use crate::copies::{keep_one, state_at};
 use crate::core::{Core, next_rev};
-use crate::delete::{remove_copy, remove_doomed};
+use crate::delete::remove_doomed;
 use crate::failpoints::{STALL_AFTER_DOOM, stall};
-use crate::nodes::{CallError, listed_ref};
+use crate::nodes::CallError;
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use manager_store::{Copy, Record, State, StoreError};
-use proto::v1::CopyState;
 use proto::{FileId, FileName, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,9 +37,15 @@ pub(crate) enum Unsettled {
     /// Another change came first.
     #[error("another change came first")]
     Raced,
-    /// The upload is not over: wait.
+    /// The upload, or a move, is not over: wait.
     #[error("node {0} is still flushing it")]
     Underway(NodeId),
+    /// No copy is whole, and more than one is there: a person has to decide.
+    #[error("none of its copies is whole: delete the file, or bring its bytes back")]
+    NoneWhole,
+    /// The store was set back (rule 17): wait.
+    #[error("the store was set back, and nodes have to be merged first")]
+    SetBack,
 }
 
 /// What a record that nobody works on needs.
@@ -65,6 +71,9 @@ fn decide(state: State) -> Next {
 /// # Errors
 /// When it has to wait; nothing is lost by that.
 pub(crate) async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unsettled> {
+    if core.set_back.holds() {
+        return Err(Unsettled::SetBack);
+    }
     let trace = Trace::random();
     match decide(record.state) {
         Next::Nothing => Ok(()),
@@ -149,46 +158,10 @@ pub(crate) async fn whole_at(
     Ok((state.held && whole).then_some(state.leaf))
 }
 
-async fn state_at(
-    core: &Core,
-    trace: Trace,
-    record: &Record,
-    copy: &Copy,
-) -> Result<CopyState, CallError> {
-    let node = core
-        .nodes
-        .available(&copy.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
-    node.link.stat(trace.0, listed_ref(record, copy)).await
-}
-
 /// `moving`: all copies but the named one are removed (rules 8 and 9).
 async fn settle_moving(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
     let owned = raise(core, record).await?;
-    drop_extra_copies(core, trace, owned).await.map(|_| ())
-}
-
-/// Removes every copy but the one that counts, and lists it alone.
-///
-/// # Errors
-/// When a node is out; the record then stays `moving`.
-pub(crate) async fn drop_extra_copies(
-    core: &Arc<Core>,
-    trace: Trace,
-    record: Record,
-) -> Result<Record, Unsettled> {
-    for copy in &record.copies {
-        if copy.node != record.node || copy.generation != record.generation {
-            remove_copy(core, trace, &record, copy).await?;
-        }
-    }
-    let mut settled = next_rev(&record);
-    settled.state = State::Stored;
-    settled
-        .copies
-        .retain(|c| c.node == record.node && c.generation == record.generation);
-    commit(core, &settled).await?;
-    Ok(settled)
+    keep_one(core, trace, owned).await.map(|_| ())
 }
 
 /// Since when each unsettled record is as it is, on this process's own clock.

@@ -1,11 +1,13 @@
 //! What `GET /status` tells.
 
 use crate::core::Core;
+use crate::counts::{Counted, WAIT};
 use crate::drain::{self, DrainLine};
 use crate::missing::Missing;
-use crate::moves::MoveLine;
+use crate::moves::{MoveLine, StuckFiles};
 use crate::nodes::{Node, NodeReport};
-use manager_store::{NodeRow, Stay, StoreError, Totals};
+use crate::set_back;
+use manager_store::{NodeRow, Stay, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -30,12 +32,20 @@ pub(crate) struct Status {
     /// while there is room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_full: Option<String>,
+    /// Why nothing settles, moves or is deleted, where the store was set back to an
+    /// earlier state and nodes still have to be merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_back: Option<String>,
     /// Every node that the store knows.
     pub nodes: Vec<NodeStatus>,
     /// Files of the service.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How long ago `files` and `bytes` were counted; missing while they never were,
+    /// or the store is away: then they are what the joined nodes report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_seconds_ago: Option<u64>,
     /// Most files on an available node less the fewest.
     pub skew: u64,
     /// Files that go from node to node now.
@@ -44,6 +54,8 @@ pub(crate) struct Status {
     pub moved_files: u64,
     /// Their bytes.
     pub moved_bytes: u64,
+    /// Files that could not be moved lately, and why: they are tried again.
+    pub stuck: StuckFiles,
     /// Uploads, moves and deletes that have begun and not ended, 1000 at the most.
     pub unsettled: usize,
     /// Drains that were ordered and not cancelled.
@@ -124,59 +136,52 @@ pub(crate) struct Damaged {
 /// Takes stock. While the store is away, of the nodes that are joined.
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
-        Ok((rows, totals, unsettled)) => {
-            let drains = drain::lines(core, &rows);
-            let nodes = rows.iter().map(|row| node_status(core, row)).collect();
-            whole(core, nodes, drains, totals, unsettled)
+        Ok((rows, unsettled)) => {
+            let counted = core.counts.get(&core.store, None, WAIT).await;
+            whole(core, &rows, counted, unsettled)
         }
         Err(_) => {
-            let rows: Vec<_> = core
-                .nodes
-                .all()
-                .iter()
-                .map(|node| joined_row(node))
-                .collect();
-            let drains = drain::lines(core, &rows);
-            let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
-            let totals = Totals {
-                files: nodes.iter().map(|node| node.files).sum(),
-                bytes: nodes.iter().map(|node| node.bytes).sum(),
-            };
-            whole(core, nodes, drains, totals, 0)
+            let joined = core.nodes.all();
+            let rows: Vec<_> = joined.iter().map(|node| joined_row(node)).collect();
+            whole(core, &rows, None, 0)
         }
     }
 }
 
-async fn stored(core: &Core) -> Result<(Vec<NodeRow>, Totals, usize), StoreError> {
-    let totals = core.totals.get(&*core.store).await?;
+async fn stored(core: &Core) -> Result<(Vec<NodeRow>, usize), StoreError> {
     let unsettled = core.store.unsettled(None, UNSETTLED).await?.len();
-    Ok((core.store.nodes().await?, totals, unsettled))
+    Ok((core.store.nodes().await?, unsettled))
 }
 
-fn whole(
-    core: &Core,
-    nodes: Vec<NodeStatus>,
-    drains: Vec<DrainLine>,
-    totals: Totals,
-    unsettled: usize,
-) -> Status {
+fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usize) -> Status {
     let (moved_files, moved_bytes, _) = core.moves.totals();
+    let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
+    let (files, bytes) = match &counted {
+        Some(counted) => (counted.load.files, counted.load.bytes),
+        None => (
+            nodes.iter().map(|node| node.files).sum(),
+            nodes.iter().map(|node| node.bytes).sum(),
+        ),
+    };
     Status {
         cluster_id: core.cluster_id().to_string(),
         leader: core.leader() != 0,
         store_away: core.store_health.away(),
         store_full: core.store.short().map(|full| full.to_string()),
+        set_back: set_back(core),
         unsettled,
-        drains,
+        drains: drain::lines(core, rows),
         corrupt: corrupt(core),
         quarantined: nodes.iter().map(|n| n.quarantined).sum(),
         nodes,
-        files: totals.files,
-        bytes: totals.bytes,
+        files,
+        bytes,
+        counted_seconds_ago: counted.map(|counted| counted.age.as_secs()),
         skew: skew(&core.nodes.all_available()),
         moves: core.moves.lines(),
         moved_files,
         moved_bytes,
+        stuck: core.moves.stuck.all(),
         missing: missing(&core.missing),
     }
 }
@@ -186,6 +191,11 @@ pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
     let staying = || available.iter().filter(|n| !n.is_draining());
     let counts = || staying().map(|node| node.files());
     counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
+}
+
+fn set_back(core: &Core) -> Option<String> {
+    let waits_for = core.set_back.waits_for();
+    (!waits_for.is_empty()).then(|| set_back::why(&waits_for))
 }
 
 fn missing(missing: &Missing) -> Damaged {
@@ -238,6 +248,8 @@ fn joined_row(node: &Node) -> NodeRow {
         stay: Stay::Stays,
         merged_session: 0,
         endpoint: node.endpoint.clone(),
+        set_back: false,
+        generation_floor: 0,
     }
 }
 
@@ -262,7 +274,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         endpoint: row.endpoint.clone(),
         volume: row.volume_id,
         corrupt: report.corrupt_files,
-        merged: node.is_some_and(|node| node.session() == row.merged_session),
+        merged: node.is_some_and(|node| row.is_merged(node.session())),
         refused: core.nodes.refused(&row.id),
         scrub: scrub_status(&report),
     }

@@ -25,12 +25,24 @@ pub(crate) enum Changed {
 /// # Errors
 /// When the store fails and does not even tell how it stands.
 pub(crate) async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
+    Ok(try_swap(store, new).await?.0)
+}
+
+/// As [`swap`]; also whether the store gave no outcome, so that a change that is not
+/// found any more may have happened and been followed by another.
+///
+/// # Errors
+/// As [`swap`].
+pub(crate) async fn try_swap(
+    store: &dyn Store,
+    new: &Record,
+) -> Result<(Changed, bool), StoreError> {
     match store.swap(new.clone()).await {
-        Ok(Swap::Done) => Ok(Changed::Done),
-        Ok(Swap::Mismatch(found)) => Ok(judge(new, found)),
+        Ok(Swap::Done) => Ok((Changed::Done, false)),
+        Ok(Swap::Mismatch(found)) => Ok((judge(new, found), false)),
         Err(error) if error.outcome_unknown() => {
             let found = read_back(store, new, error).await?;
-            Ok(judge(new, found))
+            Ok((judge(new, found), true))
         }
         Err(error) => Err(error),
     }

@@ -33,6 +33,10 @@ pub struct Identity {
     pub leader: u64,
     /// Sealed by a drain (rule 15).
     pub sealed: bool,
+    /// The highest generation of a copy that the volume ever took (rule 17);
+    /// volumes of earlier versions don't have it.
+    #[serde(default)]
+    pub generation: u32,
 }
 
 /// Why a volume is refused. It is left untouched.
@@ -146,6 +150,7 @@ impl Volume {
                     cluster_id: None,
                     leader: 0,
                     sealed: false,
+                    generation: 0,
                 };
                 replace(path, FILE, &fresh).map_err(failed("write volume.json"))?;
                 fresh
@@ -209,6 +214,23 @@ impl Volume {
         }
         self.change(|identity| identity.leader = identity.leader.max(leader))?;
         Ok(Ok(()))
+    }
+
+    /// Whether a generation is above all that the volume ever took.
+    pub fn is_new_generation(&self, generation: u32) -> bool {
+        generation > self.lock().generation
+    }
+
+    /// Notes a generation before a copy of it can appear (rule 17). Blocks where
+    /// it is a new one, which is rare.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn observe_generation(&self, generation: u32) -> std::io::Result<()> {
+        if !self.is_new_generation(generation) {
+            return Ok(());
+        }
+        self.change(|identity| identity.generation = identity.generation.max(generation))
     }
 
     /// Seals the volume, or opens it again. Blocks.
@@ -315,12 +337,15 @@ mod tests {
         assert_eq!(first.observe_leader(7).expect("written"), Ok(()));
         assert_eq!(first.observe_leader(6).expect("read"), Err(7));
         first.set_sealed(true).expect("written");
+        first.observe_generation(3).expect("written");
+        first.observe_generation(2).expect("read");
         let before = first.identity();
         drop(first);
         let again = Volume::open(dir.path(), &node("n1"), false).expect("the same node");
         assert_eq!(again.identity(), before);
         assert_eq!(before.cluster_id, Some(cluster));
         assert!(before.sealed);
+        assert!(again.is_new_generation(4) && !again.is_new_generation(3));
     }
 
     #[test]

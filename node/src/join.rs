@@ -212,6 +212,7 @@ impl Joiner {
 
     fn hello(&self) -> v1::Hello {
         let identity = self.node.volume.identity();
+        let (beat_seen, term_seen) = self.node.beat();
         let bytes = |id: Uuid| bytes::Bytes::copy_from_slice(id.as_bytes());
         v1::Hello {
             node_id: identity.node_id,
@@ -224,7 +225,9 @@ impl Joiner {
             protocol_max: proto::PROTOCOL,
             leader_seen: identity.leader,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            beat_seen: self.node.beat(),
+            beat_seen,
+            term_seen,
+            generation_seen: identity.generation,
         }
     }
 
@@ -273,7 +276,7 @@ impl Joiner {
                     Ok(Some(answer)) => {
                         silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
                         if let Some(FromManager::Heard(heard)) = answer.kind {
-                            self.node.hear_beat(heard.beat);
+                            self.node.hear_beat(heard.beat, heard.term);
                         }
                     }
                     Ok(None) => return Ended::Broken("the manager left".to_owned()),

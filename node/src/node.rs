@@ -2,6 +2,7 @@
 //! that every way in shares.
 
 use crate::creates::Creates;
+use crate::disk::meta::CopyKey;
 use crate::disk::{Copy, Disk, Done, Found, Op, Place};
 use crate::fault::Failure;
 use crate::identity::Volume;
@@ -9,7 +10,6 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrub::{PLACE_EVERY, Scrub};
 use proto::v1::{self, Fault};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -38,8 +38,10 @@ pub struct Node {
     pub leaving: CancellationToken,
     creates: Mutex<Creates>,
     changed: watch::Sender<()>,
-    /// The highest beat heard of, in this session.
-    beat: AtomicU64,
+    /// The last beat heard of by this process, and the lease's term it was of.
+    beat: Mutex<(u64, u64)>,
+    /// The number of the last count of files.
+    counts: Mutex<u64>,
 }
 
 impl Node {
@@ -63,7 +65,8 @@ impl Node {
             leaving,
             creates: Mutex::new(Creates::new(sealed, max_tombstones)),
             changed: watch::Sender::new(()),
-            beat: AtomicU64::new(0),
+            beat: Mutex::default(),
+            counts: Mutex::default(),
         })
     }
 
@@ -77,15 +80,18 @@ impl Node {
         self.creates().session()
     }
 
-    /// The lease's counter as a manager last told it: a store below it was set
-    /// back.
-    pub(crate) fn beat(&self) -> u64 {
-        self.beat.load(Ordering::Relaxed)
+    /// The lease's counter and term as a manager last reported them: a store whose
+    /// history lacks them was set back.
+    pub(crate) fn beat(&self) -> (u64, u64) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a manager's word for it; a lower one too, once it was dealt with.
-    pub(crate) fn hear_beat(&self, beat: u64) {
-        self.beat.store(beat, Ordering::Relaxed);
+    pub(crate) fn hear_beat(&self, beat: u64, term: u64) {
+        // One that has just started has not read the lease yet.
+        if beat > 0 {
+            *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = (beat, term);
+        }
     }
 
     /// Wakes whoever reports when session, seal or health changed.
@@ -93,13 +99,25 @@ impl Node {
         self.changed.subscribe()
     }
 
+    /// The files of now, numbered, so that a manager knows the newer of two counts.
+    pub(crate) fn counted(&self) -> v1::Counted {
+        let mut last = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *last += 1;
+        v1::Counted {
+            number: *last,
+            files: self.disk.files(),
+        }
+    }
+
     /// What the node tells managers about itself.
     pub fn report(&self) -> v1::Report {
         let room = self.disk.space().room();
+        let counted = self.counted();
         let creates = self.creates();
         v1::Report {
             session: creates.session(),
-            files: self.disk.files(),
+            files: counted.files,
+            counted: counted.number,
             bytes: self.disk.bytes(),
             free: room.free,
             capacity: room.capacity,
@@ -179,15 +197,41 @@ impl Node {
             }
             done(result);
         });
+        self.doom(
+            key,
+            session,
+            Op::Remove {
+                copy,
+                done: counted,
+            },
+        );
+    }
+
+    /// Ends an open create of that copy and refuses a late one, as a delete does,
+    /// but removes nothing; answers whether the copy is there (rule 17).
+    pub fn refuse(self: &Arc<Self>, copy: Copy, session: u64, done: Done<bool>) {
+        let node = Arc::clone(self);
+        let key = copy.key;
+        let flushed: Done<()> = Box::new(move |flushed| {
+            let reader = Arc::clone(&node);
+            // Not on the committer's thread: it must not wait for a read.
+            node.readers.run(move || {
+                let found = flushed.and_then(|()| reader.disk.find(Place::Data, &copy));
+                done(found.map(|found| found.is_some()));
+            });
+        });
+        self.doom(key, session, Op::Barrier { done: flushed });
+    }
+
+    /// Ends and refuses creates of a copy, and hands the committer what is to be
+    /// done after those that it has already.
+    fn doom(&self, key: CopyKey, session: u64, then: Op) {
         let mut creates = self.creates();
         let before = creates.session();
-        let waiting = creates.doom(copy.key, session);
+        let waiting = creates.doom(key, session);
         let renewed = creates.session() != before;
-        let why = creates.why_gone(copy.key);
-        self.disk.submit(Op::Remove {
-            copy,
-            done: counted,
-        });
+        let why = creates.why_gone(key);
+        self.disk.submit(then);
         drop(creates);
         if let Some(finish) = waiting {
             (finish.done)(Err(why));

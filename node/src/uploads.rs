@@ -127,7 +127,8 @@ impl Node {
     /// All bytes are staged and Finish has come: on to the link. What is
     /// flushed already needs no thread.
     pub fn finish_staged(self: &Arc<Self>, number: u64, staged: Box<Staged>, finish: Finish) {
-        if staged.is_sealed_with(&finish.meta) {
+        let generation = finish.meta.key.generation;
+        if staged.is_sealed_with(&finish.meta) && !self.volume.is_new_generation(generation) {
             return self.commit(number, staged, finish);
         }
         let node = Arc::clone(self);
@@ -137,10 +138,16 @@ impl Node {
 
     /// Flushes bytes and record, if that is not done, and commits. Blocks.
     fn seal_and_commit(self: &Arc<Self>, number: u64, mut staged: Box<Staged>, finish: Finish) {
+        let key = finish.meta.key;
+        if let Err(error) = self.volume.observe_generation(key.generation) {
+            self.creates().end(key, number);
+            let why = format!("store the generation: {error}");
+            return (finish.done)(Err(Failure::new(Fault::Io, why)));
+        }
         if !staged.is_sealed_with(&finish.meta)
             && let Err(failure) = self.flush(&mut staged, (*finish.meta).clone())
         {
-            self.creates().end(finish.meta.key, number);
+            self.creates().end(key, number);
             return (finish.done)(Err(failure));
         }
         self.commit(number, staged, finish);

@@ -6,6 +6,8 @@ mod by_name;
 mod paused;
 mod set_back;
 mod stalled;
+mod steady;
+pub mod stuck;
 mod suite;
 mod swapped;
 mod window;
@@ -53,6 +55,8 @@ pub async fn run(args: Args) -> Result<()> {
     window::run(folder.path()).await?;
     let mut run = Run::start(&server).await?;
     run.fill(args.files).await?;
+    run.steady_load(3).await?;
+    run.files_that_stay(&server).await?;
     run.lose_a_manager_while_balancing().await?;
     run.pause_the_leader().await?;
     run.stalled_requests().await?;
@@ -119,6 +123,14 @@ impl Run {
         self.balanced(3).await?;
         let seen = format!("{files} files by 16 clients, {rate:.0}/s");
         self.tell("upload through both", begun, seen);
+        Ok(())
+    }
+
+    /// Files that can't move, with a database of their own.
+    async fn files_that_stay(&mut self, server: &Server) -> Result<()> {
+        let begun = Instant::now();
+        let seen = stuck::run(Some(server.url("stuck"))).await?;
+        self.tell("files that can't move", begun, seen);
         Ok(())
     }
 

@@ -63,14 +63,20 @@ impl Run {
 
     /// Restarts both managers with failpoints, and gives the one that leads.
     async fn restart_managers(&mut self, failpoints: &str) -> Result<usize> {
+        self.restart_with(failpoints).await?;
+        self.all_joined().await?;
+        self.cluster.leader(SETTLE).await
+    }
+
+    /// The same, without waiting for anything.
+    pub(super) async fn restart_with(&mut self, failpoints: &str) -> Result<()> {
         self.cluster.manager_env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
         for at in 0..2 {
             self.cluster.kill_manager_at(at).await?;
             self.cluster.start_manager_at(at).await?;
         }
         self.cluster.manager_env.clear();
-        self.all_joined().await?;
-        self.cluster.leader(SETTLE).await
+        Ok(())
     }
 
     /// Restarts all nodes with failpoints.

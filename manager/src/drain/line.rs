@@ -1,6 +1,7 @@
 //! How a drain stands, and why it holds where it does.
 
 use crate::core::Core;
+use crate::moves::StuckFiles;
 use crate::nodes::NodeReport;
 use proto::NodeId;
 use schemars::JsonSchema;
@@ -44,6 +45,7 @@ struct Facts {
     quarantined: u64,
     corrupt: Vec<String>,
     missing: Vec<String>,
+    stuck: StuckFiles,
     short: Option<String>,
 }
 
@@ -80,6 +82,14 @@ fn holds(facts: &Facts) -> Option<String> {
                 "{count} files can't move, they are {what} ({some}{more}): {cure}"
             ));
         }
+    }
+    if let Some(first) = facts.stuck.first.first()
+        && facts.files <= facts.stuck.files
+    {
+        let (count, name, why) = (facts.stuck.files, &first.name, &first.why);
+        return Some(format!(
+            "the files that are left ({count}) could not be moved and are tried again; {name}: {why}"
+        ));
     }
     (facts.files == 0 && facts.quarantined > 0).then(|| {
         let count = facts.quarantined;
@@ -123,6 +133,7 @@ impl<'a> Seen<'a> {
             quarantined: report.quarantined,
             corrupt: self.corrupt,
             missing: core.missing.names_on(self.id),
+            stuck: core.moves.stuck.on(self.id),
             short,
         };
         DrainLine {
@@ -144,6 +155,7 @@ impl<'a> Seen<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moves::StuckFile;
 
     #[test]
     fn a_drain_that_holds_says_what_it_waits_for() {
@@ -151,6 +163,14 @@ mod tests {
             sealed: true,
             files: 9,
             ..Facts::default()
+        };
+        let stuck = |files| StuckFiles {
+            files,
+            first: vec![StuckFile {
+                name: "a".to_owned(),
+                node: "n".to_owned(),
+                why: "the disk is full".to_owned(),
+            }],
         };
         let names = |n: usize| (0..n).map(|i| format!("f{i}")).collect::<Vec<_>>();
         for (facts, told) in [
@@ -198,6 +218,20 @@ mod tests {
                     ..sealed()
                 },
                 Some("missing (f0)"),
+            ),
+            (
+                Facts {
+                    stuck: stuck(9),
+                    ..sealed()
+                },
+                Some("left (9) could not be moved and are tried again; a: the disk is full"),
+            ),
+            (
+                Facts {
+                    stuck: stuck(8),
+                    ..sealed()
+                },
+                None,
             ),
             (
                 Facts {

@@ -7,10 +7,10 @@ mod line;
 
 use crate::abandon;
 use crate::core::Core;
+use crate::counts::{self, WAIT};
 use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
-use crate::listed::Listed;
 use crate::merge::row;
 use crate::nodes::{CallError, Node};
 use line::Seen;
@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 pub(crate) use line::DrainLine;
 
-/// Records counted in one look.
-const PAGE: usize = 1000;
+/// How long the order of a drain waits for each count of records.
+const ORDERED: Duration = Duration::from_secs(20);
 /// Times that a change of a node's row is tried.
 const TRIES: usize = 5;
 /// How often the leader looks whether every drained node is sealed.
@@ -89,28 +89,48 @@ async fn standing(
     // In this order zero means zero: nothing is committed on a node that is seen
     // sealed, so that the records counted after that are all there will be.
     let seen: Vec<_> = wanted.iter().map(|id| Seen::now(core, id)).collect();
-    let (records, short) = weigh(core, doomed).await?;
+    let Weighed { records, short } = weigh(core, doomed, WAIT).await?;
     stall(STALL_AFTER_RECORDS).await;
     let counted = |(id, seen): (&NodeId, Seen<'_>)| {
-        let left = records.get(id).copied().unwrap_or(0);
-        (seen.line(core, ordered(id), short.clone()), left)
+        let mut line = seen.line(core, ordered(id), short.clone());
+        let left = records.get(id).copied().unwrap_or(Some(0));
+        if left.is_none() {
+            line.holds
+                .get_or_insert_with(|| "its records are still being counted".to_owned());
+        }
+        // Not counted yet, but there is one.
+        (line, left.unwrap_or(1))
     };
     Ok(wanted.iter().zip(seen).map(counted).collect())
 }
 
-/// How many records list each of the nodes, and what is short for all of them.
+/// What has to leave the nodes that are drained.
+struct Weighed<'a> {
+    /// How many records list each; unknown where the first count is not over.
+    records: BTreeMap<&'a NodeId, Option<u64>>,
+    /// What is short for all of them, by what is known.
+    short: Option<String>,
+}
+
+/// Counts what records list on each of the nodes, waiting so long for each count.
 async fn weigh<'a>(
     core: &Core,
     doomed: &'a [NodeId],
-) -> Result<(BTreeMap<&'a NodeId, u64>, Option<String>), StoreError> {
+    wait: Duration,
+) -> Result<Weighed<'a>, StoreError> {
     let mut total = Load::default();
     let mut records = BTreeMap::new();
-    for id in doomed {
-        let load = load_of(core, id).await?;
-        total.add(load);
-        records.insert(id, load.files);
+    // All at once: many nodes that are still being counted cost one wait.
+    let loads = doomed
+        .iter()
+        .map(|id| counts::listed_on(&core.counts, &core.store, id, wait));
+    let loads = futures::future::try_join_all(loads).await?;
+    for (id, load) in doomed.iter().zip(loads) {
+        total.add(load.unwrap_or_default());
+        records.insert(id, load.map(|load| load.files));
     }
-    Ok((records, shortfall(total, &rooms_beside(core, doomed))))
+    let short = shortfall(total, &rooms_beside(core, doomed));
+    Ok(Weighed { records, short })
 }
 
 /// Notes the drain of nodes that never joined, so that they can't take a file
@@ -138,6 +158,8 @@ fn stranger(id: &NodeId) -> NodeRow {
         stay: Stay::Drains,
         merged_session: 0,
         endpoint: String::new(),
+        set_back: false,
+        generation_floor: 0,
     }
 }
 
@@ -158,10 +180,23 @@ pub(crate) async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, F
         .collect();
     if !fresh.is_empty() {
         doomed.extend(fresh);
-        if let (_, Some(short)) = weigh(core, &doomed).await? {
-            let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
-            let why = format!("not drained: {}: {short}", names.join(", "));
+        let weighed = weigh(core, &doomed, ORDERED).await?;
+        let names = || {
+            ids.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        if let Some(short) = weighed.short {
+            let why = format!("not drained: {}: {short}", names());
             return Err(Failure::new(Code::InsufficientStorage).because(why));
+        }
+        if let Some((id, _)) = weighed.records.iter().find(|(_, left)| left.is_none()) {
+            let why = format!(
+                "not drained: {}: the records of {id} are still being counted; order it again",
+                names()
+            );
+            return Err(Failure::new(Code::ServersUnavailable).because(why));
         }
     }
     for row in wanted {
@@ -316,25 +351,6 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
 
 fn row_keeps_changing() -> Failure {
     Failure::new(Code::ServersUnavailable).because("the node's row keeps changing")
-}
-
-/// What the records list on a node, in any state.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) async fn load_of(core: &Core, id: &NodeId) -> Result<Load, StoreError> {
-    let mut listed = Listed::on(core, id, PAGE);
-    let mut load = Load::default();
-    while let Some(page) = listed.next().await? {
-        for record in &page {
-            load.add(Load {
-                files: 1,
-                bytes: record.size,
-                largest: record.size,
-            });
-        }
-    }
-    Ok(load)
 }
 
 /// What the nodes that stay may still take.

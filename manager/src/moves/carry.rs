@@ -1,9 +1,11 @@
 //! The way of one move (rule 8): list the target, copy, swap the record's node
 //! with the source still listed, delete the source's copy, unlist it.
 
+use crate::copies::{confirmed, end, keep_one, mark_others};
 use crate::core::{Core, next_rev};
 use crate::nodes::{CallError, Placement, home_ref};
-use crate::settle::{Unsettled, commit, drop_extra_copies};
+use crate::set_back::generation_of_move;
+use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
@@ -20,6 +22,9 @@ pub(super) async fn carry(
     placement: Placement,
     event: u64,
 ) -> Result<(), Unsettled> {
+    if core.set_back.holds() {
+        return Err(Unsettled::SetBack);
+    }
     let trace = Trace::random();
     let _busy = core.busy(record.id);
     let source = core
@@ -27,7 +32,7 @@ pub(super) async fn carry(
         .available(&record.node)
         .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", record.node)))?;
     let target = placement.node.clone();
-    let generation = record.next_generation;
+    let generation = generation_of_move(record.next_generation, core.set_back.floor());
 
     let mut moving = next_rev(&record);
     moving.state = State::Moving;
@@ -38,6 +43,7 @@ pub(super) async fn carry(
         node: target.id.clone(),
         session,
         generation,
+        doomed: false,
     });
     commit(core, &moving).await?;
     crash_here!("manager::move_listed");
@@ -55,26 +61,35 @@ pub(super) async fn carry(
             .ticket(&record.id.to_wire(), generation, session)
             .into(),
     };
-    let leaf = match source.link.transfer(transfer, record.size).await {
-        Ok(leaf) => leaf,
-        Err(error) => {
-            // The target may hold it or still receive it: the record dooms that copy.
-            drop_extra_copies(core, trace, moving).await?;
-            return Err(error.into());
-        }
+    let listed = moving.copies.last().cloned();
+    let sent = source.link.transfer(transfer, record.size).await;
+    // By the target's own word, in its present session (rule 17).
+    let arrived = match (&sent, &listed) {
+        (Ok(_), Some(copy)) => confirmed(core, trace, &moving, copy).await?,
+        (Ok(_), None) | (Err(_), _) => None,
     };
-    // On its disk, whatever becomes of the record: who deletes it counts it off.
-    placement.landed();
+    let Some(leaf) = arrived else {
+        // The target may hold it or still receive it. Which copy is kept depends on
+        // what both nodes have, not on how the transfer ended.
+        let kept = keep_one(core, trace, moving).await?;
+        if kept.node == target.id && kept.generation == generation {
+            return Ok(());
+        }
+        return Err(sent.err().map_or(Unsettled::NoneWhole, Unsettled::Node));
+    };
     crash_here!("manager::move_copied");
 
     let mut arrived = next_rev(&moving);
     arrived.node = target.id.clone();
     arrived.generation = generation;
     arrived.leaf = Some(leaf);
+    mark_others(&mut arrived);
     commit(core, &arrived).await?;
     crash_here!("manager::move_swapped");
-    drop_extra_copies(core, trace, arrived).await?;
+    end(core, trace, arrived).await?;
     crash_here!("manager::move_unlisted");
+    // The target was asked for the copy just now, and its answer counted it.
+    drop(placement);
     tracing::debug!(request = %trace, name = %record.name, from = %source.id, to = %target.id, "moved");
     Ok(())
 }

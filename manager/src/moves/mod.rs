@@ -3,6 +3,10 @@
 mod carry;
 mod plan;
 mod run;
+mod stuck;
 mod throttle;
 
 pub(crate) use run::{MoveLine, Moves, run};
+#[cfg(test)]
+pub(crate) use stuck::StuckFile;
+pub(crate) use stuck::StuckFiles;

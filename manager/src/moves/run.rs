@@ -3,10 +3,12 @@
 
 use super::carry::carry;
 use super::plan::{Flow, NodeLoad, plan};
+use super::stuck::{Stuck, Told};
 use super::throttle::Throttle;
 use crate::config::Limits;
 use crate::core::{Core, now_ms};
 use crate::nodes::Node;
+use crate::settle::Unsettled;
 use manager_store::{Record, State, StoreError};
 use proto::{FileName, NodeId};
 use schemars::JsonSchema;
@@ -28,6 +30,10 @@ const PAGE: usize = 256;
 const STEP: u64 = 256;
 /// Moves side by side.
 const SIDE_BY_SIDE: usize = 8;
+/// How long a pass over all files of the givers that found none to move is believed,
+/// at first and at the most, while neither nodes nor their room change.
+const FRUITLESS: Duration = Duration::from_secs(2);
+const LONG_FRUITLESS: Duration = Duration::from_secs(30);
 
 /// One line of `/status`: files that go from one node to another.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -54,6 +60,8 @@ struct UnderWay {
 /// What is under way, and how much was done.
 pub struct Moves {
     throttle: Throttle,
+    /// Files that could not be moved.
+    pub(crate) stuck: Stuck,
     under_way: Mutex<UnderWay>,
     moved_files: AtomicU64,
     moved_bytes: AtomicU64,
@@ -65,6 +73,7 @@ impl Moves {
     pub fn new(limits: &Limits) -> Self {
         Self {
             throttle: Throttle::new(limits.move_files_per_second, limits.move_bytes_per_second),
+            stuck: Stuck::default(),
             under_way: Mutex::default(),
             moved_files: AtomicU64::new(0),
             moved_bytes: AtomicU64::new(0),
@@ -150,25 +159,74 @@ impl Event {
     }
 }
 
+/// What was asked for when nothing was found that could move, so that all records
+/// of the givers are not read again before anything changed.
+#[derive(Default)]
+struct Fruitless {
+    flows: Vec<(NodeId, NodeId)>,
+    room: u64,
+    until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Fruitless {
+    /// Whether the plan is the one for which nothing was found, and no receiver has
+    /// more room than then.
+    fn holds(&self, flows: &[Flow], room: u64, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+            && room <= self.room
+            && self.flows.iter().eq(pairs(flows).iter())
+    }
+
+    fn note(&mut self, flows: &[Flow], room: u64, now: Instant) {
+        self.pause = (self.pause * 2).clamp(FRUITLESS, LONG_FRUITLESS);
+        self.flows = pairs(flows);
+        self.room = room;
+        self.until = Some(now + self.pause);
+    }
+}
+
+fn pairs(flows: &[Flow]) -> Vec<(NodeId, NodeId)> {
+    let mut pairs: Vec<_> = flows
+        .iter()
+        .map(|flow| (flow.from.clone(), flow.to.clone()))
+        .collect();
+    pairs.sort();
+    pairs
+}
+
+/// The most room that a receiver has.
+fn room(core: &Core, flows: &[Flow]) -> u64 {
+    let free = |flow: &Flow| core.nodes.available(&flow.to).map(|node| node.free());
+    flows.iter().filter_map(free).max().unwrap_or(0)
+}
+
 /// Keeps the balance for as long as this process leads.
 pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
     let mut changes = core.nodes.changes();
     let mut event: Option<Event> = None;
+    let mut fruitless = Fruitless::default();
     let mut last = 0;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             _ = changes.changed() => {
+                fruitless = Fruitless::default();
                 tokio::time::sleep(CALM).await;
             }
             () = tokio::time::sleep(LOOK) => {}
         }
-        while core.leader() != 0 && !shutdown.is_cancelled() {
+        core.moves.stuck.tidy(Instant::now());
+        while core.leader() != 0 && !core.set_back.holds() && !shutdown.is_cancelled() {
             let loads = loads(&core);
             let flows = plan(&loads);
             core.moves.show(flows.clone());
             if flows.is_empty() {
                 event = None;
+                break;
+            }
+            let room = room(&core, &flows);
+            if fruitless.holds(&flows, room, Instant::now()) {
                 break;
             }
             let nodes: Vec<_> = loads.iter().map(|n| (n.id.clone(), n.draining)).collect();
@@ -184,12 +242,15 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 stepped = step(&core, current, &flows) => stepped,
             };
             match stepped {
+                Ok(Step { moved: 1.., .. }) => fruitless = Fruitless::default(),
+                // All failed: the next ones have their turn after a pause.
+                Ok(Step { started: 1.., .. }) => break,
                 // Nothing more can move for this event; what is still uneven is another.
-                Ok(0) => {
+                Ok(_) => {
                     event = None;
+                    fruitless.note(&flows, room, Instant::now());
                     break;
                 }
-                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "balancing waits for the store");
                     break;
@@ -216,63 +277,93 @@ fn loads(core: &Core) -> Vec<NodeLoad> {
         .collect()
 }
 
-/// Moves some of what the plan asks for; answers how many files it moved.
-async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<u64, StoreError> {
-    let mut moved = 0;
+/// What came of a step.
+#[derive(Debug, Default)]
+struct Step {
+    /// Moves that were begun.
+    started: u64,
+    /// Those that ended well.
+    moved: u64,
+}
+
+impl Step {
+    fn end(&mut self, done: Option<Result<bool, tokio::task::JoinError>>) {
+        self.moved += u64::from(done.is_some_and(|done| done.is_ok_and(|moved| moved)));
+    }
+}
+
+/// Moves some of what the plan asks for.
+async fn step(core: &Arc<Core>, event: &mut Event, flows: &[Flow]) -> Result<Step, StoreError> {
+    let mut step = Step::default();
     let mut running = JoinSet::new();
     for flow in flows {
-        let mut left = flow.files.min(STEP);
-        let giver = core.nodes.available(&flow.from);
-        // One that was paused may find in the midst of it that another leads.
-        while left > 0 && core.leader() != 0 {
-            let after = event.cursors.get(&flow.from).cloned();
-            let page = core
-                .store
-                .listed_on(&flow.from, after.as_ref(), PAGE)
-                .await?;
-            let Some(last) = page.last() else {
-                // The end of the node's files: what failed is tried in the next round.
-                event.cursors.remove(&flow.from);
-                break;
-            };
-            let mut reached = last.name.clone();
-            for record in page {
-                if left == 0 || core.leader() == 0 {
-                    break;
-                }
-                reached = record.name.clone();
-                if !may_move(core, giver.as_deref(), &record, flow, event.number) {
-                    continue;
-                }
-                while running.len() >= SIDE_BY_SIDE {
-                    moved += u64::from(
-                        running
-                            .join_next()
-                            .await
-                            .is_some_and(|r| r.is_ok_and(|m| m)),
-                    );
-                }
-                if start(core, &mut running, record, flow, event.number).await {
-                    left -= 1;
-                }
-            }
-            event.cursors.insert(flow.from.clone(), reached);
-        }
+        follow(core, event, flow, &mut running, &mut step).await?;
     }
     while let Some(done) = running.join_next().await {
-        moved += u64::from(done.is_ok_and(|m| m));
+        step.end(Some(done));
     }
-    Ok(moved)
+    Ok(step)
+}
+
+/// Begins moves of one flow, from where the last step ended: files that can't move
+/// are passed by, however many of them come first.
+async fn follow(
+    core: &Arc<Core>,
+    event: &mut Event,
+    flow: &Flow,
+    running: &mut JoinSet<bool>,
+    step: &mut Step,
+) -> Result<(), StoreError> {
+    let mut left = flow.files.min(STEP);
+    let giver = core.nodes.available(&flow.from);
+    let mut from_the_first = !event.cursors.contains_key(&flow.from);
+    // One that was paused may find in the midst of it that another leads.
+    while left > 0 && core.leader() != 0 {
+        let after = event.cursors.get(&flow.from).cloned();
+        let page = core
+            .store
+            .listed_on(&flow.from, after.as_ref(), PAGE)
+            .await?;
+        let Some(last) = page.last() else {
+            event.cursors.remove(&flow.from);
+            if from_the_first {
+                return Ok(());
+            }
+            // The end of the node's files: those before have another turn.
+            from_the_first = true;
+            continue;
+        };
+        let mut reached = last.name.clone();
+        for record in page {
+            if left == 0 || core.leader() == 0 {
+                break;
+            }
+            reached = record.name.clone();
+            if !may_move(core, giver.as_deref(), &record, flow, event.number) {
+                continue;
+            }
+            while running.len() >= SIDE_BY_SIDE {
+                step.end(running.join_next().await);
+            }
+            if start(core, running, record, flow, event.number).await {
+                left -= 1;
+                step.started += 1;
+            }
+        }
+        event.cursors.insert(flow.from.clone(), reached);
+    }
+    Ok(())
 }
 
 /// A corrupt file stays where it is: nothing could take its bytes for whole. One
-/// whose bytes are missing has nothing to move.
+/// whose bytes are missing has nothing to move, and one that failed lately waits.
 fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, event: u64) -> bool {
     record.state == State::Stored
         && record.node == flow.from
         && record.moved_event != event
         && !core.is_busy(&record.id)
         && !core.missing.has(record)
+        && !core.moves.stuck.waits(record, Instant::now())
         && giver.is_some_and(|giver| !giver.is_corrupt(record))
 }
 
@@ -302,18 +393,44 @@ async fn start(
     let placement = core.nodes.place_on(target, record.size);
     let core = core.clone();
     running.spawn(async move {
-        let (name, size) = (record.name.clone(), record.size);
-        match carry(&core, record, placement, event).await {
+        match carry(&core, record.clone(), placement, event).await {
             Ok(()) => {
-                core.moves.moved(size);
+                core.moves.moved(record.size);
+                core.moves.stuck.forget(&record.name);
                 true
             }
             Err(error) => {
-                core.moves.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%name, %error, "a move failed");
+                failed(&core, &record, &error);
                 false
             }
         }
     });
     true
+}
+
+fn failed(core: &Core, record: &Record, error: &Unsettled) {
+    let name = &record.name;
+    core.moves.failed.fetch_add(1, Ordering::Relaxed);
+    match error {
+        // Somebody else works on it; that is no fault of the file's.
+        Unsettled::Raced | Unsettled::SetBack => {
+            tracing::debug!(%name, %error, "a move gave way");
+        }
+        Unsettled::Node(_)
+        | Unsettled::Store(_)
+        | Unsettled::Underway(_)
+        | Unsettled::NoneWhole => {
+            let told = core
+                .moves
+                .stuck
+                .note(record, error.to_string(), Instant::now());
+            match told {
+                Told::Warn(0) => tracing::warn!(%name, %error, "a move failed; tried again later"),
+                Told::Warn(left_out) => {
+                    tracing::warn!(%name, %error, left_out, "a move failed; tried again later");
+                }
+                Told::LeftOut => tracing::debug!(%name, %error, "a move failed"),
+            }
+        }
+    }
 }

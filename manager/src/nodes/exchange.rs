@@ -7,6 +7,7 @@
 //! done twice is sent again; of the rest the outcome is unknown.
 
 use super::call_error::CallError;
+use super::counted::NodeCount;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use proto::v1::{Replies, Request, Requests, reply, request};
@@ -80,9 +81,14 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Starts the exchange over open streams; it lives until the node can't be
     /// reached or `closed` is cancelled, and cancels `closed` itself then.
-    pub(super) fn start(first: Streams, opens: impl Opens, closed: CancellationToken) -> Self {
+    pub(super) fn start(
+        first: Streams,
+        opens: impl Opens,
+        count: Arc<NodeCount>,
+        closed: CancellationToken,
+    ) -> Self {
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        tokio::spawn(run(outgoing, first, opens, closed));
+        tokio::spawn(run(outgoing, first, opens, count, closed));
         Self {
             queue,
             seq: AtomicU64::new(1),
@@ -165,6 +171,7 @@ async fn run(
     mut outgoing: mpsc::Receiver<Outgoing>,
     mut streams: Streams,
     opens: impl Opens,
+    count: Arc<NodeCount>,
     closed: CancellationToken,
 ) {
     let mut ready = VecDeque::new();
@@ -174,6 +181,7 @@ async fn run(
         let reader = tokio::spawn(read_all(
             streams.replies,
             Arc::clone(&waiting),
+            Arc::clone(&count),
             broken.clone(),
         ));
         let writing = write_all(&mut outgoing, &mut ready, &streams.requests, &waiting);
@@ -305,6 +313,7 @@ fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request>
 async fn read_all(
     mut replies: BoxStream<'static, Result<Replies, tonic::Status>>,
     waiting: Waiting,
+    count: Arc<NodeCount>,
     broken: CancellationToken,
 ) {
     loop {
@@ -320,6 +329,11 @@ async fn read_all(
             }
             None => break,
         };
+        // Before anybody learns that an operation is over: until then it counts as
+        // in flight, and from then on with the files.
+        if let Some(counted) = message.counted {
+            count.take(counted);
+        }
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for reply in message.replies {
             if let (Some(asked), Some(result)) = (waiting.remove(&reply.seq), reply.result) {

@@ -47,7 +47,13 @@ impl End {
     async fn answer(&self, seq: u64, result: reply::Result) {
         let result = Some(result);
         let replies = vec![Reply { seq, result }];
-        let sent = self.replies.send(Ok(Replies { replies })).await;
+        let sent = self
+            .replies
+            .send(Ok(Replies {
+                replies,
+                counted: None,
+            }))
+            .await;
         sent.expect("somebody listens");
     }
 }
@@ -64,7 +70,12 @@ async fn a_broken_stream_costs_a_read_nothing_and_leaves_the_node_joined() {
         Err(NotOpened::Failed("not yet".to_owned())),
         Ok(second),
     ])));
-    let exchange = Arc::new(Exchange::start(first, opens, closed.clone()));
+    let exchange = Arc::new(Exchange::start(
+        first,
+        opens,
+        Arc::default(),
+        closed.clone(),
+    ));
     let asked = Arc::clone(&exchange);
     let reading = tokio::spawn(async move { asked.ask(7, read(1), Duration::from_secs(10)).await });
     let sent = end.take().await;
@@ -82,7 +93,12 @@ async fn what_must_not_be_done_twice_is_lost_with_its_stream() {
     let closed = CancellationToken::new();
     let ((first, mut end), (second, mut again)) = (pair(), pair());
     let opens = Prepared(Mutex::new(VecDeque::from([Ok(second)])));
-    let exchange = Arc::new(Exchange::start(first, opens, closed.clone()));
+    let exchange = Arc::new(Exchange::start(
+        first,
+        opens,
+        Arc::default(),
+        closed.clone(),
+    ));
     let asked = Arc::clone(&exchange);
     let finish = request::Op::Finish(Finish::default());
     let finishing =
@@ -108,7 +124,7 @@ async fn a_node_that_is_gone_is_out_at_once_and_later_calls_were_never_sent() {
     let closed = CancellationToken::new();
     let (first, end) = pair();
     let opens = Prepared(Mutex::default());
-    let exchange = Exchange::start(first, opens, closed.clone());
+    let exchange = Exchange::start(first, opens, Arc::default(), closed.clone());
     let begun = Instant::now();
     drop(end);
     closed.cancelled().await;
@@ -124,7 +140,12 @@ async fn what_breaks_every_stream_is_given_up() {
     let mut pairs = pairs.into_iter();
     let first = pairs.next().expect("one");
     let opens = Prepared(Mutex::new(pairs.map(Ok).collect()));
-    let exchange = Arc::new(Exchange::start(first, opens, closed.clone()));
+    let exchange = Arc::new(Exchange::start(
+        first,
+        opens,
+        Arc::default(),
+        closed.clone(),
+    ));
     let asked = Arc::clone(&exchange);
     let reading = tokio::spawn(async move { asked.ask(7, read(1), Duration::from_secs(10)).await });
     let last = ends.pop().expect("one more than it is sent");

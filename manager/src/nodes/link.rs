@@ -2,6 +2,7 @@
 
 use super::call_error::CallError;
 use super::connect::{Client, Expected, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
+use super::counted::NodeCount;
 use super::exchange::Exchange;
 use super::steps::{self, STANDS_STILL, by_size, linked};
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use proto::v1::{
     InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
     SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -35,6 +37,7 @@ pub struct Link {
     exchange: Exchange,
     large: Client,
     small: Client,
+    count: Arc<NodeCount>,
     closed: CancellationToken,
 }
 
@@ -63,13 +66,20 @@ impl Link {
         let first = opener.open().await?;
         // From here on it may begin a new session by itself.
         opener.expected.session = None;
-        let exchange = Exchange::start(first, opener, closed.clone());
+        let count = Arc::<NodeCount>::default();
+        let exchange = Exchange::start(first, opener, count.clone(), closed.clone());
         Ok(Self {
             exchange,
             large,
             small,
+            count,
             closed,
         })
+    }
+
+    /// Files on the node, as it last said.
+    pub(super) fn count(&self) -> &NodeCount {
+        &self.count
     }
 
     /// How many small operations wait to be sent.
@@ -216,7 +226,7 @@ impl Link {
     ) {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
         let mut client = self.large.clone();
-        let closed = self.closed.clone();
+        let (count, closed) = (self.count.clone(), self.closed.clone());
         let outcome = tokio::spawn(async move {
             let call = client.upload_file(ReceiverStream::new(outgoing));
             let reply = tokio::select! {
@@ -225,7 +235,7 @@ impl Link {
                 }
                 reply = call => reply?,
             };
-            linked(reply.into_inner())
+            linked(&count, reply.into_inner())
         });
         (parts, outcome)
     }
@@ -265,24 +275,29 @@ impl Link {
         let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
             let mut client = self.large.clone();
             let call = client.transfer_file(transfer);
-            return linked(self.bounded(by_size(size), call).await?);
+            return linked(&self.count, self.bounded(by_size(size), call).await?);
         };
         tokio::select! {
             () = self.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
-            linked = steps::follow(steps, size) => linked,
+            linked = steps::follow(&self.count, steps, size) => linked,
         }
     }
 
-    /// Streams what the node holds, from disk.
+    /// Streams what the node holds, from disk, from a leaf on.
     ///
     /// # Errors
     /// When the node does not answer.
     pub async fn inventory(
         &self,
         quarantine: bool,
+        from_leaf: u32,
     ) -> Result<tonic::Streaming<InventoryBatch>, CallError> {
+        let request = InventoryRequest {
+            quarantine,
+            from_leaf,
+        };
         self.again(CALL, &self.large, |mut client| async move {
-            client.inventory(InventoryRequest { quarantine }).await
+            client.inventory(request).await
         })
         .await
     }
@@ -369,8 +384,12 @@ impl Link {
     /// When the node does not confirm.
     pub async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
         let mut client = self.small.clone();
-        self.bounded(CALL, client.seal(SealRequest { sealed, leader }))
-            .await
+        let call = client.seal(SealRequest { sealed, leader });
+        let reply = self.bounded(CALL, call).await?;
+        if let Some(counted) = reply.counted {
+            self.count.take(counted);
+        }
+        Ok(reply)
     }
 
     /// A call that changes nothing: it is made again where the connection broke,

@@ -2,6 +2,7 @@
 
 mod call_error;
 mod connect;
+mod counted;
 mod exchange;
 mod link;
 mod node;

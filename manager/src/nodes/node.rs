@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::pace::Pace;
 use manager_store::{Copy, Record};
-use proto::v1::{CopyRef, Report, ScrubProgress, SealReply};
+use proto::v1::{CopyRef, Counted, Hello, Report, ScrubProgress, SealReply};
 use proto::{FileId, FileName, NodeId};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,6 @@ use uuid::Uuid;
 /// A node without a report for this long is out; a stopped node is told from a
 /// busy one by nothing else, and 10 s is the promise.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
-/// How long a node's count must have been left alone before a report, which may
-/// have been written before the last change, replaces it.
-const SETTLE: Duration = Duration::from_secs(3);
 
 /// What a node last said of itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,7 +45,6 @@ pub struct NodeReport {
 struct Heard {
     report: NodeReport,
     at: Instant,
-    counts_touched: Instant,
     corrupt: Arc<Vec<CopyRef>>,
     pace: Pace,
 }
@@ -67,8 +63,9 @@ pub struct Node {
     pub link: Link,
     /// Cancelled when it leaves.
     pub closed: CancellationToken,
+    /// The highest generation that its volume had taken when it joined.
+    pub generation_seen: u32,
     session: AtomicU64,
-    files: AtomicI64,
     bytes_in_flight: AtomicU64,
     in_flight: AtomicI64,
     heard: Mutex<Heard>,
@@ -79,28 +76,27 @@ impl Node {
     pub fn new(
         id: NodeId,
         volume_id: Uuid,
-        pool: String,
-        endpoint: String,
+        hello: Hello,
         link: Link,
         closed: CancellationToken,
         first: &Report,
     ) -> Self {
         let now = Instant::now();
+        link.count().take(count_of(first));
         Self {
             id,
             volume_id,
-            pool,
-            endpoint,
+            pool: hello.pool,
+            endpoint: hello.endpoint,
             link,
             closed,
+            generation_seen: hello.generation_seen,
             session: AtomicU64::new(first.session),
-            files: AtomicI64::new(i64::try_from(first.files).unwrap_or(i64::MAX)),
             bytes_in_flight: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             heard: Mutex::new(Heard {
                 report: read(first),
                 at: now,
-                counts_touched: now,
                 corrupt: Arc::new(first.corrupt.clone()),
                 pace: Pace::default(),
             }),
@@ -126,11 +122,8 @@ impl Node {
         } else {
             heard.pace.forget();
         }
-        let quiet = heard.counts_touched.elapsed() > SETTLE;
-        if quiet && self.in_flight.load(Ordering::Relaxed) == 0 {
-            let files = i64::try_from(report.files).unwrap_or(i64::MAX);
-            self.files.store(files, Ordering::Relaxed);
-        }
+        drop(heard);
+        self.link.count().take(count_of(report));
     }
 
     /// Its last report.
@@ -140,8 +133,6 @@ impl Node {
 
     /// Takes in what it answered to an order to be sealed or opened.
     pub fn sealed(&self, sealed: bool, reply: &SealReply) {
-        let files = i64::try_from(reply.files).unwrap_or(i64::MAX);
-        self.files.store(files, Ordering::Relaxed);
         let mut heard = self.heard();
         heard.report.sealed = sealed;
         heard.report.files = reply.files;
@@ -177,15 +168,17 @@ impl Node {
         self.session.load(Ordering::Relaxed)
     }
 
-    /// Files on its disk: as it last said, and what has come and gone since.
+    /// Files on its disk, as it last said itself.
     pub fn files(&self) -> u64 {
-        u64::try_from(self.files.load(Ordering::Relaxed)).unwrap_or(0)
+        self.link.count().files()
     }
 
-    /// Its files as placement counts them: those on disk and those on their way.
+    /// Its files as placement counts them: those on disk, and those that this
+    /// manager is bringing there.
     pub fn count(&self) -> u64 {
-        let files = self.files.load(Ordering::Relaxed) + self.in_flight.load(Ordering::Relaxed);
-        u64::try_from(files).unwrap_or(0)
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        self.files()
+            .saturating_add(u64::try_from(in_flight).unwrap_or(0))
     }
 
     /// Bytes that an upload may use, less what is promised to others.
@@ -209,28 +202,18 @@ impl Node {
     pub(super) fn begin(&self, bytes: u64) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.bytes_in_flight.fetch_add(bytes, Ordering::Relaxed);
-        self.heard().counts_touched = Instant::now();
     }
 
-    pub(super) fn end(&self, bytes: u64, landed: bool) {
-        if landed {
-            self.files.fetch_add(1, Ordering::Relaxed);
-        }
+    pub(super) fn end(&self, bytes: u64) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.bytes_in_flight.fetch_sub(bytes, Ordering::Relaxed);
-        self.heard().counts_touched = Instant::now();
     }
+}
 
-    /// Counts one file more, whose placement is about to be dropped.
-    pub fn file_arrived(&self) {
-        self.files.fetch_add(1, Ordering::Relaxed);
-        self.heard().counts_touched = Instant::now();
-    }
-
-    /// Counts one file less.
-    pub fn file_left(&self) {
-        self.files.fetch_sub(1, Ordering::Relaxed);
-        self.heard().counts_touched = Instant::now();
+fn count_of(report: &Report) -> Counted {
+    Counted {
+        number: report.counted,
+        files: report.files,
     }
 }
 

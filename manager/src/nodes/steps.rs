@@ -2,6 +2,7 @@
 //! file is large, but it must go on.
 
 use super::call_error::CallError;
+use super::counted::NodeCount;
 use futures::{Stream, StreamExt};
 use proto::v1::{Linked, TransferStep, UploadReply, transfer_step::Step, upload_reply};
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(super) fn by_size(size: u64) -> Duration {
 /// # Errors
 /// See [`CallError::certainly_not_done`].
 pub(super) async fn follow(
+    count: &NodeCount,
     mut steps: impl Stream<Item = Result<TransferStep, Status>> + Unpin,
     size: u64,
 ) -> Result<u32, CallError> {
@@ -36,7 +38,7 @@ pub(super) async fn follow(
             Ok(Some(step)) => step?.step,
         };
         match step {
-            Some(Step::Done(reply)) => return linked(reply),
+            Some(Step::Done(reply)) => return linked(count, reply),
             // What follows is the other node's flush.
             Some(Step::Sent(sent)) if sent >= size => patience = by_size(size),
             Some(Step::Sent(_)) | None => {}
@@ -44,8 +46,11 @@ pub(super) async fn follow(
     }
 }
 
-/// What an upload's or a transfer's answer says.
-pub(super) fn linked(reply: UploadReply) -> Result<u32, CallError> {
+/// What an upload's or a transfer's answer says, the node's count included.
+pub(super) fn linked(count: &NodeCount, reply: UploadReply) -> Result<u32, CallError> {
+    if let Some(counted) = reply.counted {
+        count.take(counted);
+    }
     match reply.result {
         Some(upload_reply::Result::Linked(Linked { leaf })) => Ok(leaf),
         Some(upload_reply::Result::Failure(failure)) => Err(failure.into()),
@@ -65,7 +70,10 @@ mod tests {
 
     fn done(result: upload_reply::Result) -> TransferStep {
         let result = Some(result);
-        let step = Some(Step::Done(UploadReply { result }));
+        let step = Some(Step::Done(UploadReply {
+            result,
+            counted: None,
+        }));
         TransferStep { step }
     }
 
@@ -86,7 +94,12 @@ mod tests {
         let mut steps: Vec<_> = (1..2000).map(sent).collect();
         steps.push(done(upload_reply::Result::Linked(Linked { leaf: 7 })));
         let begun = tokio::time::Instant::now();
-        let linked = follow(paced(steps, Duration::from_secs(100)), 1 << 40).await;
+        let linked = follow(
+            &NodeCount::default(),
+            paced(steps, Duration::from_secs(100)),
+            1 << 40,
+        )
+        .await;
         assert_eq!(linked, Ok(7));
         assert!(begun.elapsed() > Duration::from_secs(2 * 24 * 3600));
     }
@@ -95,7 +108,9 @@ mod tests {
     async fn one_that_stands_still_is_lost_and_may_have_happened() {
         let steps = futures::stream::iter([Ok(sent(1))]).chain(futures::stream::pending());
         let begun = tokio::time::Instant::now();
-        let error = follow(steps.boxed(), 1 << 40).await.expect_err("still");
+        let error = follow(&NodeCount::default(), steps.boxed(), 1 << 40)
+            .await
+            .expect_err("still");
         assert!(!error.certainly_not_done());
         assert!(begun.elapsed() < STANDS_STILL * 2);
     }
@@ -114,7 +129,7 @@ mod tests {
             Ok(last)
         });
         let steps = futures::stream::iter([Ok(sent(size))]).chain(flush);
-        let refused = follow(steps.boxed(), size).await;
+        let refused = follow(&NodeCount::default(), steps.boxed(), size).await;
         let wanted = CallError::Fault(Fault::Sealed, "drained".to_owned());
         assert_eq!(refused, Err(wanted));
     }

@@ -26,26 +26,19 @@ pub enum NoNode {
     NoRoom,
 }
 
-/// A node chosen for a file, counted there until it is dropped.
+/// A node chosen for a file, counted there until it is dropped: once the node has
+/// answered, its own count has it.
 pub struct Placement {
     /// The node.
     pub node: Arc<Node>,
     /// Its session when it was chosen (rule 4).
     pub session: u64,
     bytes: u64,
-    landed: bool,
-}
-
-impl Placement {
-    /// The file is on the node's disk.
-    pub fn landed(mut self) {
-        self.landed = true;
-    }
 }
 
 impl Drop for Placement {
     fn drop(&mut self) {
-        self.node.end(self.bytes, self.landed);
+        self.node.end(self.bytes);
     }
 }
 
@@ -198,6 +191,5 @@ fn count_on(node: Arc<Node>, size: Option<u64>) -> Placement {
         session: node.session(),
         node,
         bytes,
-        landed: false,
     }
 }

@@ -89,7 +89,7 @@ impl Received {
         };
         match outcome {
             Ok(leaf) => {
-                count_landed(stream);
+                drop(stream);
                 self.publish(&record, leaf).await
             }
             Err(error) if !sent || error.certainly_not_done() => {
@@ -158,7 +158,7 @@ impl Received {
             };
             match linked {
                 Ok(leaf) => {
-                    placement.landed();
+                    drop(placement);
                     return self.publish(&record, leaf).await;
                 }
                 Err(error) if error.certainly_not_done() => {
@@ -254,6 +254,7 @@ impl Received {
                 node: node.clone(),
                 session,
                 generation,
+                doomed: false,
             }],
             next_generation: generation + 1,
             leaf: None,
@@ -280,13 +281,6 @@ impl Received {
             idempotency_key: record.idempotency_key.clone().unwrap_or_default(),
         }
     }
-}
-
-/// Counts the file on its node, whatever becomes of its record; the stream has
-/// ended well.
-fn count_landed(stream: Stream) {
-    stream.placement.node.file_arrived();
-    drop(stream);
 }
 
 fn unknown(error: &CallError) -> Failure {

@@ -91,6 +91,7 @@ pub(super) fn relist(earlier: &Record, placement: &Placement) -> Record {
         node: record.node.clone(),
         session: placement.session,
         generation: record.generation,
+        doomed: false,
     }];
     record
 }

@@ -20,6 +20,8 @@ struct CopyFields {
     session: u64,
     #[prost(uint32, tag = "3")]
     generation: u32,
+    #[prost(bool, tag = "4")]
+    doomed: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -71,6 +73,10 @@ struct NodeFields {
     merged_session: u64,
     #[prost(string, tag = "6")]
     endpoint: String,
+    #[prost(bool, tag = "7")]
+    set_back: bool,
+    #[prost(uint32, tag = "8")]
+    generation_floor: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -81,6 +87,10 @@ struct LeaseFields {
     number: u64,
     #[prost(uint64, tag = "3")]
     counter: u64,
+    #[prost(fixed64, tag = "4")]
+    term: u64,
+    #[prost(uint64, tag = "5")]
+    begun: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -172,10 +182,12 @@ pub(crate) fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
                  node,
                  session,
                  generation,
+                 doomed,
              }| CopyFields {
                 node: node.as_str().to_owned(),
                 session: *session,
                 generation: *generation,
+                doomed: *doomed,
             },
         )
         .collect();
@@ -211,6 +223,7 @@ pub(crate) fn decode_record(name: FileName, bytes: &[u8]) -> Result<Record, Stor
             node: NodeId::new(&copy.node).map_err(|e| what(&e.to_string()))?,
             session: copy.session,
             generation: copy.generation,
+            doomed: copy.doomed,
         });
     }
     let counting = copies
@@ -250,6 +263,8 @@ pub(crate) fn encode_node(row: &NodeRow) -> Vec<u8> {
         stay,
         merged_session,
         endpoint,
+        set_back,
+        generation_floor,
     } = row;
     pack(&NodeFields {
         volume_id: volume_id.as_bytes().to_vec(),
@@ -258,6 +273,8 @@ pub(crate) fn encode_node(row: &NodeRow) -> Vec<u8> {
         stay: stay.number(),
         merged_session: *merged_session,
         endpoint: endpoint.clone(),
+        set_back: *set_back,
+        generation_floor: *generation_floor,
     })
 }
 
@@ -271,6 +288,8 @@ pub(crate) fn decode_node(id: NodeId, bytes: &[u8]) -> Result<NodeRow, StoreErro
         stay: Stay::of(fields.stay).ok_or_else(|| corrupt("a node's row", "unknown stay"))?,
         merged_session: fields.merged_session,
         endpoint: fields.endpoint,
+        set_back: fields.set_back,
+        generation_floor: fields.generation_floor,
         id,
     })
 }
@@ -281,11 +300,15 @@ pub(crate) fn encode_lease(lease: &Lease) -> Vec<u8> {
         holder,
         number,
         counter,
+        term,
+        begun,
     } = lease;
     pack(&LeaseFields {
         holder: holder.clone(),
         number: *number,
         counter: *counter,
+        term: *term,
+        begun: *begun,
     })
 }
 
@@ -295,11 +318,15 @@ pub(crate) fn decode_lease(bytes: &[u8]) -> Result<Lease, StoreError> {
         holder,
         number,
         counter,
+        term,
+        begun,
     } = unpack("lease", bytes)?;
     Ok(Lease {
         holder,
         number,
         counter,
+        term,
+        begun,
     })
 }
 

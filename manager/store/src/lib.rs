@@ -22,7 +22,7 @@ pub use error::{Cause, StoreError};
 pub use mongo::Mongo;
 pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
 pub use stats::StoreStats;
-pub use store::{Insert, Store, Swap};
+pub use store::{CountStep, Insert, Store, Swap, Which};
 
 /// Opens the store that `--store` names: `embedded:DIR`, a directory that is made
 /// if it is missing, or the `mongodb://` URL of a database.

@@ -43,6 +43,9 @@ pub struct Copy {
     pub session: u64,
     /// Counts the attempts at placing this file; never used again.
     pub generation: u32,
+    /// Its deletion may have been sent: whatever its node still says of it, it never
+    /// counts again (rule 17).
+    pub doomed: bool,
 }
 
 /// All that is known of one file; there is at most one per name (invariant 4).
@@ -139,6 +142,20 @@ pub struct NodeRow {
     pub merged_session: u64,
     /// Where it was last reached, `host:port`.
     pub endpoint: String,
+    /// The store was set back to an earlier state since the last merge: what the
+    /// node holds and what the records say may be of two histories (rule 17).
+    pub set_back: bool,
+    /// The highest generation that the node had seen when it was merged after the
+    /// store was set back, lost, or new to it; no later move takes one of these.
+    pub generation_floor: u32,
+}
+
+impl NodeRow {
+    /// Whether the node, in this session, was compared with the records as they
+    /// are (rules 11 and 17).
+    pub fn is_merged(&self, session: u64) -> bool {
+        self.merged_session == session && !self.set_back
+    }
 }
 
 /// The leader's lease (rule 10).
@@ -151,6 +168,31 @@ pub struct Lease {
     /// Raised whenever it is taken or renewed, and never lowered: a store in
     /// which it is lower than it once was has been set back.
     pub counter: u64,
+    /// Drawn at random whenever it is taken: two histories of a store that was set
+    /// back have no term in common but those before they parted.
+    pub term: u64,
+    /// The counter as it was before this term: no beat of an earlier term is above.
+    pub begun: u64,
+}
+
+impl Lease {
+    /// Whether a beat that was heard under a term is missing in the history of a
+    /// store whose lease is this: then the store was set back (rule 17). A term of
+    /// 0 is that of an earlier version.
+    pub fn lacks(lease: Option<&Self>, beat: u64, term: u64) -> bool {
+        match lease {
+            None => beat > 0,
+            Some(lease) if term == 0 || lease.term == 0 || term == lease.term => {
+                beat > lease.counter
+            }
+            Some(lease) => beat > lease.begun,
+        }
+    }
+}
+
+/// A term for a lease that is being taken: never 0, which stands for none.
+pub(crate) fn new_term() -> u64 {
+    Uuid::new_v4().as_u64_pair().0 | 1
 }
 
 /// The sum of all visible files.
@@ -160,4 +202,42 @@ pub struct Totals {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_that_the_history_of_the_lease_lacks_was_set_back() {
+        let lease = |counter, term, begun| Lease {
+            holder: "a".to_owned(),
+            number: 3,
+            counter,
+            term,
+            begun,
+        };
+        for (now, beat, term, lacks) in [
+            (None, 0, 0, false),
+            (None, 1, 5, true),
+            // The same term: the counter tells.
+            (Some(lease(20, 5, 10)), 20, 5, false),
+            (Some(lease(20, 5, 10)), 21, 5, true),
+            // An earlier term ended where this one began.
+            (Some(lease(20, 5, 10)), 10, 4, false),
+            // Another history's term went on for longer, however late it is asked.
+            (Some(lease(20, 5, 10)), 11, 4, true),
+            (Some(lease(9_000, 5, 10)), 1_000, 4, true),
+            // Versions that knew no terms.
+            (Some(lease(20, 0, 0)), 20, 5, false),
+            (Some(lease(20, 5, 10)), 20, 0, false),
+            (Some(lease(20, 5, 10)), 21, 0, true),
+        ] {
+            assert_eq!(
+                Lease::lacks(now.as_ref(), beat, term),
+                lacks,
+                "{now:?} {beat} {term}"
+            );
+        }
+    }
 }

@@ -25,6 +25,12 @@ impl StoreStats {
         self.queue_depth.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes a change that begins to wait, until what this answers is dropped.
+    pub(crate) fn waits(&self) -> Waits<'_> {
+        self.asked();
+        Waits(self)
+    }
+
     /// Notes changes that wait no more.
     pub(crate) fn answered(&self, changes: usize) {
         self.queue_depth
@@ -38,5 +44,32 @@ impl StoreStats {
             .fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         self.records_committed
             .fetch_add(changes as u64, Ordering::Relaxed);
+    }
+}
+
+/// One change that waits.
+pub(crate) struct Waits<'a>(&'a StoreStats);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.answered(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_whose_caller_goes_away_is_counted_off() {
+        let stats = StoreStats::default();
+        let change = async {
+            let _waits = stats.waits();
+            std::future::pending::<()>().await;
+        };
+        let gone = tokio::time::timeout(Duration::from_millis(1), change).await;
+        assert!(gone.is_err());
+        assert_eq!(stats.operations.load(Ordering::Relaxed), 1);
+        assert_eq!(stats.queue_depth.load(Ordering::Relaxed), 0);
     }
 }

@@ -33,6 +33,28 @@ pub enum Swap {
     Mismatch(Option<Record>),
 }
 
+/// Which records are counted.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Those of visible files.
+    Visible,
+    /// Those that list a copy on a node, in any state.
+    ListedOn(&'a NodeId),
+}
+
+/// A step of a count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountStep {
+    /// Records.
+    pub files: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Bytes of the largest, where the engine knows it.
+    pub largest: u64,
+    /// The last that was counted; nothing where there are no more.
+    pub last: Option<FileName>,
+}
+
 /// Records, nodes and the leader's lease. Every answer rests on durable data
 /// (rule 12), every change is durable when it is answered, and a caller that goes
 /// away before the answer leaves the outcome open.
@@ -47,13 +69,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NotEmpty`] when there is any record.
     async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError>;
-    /// When the store was last rebuilt from its nodes, in milliseconds since 1970.
+    /// When the store was last rebuilt from its nodes, in milliseconds since 1970,
+    /// while what nodes bring is still restored.
     async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError>;
-    /// Notes a rebuild.
-    async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError>;
+    /// Notes a rebuild, or that it is over.
+    async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError>;
 
     /// The record of a name, by a linearizable read.
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError>;
+    /// The records of many names, in their order: what is found is durable, but only
+    /// [`Self::get`] may say that a name has none.
+    async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError>;
     /// Adds a record if the name has none.
     async fn insert(&self, record: Record) -> Result<Insert, StoreError>;
     /// Replaces the record of the same name and id whose `rev` is one less than
@@ -86,6 +112,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Record>, StoreError>;
     /// The sum of all visible files: the embedded store keeps it, MongoDB counts.
     async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Counts at most `limit` records in name order after `after`, so that no count
+    /// takes longer than a call may, however many there are. What the embedded store
+    /// keeps it answers in one step.
+    async fn count(
+        &self,
+        which: Which<'_>,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError>;
 
     /// Every node ever admitted and not abandoned, in the order of ids.
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError>;

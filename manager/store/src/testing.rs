@@ -20,12 +20,13 @@ fn any_state() -> impl Strategy<Value = State> {
 }
 
 fn any_copy() -> impl Strategy<Value = Copy> {
-    ("[a-zA-Z0-9._/-]{1,40}", any::<u64>(), any::<u32>()).prop_map(|(node, session, generation)| {
-        Copy {
-            node: NodeId::new(&node).unwrap(),
-            session,
-            generation,
-        }
+    let id = "[a-zA-Z0-9._/-]{1,40}";
+    let fields = (id, any::<u64>(), any::<u32>(), any::<bool>());
+    fields.prop_map(|(node, session, generation, doomed)| Copy {
+        node: NodeId::new(&node).unwrap(),
+        session,
+        generation,
+        doomed,
     })
 }
 

@@ -128,6 +128,7 @@ impl Model {
                     node: node(NODES[*on]),
                     session: 3,
                     generation: 1,
+                    doomed: false,
                 };
                 Change::Insert(Record {
                     state: STATES[*state],
@@ -155,6 +156,7 @@ impl Model {
                         node: node(NODES[*n]),
                         session: 4,
                         generation,
+                        doomed: false,
                     })
                     .collect();
                 (new.node, new.generation) = (new.copies[0].node.clone(), 2);

@@ -51,6 +51,7 @@ pub(super) fn serve(
 ) -> BoxStream<'static, Result<v1::Replies, Status>> {
     let (send, receive) = mpsc::unbounded_channel();
     let pending = Arc::new(Semaphore::new(PENDING));
+    let counting = Arc::clone(&node);
     let lane = Lane {
         node,
         answers: send,
@@ -61,10 +62,14 @@ pub(super) fn serve(
         left: VecDeque::new(),
         room: None,
     };
-    let out = futures::stream::unfold((outgoing, pending), |(mut outgoing, pending)| async move {
-        let replies = outgoing.next().await?;
-        pending.add_permits(replies.len());
-        Some((Ok(v1::Replies { replies }), (outgoing, pending)))
+    let out = futures::stream::unfold((outgoing, pending), move |(mut outgoing, pending)| {
+        let node = Arc::clone(&counting);
+        async move {
+            let replies = outgoing.next().await?;
+            pending.add_permits(replies.len());
+            let counted = Some(node.counted());
+            Some((Ok(v1::Replies { replies, counted }), (outgoing, pending)))
+        }
     });
     out.boxed()
 }
@@ -283,7 +288,11 @@ impl Lane {
             };
             lane.answer(seq, outcome);
         });
-        self.node.delete(copy, delete.session, done);
+        if delete.refuse_only {
+            self.node.refuse(copy, delete.session, done);
+        } else {
+            self.node.delete(copy, delete.session, done);
+        }
     }
 
     /// Does reads and looks on one thread, and answers them together.
@@ -408,7 +417,10 @@ mod tests {
         let mut seqs = Vec::new();
         let mut failed = Vec::new();
         while let Some(replies) = outgoing.next().await {
-            let message = v1::Replies { replies };
+            let message = v1::Replies {
+                replies,
+                counted: None,
+            };
             assert!(message.encoded_len() <= proto::BATCH_BYTES);
             for reply in message.replies {
                 if matches!(reply.result, Some(Outcome::Failure(_))) {

@@ -19,6 +19,7 @@ const AHEAD: usize = 4;
 pub(super) fn serve(
     node: Arc<Node>,
     quarantine: bool,
+    from_leaf: u32,
     permit: OwnedSemaphorePermit,
 ) -> BoxStream<'static, Result<v1::InventoryBatch, Status>> {
     let place = if quarantine {
@@ -36,15 +37,13 @@ pub(super) fn serve(
             send.blocking_send(Ok(v1::InventoryBatch { entries }))
                 .is_ok()
         };
-        let walked = node.disk.walk(
-            place,
-            0,
-            &mut |listed| match batch.push(entry(place, listed)) {
-                Ok(()) => true,
-                Err(Refused::Full(entry)) => put(&mut batch) && batch.push(entry).is_ok(),
-                Err(Refused::TooLarge(_)) => unreachable!("its texts are cut"),
-            },
-        );
+        let walked = node.disk.walk(place, from_leaf, &mut |listed| match batch
+            .push(entry(place, listed))
+        {
+            Ok(()) => true,
+            Err(Refused::Full(entry)) => put(&mut batch) && batch.push(entry).is_ok(),
+            Err(Refused::TooLarge(_)) => unreachable!("its texts are cut"),
+        });
         if !batch.is_empty() {
             put(&mut batch);
         }

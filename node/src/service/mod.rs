@@ -112,7 +112,7 @@ impl v1::handover_server::Handover for StorageService {
             }
         };
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, admits).await;
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 }
 
@@ -139,7 +139,7 @@ impl v1::storage_server::Storage for StorageService {
         let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
         let any = |_: &v1::Open| Ok(());
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, any).await;
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 
     async fn download_file(
@@ -156,14 +156,15 @@ impl v1::storage_server::Storage for StorageService {
         let copy = Copy::from_wire(request.copy)?;
         tracing::debug!(request = %Trace(request.trace), name = %copy.name, "delete");
         let (send, receive) = tokio::sync::oneshot::channel();
-        self.node.delete(
-            copy,
-            request.session,
-            Box::new(move |result| {
-                // Nobody waits any more where the request was dropped.
-                let _ = send.send(result);
-            }),
-        );
+        let done = Box::new(move |result| {
+            // Nobody waits any more where the request was dropped.
+            let _ = send.send(result);
+        });
+        if request.refuse_only {
+            self.node.refuse(copy, request.session, done);
+        } else {
+            self.node.delete(copy, request.session, done);
+        }
         let found = receive.await.unwrap_or_else(|_| Err(crate::node::gone()))?;
         Ok(Response::new(v1::DeleteReply { found }))
     }
@@ -176,7 +177,7 @@ impl v1::storage_server::Storage for StorageService {
         let untold = std::sync::atomic::AtomicU64::new(0);
         let linked = transfer::serve(&self.node, &self.peers, request, &untold).await;
         crate::metrics::Metrics::count(&self.node.metrics.transfers, &linked);
-        Ok(Response::new(upload_reply(linked)))
+        Ok(Response::new(upload_reply(&self.node, linked)))
     }
 
     async fn transfer_in_steps(
@@ -196,8 +197,11 @@ impl v1::storage_server::Storage for StorageService {
             .acquire_owned()
             .await
             .map_err(|_| Status::unavailable("the node is leaving"))?;
-        let quarantine = request.into_inner().quarantine;
-        let batches = inventory::serve(Arc::clone(&self.node), quarantine, permit);
+        let v1::InventoryRequest {
+            quarantine,
+            from_leaf,
+        } = request.into_inner();
+        let batches = inventory::serve(Arc::clone(&self.node), quarantine, from_leaf, permit);
         Ok(Response::new(batches))
     }
 
@@ -250,6 +254,7 @@ impl v1::storage_server::Storage for StorageService {
         Ok(Response::new(v1::SealReply {
             files: self.node.disk.files(),
             quarantined: self.node.disk.quarantined(),
+            counted: Some(self.node.counted()),
         }))
     }
 
@@ -292,7 +297,7 @@ fn copies(request: v1::InspectRequest) -> Result<Vec<Copy>, Failure> {
     copies.map(|copy| Copy::from_wire(Some(copy))).collect()
 }
 
-fn upload_reply(linked: Result<u32, Failure>) -> v1::UploadReply {
+fn upload_reply(node: &Node, linked: Result<u32, Failure>) -> v1::UploadReply {
     use v1::upload_reply::Result as Outcome;
     let result = match linked {
         Ok(leaf) => Outcome::Linked(v1::Linked { leaf }),
@@ -300,6 +305,7 @@ fn upload_reply(linked: Result<u32, Failure>) -> v1::UploadReply {
     };
     v1::UploadReply {
         result: Some(result),
+        counted: Some(node.counted()),
     }
 }
 

@@ -39,25 +39,32 @@ type Steps = BoxStream<'static, Result<v1::TransferStep, Status>>;
 pub(super) fn in_steps(node: Arc<Node>, peers: Arc<Peers>, request: v1::TransferRequest) -> Steps {
     let progress = Arc::new(AtomicU64::new(0));
     let reached = Arc::clone(&progress);
+    let counting = Arc::clone(&node);
     let transfer = async move {
         let linked = serve(&node, &peers, request, &progress).await;
         crate::metrics::Metrics::count(&node.metrics.transfers, &linked);
         linked
     };
     let state = (Some(transfer.boxed()), reached, 0);
-    let steps = futures::stream::unfold(state, |(transfer, reached, mut told)| async move {
-        let mut transfer = transfer?;
-        loop {
-            match tokio::time::timeout(STEP, &mut transfer).await {
-                Ok(linked) => {
-                    let done = Step::Done(super::upload_reply(linked));
-                    return Some((Ok(step(done)), (None, reached, told)));
-                }
-                Err(_) => {
-                    let sent = reached.load(Ordering::Relaxed);
-                    if sent != told {
-                        told = sent;
-                        return Some((Ok(step(Step::Sent(sent))), (Some(transfer), reached, told)));
+    let steps = futures::stream::unfold(state, move |(transfer, reached, mut told)| {
+        let node = Arc::clone(&counting);
+        async move {
+            let mut transfer = transfer?;
+            loop {
+                match tokio::time::timeout(STEP, &mut transfer).await {
+                    Ok(linked) => {
+                        let done = Step::Done(super::upload_reply(&node, linked));
+                        return Some((Ok(step(done)), (None, reached, told)));
+                    }
+                    Err(_) => {
+                        let sent = reached.load(Ordering::Relaxed);
+                        if sent != told {
+                            told = sent;
+                            return Some((
+                                Ok(step(Step::Sent(sent))),
+                                (Some(transfer), reached, told),
+                            ));
+                        }
                     }
                 }
             }

@@ -101,6 +101,19 @@ pub struct StatRequest {
 pub struct Replies {
     #[prost(message, repeated, tag = "1")]
     pub replies: ::prost::alloc::vec::Vec<Reply>,
+    /// As it is once all of these are done.
+    #[prost(message, optional, tag = "2")]
+    pub counted: ::core::option::Option<Counted>,
+}
+/// How many files the node holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Counted {
+    /// Rises with each count that the process makes: of two the higher is newer,
+    /// whichever stream it came on.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(uint64, tag = "2")]
+    pub files: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reply {
@@ -166,6 +179,9 @@ pub mod upload_part {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadReply {
+    /// Of the node that answers.
+    #[prost(message, optional, tag = "3")]
+    pub counted: ::core::option::Option<Counted>,
     #[prost(oneof = "upload_reply::Result", tags = "1, 2")]
     pub result: ::core::option::Option<upload_reply::Result>,
 }
@@ -218,6 +234,10 @@ pub struct DeleteRequest {
     pub session: u64,
     #[prost(fixed64, tag = "3")]
     pub trace: u64,
+    /// Ends an open create and refuses a late one, but removes nothing: whether
+    /// the copy is there is answered once both are so (rule 17).
+    #[prost(bool, tag = "4")]
+    pub refuse_only: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteReply {
@@ -264,6 +284,9 @@ pub mod transfer_step {
 pub struct InventoryRequest {
     #[prost(bool, tag = "1")]
     pub quarantine: bool,
+    /// Leaves come in ascending order; those before this one are left out.
+    #[prost(uint32, tag = "2")]
+    pub from_leaf: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InventoryBatch {
@@ -337,6 +360,8 @@ pub struct SealReply {
     pub files: u64,
     #[prost(uint64, tag = "2")]
     pub quarantined: u64,
+    #[prost(message, optional, tag = "3")]
+    pub counted: ::core::option::Option<Counted>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerifyReply {
@@ -2105,6 +2130,12 @@ pub struct Hello {
     /// set back to an earlier state.
     #[prost(uint64, tag = "11")]
     pub beat_seen: u64,
+    /// The highest generation of a copy that this volume ever took.
+    #[prost(uint32, tag = "12")]
+    pub generation_seen: u32,
+    /// The term of the lease under which `beat_seen` was heard; 0 for none.
+    #[prost(fixed64, tag = "13")]
+    pub term_seen: u64,
 }
 /// Sent every second, and at once when something changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2141,6 +2172,9 @@ pub struct Report {
     /// It was told to stop: it ends what is under way, and takes nothing new.
     #[prost(bool, tag = "13")]
     pub leaving: bool,
+    /// The number of the count that `files` is, as in Counted.
+    #[prost(uint64, tag = "14")]
+    pub counted: u64,
 }
 /// How far the node is with re-reading its files.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2196,6 +2230,10 @@ pub struct Heard {
     /// The lease's counter as the manager last read it: it only rises.
     #[prost(uint64, tag = "2")]
     pub beat: u64,
+    /// Drawn whenever the lease is taken: tells apart beats of two histories of
+    /// one store.
+    #[prost(fixed64, tag = "3")]
+    pub term: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {
@@ -2269,6 +2307,10 @@ pub struct PoolStatusReply {
     /// minute, a few of them.
     #[prost(message, repeated, tag = "9")]
     pub strangers: ::prost::alloc::vec::Vec<Stranger>,
+    /// The files of some unavailable nodes are still being counted: there are at
+    /// least as many as said.
+    #[prost(bool, tag = "10")]
+    pub unavailable_counting: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stranger {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
 use super::writes::{Buffers, Table, Writes};
+use crate::record::new_term;
 use crate::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals, encoding};
 
 /// Where the outcome of a change goes.
@@ -56,7 +57,7 @@ pub(super) enum Change {
         reply: Reply<()>,
     },
     SetRebuilt {
-        at: u64,
+        at: Option<u64>,
         reply: Reply<()>,
     },
 }
@@ -153,7 +154,7 @@ impl<'a> Batch<'a> {
             Change::RenewLease { held, reply } => Answer::Lease(reply, self.renew_lease(held)),
             Change::SetClusterId { id, reply } => Answer::Unit(reply, self.set_cluster_id(id)),
             Change::SetRebuilt { at, reply } => {
-                self.meta.insert(REBUILT_AT.into(), Some(number(at)));
+                self.meta.insert(REBUILT_AT.into(), at.map(number));
                 Answer::Unit(reply, Ok(()))
             }
         }
@@ -275,6 +276,8 @@ impl<'a> Batch<'a> {
             holder,
             number: number + 1,
             counter: counter + 1,
+            term: new_term(),
+            begun: counter,
         }))
     }
 

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals};
+use crate::{
+    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+};
 use batch::Change;
 use committer::Committer;
 use directory::Directory;
@@ -94,7 +96,7 @@ impl Store for Embedded {
         self.tables.rebuilt_at_ms()
     }
 
-    async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError> {
+    async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError> {
         self.committer
             .ask(|reply| Change::SetRebuilt { at, reply })
             .await
@@ -103,6 +105,12 @@ impl Store for Embedded {
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
         // On the spot: a cached read takes microseconds, less than handing it over.
         self.tables.record(name)
+    }
+
+    async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError> {
+        let names = names.to_vec();
+        self.read(move |tables| names.iter().map(|name| tables.record(name)).collect())
+            .await
     }
 
     async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
@@ -163,6 +171,25 @@ impl Store for Embedded {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.tables.totals()
+    }
+
+    async fn count(
+        &self,
+        which: Which<'_>,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError> {
+        let Which::ListedOn(node) = which else {
+            let Totals { files, bytes } = self.tables.totals()?;
+            return Ok(CountStep {
+                files,
+                bytes,
+                ..CountStep::default()
+            });
+        };
+        let (node, after) = (node.clone(), after.cloned());
+        self.read(move |tables| tables.count_listed(&node, after, limit))
+            .await
     }
 
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {

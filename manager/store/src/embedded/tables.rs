@@ -17,7 +17,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Sn
 use proto::{FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{Lease, NodeRow, Record, StoreError, Totals, encoding};
+use crate::{CountStep, Lease, NodeRow, Record, StoreError, Totals, encoding};
 
 /// Blocks of all tables that are kept in memory.
 const CACHE_BYTES: u64 = 96 << 20;
@@ -28,6 +28,8 @@ pub(super) const COPIES_BUFFER: u64 = 8 << 20;
 /// Small, so that what is added and removed all the time is sorted out soon.
 pub(super) const UNSETTLED_BUFFER: u64 = 2 << 20;
 pub(super) const META_BUFFER: u64 = 1 << 20;
+/// Records that a count holds at a time.
+const COUNTED: usize = 1000;
 /// The journal's length bounds how much is replayed at a start.
 const JOURNAL_BYTES: u64 = 128 << 20;
 /// One thread sorts new data and merges. With more, one spins while the others
@@ -244,6 +246,32 @@ impl Tables {
             listed.push(self.indexed(&snapshot, name)?);
         }
         Ok(listed)
+    }
+
+    /// Counts records that list a copy on the node, a page at a time.
+    pub(super) fn count_listed(
+        &self,
+        node: &NodeId,
+        mut after: Option<FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError> {
+        let mut step = CountStep::default();
+        let mut left = limit;
+        while left > 0 {
+            let page = self.listed_on(node, after.as_ref(), left.min(COUNTED))?;
+            let Some(last) = page.last() else {
+                return Ok(step);
+            };
+            for record in &page {
+                step.files += 1;
+                step.bytes += record.size;
+                step.largest = step.largest.max(record.size);
+            }
+            left -= page.len();
+            after = Some(last.name.clone());
+        }
+        step.last = after;
+        Ok(step)
     }
 
     /// The record that an index names: they change in one transaction.

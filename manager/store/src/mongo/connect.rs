@@ -4,6 +4,7 @@ use super::document::{ClusterDocument, FORMAT, binary, uuid_of};
 use super::failed;
 use crate::StoreError;
 use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
@@ -41,6 +42,8 @@ pub(super) struct Connected {
     pub(super) database: Database,
     /// What a read of one record asks for (rule 12).
     pub(super) read_one: ReadConcern,
+    /// What a read of many asks for: only what most servers keep.
+    pub(super) read_many: ReadConcern,
     /// The cluster that it belongs to.
     pub(super) cluster: Uuid,
     /// Counts connections: each new one may lead to another database.
@@ -57,17 +60,18 @@ pub(super) async fn connect(url: &str) -> Result<Connected, StoreError> {
     let connections = Arc::default();
     let database = database(url, &connections).await?;
     let ready = async {
-        let read_one = read_concern(&database).await;
+        let concerns = read_concerns(&database).await;
         let cluster = format(&database).await?;
         make_indexes(&database).await?;
-        Ok((read_one, cluster))
+        Ok((concerns, cluster))
     };
-    let (read_one, cluster) = tokio::time::timeout(FIRST, ready)
+    let ((read_one, read_many), cluster) = tokio::time::timeout(FIRST, ready)
         .await
         .map_err(|_| StoreError::unavailable("the database does not answer"))??;
     Ok(Connected {
         database,
         read_one,
+        read_many,
         cluster,
         connections,
     })
@@ -101,16 +105,17 @@ async fn database(url: &str, connections: &Arc<AtomicU64>) -> Result<Database, S
     Ok(client.database(name.as_deref().unwrap_or(DATABASE)))
 }
 
-/// Linearizable where there is a replica set (or a router of some); a single
-/// server knows no such read, and its reads are so by themselves.
-async fn read_concern(database: &Database) -> ReadConcern {
+/// Of one record and of many: linearizable and majority where there is a replica set
+/// (or a router of some); a single server knows no such reads, and its reads are so by
+/// themselves.
+async fn read_concerns(database: &Database) -> (ReadConcern, ReadConcern) {
     let hello = database.run_command(doc! {"hello": 1}).await;
     let hello = hello.unwrap_or_default();
     let router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
     if router || hello.contains_key("setName") {
-        ReadConcern::linearizable()
+        (ReadConcern::linearizable(), ReadConcern::majority())
     } else {
-        ReadConcern::local()
+        (ReadConcern::local(), ReadConcern::local())
     }
 }
 
@@ -155,9 +160,24 @@ async fn make_indexes(database: &Database) -> Result<(), StoreError> {
         .keys(doc! {"unsettled": 1, "_id": 1})
         .options(unsettled)
         .build();
-    files
-        .create_indexes([listed, unsettled])
-        .await
-        .map(drop)
-        .map_err(failed)
+    files.create_index(listed).await.map_err(failed)?;
+    if let Err(error) = files.create_index(unsettled).await {
+        // Only what the server itself says: a connection that breaks says nothing of
+        // what it can do.
+        let ErrorKind::Command(command) = &*error.kind else {
+            return Err(failed(error));
+        };
+        tracing::warn!(
+            code = command.code,
+            why = command.message,
+            "the server takes no partial index; a plain one, which lists all files, serves instead"
+        );
+        let options = IndexOptions::builder().name("unsettled-plain".to_owned());
+        let plain = IndexModel::builder()
+            .keys(doc! {"unsettled": 1, "_id": 1})
+            .options(options.build())
+            .build();
+        files.create_index(plain).await.map_err(failed)?;
+    }
+    Ok(())
 }

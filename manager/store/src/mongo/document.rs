@@ -18,6 +18,8 @@ pub(super) struct CopyDocument {
     node: String,
     session: i64,
     generation: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doomed: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +59,10 @@ pub(super) struct NodeDocument {
     stay: u32,
     merged_session: i64,
     endpoint: String,
+    #[serde(default)]
+    set_back: bool,
+    #[serde(default)]
+    generation_floor: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,6 +72,10 @@ pub(super) struct LeaseDocument {
     pub(super) holder: String,
     pub(super) number: i64,
     pub(super) counter: i64,
+    #[serde(default)]
+    pub(super) term: i64,
+    #[serde(default)]
+    pub(super) begun: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -159,6 +169,7 @@ impl TryFrom<&Record> for RecordDocument {
             node: copy.node.as_str().to_owned(),
             session: copy.session.cast_signed(),
             generation: copy.generation.into(),
+            doomed: copy.doomed,
         });
         Ok(Self {
             key: key(name.as_str()),
@@ -196,6 +207,7 @@ impl TryFrom<RecordDocument> for Record {
                 node: node(&copy.node)?,
                 session: copy.session.cast_unsigned(),
                 generation: small(&what, copy.generation)?,
+                doomed: copy.doomed,
             })
         });
         Ok(Self {
@@ -230,6 +242,8 @@ impl From<&NodeRow> for NodeDocument {
             stay,
             merged_session,
             endpoint,
+            set_back,
+            generation_floor,
         } = row;
         Self {
             id: id.as_str().to_owned(),
@@ -239,6 +253,8 @@ impl From<&NodeRow> for NodeDocument {
             stay: stay.number(),
             merged_session: merged_session.cast_signed(),
             endpoint: endpoint.clone(),
+            set_back: *set_back,
+            generation_floor: (*generation_floor).into(),
         }
     }
 }
@@ -255,6 +271,8 @@ impl TryFrom<NodeDocument> for NodeRow {
             stay: Stay::of(document.stay).ok_or_else(|| corrupt("a node's row", "unknown stay"))?,
             merged_session: document.merged_session.cast_unsigned(),
             endpoint: document.endpoint,
+            set_back: document.set_back,
+            generation_floor: small("a node's row", document.generation_floor)?,
         })
     }
 }
@@ -265,6 +283,8 @@ impl From<LeaseDocument> for Lease {
             holder: document.holder,
             number: document.number.cast_unsigned(),
             counter: document.counter.cast_unsigned(),
+            term: document.term.cast_unsigned(),
+            begun: document.begun.cast_unsigned(),
         }
     }
 }

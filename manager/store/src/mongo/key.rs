@@ -2,6 +2,7 @@
 //! whatever it thinks of strings.
 
 use mongodb::bson::{Document, doc};
+use proto::FileName;
 use std::fmt::Write;
 
 /// Sorts after every hex digit.
@@ -15,6 +16,16 @@ pub(super) fn key(text: &str) -> String {
         let _ = write!(key, "{byte:02x}");
     }
     key
+}
+
+/// The name of a key.
+pub(super) fn name(key: &str) -> Option<FileName> {
+    let digits = key.as_bytes().chunks(2);
+    let bytes = digits.map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    FileName::from_bytes(&bytes.collect::<Option<Vec<u8>>>()?).ok()
 }
 
 /// The keys of names that begin with `prefix` and come after `after`.
@@ -54,6 +65,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_key_has_its_name(text in "[^/\\p{C}]{1,12}") {
+            prop_assume!(text != "." && text != "..");
+            let found = name(&key(&text));
+            prop_assert_eq!(found.map(|name| name.to_string()), Some(text));
+        }
+
         #[test]
         fn keys_sort_as_the_bytes_of_their_names(one in ".{0,12}", other in ".{0,12}") {
             prop_assert_eq!(key(&one).cmp(&key(&other)), one.as_bytes().cmp(other.as_bytes()));

@@ -7,6 +7,7 @@ mod document;
 mod health;
 mod key;
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -18,7 +19,11 @@ use mongodb::{Collection, Database};
 use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals};
+use crate::record::new_term;
+use crate::{
+    CountStep, Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals,
+    Which,
+};
 use connect::{CLUSTER, FILES, LEASE, META, NODES};
 use document::{
     ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
@@ -38,6 +43,7 @@ pub struct Mongo {
     leases: Collection<LeaseDocument>,
     clusters: Collection<ClusterDocument>,
     read_one: ReadConcern,
+    read_many: ReadConcern,
     health: Health,
     stats: StoreStats,
 }
@@ -59,6 +65,7 @@ impl Mongo {
             leases: database.collection(META),
             clusters: database.collection(META),
             read_one: connected.read_one,
+            read_many: connected.read_many,
             health: Health::watch(
                 database.collection(META),
                 connected.cluster,
@@ -74,12 +81,12 @@ impl Mongo {
         change: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let begun = Instant::now();
-        self.stats.asked();
+        // Counted off also where the caller goes away before the answer.
+        let _waits = self.stats.waits();
         let done = self.health.call(change).await;
         if done.is_ok() {
             self.stats.committed(1, begun.elapsed());
         }
-        self.stats.answered(1);
         done
     }
 
@@ -95,6 +102,7 @@ impl Mongo {
             .transpose()
     }
 
+    /// Reads records that rest on what most servers keep.
     async fn read_records(
         &self,
         filter: Document,
@@ -106,8 +114,9 @@ impl Mongo {
         }
         let found = async {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let cursor = self.files.find(filter).sort(doc! {"_id": 1}).limit(limit);
-            let cursor = cursor.await.map_err(failed)?;
+            let found = self.files.find(filter).sort(doc! {"_id": 1}).limit(limit);
+            let found = found.read_concern(self.read_many.clone());
+            let cursor = found.await.map_err(failed)?;
             cursor.map_err(failed).try_collect::<Vec<_>>().await
         };
         let found = self.health.call(found).await?;
@@ -137,6 +146,13 @@ impl Mongo {
             .find_one(doc! {"_id": LEASE})
             .read_concern(self.read_one.clone());
         Ok(found.await.map_err(failed)?.map(Lease::from))
+    }
+
+    /// Succeeds where the server that is asked is still the one that others write to:
+    /// then a majority read that follows has all that was acknowledged before. A read
+    /// of many records can't be linearizable by itself.
+    async fn is_primary(&self) -> Result<(), StoreError> {
+        self.read_lease().await.map(drop)
     }
 
     /// Changes the lease if it still is as it was seen.
@@ -195,8 +211,9 @@ impl Store for Mongo {
         Ok(cluster.rebuilt_at_ms.map(i64::cast_unsigned))
     }
 
-    async fn set_rebuilt_at_ms(&self, at: u64) -> Result<(), StoreError> {
-        self.change(self.change_cluster(doc! {"rebuilt_at_ms": at.cast_signed()}))
+    async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError> {
+        let at = at.map(u64::cast_signed);
+        self.change(self.change_cluster(doc! {"rebuilt_at_ms": at}))
             .await
     }
 
@@ -212,6 +229,18 @@ impl Store for Mongo {
                 Ok(found)
             })
             .await
+    }
+
+    async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError> {
+        let keys: Vec<_> = names.iter().map(|name| key::key(name.as_str())).collect();
+        let found = self
+            .read_records(doc! {"_id": {"$in": keys}}, names.len())
+            .await?;
+        let mut found: HashMap<FileName, Record> = found
+            .into_iter()
+            .map(|record| (record.name.clone(), record))
+            .collect();
+        Ok(names.iter().map(|name| found.remove(name)).collect())
     }
 
     async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
@@ -286,6 +315,8 @@ impl Store for Mongo {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
+        // What it finds decides that nothing is left.
+        self.health.call(self.is_primary()).await?;
         let range = key::range("", after.map(FileName::as_str));
         self.read_records(doc! {"unsettled": true, "_id": range}, limit)
             .await
@@ -297,6 +328,8 @@ impl Store for Mongo {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
+        // What it finds decides that nothing is left.
+        self.health.call(self.is_primary()).await?;
         let range = key::range("", after.map(FileName::as_str));
         self.read_records(doc! {"copies.node": node.as_str(), "_id": range}, limit)
             .await
@@ -320,10 +353,57 @@ impl Store for Mongo {
         })
     }
 
+    async fn count(
+        &self,
+        which: Which<'_>,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError> {
+        let mut wanted = match which {
+            Which::Visible => doc! {"state": {"$ne": state_name(State::Pending)}},
+            Which::ListedOn(node) => doc! {"copies.node": node.as_str()},
+        };
+        wanted.insert("_id", key::range("", after.map(FileName::as_str)));
+        let sums = doc! {"$group": {
+            "_id": null,
+            "files": {"$sum": 1},
+            "bytes": {"$sum": "$size"},
+            "largest": {"$max": "$size"},
+            "last": {"$max": "$_id"},
+        }};
+        let some = i64::try_from(limit).unwrap_or(i64::MAX);
+        let steps = [
+            doc! {"$match": wanted},
+            doc! {"$sort": {"_id": 1}},
+            doc! {"$limit": some},
+            sums,
+        ];
+        let found = async {
+            let sums = self.files.aggregate(steps);
+            let sums = sums.read_concern(self.read_many.clone());
+            let cursor = sums.await.map_err(failed)?;
+            cursor.map_err(failed).try_collect::<Vec<Document>>().await
+        };
+        let found = self.health.call(found).await?;
+        let Some(sums) = found.first() else {
+            return Ok(CountStep::default());
+        };
+        let files = number(sums, "files")?;
+        let last = sums.get_str("last").ok().and_then(key::name);
+        Ok(CountStep {
+            files,
+            bytes: number(sums, "bytes")?,
+            largest: number(sums, "largest")?,
+            last: last.filter(|_| files >= limit as u64),
+        })
+    }
+
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         let rows = async {
-            let cursor = self.nodes.find(doc! {}).sort(doc! {"_id": 1}).await;
-            let cursor = cursor.map_err(failed)?;
+            self.is_primary().await?;
+            let found = self.nodes.find(doc! {}).sort(doc! {"_id": 1});
+            let found = found.read_concern(self.read_many.clone());
+            let cursor = found.await.map_err(failed)?;
             cursor.map_err(failed).try_collect::<Vec<_>>().await
         };
         let rows = self.health.call(rows).await?;
@@ -371,6 +451,8 @@ impl Store for Mongo {
                     holder: holder.to_owned(),
                     number: 1,
                     counter: 1,
+                    term: new_term().cast_signed(),
+                    begun: 0,
                 };
                 return match self.leases.insert_one(&first).await {
                     Ok(_) => Ok(Ok(first.into())),
@@ -382,6 +464,8 @@ impl Store for Mongo {
                 "holder": holder,
                 "number": (seen.number + 1).cast_signed(),
                 "counter": (seen.counter + 1).cast_signed(),
+                "term": new_term().cast_signed(),
+                "begun": seen.counter.cast_signed(),
             };
             self.change_lease(seen, taken).await
         })

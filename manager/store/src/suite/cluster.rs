@@ -17,6 +17,8 @@ fn row(id: &str) -> NodeRow {
         stay: Stay::Stays,
         merged_session: u64::MAX,
         endpoint: "10.0.0.1:9100".into(),
+        set_back: false,
+        generation_floor: 0,
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) async fn a_rebuild_is_remembered(place: &dyn Place) {
     let store = place.open().await;
     assert_eq!(store.rebuilt_at_ms().await.expect("read"), None);
     store
-        .set_rebuilt_at_ms(1_700_000_000_123)
+        .set_rebuilt_at_ms(Some(1_700_000_000_123))
         .await
         .expect("write");
     drop(store);
@@ -64,6 +66,10 @@ pub(super) async fn a_rebuild_is_remembered(place: &dyn Place) {
         store.rebuilt_at_ms().await.expect("read"),
         Some(1_700_000_000_123)
     );
+    store.set_rebuilt_at_ms(None).await.expect("write");
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.rebuilt_at_ms().await.expect("read"), None);
 }
 
 pub(super) async fn a_node_row_changes_by_compare_and_swap(place: &dyn Place) {
@@ -98,6 +104,8 @@ pub(super) async fn a_node_row_changes_by_compare_and_swap(place: &dyn Place) {
         rev: 2,
         stay: Stay::Drains,
         merged_session: 0,
+        set_back: true,
+        generation_floor: 7,
         ..first.clone()
     };
     assert!(
@@ -152,6 +160,8 @@ pub(super) async fn the_lease_is_taken_only_as_it_was_seen(place: &dyn Place) {
         holder: "x".into(),
         number: 1,
         counter: 0,
+        term: 1,
+        begun: 0,
     };
     assert_eq!(store.lease().await.expect("lease"), None);
     let outcome = store.take_lease(Some(&imagined), "a").await.expect("take");
@@ -178,6 +188,9 @@ pub(super) async fn the_lease_is_taken_only_as_it_was_seen(place: &dyn Place) {
         .expect("as seen");
     assert_eq!((b.holder.as_str(), b.number), ("b", 2));
     assert!(b.counter > renewed.counter, "the counter never falls");
+    assert_eq!(b.begun, renewed.counter, "where the term before ended");
+    assert_ne!(b.term, a.term);
+    assert_eq!(renewed.term, a.term);
     drop(store);
     assert_eq!(place.open().await.lease().await.expect("lease"), Some(b));
 }
@@ -188,6 +201,8 @@ pub(super) async fn only_the_holder_of_the_lease_as_it_is_renews_it(place: &dyn 
         holder: "a".into(),
         number: 1,
         counter: 0,
+        term: 1,
+        begun: 0,
     };
     assert_eq!(
         store.renew_lease(&imagined).await.expect("renew"),

@@ -3,7 +3,7 @@
 
 use super::sample::{name, names, next, node, record};
 use super::{Place, add, change, remove};
-use crate::{Copy, Record, State, Store, Totals};
+use crate::{Copy, Record, State, Store, Totals, Which};
 
 async fn fill(store: &dyn Store, files: &[&str]) {
     for file in files {
@@ -217,6 +217,7 @@ pub(super) async fn listed_on_follows_every_copy_in_any_state(place: &dyn Place)
         node: node(id),
         session: 1,
         generation,
+        doomed: false,
     };
     let mut file = Record {
         state: State::Pending,
@@ -280,6 +281,7 @@ pub(super) async fn nodes_whose_ids_begin_alike_are_not_mixed_up(place: &dyn Pla
                 node: node(id),
                 session: 1,
                 generation: 1,
+                doomed: false,
             };
             let on = format!("{file}-{}", id.replace('/', "_"));
             add(
@@ -365,4 +367,62 @@ pub(super) async fn totals_count_visible_files_and_their_bytes(place: &dyn Place
     }
     remove(&*store, &file).await;
     assert_eq!(totals().await, Totals { files: 1, bytes: 5 });
+}
+
+/// Counts to the end in steps of `limit`: files, bytes, and how many steps it took.
+async fn counted(store: &dyn Store, which: Which<'_>, limit: usize) -> (u64, u64, usize) {
+    let (mut files, mut bytes, mut steps) = (0, 0, 0);
+    let mut after = None;
+    loop {
+        let step = store
+            .count(which, after.as_ref(), limit)
+            .await
+            .expect("count");
+        files += step.files;
+        bytes += step.bytes;
+        steps += 1;
+        assert!(steps < 100, "it does not end");
+        match step.last {
+            Some(last) => after = Some(last),
+            None => return (files, bytes, steps),
+        }
+    }
+}
+
+pub(super) async fn steps_of_a_count_add_up_and_end(place: &dyn Place) {
+    let store = place.open().await;
+    assert_eq!(counted(&*store, Which::Visible, 4).await.0, 0);
+    for i in 0..12 {
+        let mut file = record(&format!("f{i}"), i);
+        if i >= 10 {
+            file.state = State::Pending;
+        }
+        add(&*store, &file).await;
+    }
+    let (n1, n2) = (node("n1"), node("n2"));
+    for limit in [1, 4, 10, 12, 100] {
+        let (files, bytes, _) = counted(&*store, Which::Visible, limit).await;
+        assert_eq!((files, bytes), (10, 45), "limit {limit}");
+        let (files, bytes, _) = counted(&*store, Which::ListedOn(&n1), limit).await;
+        assert_eq!((files, bytes), (12, 66), "limit {limit}");
+    }
+    let one = store
+        .count(Which::ListedOn(&n1), None, 100)
+        .await
+        .expect("count");
+    assert_eq!((one.largest, one.last), (11, None));
+    assert_eq!(counted(&*store, Which::ListedOn(&n2), 4).await, (0, 0, 1));
+}
+
+pub(super) async fn many_names_are_looked_up_at_once(place: &dyn Place) {
+    let store = place.open().await;
+    assert_eq!(store.get_many(&[]).await.expect("none"), []);
+    fill(&*store, &["a", "ä", "c"]).await;
+    let wanted = [name("c"), name("b"), name("ä")];
+    let found = store.get_many(&wanted).await.expect("many");
+    let found: Vec<_> = found
+        .iter()
+        .map(|record| record.as_ref().map(|record| record.name.to_string()))
+        .collect();
+    assert_eq!(found, [Some("c".to_owned()), None, Some("ä".to_owned())]);
 }

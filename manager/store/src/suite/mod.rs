@@ -51,6 +51,8 @@ pub async fn run<P: Place>(make: impl Fn() -> P) {
         listings::listed_on_follows_every_copy_in_any_state,
         listings::nodes_whose_ids_begin_alike_are_not_mixed_up,
         listings::totals_count_visible_files_and_their_bytes,
+        listings::steps_of_a_count_add_up_and_end,
+        listings::many_names_are_looked_up_at_once,
         cluster::a_new_store_has_a_cluster_id_of_its_own_and_keeps_it,
         cluster::the_cluster_id_changes_only_while_there_are_no_records,
         cluster::a_rebuild_is_remembered,

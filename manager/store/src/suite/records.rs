@@ -21,11 +21,13 @@ pub(super) async fn what_was_inserted_is_read_back_in_full(place: &dyn Place) {
                 node: node("n1"),
                 session: u64::MAX,
                 generation: 1,
+                doomed: false,
             },
             Copy {
                 node: node("default/pool-node-1"),
                 session: 0,
                 generation: 4_000_000_000,
+                doomed: false,
             },
         ],
         next_generation: u32::MAX,

@@ -29,6 +29,7 @@ pub fn record(file: &str, size: u64) -> Record {
             node: n1,
             session: 7,
             generation: 1,
+            doomed: false,
         }],
         next_generation: 2,
         leaf: None,

@@ -1,0 +1,83 @@
+//! Files that can't move stand first in the order of names, more than a step has:
+//! balance and drain go on past them, and say why they stay.
+
+use crate::cluster::{Cluster, Options};
+use crate::wait;
+use anyhow::{Result, ensure};
+use std::time::Duration;
+
+/// Files whose bytes are taken away: more than one step looks at.
+const GONE: usize = 300;
+/// Files behind them.
+const WHOLE: usize = 150;
+/// Warnings about moves that failed, at the most.
+const WARNINGS: usize = 40;
+const SETTLE: Duration = Duration::from_secs(120);
+
+/// Runs it on a store, or an embedded one.
+///
+/// # Errors
+/// Where a file that could move stays.
+pub async fn run(store: Option<String>) -> Result<String> {
+    let mut cluster = Cluster::prepare(Options {
+        store,
+        ..Options::default()
+    })?;
+    cluster.start_manager().await?;
+    cluster.add_node().await?;
+    cluster.wait_available(1).await?;
+    let client = cluster.client();
+    let name = |number: usize| format!("f{number:06}");
+    for number in 0..GONE + WHOLE {
+        client.put(&name(number), "x").await?.expect(201)?;
+    }
+    for (file, path) in cluster.tree(0)?.files {
+        if file < name(GONE) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    cluster.add_node().await?;
+    cluster.wait_available(2).await?;
+    // The node still counts what was taken from under it, so that all of them are
+    // asked for.
+    wait::until(SETTLE, async || {
+        let moved = cluster.tree(1)?.files.len();
+        ensure!(moved == WHOLE, "{moved} moved");
+        Ok(())
+    })
+    .await?;
+    cluster.ask(&["drain", "--node", "node-1"]).await?;
+    client.put("afterwards", "x").await?.expect(201)?;
+    wait::until(SETTLE, async || {
+        let status = client.status().await?;
+        let missing = status.rest["missing"]["files"].as_u64().unwrap_or(0);
+        let holds = status.rest["drains"][0]["holds"]
+            .as_str()
+            .unwrap_or_default();
+        let told = holds.contains("can't move") || holds.contains("could not be moved");
+        ensure!(
+            missing as usize == GONE && told,
+            "{missing} missing: {holds:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    let log = std::fs::read_to_string(cluster.log_of_manager(0))?;
+    let warnings = log
+        .lines()
+        .filter(|line| line.contains("a move failed"))
+        .count();
+    ensure!(warnings <= WARNINGS, "{warnings} warnings");
+    for number in 0..GONE {
+        client.delete(&name(number)).await?.expect(204)?;
+    }
+    let status = client.status().await?;
+    ensure!(status.unsettled == 0, "{status:?}");
+    for number in GONE..GONE + WHOLE {
+        client.get(&name(number)).await?.expect(200)?;
+    }
+    cluster.stop().await?;
+    Ok(format!(
+        "{WHOLE} files moved past {GONE} that can't, {warnings} warnings"
+    ))
+}

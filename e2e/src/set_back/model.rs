@@ -1,0 +1,197 @@
+//! What the clients of the run were answered: what is stored and what is deleted,
+//! to be compared with the service after its store was set back.
+
+use crate::client::{Client, encode_name};
+use crate::content;
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use http::Request;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Clients at once.
+const CLIENTS: usize = 8;
+/// How often a request is tried while it is answered 503 or breaks off.
+const TRIES: usize = 120;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Acknowledged uploads by name, and acknowledged deletes.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledged {
+    stored: BTreeMap<String, u64>,
+    deleted: BTreeSet<String>,
+    seeds: u64,
+}
+
+/// The clients, and what they were answered.
+#[derive(Clone)]
+pub(super) struct Model {
+    clients: Vec<Client>,
+    known: Arc<Mutex<Acknowledged>>,
+}
+
+fn data(seed: u64) -> Bytes {
+    // Now and then one that has a stream of its own.
+    let size = match seed % 200 {
+        0 => 100_000,
+        rest => 20 + rest * 11,
+    };
+    content::bytes(seed, size as usize)
+}
+
+impl Model {
+    pub(super) fn new(clients: Vec<Client>) -> Self {
+        Self {
+            clients,
+            known: Arc::default(),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Acknowledged> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names of files that are stored.
+    pub(super) fn stored(&self) -> Vec<String> {
+        self.known().stored.keys().cloned().collect()
+    }
+
+    fn client(&self, at: usize) -> &Client {
+        &self.clients[at % self.clients.len()]
+    }
+
+    /// Stores a file, as a patient client does.
+    pub(super) async fn put(&self, name: &str) -> Result<()> {
+        let seed = {
+            let mut known = self.known();
+            known.seeds += 1;
+            known.seeds
+        };
+        let path = format!("/file/{}", encode_name(name));
+        let mut last = String::new();
+        for attempt in 0..TRIES {
+            let request = Request::put(&path).header("idempotency-key", format!("k{seed}"));
+            let sent = self.client(seed as usize + attempt);
+            match sent.send(request.body(data(seed).into())?).await {
+                Ok(answer) if answer.status == 201 => {
+                    let mut known = self.known();
+                    known.deleted.remove(name);
+                    known.stored.insert(name.to_owned(), seed);
+                    return Ok(());
+                }
+                Ok(answer) if matches!(answer.status.as_u16(), 429 | 503) => {
+                    last = format!("{answer:?}");
+                }
+                Ok(answer) => bail!("upload of {name}: {answer:?}"),
+                Err(error) => last = format!("{error:#}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("upload of {name}, after {TRIES} tries: {last}")
+    }
+
+    /// Deletes a file, as a patient client does.
+    pub(super) async fn delete(&self, name: &str) -> Result<()> {
+        let mut last = String::new();
+        for attempt in 0..TRIES {
+            match self.client(attempt).delete(name).await {
+                Ok(answer) if matches!(answer.status.as_u16(), 204 | 404) => {
+                    let mut known = self.known();
+                    known.stored.remove(name);
+                    known.deleted.insert(name.to_owned());
+                    return Ok(());
+                }
+                Ok(answer) if answer.status == 503 => last = format!("{answer:?}"),
+                Ok(answer) => bail!("delete of {name}: {answer:?}"),
+                Err(error) => last = format!("{error:#}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("delete of {name}, after {TRIES} tries: {last}")
+    }
+
+    /// Stores many files at once.
+    pub(super) async fn put_all(&self, names: Vec<String>) -> Result<()> {
+        self.each(names, async |model, name| model.put(&name).await)
+            .await
+    }
+
+    /// Of the files that are stored every so-manieth is deleted, and every second of
+    /// these stored anew under its name.
+    pub(super) async fn churn(&self, every: usize) -> Result<usize> {
+        let names: Vec<_> = self.stored().into_iter().step_by(every).collect();
+        let count = names.len();
+        self.each(names, async |model, name| {
+            model.delete(&name).await?;
+            let again = name.bytes().map(u32::from).sum::<u32>() % 2 == 0;
+            match again {
+                true => model.put(&name).await,
+                false => Ok(()),
+            }
+        })
+        .await?;
+        Ok(count)
+    }
+
+    async fn each<F>(&self, names: Vec<String>, work: F) -> Result<()>
+    where
+        F: AsyncFn(Self, String) -> Result<()> + Clone + 'static,
+    {
+        let local = tokio::task::LocalSet::new();
+        let names = Arc::new(Mutex::new(names.into_iter()));
+        local
+            .run_until(async {
+                let mut tasks = JoinSet::new();
+                for _ in 0..CLIENTS {
+                    let (model, names, work) = (self.clone(), names.clone(), work.clone());
+                    tasks.spawn_local(async move {
+                        loop {
+                            let next = names.lock().unwrap_or_else(PoisonError::into_inner).next();
+                            let Some(name) = next else {
+                                return anyhow::Ok(());
+                            };
+                            work(model.clone(), name).await?;
+                        }
+                    });
+                }
+                while let Some(task) = tasks.join_next().await {
+                    task??;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Every acknowledged file reads byte for byte.
+    pub(super) async fn all_are_there(&self) -> Result<usize> {
+        let names = self.stored();
+        let count = names.len();
+        self.each(names, async |model, name| {
+            let seed = model.known().stored.get(&name).copied();
+            let seed = seed.context("it is stored")?;
+            let answer = model.client(seed as usize).get(&name).await?;
+            let answer = answer.expect(200).with_context(|| name.clone())?;
+            ensure!(answer.body == data(seed), "{name} has other bytes");
+            Ok(())
+        })
+        .await?;
+        Ok(count)
+    }
+
+    /// No deleted file is served again. Where its record came back with the store
+    /// its bytes are missing, and it is deleted once more.
+    pub(super) async fn none_came_back(&self) -> Result<usize> {
+        let names: Vec<_> = self.known().deleted.iter().cloned().collect();
+        let count = names.len();
+        self.each(names, async |model, name| {
+            let answer = model.client(0).get(&name).await?;
+            let gone = matches!(answer.outcome(), (404, Some(2)) | (503, Some(4)));
+            ensure!(gone, "{name} was deleted: {answer:?}");
+            model.delete(&name).await
+        })
+        .await?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,50 @@
+//! How many files a node holds, as it last said itself, on whichever stream that
+//! came: reports, and answers to what this manager and nobody else asked of it. So
+//! what other managers store and delete there is counted too.
+
+use proto::v1;
+use std::sync::{Mutex, PoisonError};
+
+/// The newest count of a node.
+#[derive(Debug, Default)]
+pub(super) struct NodeCount(Mutex<v1::Counted>);
+
+impl NodeCount {
+    /// Takes a count in, unless a newer one is known. Versions that don't number
+    /// their counts are believed as they come.
+    pub(super) fn take(&self, counted: v1::Counted) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.number >= last.number {
+            *last = counted;
+        }
+    }
+
+    /// The files.
+    pub(super) fn files(&self) -> u64 {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_count_holds_in_whatever_order_they_come() {
+        let count = NodeCount::default();
+        for (number, files, known) in [(3, 30, 30), (2, 99, 30), (4, 29, 29)] {
+            count.take(v1::Counted { number, files });
+            assert_eq!(count.files(), known);
+        }
+    }
+
+    #[test]
+    fn counts_without_numbers_are_taken_as_they_come() {
+        let count = NodeCount::default();
+        for files in [5, 7, 6] {
+            count.take(v1::Counted { number: 0, files });
+            assert_eq!(count.files(), files);
+        }
+    }
+}

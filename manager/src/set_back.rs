@@ -1,0 +1,250 @@
+//! A store that was set back to an earlier state (rule 17). What its records say
+//! is then of another time than what the nodes hold: nothing settles, moves or is
+//! deleted until every node that a record lists was merged anew, and generations
+//! go on above the highest that any of them has seen.
+
+use crate::core::Core;
+use crate::merge;
+use manager_store::{NodeRow, StoreError};
+use proto::NodeId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old a look at the rows may be that decides whether files may be deleted.
+/// The leader's loop looks several times as often.
+const FRESH: Duration = Duration::from_secs(2);
+/// Times that a change of a node's row is tried.
+const TRIES: usize = 20;
+/// Nodes that are named.
+const NAMES: usize = 5;
+/// The highest generation that is believed: each move takes one, so that no file
+/// ever comes near it.
+pub(crate) const HIGHEST: u32 = 1 << 30;
+
+/// What is known of it in this process.
+#[derive(Default)]
+pub(crate) struct SetBack(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// When the rows were last looked at.
+    at: Option<Instant>,
+    /// Nodes that records list and that are not merged since.
+    waits_for: Vec<NodeId>,
+    /// See [`SetBack::floor`].
+    floor: u32,
+    /// Marks of rows that are under way: until they are durable nothing may go on.
+    marking: usize,
+    /// Counts them, so that a look from before does not count after.
+    marks: u64,
+}
+
+impl SetBack {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nodes that have to be merged before anything settles, moves or is deleted.
+    pub(crate) fn waits_for(&self) -> Vec<NodeId> {
+        self.known().waits_for.clone()
+    }
+
+    /// Whether nothing may settle, move or be deleted now, as was last seen; so it
+    /// is, too, before the first look.
+    pub(crate) fn holds(&self) -> bool {
+        let known = self.known();
+        known.at.is_none() || known.marking > 0 || !known.waits_for.is_empty()
+    }
+
+    /// The highest generation that nodes had seen when the store was set back.
+    pub(crate) fn floor(&self) -> u32 {
+        self.known().floor
+    }
+
+    fn take(&self, marks: u64, waits_for: Vec<NodeId>, floor: u32) {
+        let mut known = self.known();
+        if known.marks == marks {
+            known.at = Some(Instant::now());
+            known.waits_for = waits_for;
+            known.floor = known.floor.max(floor);
+        }
+    }
+}
+
+/// Ends the state "rows are being marked", however that ends.
+struct Marking<'a>(&'a SetBack);
+
+impl<'a> Marking<'a> {
+    fn begin(of: &'a SetBack) -> Self {
+        let mut known = of.known();
+        known.marking += 1;
+        known.marks += 1;
+        Self(of)
+    }
+}
+
+impl Drop for Marking<'_> {
+    fn drop(&mut self) {
+        let mut known = self.0.known();
+        known.marking -= 1;
+        known.marks += 1;
+        // The rows have to be looked at again before anything goes on.
+        known.at = None;
+    }
+}
+
+/// The generation of a copy that a move makes (rule 17).
+pub(crate) fn generation_of_move(next: u32, floor: u32) -> u32 {
+    next.max(floor.saturating_add(1))
+}
+
+/// Notes in every node's row that the store was set back, and merges all that are
+/// joined anew.
+///
+/// # Errors
+/// When the store fails; then it has to be called again.
+pub(crate) async fn begin(core: &Arc<Core>) -> Result<(), StoreError> {
+    let marking = Marking::begin(&core.set_back);
+    core.cache.clear();
+    for row in core.store.nodes().await? {
+        mark(core, row).await?;
+    }
+    drop(marking);
+    look(core).await?;
+    for node in core.nodes.all() {
+        tokio::spawn(merge::run(core.clone(), node));
+    }
+    Ok(())
+}
+
+async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
+    for _ in 0..TRIES {
+        let id = row.id.clone();
+        // Marked again where it is marked: a merge under way saw another store.
+        let marked = NodeRow {
+            set_back: true,
+            rev: row.rev + 1,
+            ..row
+        };
+        if core.store.put_node(marked).await? {
+            return Ok(());
+        }
+        match merge::row(core, &id).await? {
+            Some(again) => row = again,
+            None => return Ok(()),
+        }
+    }
+    Err(StoreError::unavailable("a node's row keeps changing"))
+}
+
+/// Looks at the rows, and answers them.
+///
+/// # Errors
+/// When the store fails; what was known before holds.
+pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
+    let marks = core.set_back.known().marks;
+    // Before the rows: each of these had its row when it was let in.
+    let joined = core.nodes.all();
+    let rows = core.store.nodes().await?;
+    for node in joined {
+        let known = |row: &NodeRow| row.id == node.id && row.volume_id == node.volume_id;
+        if !rows.iter().any(known) {
+            tracing::warn!(node = %node.id,
+                "the store was set back to before the node came: it has to join again");
+            node.closed.cancel();
+        }
+    }
+    let floor = rows.iter().map(|row| row.generation_floor).max();
+    let mut waits_for = Vec::new();
+    for row in rows.iter().filter(|row| row.set_back) {
+        // One that no record lists holds nothing that records could be wrong about.
+        if !core.store.listed_on(&row.id, None, 1).await?.is_empty() {
+            waits_for.push(row.id.clone());
+        }
+    }
+    core.set_back.take(marks, waits_for, floor.unwrap_or(0));
+    Ok(rows)
+}
+
+/// Why nothing may settle, move or be deleted now; nothing where all may go on.
+///
+/// # Errors
+/// When the store fails: then nothing may, either.
+pub(crate) async fn holds(core: &Core) -> Result<Option<String>, StoreError> {
+    let stale = {
+        let known = core.set_back.known();
+        known.marking == 0 && known.at.is_none_or(|at| at.elapsed() > FRESH)
+    };
+    if stale {
+        look(core).await?;
+    }
+    Ok(core
+        .set_back
+        .holds()
+        .then(|| why(&core.set_back.waits_for())))
+}
+
+/// What a person is told, and what ends it.
+pub(crate) fn why(waits_for: &[NodeId]) -> String {
+    let mut names: Vec<_> = waits_for
+        .iter()
+        .take(NAMES)
+        .map(ToString::to_string)
+        .collect();
+    if waits_for.len() > NAMES {
+        names.push(format!("{} more", waits_for.len() - NAMES));
+    }
+    let nodes = match names.is_empty() {
+        true => "every node".to_owned(),
+        false => names.join(", "),
+    };
+    format!(
+        "the metadata store was set back to an earlier state: nothing settles, moves or is \
+         deleted until {nodes} joined and was merged; bring back what is away, or abandon it"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: &str) -> NodeId {
+        NodeId::new(id).expect("a node id")
+    }
+
+    #[test]
+    fn a_move_takes_no_generation_that_a_node_may_have_seen() {
+        for (next, floor, taken) in [(2, 0, 2), (2, 1, 2), (2, 7, 8), (9, 7, 9)] {
+            assert_eq!(generation_of_move(next, floor), taken);
+        }
+    }
+
+    #[test]
+    fn nothing_goes_on_before_the_rows_were_seen_nor_by_a_look_from_before_the_mark() {
+        let set_back = SetBack::default();
+        assert!(set_back.holds());
+        set_back.take(0, Vec::new(), 3);
+        assert!(!set_back.holds());
+        let marking = Marking::begin(&set_back);
+        assert!(set_back.holds());
+        // This one read the rows before they were marked.
+        set_back.take(0, Vec::new(), 0);
+        assert!(set_back.holds());
+        drop(marking);
+        assert!(set_back.holds());
+        let marks = set_back.known().marks;
+        set_back.take(marks, vec![node("n1")], 2);
+        assert!(set_back.holds());
+        assert_eq!(set_back.floor(), 3, "never lower");
+        set_back.take(marks, Vec::new(), 5);
+        assert!(!set_back.holds());
+    }
+
+    #[test]
+    fn a_person_is_told_who_is_waited_for() {
+        let all: Vec<_> = (0..7).map(|i| node(&format!("n{i}"))).collect();
+        assert!(why(&all[..2]).contains("until n0, n1 joined"));
+        assert!(why(&all).contains("n4, 2 more joined"));
+        assert!(why(&[]).contains("every node"));
+    }
+}
