@@ -139,6 +139,18 @@ def apart(*files):
         seen.update({key(thing): file for thing in read(file)})
 
 
+def policies(file, owner):
+    """Which admission policies do not name whose objects they are about."""
+    about = [t for t in read(file) if t["kind"] == "ValidatingAdmissionPolicy"]
+    if not about:
+        yield "no policies"
+    for thing in about:
+        resources = reach({"all": [r for rule in thing["spec"]["matchConstraints"]["resourceRules"] for r in rule["resources"]]})
+        # A Scale has neither labels nor annotations of the object.
+        if resources != ["statefulsets/scale"] and f"'{owner}'" not in json.dumps(thing["spec"]["matchConditions"]):
+            yield f"{name(thing)}: does not name {owner}"
+
+
 def schema(file):
     """Where a schema lets a misspelt name pass."""
     # Objects whose names are Kubernetes's or a person's own.
@@ -157,7 +169,7 @@ def schema(file):
 
 
 def main():
-    checks = {"objects": objects, "same-pods": same_pods, "apart": apart, "schema": schema}
+    checks = {"objects": objects, "same-pods": same_pods, "apart": apart, "policies": policies, "schema": schema}
     faults = list(checks[sys.argv[1]](*sys.argv[2:]))
     print(*faults, sep="\n")
     sys.exit(1 if faults else 0)
