@@ -21,7 +21,7 @@ enum Command {
     Run(Box<RunArgs>),
     /// Print the YAML of the FileServerPool resource, or bring it to the cluster
     Crd(CrdArgs),
-    /// Stop the operator and let go of its pools, before a release is uninstalled
+    /// Let go of a release's pools before it is uninstalled
     Leave(LeaveArgs),
 }
 

@@ -112,12 +112,12 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
     let stranger = observed.set.as_ref().filter(|set| !own.has(*set));
-    if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
+    let wants = wants_finalizer(pool, Timestamp::now());
+    if observed.terminating || (deleting && (stranger.is_some() || !wants)) {
         keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
         return Ok(Action::await_change());
     }
-    let wants = wants_finalizer(pool);
     if !deleting && keep_finalizer(&context.client, pool, name, wants).await? && wants {
         // The status says only then that this was seen: the admission policy lets
         // no deletion through before.
