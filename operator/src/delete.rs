@@ -238,7 +238,10 @@ mod tests {
         let until = (now + RELEASED_FOR).to_string();
         assert!(wants_finalizer(&pool("Delete", None), now));
         assert!(!wants_finalizer(&pool("Delete", Some(&until)), now));
-        assert!(wants_finalizer(&pool("Delete", Some(&until)), now + RELEASED_FOR));
+        assert!(wants_finalizer(
+            &pool("Delete", Some(&until)),
+            now + RELEASED_FOR
+        ));
         assert!(wants_finalizer(&pool("Delete", Some("soon")), now));
         assert!(!wants_finalizer(&pool("Retain", None), now));
     }

@@ -160,6 +160,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
         () = ended => {}
         () = sweep(&context) => {}
         () = make_token(&context) => {}
+        () = crate::prune::keep(&context) => {}
     }
 }
 

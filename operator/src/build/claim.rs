@@ -2,7 +2,7 @@
 //! along.
 
 use super::Parts;
-use crate::names::{PoolName, labels};
+use crate::names::{PoolName, labels, unowned, unpruned};
 use crate::plan::store::Mark;
 use crate::release::Release;
 use crds::FileServerPool;
@@ -22,12 +22,13 @@ pub fn claim(
         "metadata": {
             "name": name.claim(ordinal),
             "namespace": name.namespace,
-            "labels": labels(release, name),
+            "labels": unowned(labels(release, name)),
+            "annotations": unpruned(),
         },
         "spec": spec(pool, &pool.spec.storage.size.0),
     });
     if let Some(text) = crate::mark::text(mark) {
-        claim["metadata"]["annotations"] = json!({ crate::mark::VOLUME: text });
+        claim["metadata"]["annotations"][crate::mark::VOLUME] = json!(text);
     }
     claim
 }
