@@ -97,3 +97,6 @@ impl Parts<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
