@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod plan;
+pub mod prepare;
 pub mod prune;
 pub mod quantity;
 pub mod raw;
