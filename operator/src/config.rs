@@ -89,7 +89,7 @@ pub struct RunArgs {
         long,
         env = "DFS_OPS",
         value_name = "ADDR:PORT",
-        default_value = "0.0.0.0:8080"
+        default_value = "[::]:8080"
     )]
     pub ops: SocketAddr,
 }

@@ -55,7 +55,7 @@ pub async fn run(args: RunArgs) -> Result<()> {
     let shutdown = kit::signals::shutdown()?;
     let release = args.release();
     let metrics = Arc::new(Metrics::default());
-    let listener = TcpListener::bind(args.ops)
+    let listener = kit::listen::bind(args.ops)
         .await
         .with_context(|| format!("--ops {}", args.ops))?;
     let ops = Ops {

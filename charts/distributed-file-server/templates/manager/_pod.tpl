@@ -45,7 +45,7 @@ spec:
         - name: DFS_NODES
           value: {{ . | int | quote }}
         - name: DFS_GRPC
-          value: "0.0.0.0:9000"
+          value: "[::]:9000"
         {{- include "dfs.storeEnv" $ | nindent 8 }}
       resources:
         {{- toYaml $.Values.manager.resources | nindent 8 }}
