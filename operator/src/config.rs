@@ -2,6 +2,7 @@
 
 use crate::release::{Release, TokenSource};
 use clap::Args;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -64,6 +65,9 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub node_pull_secrets: Vec<String>,
+    /// What nodes ask of their machines whose pool says nothing of it, as JSON
+    #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
+    pub node_resources: Option<serde_json::Value>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
     pub token_secret: String,
@@ -94,6 +98,12 @@ pub struct RunArgs {
     pub ops: SocketAddr,
 }
 
+fn resources(text: &str) -> Result<serde_json::Value, String> {
+    let parsed: ResourceRequirements = serde_json::from_str(text)
+        .map_err(|error| format!("must be JSON with requests and limits: {error}"))?;
+    serde_json::to_value(parsed).map_err(|error| error.to_string())
+}
+
 impl RunArgs {
     /// What is the same for every pool.
     pub fn release(&self) -> Release {
@@ -112,6 +122,10 @@ impl RunArgs {
                 .filter(full)
                 .cloned()
                 .collect(),
+            node_resources: self
+                .node_resources
+                .clone()
+                .filter(|own| own.as_object().is_some_and(|own| !own.is_empty())),
             token: TokenSource {
                 secret: self.token_secret.clone(),
                 key: self.token_key.clone(),

@@ -19,6 +19,8 @@ pub struct Release {
     pub pull_policy: Option<String>,
     /// With which Secrets it is pulled.
     pub pull_secrets: Vec<String>,
+    /// What nodes ask of their machines whose pool says nothing of it.
+    pub node_resources: Option<serde_json::Value>,
     /// The token of the inner ports.
     pub token: TokenSource,
 }

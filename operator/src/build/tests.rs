@@ -13,6 +13,7 @@ fn release() -> Release {
         node_image: "node:1".to_owned(),
         pull_policy: None,
         pull_secrets: Vec::new(),
+        node_resources: Some(json!({ "limits": { "memory": "1Gi" } })),
         token: TokenSource {
             secret: "files-token".to_owned(),
             key: "token".to_owned(),
@@ -64,4 +65,51 @@ fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
     assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
     let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
     assert_eq!(options, "Prune=false,Delete=false");
+}
+
+#[test]
+fn a_pool_on_openshift_has_no_ids_and_one_without_a_word_has_ours() {
+    let security = |security: Value| {
+        let (set, _) = built(json!({ "security": security }));
+        set["spec"]["template"]["spec"]["securityContext"].clone()
+    };
+    assert_eq!(security(json!({}))["runAsUser"], 10_001);
+    assert_eq!(security(json!({}))["fsGroup"], 10_001);
+    let left = security(json!({ "assignedByCluster": true, "runAsUser": 10_001 }));
+    assert_eq!(left["runAsNonRoot"], true);
+    for id in ["runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy"] {
+        assert_eq!(left[id], Value::Null, "{id}");
+    }
+}
+
+#[test]
+fn what_a_pool_adds_is_there_and_replaces_nothing_of_ours() {
+    let (set, claim) = built(json!({
+        "extraEnv": [{ "name": "RUST_LOG", "value": "debug" }],
+        "scheduling": { "runtimeClassName": "kata" },
+        "storage": {
+            "size": "1Gi",
+            "labels": { "backup": "daily", "fileserver.dev/pool": "x" },
+            "annotations": { "team": "a" },
+        },
+    }));
+    let pod = &set["spec"]["template"]["spec"];
+    assert_eq!(pod["runtimeClassName"], "kata");
+    let variables = pod["containers"][0]["env"].as_array().expect("variables");
+    assert_eq!(variables.last().expect("one")["name"], "RUST_LOG");
+    let metadata = &claim["metadata"];
+    assert_eq!(metadata["labels"]["backup"], "daily");
+    assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
+    assert_eq!(metadata["annotations"]["team"], "a");
+}
+
+#[test]
+fn the_releases_resources_are_those_of_pools_that_say_nothing() {
+    let resources = |spec: Value| {
+        let (set, _) = built(spec);
+        set["spec"]["template"]["spec"]["containers"][0]["resources"].clone()
+    };
+    assert_eq!(resources(json!({}))["limits"]["memory"], "1Gi");
+    let own = json!({ "resources": { "requests": { "cpu": "1" } } });
+    assert_eq!(resources(own), json!({ "requests": { "cpu": "1" } }));
 }
