@@ -177,7 +177,9 @@ async fn known_token(context: &Context) -> anyhow::Result<String> {
 
 /// Whether a person has asked that nothing of a pool is changed; pure.
 fn is_paused(pool: &FileServerPool) -> bool {
-    pool.annotations().get(PAUSED).is_some_and(|on| on == "true")
+    pool.annotations()
+        .get(PAUSED)
+        .is_some_and(|on| on == "true")
 }
 
 /// The first thing that is written of a pool: whose it is. Of two releases that

@@ -61,7 +61,10 @@ fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
     let (_, claim) = built(json!({}));
     let metadata = &claim["metadata"];
     assert_eq!(metadata["ownerReferences"], Value::Null);
-    assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], Value::Null);
+    assert_eq!(
+        metadata["labels"]["app.kubernetes.io/instance"],
+        Value::Null
+    );
     assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
     let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
     assert_eq!(options, "Prune=false,Delete=false");

@@ -41,8 +41,7 @@ fn both(address: SocketAddr) -> io::Result<TcpListener> {
 /// such address.
 fn lacks_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
-    error.raw_os_error() == Some(EAFNOSUPPORT)
-        || error.kind() == io::ErrorKind::AddrNotAvailable
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 #[cfg(test)]
