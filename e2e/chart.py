@@ -103,6 +103,9 @@ def objects(file):
                 yield f"{name(thing)}: a wildcard"
             if "statefulsets" in rule["resources"] and "delete" in rule["verbs"]:
                 yield f"{name(thing)}: may delete StatefulSets"
+            reads = {"get", "list", "watch", "patch", "update"} & set(rule["verbs"])
+            if "secrets" in rule["resources"] and reads and not rule.get("resourceNames"):
+                yield f"{name(thing)}: may read every Secret"
             # Hooks run at once where the chart is applied as a plain manifest.
             if any(r.startswith("deployments") for r in rule["resources"]) and not {"get", "list", "watch"} >= set(rule["verbs"]):
                 yield f"{name(thing)}: may stop the operator"

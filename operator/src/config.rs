@@ -82,6 +82,9 @@ pub struct RunArgs {
     /// Make that Secret where it is absent: true or false
     #[arg(long, env = "DFS_MAKE_TOKEN", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     pub make_token: bool,
+    /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
+    #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
+    pub keys_secret: String,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
     pub lease: String,
@@ -131,6 +134,7 @@ impl RunArgs {
                 key: self.token_key.clone(),
                 make: self.make_token,
             },
+            keys: self.keys_secret.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod delete;
 pub mod differs;
 pub mod drain;
 pub mod events;
+pub mod keys;
 pub mod leave;
 pub mod managers;
 pub mod mark;

@@ -126,7 +126,8 @@ fn refusal(args: &PrepareArgs, found: &Found) -> Option<String> {
         }
     };
     let other = others.iter().find(|other| **other != kept)?;
-    let prefix = other.strip_prefix("data-")?.strip_suffix("-manager-0");
+    let prefix = other.strip_prefix("data-");
+    let prefix = prefix.and_then(|rest| rest.strip_suffix("-manager-0"));
     let back = prefix.map_or_else(String::new, |prefix| {
         format!(
             "set fullnameOverride to {prefix}, or nameOverride and fullnameOverride as they were; "

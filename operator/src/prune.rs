@@ -50,7 +50,7 @@ async fn protect(context: &Context) -> kube::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &release.namespace);
     let token = secrets.get_opt(&release.token.secret).await?;
     // A person's own is theirs.
-    let token = token.filter(|secret| made_here(secret));
+    let token = token.filter(made_here);
     if let Some(change) = token.as_ref().and_then(change) {
         let patch = Patch::Merge(change);
         secrets

@@ -37,7 +37,11 @@ fn pod(parts: &Parts<'_>) -> Value {
         "containers": [container(parts)],
         "volumes": [{
             "name": "token",
-            "secret": { "secretName": parts.name.nodes(), "defaultMode": 0o440 },
+            "secret": {
+                "secretName": parts.release.keys_secret(&parts.name.namespace),
+                "items": [{ "key": parts.name.name, "path": "token" }],
+                "defaultMode": 0o440,
+            },
         }],
         "topologySpreadConstraints": spread(parts),
     });

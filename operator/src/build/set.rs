@@ -11,7 +11,7 @@ pub const LEAVING: &str = "fileserver.dev/leaving";
 /// Written on the StatefulSet: the release, with its namespace, whose operator alone
 /// may lower the number of pods. The labels have the release's name only, and
 /// another namespace may have a release of the same name.
-const MANAGED_BY: &str = "fileserver.dev/managed-by";
+pub const MANAGED_BY: &str = "fileserver.dev/managed-by";
 
 pub(super) fn set(parts: &Parts<'_>, shape: &Shape) -> Value {
     let mut metadata = parts.owned(&parts.name.nodes());

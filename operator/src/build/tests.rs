@@ -19,6 +19,7 @@ fn release() -> Release {
             key: "token".to_owned(),
             make: true,
         },
+        keys: "files-nodes".to_owned(),
     }
 }
 
@@ -115,4 +116,12 @@ fn the_releases_resources_are_those_of_pools_that_say_nothing() {
     assert_eq!(resources(json!({}))["limits"]["memory"], "1Gi");
     let own = json!({ "resources": { "requests": { "cpu": "1" } } });
     assert_eq!(resources(own), json!({ "requests": { "cpu": "1" } }));
+}
+
+#[test]
+fn a_node_is_given_its_pools_key_and_no_other() {
+    let (set, _) = built(json!({}));
+    let secret = &set["spec"]["template"]["spec"]["volumes"][0]["secret"];
+    assert_eq!(secret["secretName"], "dfs.files-nodes");
+    assert_eq!(secret["items"], json!([{ "key": "p", "path": "token" }]));
 }
