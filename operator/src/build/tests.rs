@@ -1,6 +1,7 @@
 //! What others may rely on in the objects of a pool.
 
 use super::*;
+use crate::plan::store::Mark;
 use crate::release::TokenSource;
 
 fn release() -> Release {
@@ -45,9 +46,10 @@ fn built(spec: Value) -> (Value, Value) {
         release: &release,
         pool: &pool,
         name: &name,
+        frozen: false,
     };
     let set = parts.set(&Shape::default());
-    (set, claim(&release, &pool, &name, 0, "1Gi"))
+    (set, claim(&release, &pool, &name, 0, Mark::Empty))
 }
 
 #[test]
