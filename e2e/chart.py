@@ -45,7 +45,7 @@ def restricted(thing, spec):
     if spec.get("hostNetwork") or spec.get("hostPID") or spec.get("hostIPC"):
         yield "is in the host's namespaces"
     account = spec.get("serviceAccountName", "")
-    needs = account.endswith(("-operator", "-crd"))
+    needs = account.endswith(("-operator", "-prepare"))
     if spec.get("automountServiceAccountToken") is not needs:
         yield "an account's token where none is needed, or none where one is"
     if spec.get("enableServiceLinks") is not False:
@@ -103,6 +103,12 @@ def objects(file):
                 yield f"{name(thing)}: a wildcard"
             if "statefulsets" in rule["resources"] and "delete" in rule["verbs"]:
                 yield f"{name(thing)}: may delete StatefulSets"
+            reads = {"get", "list", "watch", "patch", "update"} & set(rule["verbs"])
+            if "secrets" in rule["resources"] and reads and not rule.get("resourceNames"):
+                yield f"{name(thing)}: may read every Secret"
+            # Hooks run at once where the chart is applied as a plain manifest.
+            if any(r.startswith("deployments") for r in rule["resources"]) and not {"get", "list", "watch"} >= set(rule["verbs"]):
+                yield f"{name(thing)}: may stop the operator"
         found = pod(thing)
         if not found:
             continue
@@ -139,14 +145,58 @@ def apart(*files):
         seen.update({key(thing): file for thing in read(file)})
 
 
+def plain(file):
+    """What harm a render would do where all of it is applied as it is, hooks too."""
+    for thing in read(file):
+        found = pod(thing)
+        if not found:
+            continue
+        for container in found[1]["containers"] + found[1].get("initContainers", []):
+            if container["args"][0] not in ("serve", "run", "rebuild", "prepare", "leave", "check"):
+                yield f"{name(thing)}: {container['args']} is not known to do no harm"
+        if thing["kind"] == "Job" and not thing["spec"].get("ttlSecondsAfterFinished"):
+            yield f"{name(thing)}: stays, and the next version can't be applied"
+
+
+def families(file):
+    """Where a render is bound to one family of addresses."""
+    listens = 0
+    for thing in read(file):
+        if pod(thing):
+            for container in pod(thing)[1]["containers"]:
+                for variable in container.get("env", []):
+                    if re.search(r"\b[0-9]+(\.[0-9]+){3}\b", variable.get("value", "")):
+                        yield f"{name(thing)}: {variable['name']}={variable['value']}"
+                    listens += variable.get("value", "").startswith("[::]:")
+        if thing["kind"] == "Service" and thing["spec"].get("ipFamilies", ["IPv6", "IPv4"]) != ["IPv6", "IPv4"]:
+            yield f"{name(thing)}: {thing['spec']['ipFamilies']}"
+    if listens < 4:
+        yield f"{listens} addresses are listened on"
+
+
+def policies(file, owner):
+    """Which admission policies do not name whose objects they are about."""
+    about = [t for t in read(file) if t["kind"] == "ValidatingAdmissionPolicy"]
+    if not about:
+        yield "no policies"
+    for thing in about:
+        resources = reach({"all": [r for rule in thing["spec"]["matchConstraints"]["resourceRules"] for r in rule["resources"]]})
+        # A Scale has neither labels nor annotations of the object.
+        if resources != ["statefulsets/scale"] and f"'{owner}'" not in json.dumps(thing["spec"]["matchConditions"]):
+            yield f"{name(thing)}: does not name {owner}"
+
+
 def schema(file):
     """Where a schema lets a misspelt name pass."""
     # Objects whose names are Kubernetes's or a person's own.
-    free = {"annotations", "labels", "objects", "affinity", "nodeSelector", "resources", "valueFrom", "podAnnotations"}
+    free = {"annotations", "labels", "objects", "affinity", "nodeSelector", "resources", "valueFrom", "podAnnotations", "quantities"}
 
     def walk(value, path):
         if isinstance(value, dict):
-            if value.get("type") == "object" and value.get("additionalProperties") is not False:
+            # What lies in `global` is other charts' too, but for names nearly ours.
+            if path == ["properties", "global"] and "propertyNames" in value:
+                pass
+            elif value.get("type") == "object" and value.get("additionalProperties") is not False:
                 if not any(part in free for part in path):
                     yield "/".join(path)
             for part, inner in value.items():
@@ -157,7 +207,7 @@ def schema(file):
 
 
 def main():
-    checks = {"objects": objects, "same-pods": same_pods, "apart": apart, "schema": schema}
+    checks = {"objects": objects, "same-pods": same_pods, "apart": apart, "plain": plain, "families": families, "policies": policies, "schema": schema}
     faults = list(checks[sys.argv[1]](*sys.argv[2:]))
     print(*faults, sep="\n")
     sys.exit(1 if faults else 0)

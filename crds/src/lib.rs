@@ -21,17 +21,31 @@ pub use scheduling::Scheduling;
 pub use status::{DrainProgress, FileServerPoolStatus, NodeLine};
 pub use storage::Storage;
 
-use kube::CustomResourceExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResourceExt, ResourceExt};
 use serde::ser::Error;
 
 /// The group of everything that is ours in a cluster.
 pub const GROUP: &str = "fileserver.dev";
+
+/// The annotation with the release that a definition came with.
+pub const RELEASE: &str = "fileserver.dev/release";
+
+/// The definition, which says of which release it is: no release sets that of a
+/// newer one back, however it came to the cluster.
+pub fn definition() -> CustomResourceDefinition {
+    let mut definition = FileServerPool::crd();
+    let release = env!("CARGO_PKG_VERSION").to_owned();
+    let annotations = definition.annotations_mut();
+    annotations.insert(RELEASE.to_owned(), release);
+    definition
+}
 
 /// The definition as YAML, as `operator crd` prints it and the chart carries it.
 ///
 /// # Errors
 /// When it can't be written down, which a test rules out.
 pub fn yaml() -> Result<String, serde_json::Error> {
-    let definition = serde_json::to_value(FileServerPool::crd())?;
+    let definition = serde_json::to_value(definition())?;
     serde_saphyr::to_string(&definition).map_err(Error::custom)
 }

@@ -5,7 +5,7 @@ use crate::scheduling::Scheduling;
 use crate::schema::quantity;
 use crate::status::FileServerPoolStatus;
 use crate::storage::Storage;
-use k8s_openapi::api::core::v1::{LocalObjectReference, ResourceRequirements};
+use k8s_openapi::api::core::v1::{EnvVar, LocalObjectReference, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -128,6 +128,12 @@ pub struct FileServerPoolSpec {
     /// What each node asks of its machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+    /// Environment variables added to the nodes, such as `RUST_LOG`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.all(variable, !variable.name.startsWith('DFS_') && !variable.name.startsWith('POD_'))")
+        .message("extraEnv: names that begin with DFS_ or POD_ are the operator's own"))]
+    pub extra_env: Vec<EnvVar>,
     /// Where the nodes may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
@@ -171,14 +177,19 @@ pub enum PullPolicy {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSecurity {
-    /// User id of the process; `null` leaves it to the cluster, as OpenShift wants.
+    /// User id of the process. `null` leaves it to the cluster, but is lost where a
+    /// tool leaves nulls out, as `kubectl apply` does: set `assignedByCluster` instead.
     #[serde(default = "ten_thousand_one")]
     #[schemars(range(min = 1, max = 2_147_483_647i64))]
     pub run_as_user: Option<i64>,
-    /// Group that owns the volume; `null` leaves it to the cluster.
+    /// Group that owns the volume. `null` leaves it to the cluster, as for `runAsUser`.
     #[serde(default = "ten_thousand_one")]
     #[schemars(range(min = 1, max = 2_147_483_647i64))]
     pub fs_group: Option<i64>,
+    /// Leaves user and groups to the cluster, as OpenShift wants; `runAsUser` and
+    /// `fsGroup` do not count then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_by_cluster: Option<bool>,
 }
 
 impl Default for PodSecurity {
@@ -186,6 +197,7 @@ impl Default for PodSecurity {
         Self {
             run_as_user: ten_thousand_one(),
             fs_group: ten_thousand_one(),
+            assigned_by_cluster: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::schema::quantity;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The volume of a node, claimed by the operator.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -28,6 +29,17 @@ pub struct Storage {
         pattern(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub storage_class_name: Option<String>,
+    /// Labels added to the claims when they are made or grow; those of the operator
+    /// can't be replaced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('fileserver.dev/') && !key.startsWith('app.kubernetes.io/'))")
+        .message("storage.labels: keys of fileserver.dev/ and app.kubernetes.io/ are the operator's own"))]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations added to the claims when they are made or grow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub annotations: BTreeMap<String, String>,
     /// Room on each volume that uploads never use.
     #[serde(default = "reserve")]
     #[schemars(schema_with = "quantity")]

@@ -8,9 +8,10 @@ use std::path::Path;
 /// A definition must fit into etcd's and the API server's bounds with room to grow.
 const LARGEST: usize = 200 << 10;
 /// Types of Kubernetes' own, which bring their own descriptions.
-const FOREIGN: [&str; 5] = [
+const FOREIGN: [&str; 6] = [
     "affinity",
     "conditions",
+    "extraEnv",
     "imagePullSecrets",
     "tolerations",
     "topologySpreadConstraints",

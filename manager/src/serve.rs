@@ -254,7 +254,7 @@ fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
 /// # Errors
 /// When the address can't be had.
 pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
+    kit::listen::bind(address)
         .await
         .with_context(|| format!("{flag} {address}"))
 }

@@ -6,7 +6,7 @@ use kit::token::{Token, TokenArgs};
 use kit::units::{long_time, size, time};
 use prometheus_client::registry::Registry;
 use proto::NodeId;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub struct ServeArgs {
         long,
         env = "DFS_LISTEN",
         value_name = "ADDR:PORT",
-        default_value = "0.0.0.0:9100"
+        default_value = "[::]:9100"
     )]
     pub listen: SocketAddr,
-    /// HOST:PORT under which managers and other nodes reach this node; the address listened on unless that is 0.0.0.0
+    /// HOST:PORT under which managers and other nodes reach this node; the address listened on unless that is every address; an IPv6 address needs no brackets
     #[arg(long, env = "DFS_ADVERTISE", value_name = "HOST:PORT", value_parser = host_port)]
     pub advertise: Option<String>,
     /// This node's id, the same for as long as its volume lives
@@ -43,7 +43,7 @@ pub struct ServeArgs {
         long,
         env = "DFS_OPS",
         value_name = "ADDR:PORT",
-        default_value = "0.0.0.0:9101"
+        default_value = "[::]:9101"
     )]
     pub ops: SocketAddr,
     /// Bytes of the disk that uploads never use (suffixes KiB, MiB, GiB, TiB)
@@ -197,14 +197,20 @@ pub fn manager(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
+/// A host and a port. An IPv6 address may come without brackets, since a pod knows
+/// its own only so.
 fn host_port(text: &str) -> Result<String, String> {
+    let text = match text.rsplit_once(':') {
+        Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => format!("[{host}]:{port}"),
+        _ => text.to_owned(),
+    };
     let fits = text
         .parse::<tonic::codegen::http::uri::Authority>()
         .is_ok_and(|authority| {
             authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty()
         });
     if fits {
-        Ok(text.to_owned())
+        Ok(text)
     } else {
         Err("must be HOST:PORT".to_owned())
     }
@@ -238,6 +244,24 @@ mod tests {
         for bad in ["m:9000", "https://m:9000", "http://m:9000/x", "http://", ""] {
             assert!(manager(bad).is_err(), "{bad}");
         }
-        assert!(host_port("n:9100").is_ok() && host_port("n").is_err() && host_port(":1").is_err());
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_advertised_with_brackets_however_it_is_given() {
+        for (given, advertised) in [
+            ("n:9100", Some("n:9100")),
+            ("10.0.0.1:9100", Some("10.0.0.1:9100")),
+            ("::1:9100", Some("[::1]:9100")),
+            ("fd00:10:244::a:9100", Some("[fd00:10:244::a]:9100")),
+            ("[fd00::a]:9100", Some("[fd00::a]:9100")),
+            ("n", None),
+            (":1", None),
+            ("::1", None),
+            ("fd00::a:0", None),
+            ("fd00::a:99999", None),
+        ] {
+            let host = host_port(given);
+            assert_eq!(host.ok().as_deref(), advertised, "{given}");
+        }
     }
 }

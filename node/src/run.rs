@@ -52,7 +52,7 @@ pub async fn run(
     config.token.allows_listening("--listen", config.listen)?;
     kit::descriptors::raise();
     // The address first: a second node must not scan the volume in vain.
-    let listener = TcpListener::bind(config.listen)
+    let listener = kit::listen::bind(config.listen)
         .await
         .with_context(|| format!("--listen {}", config.listen))?;
     let listen = listener.local_addr().context("--listen")?;
@@ -146,7 +146,7 @@ async fn serve_ops(
     let Some(address) = config.ops else {
         return Ok(None);
     };
-    let listener = TcpListener::bind(address)
+    let listener = kit::listen::bind(address)
         .await
         .with_context(|| format!("--ops {address}"))?;
     let bound = listener.local_addr().context("--ops")?;

@@ -61,7 +61,7 @@ fn said(error: &kube::Error) -> String {
 }
 
 impl ApplyError {
-    fn of(what: &str, source: kube::Error) -> Self {
+    pub(crate) fn of(what: &str, source: kube::Error) -> Self {
         let what = what.to_owned();
         match source {
             kube::Error::Api(status) if status.code == 409 => Self::Raced(what),

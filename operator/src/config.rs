@@ -2,6 +2,7 @@
 
 use crate::release::{Release, TokenSource};
 use clap::Args;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -64,6 +65,9 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub node_pull_secrets: Vec<String>,
+    /// What nodes ask of their machines whose pool says nothing of it, as JSON
+    #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
+    pub node_resources: Option<serde_json::Value>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
     pub token_secret: String,
@@ -78,6 +82,9 @@ pub struct RunArgs {
     /// Make that Secret where it is absent: true or false
     #[arg(long, env = "DFS_MAKE_TOKEN", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     pub make_token: bool,
+    /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
+    #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
+    pub keys_secret: String,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
     pub lease: String,
@@ -89,9 +96,15 @@ pub struct RunArgs {
         long,
         env = "DFS_OPS",
         value_name = "ADDR:PORT",
-        default_value = "0.0.0.0:8080"
+        default_value = "[::]:8080"
     )]
     pub ops: SocketAddr,
+}
+
+fn resources(text: &str) -> Result<serde_json::Value, String> {
+    let parsed: ResourceRequirements = serde_json::from_str(text)
+        .map_err(|error| format!("must be JSON with requests and limits: {error}"))?;
+    serde_json::to_value(parsed).map_err(|error| error.to_string())
 }
 
 impl RunArgs {
@@ -112,11 +125,16 @@ impl RunArgs {
                 .filter(full)
                 .cloned()
                 .collect(),
+            node_resources: self
+                .node_resources
+                .clone()
+                .filter(|own| own.as_object().is_some_and(|own| !own.is_empty())),
             token: TokenSource {
                 secret: self.token_secret.clone(),
                 key: self.token_key.clone(),
                 make: self.make_token,
             },
+            keys: self.keys_secret.clone(),
         }
     }
 }

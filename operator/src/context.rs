@@ -34,6 +34,8 @@ pub struct Memory {
     /// Whether nothing was to be done at the last look: then the next one begins with
     /// what watches have shown.
     pub rests: bool,
+    /// When its keys were last found where they belong.
+    pub keys: Option<Instant>,
 }
 
 /// What watches have shown, by namespace.

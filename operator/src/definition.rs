@@ -1,16 +1,14 @@
 //! `operator crd`: the definition of FileServerPool, printed or brought to the
 //! cluster.
 
+use crate::differs::lacks;
 use anyhow::{Context, Result};
 use clap::Args;
-use crds::FileServerPool;
+use crds::RELEASE;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, CustomResourceExt, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use std::io::Write;
-
-/// The release that the definition came with.
-const RELEASE: &str = "fileserver.dev/release";
 
 /// The flags of `operator crd`.
 #[derive(Debug, Args)]
@@ -29,28 +27,53 @@ pub async fn run(args: CrdArgs) -> Result<()> {
         return Ok(std::io::stdout().write_all(crds::yaml()?.as_bytes())?);
     }
     let client = Client::try_default().await.context("the cluster's API")?;
-    let definitions: Api<CustomResourceDefinition> = Api::all(client);
-    let mut wanted = FileServerPool::crd();
+    bring(&client).await
+}
+
+/// Brings the definition to the cluster, unless the one there is newer, or has all of
+/// it and perhaps more.
+///
+/// # Errors
+/// Where the cluster does not take it.
+pub async fn bring(client: &Client) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let wanted = crds::definition();
     let name = wanted.name_any();
     let own = env!("CARGO_PKG_VERSION");
-    if let Some(there) = definitions.get_opt(&name).await?
-        && let Some(newer) = there.annotations().get(RELEASE)
-        && is_newer(newer, own)
+    let there = definitions.get_opt(&name).await?;
+    if let Some(there) = &there
+        && let Some(why) = stays(there, &wanted, own)?
     {
-        println!("{name} is of release {newer}, which is newer than {own}: it stays");
+        writeln!(std::io::stdout(), "{name} stays: {why}")?;
         return Ok(());
     }
-    wanted
-        .annotations_mut()
-        .insert(RELEASE.to_owned(), own.to_owned());
     let params = PatchParams::apply(crate::names::FIELD_MANAGER).force();
     let patch = Patch::Apply(&wanted);
     definitions
         .patch(&name, &params, &patch)
         .await
         .context(name.clone())?;
-    println!("{name} is of release {own}");
+    writeln!(std::io::stdout(), "{name} is of release {own}")?;
     Ok(())
+}
+
+/// Why the definition that is there stays, where it does; pure. One of the same
+/// release, or of none, stays where it has all that is wanted: what it has more came
+/// from somebody who needs it.
+fn stays(
+    there: &CustomResourceDefinition,
+    wanted: &CustomResourceDefinition,
+    own: &str,
+) -> Result<Option<String>> {
+    let release = there.annotations().get(RELEASE);
+    if let Some(newer) = release.filter(|release| is_newer(release, own)) {
+        return Ok(Some(format!(
+            "it is of release {newer}, which is newer than {own}"
+        )));
+    }
+    let spec = |of: &CustomResourceDefinition| serde_json::to_value(&of.spec);
+    let whole = !lacks(&spec(there)?, &spec(wanted)?);
+    Ok(whole.then(|| format!("it has all that release {own} needs")))
 }
 
 /// Whether a release comes after another; pure. What is no version is older.
@@ -80,5 +103,37 @@ mod tests {
         ] {
             assert_eq!(is_newer(other, own), newer, "{other} {own}");
         }
+    }
+
+    #[test]
+    fn a_definition_that_has_more_stays_and_one_that_lacks_something_does_not() {
+        let wanted = crds::definition();
+        let changed = |release: Option<&str>, change: &dyn Fn(&mut serde_json::Value)| {
+            let mut there = serde_json::to_value(&wanted).expect("JSON");
+            let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+            change(there.pointer_mut(spec).expect("the spec's fields"));
+            there["metadata"]["annotations"] = match release {
+                Some(release) => serde_json::json!({ RELEASE: release }),
+                None => serde_json::Value::Null,
+            };
+            let there = serde_json::from_value(there).expect("a definition");
+            stays(&there, &wanted, "1.2.0")
+                .expect("an answer")
+                .is_some()
+        };
+        let same = |_: &mut serde_json::Value| {};
+        let more = |fields: &mut serde_json::Value| {
+            fields["future"] = serde_json::json!({ "type": "string", "default": "x" });
+        };
+        let less = |fields: &mut serde_json::Value| {
+            fields.as_object_mut().map(|fields| fields.remove("scrub"));
+        };
+        for release in [None, Some("1.1.0"), Some("1.2.0")] {
+            assert!(changed(release, &same), "{release:?}");
+            assert!(changed(release, &more), "{release:?}");
+            assert!(!changed(release, &less), "{release:?}");
+        }
+        // A newer one may well lack what it has no more use for.
+        assert!(changed(Some("1.3.0"), &less));
     }
 }

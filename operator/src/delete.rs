@@ -10,6 +10,7 @@ use crate::raw::RawPool;
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -18,9 +19,23 @@ use std::time::Duration;
 /// Held while files are to be deleted with the pool.
 pub const FINALIZER: &str = "fileserver.dev/files";
 
-/// Whether a pool shall have the finalizer; pure.
-pub fn wants_finalizer(pool: &FileServerPool) -> bool {
-    pool.spec.deletion_policy == DeletionPolicy::Delete
+/// Written on a pool that `operator leave` has let go: until when no operator takes
+/// the finalizer back.
+pub const RELEASED: &str = "fileserver.dev/released-until";
+/// How long that is: longer than Helm takes to remove an operator after its hook.
+/// An operator that is still there then goes on as before, so that a release that
+/// was not uninstalled after all loses nothing.
+pub const RELEASED_FOR: SignedDuration = SignedDuration::from_mins(2);
+
+/// Whether a pool needs the finalizer; pure.
+pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
+    pool.spec.deletion_policy == DeletionPolicy::Delete && !is_released(pool, now)
+}
+
+fn is_released(pool: &FileServerPool, now: Timestamp) -> bool {
+    let until = pool.annotations().get(RELEASED);
+    let until = until.and_then(|until| until.parse::<Timestamp>().ok());
+    until.is_some_and(|until| now < until)
 }
 
 /// How long a finalizer is there before a deletion is let through: longer than the
@@ -47,19 +62,28 @@ pub async fn keep_finalizer(
         true => finalizers.push(FINALIZER.to_owned()),
         false => finalizers.retain(|f| f != FINALIZER),
     }
+    let change = json!({ "finalizers": finalizers });
+    change_metadata(client, pool, name, change).await?;
+    Ok(true)
+}
+
+/// Changes metadata of the very pool that was read: others have finalizers too.
+async fn change_metadata(
+    client: &Client,
+    pool: &impl ResourceExt,
+    name: &PoolName,
+    mut change: serde_json::Value,
+) -> kube::Result<()> {
     let pools: Api<RawPool> = Api::namespaced(client.clone(), &name.namespace);
-    let patch = json!({ "metadata": {
-        "finalizers": finalizers,
-        // Others have finalizers too.
-        "resourceVersion": pool.resource_version(),
-    }});
+    change["resourceVersion"] = json!(pool.resource_version());
+    let patch = json!({ "metadata": change });
     let patched = pools
         .patch(&name.name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
     match patched {
         // It went meanwhile.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
-        done => done.map(|_| true),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        done => done.map(drop),
     }
 }
 
@@ -86,6 +110,41 @@ pub async fn release_all(
             name: pool.name_any(),
         };
         keep_finalizer(client, &pool, &name, false).await?;
+        released.push(name);
+    }
+    Ok(released)
+}
+
+/// Lets go of every pool of a namespace that is the release's, or nobody's, whether
+/// it has the finalizer or not; answers their names. One write takes the finalizer
+/// off and says so on the pool: an operator that is still there sees both or
+/// neither, and takes it back only after `until`.
+///
+/// # Errors
+/// Where the API server does not answer, or somebody changed a pool meanwhile.
+pub async fn let_go(
+    client: &Client,
+    namespace: &str,
+    owner: &str,
+    until: Timestamp,
+) -> kube::Result<Vec<PoolName>> {
+    let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
+    let mut released = Vec::new();
+    for pool in pools.list(&ListParams::default()).await? {
+        if pool.managed_by().is_some_and(|by| by != owner) {
+            continue;
+        }
+        let mut finalizers = pool.finalizers().to_vec();
+        finalizers.retain(|f| f != FINALIZER);
+        let change = json!({
+            "finalizers": finalizers,
+            "annotations": { RELEASED: until.to_string() },
+        });
+        let name = PoolName {
+            namespace: namespace.to_owned(),
+            name: pool.name_any(),
+        };
+        change_metadata(client, &pool, &name, change).await?;
         released.push(name);
     }
     Ok(released)
@@ -157,4 +216,33 @@ pub async fn delete_files(
         claims.delete(&claim.name_any(), &this).await?;
     }
     Ok((left > 0).then(|| format!("{left} claims are being deleted")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(policy: &str, released: Option<&str>) -> FileServerPool {
+        serde_json::from_value(json!({
+            "apiVersion": "fileserver.dev/v1alpha1",
+            "kind": "FileServerPool",
+            "metadata": { "name": "p", "annotations": { RELEASED: released.unwrap_or("") } },
+            "spec": { "storage": { "size": "1Gi" }, "deletionPolicy": policy },
+        }))
+        .expect("a pool")
+    }
+
+    #[test]
+    fn a_pool_that_was_let_go_has_no_finalizer_for_a_while_and_then_as_before() {
+        let now: Timestamp = "2026-11-28T06:00:00Z".parse().expect("a time");
+        let until = (now + RELEASED_FOR).to_string();
+        assert!(wants_finalizer(&pool("Delete", None), now));
+        assert!(!wants_finalizer(&pool("Delete", Some(&until)), now));
+        assert!(wants_finalizer(
+            &pool("Delete", Some(&until)),
+            now + RELEASED_FOR
+        ));
+        assert!(wants_finalizer(&pool("Delete", Some("soon")), now));
+        assert!(!wants_finalizer(&pool("Retain", None), now));
+    }
 }

@@ -1,23 +1,22 @@
-//! `operator leave`: before a release is uninstalled. The operator is stopped, and
-//! takes no pool's finalizer back; then no pool has one that nobody is left to
-//! release. Pools, claims and files stay.
+//! `operator leave`: before a release is uninstalled. Its pools are let go, so that
+//! none has a finalizer that nobody is left to release. Pools, claims, files and the
+//! operator itself stay: where the release stays as well, since the uninstall failed
+//! or this ran from a plain manifest, the operator goes on after a while.
 
 use crate::config::OfRelease;
-use crate::delete::release_all;
+use crate::delete::{RELEASED_FOR, let_go};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client};
-use serde_json::json;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long the operator's pods may take to stop.
-const STOPPING: Duration = Duration::from_secs(90);
-/// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often a namespace's pools are tried; others may change them at the same time.
+const TRIES: usize = 10;
+/// How long after a try that failed the next one is made.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The flags of `operator leave`.
 #[derive(Debug, Args)]
@@ -25,68 +24,50 @@ pub struct LeaveArgs {
     /// Which release goes
     #[command(flatten)]
     pub of: OfRelease,
-    /// Deployment of the operator, which is scaled to nothing
-    #[arg(long, env = "DFS_OPERATOR", value_name = "DEPLOYMENT")]
-    pub operator: String,
-    /// Labels of its pods
-    #[arg(long, env = "DFS_OPERATOR_LABELS", value_name = "SELECTOR")]
-    pub operator_labels: String,
 }
 
-/// Stops the operator and releases its pools.
+/// Lets go of the release's pools, in each namespace by itself.
 ///
 /// # Errors
-/// Where the operator does not stop, or the API server does not answer.
+/// Where the pools of a namespace that is there could not be let go.
 pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
-    stop(&client, &args).await?;
     let owner = format!("{}/{}", args.of.namespace, args.of.release);
-    let mut failed = None;
+    let mut failed = Vec::new();
     for namespace in args.of.namespaces() {
-        match release_all(&client, &namespace, &owner).await {
-            Ok(released) => {
-                for name in released {
-                    writeln!(std::io::stdout(), "{} is released", name.at_manager())?;
-                }
-            }
-            // Gone, or nobody's any more who may ask: nothing there is ours to release,
-            // and no reason to hold up the others.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
-                eprintln!(
-                    "pools of {namespace} are left as they are: {}",
-                    status.message
-                );
-            }
-            Err(error) => failed = Some((namespace, error)),
+        match of_namespace(&client, &namespace, &owner).await {
+            Ok(said) => writeln!(std::io::stdout(), "{said}")?,
+            Err(error) => failed.push(format!("pools of {namespace}: {error:#}")),
         }
     }
-    match failed {
-        Some((namespace, error)) => Err(error).with_context(|| format!("pools of {namespace}")),
-        None => Ok(()),
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failed.join("; ")),
     }
 }
 
-async fn stop(client: &Client, args: &LeaveArgs) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &args.of.namespace);
-    let none = json!({ "spec": { "replicas": 0 } });
-    let scaled = deployments
-        .patch_scale(&args.operator, &PatchParams::default(), &Patch::Merge(none))
-        .await;
-    match scaled {
-        // It went before.
-        Err(kube::Error::Api(status)) if status.code == 404 => {}
-        done => {
-            done.with_context(|| format!("Deployment {}", args.operator))?;
-        }
+async fn of_namespace(client: &Client, namespace: &str, owner: &str) -> Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    if namespaces.get_opt(namespace).await?.is_none() {
+        return Ok(format!("{namespace} is gone"));
     }
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &args.of.namespace);
-    let theirs = ListParams::default().labels(&args.operator_labels);
-    let begun = Instant::now();
-    while !pods.list(&theirs).await.context("pods")?.items.is_empty() {
-        if begun.elapsed() > STOPPING {
-            bail!("the operator has not stopped after {STOPPING:?}");
+    let mut tries = 0;
+    loop {
+        let until = Timestamp::now() + RELEASED_FOR;
+        tries += 1;
+        match let_go(client, namespace, owner, until).await {
+            Ok(names) => {
+                let names: Vec<_> = names.iter().map(|name| name.name.as_str()).collect();
+                return Ok(format!("{namespace}: let go: {}", names.join(", ")));
+            }
+            // Nobody's any more who may ask: nothing there is ours to release, and no
+            // reason to hold up the others.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+                return Ok(format!("{namespace} is left as it is: {}", status.message));
+            }
+            Err(error) if tries == TRIES => return Err(error.into()),
+            Err(error) => tracing::info!(namespace, %error, tries, "tried again"),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }

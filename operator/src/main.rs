@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use operator::config::RunArgs;
 use operator::definition::CrdArgs;
 use operator::leave::LeaveArgs;
+use operator::prepare::PrepareArgs;
 use std::process::ExitCode;
 
 /// The operator of the distributed file server: turns FileServerPool resources
@@ -21,7 +22,9 @@ enum Command {
     Run(Box<RunArgs>),
     /// Print the YAML of the FileServerPool resource, or bring it to the cluster
     Crd(CrdArgs),
-    /// Stop the operator and let go of its pools, before a release is uninstalled
+    /// Check a release's names and bring the FileServerPool resource up to date, before an install or upgrade
+    Prepare(Box<PrepareArgs>),
+    /// Let go of a release's pools before it is uninstalled
     Leave(LeaveArgs),
 }
 
@@ -31,6 +34,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => operator::run::run(*args).await,
         Command::Crd(args) => operator::definition::run(args).await,
+        Command::Prepare(args) => operator::prepare::run(*args).await,
         Command::Leave(args) => operator::leave::run(args).await,
     };
     match done {

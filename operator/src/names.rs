@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 /// The label that names the pool.
 pub const POOL_LABEL: &str = "fileserver.dev/pool";
+/// The label that says who made an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The label with the release's name.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// Under which name fields of objects are ours.
 pub const FIELD_MANAGER: &str = "fileserver-operator";
 /// The volume of each node, and the first word of its claim.
@@ -82,7 +86,7 @@ pub fn selects(labels: &BTreeMap<String, String>) -> String {
 pub fn component(release: &Release, component: &str) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", release.chart.as_str()),
-        ("app.kubernetes.io/instance", release.name.as_str()),
+        (INSTANCE, release.name.as_str()),
         ("app.kubernetes.io/component", component),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -100,11 +104,31 @@ pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> 
 /// not change because the operator did.
 pub fn labels(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
     let mut labels = selector(release, pool);
-    labels.insert(
-        "app.kubernetes.io/managed-by".to_owned(),
-        FIELD_MANAGER.to_owned(),
-    );
+    labels.insert(MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
     labels
+}
+
+/// The labels of what has no owner, such as a claim. The release's is left out: by
+/// it a GitOps tool would take the object for one of its own that is not wanted any
+/// more, and prune it.
+pub fn unowned(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut labels = labels;
+    labels.remove(INSTANCE);
+    labels
+}
+
+/// The annotations of what has no owner: Argo CD neither prunes it nor deletes it
+/// with the application, nor reports it as one too many.
+pub fn unpruned() -> BTreeMap<String, String> {
+    [
+        (
+            "argocd.argoproj.io/sync-options",
+            "Prune=false,Delete=false",
+        ),
+        ("argocd.argoproj.io/compare-options", "IgnoreExtraneous"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(10);
 /// The next look after somebody else was quicker.
 const RACED: Duration = Duration::from_millis(200);
+/// Written on a pool by a person: `true` has the operator change nothing of it.
+const PAUSED: &str = "fileserver.dev/paused";
 /// How often numbers change in the status.
 const NUMBERS: Duration = Duration::from_secs(10);
 /// The longest wait after looks that failed.
@@ -112,12 +114,12 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
     let stranger = observed.set.as_ref().filter(|set| !own.has(*set));
-    if observed.terminating || (deleting && (stranger.is_some() || !wants_finalizer(pool))) {
+    let wants = wants_finalizer(pool, Timestamp::now());
+    if observed.terminating || (deleting && (stranger.is_some() || !wants)) {
         keep_finalizer(&context.client, pool, name, false).await?;
         context.forget(name);
         return Ok(Action::await_change());
     }
-    let wants = wants_finalizer(pool);
     if !deleting && keep_finalizer(&context.client, pool, name, wants).await? && wants {
         // The status says only then that this was seen: the admission policy lets
         // no deletion through before.
@@ -154,6 +156,9 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         let error = ApplyError::NameConflict(vec![set]);
         return look.leave_alone((error.reason(), error.to_string())).await;
     }
+    if !deleting && is_paused(pool) {
+        return look.pause().await;
+    }
     match deleting {
         true => look.delete().await,
         false => look.serve().await,
@@ -168,6 +173,13 @@ async fn known_token(context: &Context) -> anyhow::Result<String> {
     let token = token(&context.client, &context.release).await?;
     context.token.put((), token.clone());
     Ok(token)
+}
+
+/// Whether a person has asked that nothing of a pool is changed; pure.
+fn is_paused(pool: &FileServerPool) -> bool {
+    pool.annotations()
+        .get(PAUSED)
+        .is_some_and(|on| on == "true")
 }
 
 /// The first thing that is written of a pool: whose it is. Of two releases that
@@ -291,6 +303,17 @@ impl Look<'_> {
         };
         self.tell(&self.decide(), &outcome).await?;
         Ok(Action::requeue(SOON))
+    }
+
+    /// Reports what is seen, and changes nothing.
+    async fn pause(&self) -> Result<Action, Failed> {
+        let why = format!("the annotation {PAUSED} holds everything but this report");
+        let outcome = Outcome {
+            trouble: Some(("Paused", why)),
+            ..Outcome::default()
+        };
+        self.tell(&self.decide(), &outcome).await?;
+        Ok(Action::requeue(LATER))
     }
 
     async fn serve(&self) -> Result<Action, Failed> {

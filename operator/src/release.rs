@@ -19,8 +19,12 @@ pub struct Release {
     pub pull_policy: Option<String>,
     /// With which Secrets it is pulled.
     pub pull_secrets: Vec<String>,
+    /// What nodes ask of their machines whose pool says nothing of it.
+    pub node_resources: Option<serde_json::Value>,
     /// The token of the inner ports.
     pub token: TokenSource,
+    /// The Secret with the pools' keys in the release's namespace.
+    pub keys: String,
 }
 
 /// The Secret that holds the token of the inner ports.
@@ -35,6 +39,15 @@ pub struct TokenSource {
 }
 
 impl Release {
+    /// The Secret with the pools' keys in a namespace. Elsewhere another release of
+    /// the same name may have one as well.
+    pub fn keys_secret(&self, namespace: &str) -> String {
+        match namespace == self.namespace {
+            true => self.keys.clone(),
+            false => format!("{}.{}", self.namespace, self.keys),
+        }
+    }
+
     /// What `status.managedBy` says of its pools.
     pub fn owner(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

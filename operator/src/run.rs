@@ -14,9 +14,7 @@ use futures::stream::{BoxStream, select_all};
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{
-    Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
-};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kit::ops::Ops;
@@ -29,7 +27,6 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// How long a lease holds without being renewed, in seconds.
@@ -55,7 +52,7 @@ pub async fn run(args: RunArgs) -> Result<()> {
     let shutdown = kit::signals::shutdown()?;
     let release = args.release();
     let metrics = Arc::new(Metrics::default());
-    let listener = TcpListener::bind(args.ops)
+    let listener = kit::listen::bind(args.ops)
         .await
         .with_context(|| format!("--ops {}", args.ops))?;
     let ops = Ops {
@@ -160,6 +157,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
         () = ended => {}
         () = sweep(&context) => {}
         () = make_token(&context) => {}
+        () = crate::prune::keep(&context) => {}
     }
 }
 
@@ -201,7 +199,6 @@ fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
             ours(),
             &mut cache,
         ))
-        .owns_stream(cached::<Secret>(client, namespace, ours(), &mut cache))
         .owns_stream(cached::<PodDisruptionBudget>(
             client,
             namespace,

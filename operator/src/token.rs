@@ -1,7 +1,7 @@
 //! The token of the inner ports: made once where the release has none, and never
 //! overwritten.
 
-use crate::names::FIELD_MANAGER;
+use crate::names::{FIELD_MANAGER, MANAGED_BY, component, unowned, unpruned};
 use crate::release::Release;
 use anyhow::{Context, bail};
 use k8s_openapi::ByteString;
@@ -10,7 +10,6 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
-use std::collections::BTreeMap;
 
 /// Characters of a token that is made here: 238 bits.
 const LENGTH: usize = 40;
@@ -50,14 +49,10 @@ async fn make(secrets: &Api<Secret>, release: &Release) -> kube::Result<Secret> 
         .collect();
     let mut secret = Secret::default();
     secret.metadata.name = Some(release.token.secret.clone());
-    secret.metadata.labels = Some(BTreeMap::from(
-        [
-            ("app.kubernetes.io/name", &release.chart),
-            ("app.kubernetes.io/instance", &release.name),
-            ("app.kubernetes.io/managed-by", &FIELD_MANAGER.to_owned()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.clone())),
-    ));
+    let mut labels = unowned(component(release, "token"));
+    labels.insert(MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
+    secret.metadata.labels = Some(labels);
+    secret.metadata.annotations = Some(unpruned());
     secret.string_data = Some([(release.token.key.clone(), token)].into());
     match secrets.create(&PostParams::default(), &secret).await {
         Err(kube::Error::Api(status)) if status.code == 409 => {

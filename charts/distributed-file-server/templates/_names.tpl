@@ -37,6 +37,11 @@ that no two of them can be the same.
 {{- printf "%s.%s" .Release.Namespace (include "dfs.fullname" .) -}}
 {{- end -}}
 
+{{/* What status.managedBy of a pool and an annotation of its StatefulSet say: whose it is. */}}
+{{- define "dfs.owner" -}}
+{{- printf "%s/%s" .Release.Namespace .Release.Name -}}
+{{- end -}}
+
 {{/* What selects the pods of a component; never changes between versions. */}}
 {{- define "dfs.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "dfs.name" .root | quote }}

@@ -26,10 +26,25 @@ capabilities:
     - ALL
 {{- end -}}
 
+{{/* Names of the Secrets to pull images with: other charts write them without `name`. */}}
+{{- define "dfs.pullSecretNames" -}}
+{{- $names := list -}}
+{{- range .Values.global.imagePullSecrets -}}
+{{- if kindIs "string" . -}}
+{{- $names = append $names . -}}
+{{- else -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{- define "dfs.pullSecrets" -}}
-{{- with .Values.global.imagePullSecrets }}
+{{- with include "dfs.pullSecretNames" . | fromJsonArray }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

@@ -10,14 +10,15 @@ mark=.dfs-e2e-cluster
 
 # install_all: has all programs there, and the images of pause and CoreDNS.
 install_all() {
-    local name path
+    local name path i=0
     need containerd:containerd runc:runc /usr/lib/cni/ptp:containernetworking-plugins \
         ip:iproute2 nft:nftables iptables:iptables ipset:ipset \
         conntrack:conntrack socat:socat openssl:openssl mkfs.ext4:e2fsprogs
     mkdir -p "$dir"/{bin,run,logs,images}
     touch "$dir/$mark"
     for name in "${programs[@]}"; do
-        path=$("$here/program" "$name")
+        i=$((i + 1))
+        path=$(DFS_PROGRESS="$i of ${#programs[@]}" "$here/program" "$name")
         ln -sf "$path" "$dir/bin/$name"
     done
     for name in pause coredns; do
@@ -27,6 +28,27 @@ install_all() {
         ln -sf "$path" "$dir/images/$name.tar"
     done
     pause=$dir/bin/pause
+}
+
+# images FOLDER: has every node take the images of the programs that cargo left in
+# FOLDER, under the names that the chart asks for, and a stand-in for that of curl.
+images() {
+    local name version tars=()
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../../Cargo.toml" | head -1)
+    for name in manager operator node; do
+        if [ ! -x "$1/$name" ]; then
+            echo "missing: $1/$name; make it: cargo build --workspace --bins" >&2
+            exit 1
+        fi
+        "$here/image" "$dir/run/$name.tar" "docker.io/distributed-file-server/$name:$version" \
+            "/usr/local/bin/$name" "$1/$name"
+        tars+=("$dir/run/$name.tar")
+    done
+    need curl:curl
+    "$here/image" "$dir/run/curl.tar" docker.io/curlimages/curl:8.16.0 \
+        /usr/local/bin/curl "$(command -v curl)"
+    load "${tars[@]}" "$dir/run/curl.tar"
+    rm -f "${tars[@]}" "$dir/run/curl.tar"
 }
 
 # all COMMAND...: runs it for each node at once, and fails if one fails.

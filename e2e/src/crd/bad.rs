@@ -95,6 +95,22 @@ pub(super) const BAD: &[Bad] = &[
         "spec.podLabels",
     ),
     bad(
+        r#"{"extraEnv":[{"name":"DFS_DATA","value":"x"}],"storage":{"size":"1Gi"}}"#,
+        "the operator's own",
+    ),
+    bad(
+        r#"{"storage":{"size":"1Gi","labels":{"fileserver.dev/pool":"mine"}}}"#,
+        "storage.labels: keys of fileserver.dev/",
+    ),
+    bad(
+        r#"{"security":{"assignedByCluster":"yes"},"storage":{"size":"1Gi"}}"#,
+        "spec.security.assignedByCluster",
+    ),
+    bad(
+        r#"{"scheduling":{"runtimeClassName":"No Such"},"storage":{"size":"1Gi"}}"#,
+        "spec.scheduling.runtimeClassName",
+    ),
+    bad(
         r#"{"security":{"runAsUser":0},"storage":{"size":"1Gi"}}"#,
         "spec.security.runAsUser",
     ),

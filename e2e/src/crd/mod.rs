@@ -115,7 +115,27 @@ fn served(server: &ApiServer) -> Result<()> {
         &pool("unset", unset),
         "created",
     )?;
+    left_to_the_cluster(server)?;
     expect(server, &["get", "fsp", "small"], "", "DESIRED")
+}
+
+/// Ids that the cluster assigns stay so, however often and by which tool that is
+/// said: a null would be lost in an apply, and the default come back.
+fn left_to_the_cluster(server: &ApiServer) -> Result<()> {
+    let spec = r#"{"storage":{"size":"1Gi"},"security":{"assignedByCluster":true}}"#;
+    let pool = pool("assigned", spec);
+    let get = "jsonpath={.spec.security.assignedByCluster}";
+    let get = ["get", "fsp", "assigned", "-o", get];
+    for (verb, told) in [
+        (&["create", "-f", "-"][..], "created"),
+        (&["apply", "-f", "-"], "configured"),
+        (&["apply", "-f", "-"], "unchanged"),
+        (&["apply", "--server-side", "-f", "-"], "serverside-applied"),
+    ] {
+        expect(server, verb, &pool, told)?;
+        expect(server, &get, "", "true")?;
+    }
+    Ok(())
 }
 
 fn unchangeable(server: &ApiServer) -> Result<()> {

@@ -2,11 +2,12 @@
 //! along.
 
 use super::Parts;
-use crate::names::{PoolName, labels};
+use crate::names::{PoolName, labels, unowned, unpruned};
 use crate::plan::store::Mark;
 use crate::release::Release;
 use crds::FileServerPool;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The claim of one ordinal, of a size, with what it says about its volume.
 pub fn claim(
@@ -22,14 +23,25 @@ pub fn claim(
         "metadata": {
             "name": name.claim(ordinal),
             "namespace": name.namespace,
-            "labels": labels(release, name),
+            "labels": over(&pool.spec.storage.labels, unowned(labels(release, name))),
+            "annotations": over(&pool.spec.storage.annotations, unpruned()),
         },
         "spec": spec(pool, &pool.spec.storage.size.0),
     });
     if let Some(text) = crate::mark::text(mark) {
-        claim["metadata"]["annotations"] = json!({ crate::mark::VOLUME: text });
+        claim["metadata"]["annotations"][crate::mark::VOLUME] = json!(text);
     }
     claim
+}
+
+/// A person's own, and ours over them.
+fn over(
+    own: &BTreeMap<String, String>,
+    ours: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut all = own.clone();
+    all.extend(ours);
+    all
 }
 
 fn spec(pool: &FileServerPool, size: &str) -> Value {

@@ -1,9 +1,8 @@
-//! What stands around the pods: their name service, their account and token, and
+//! What stands around the pods: their name service, their account, and
 //! who may evict and reach them.
 
 use super::Parts;
 use crate::names::selector;
-use kit::token::pool_key;
 use serde_json::{Value, json};
 
 /// The nodes' port for managers and other nodes.
@@ -17,20 +16,6 @@ pub(super) fn account(parts: &Parts<'_>) -> Value {
         "kind": "ServiceAccount",
         "metadata": parts.owned(&parts.name.nodes()),
         "automountServiceAccountToken": false,
-    })
-}
-
-/// The nodes have the key of their pool, which opens nothing but joins as its
-/// nodes, and these.
-pub(super) fn token(parts: &Parts<'_>, token: &str) -> Value {
-    let pool = parts.name.at_manager();
-    let keys: Vec<String> = token.lines().map(|token| pool_key(token, &pool)).collect();
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": parts.owned(&parts.name.nodes()),
-        "type": "Opaque",
-        "data": { "token": k8s_openapi::ByteString(keys.join("\n").into_bytes()) },
     })
 }
 

@@ -8,7 +8,7 @@ mod set;
 
 pub use claim::claim;
 pub use pod::CONTAINER;
-pub use set::{DOOMED_FROM, LEAVING};
+pub use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::{PoolName, labels};
 use crate::release::Release;
@@ -44,13 +44,11 @@ pub struct Parts<'a> {
     pub frozen: bool,
 }
 
-/// Everything of a pool but its StatefulSet and claims, each with its API.
+/// Everything of a pool but its keys, StatefulSet and claims, each with its API.
 #[derive(Debug)]
 pub struct Objects {
     /// The pods' account, which may do nothing.
     pub account: Value,
-    /// The inner token.
-    pub token: Value,
     /// Gives the pods their names.
     pub service: Value,
     /// At most one node is evicted at a time.
@@ -60,11 +58,10 @@ pub struct Objects {
 }
 
 impl Parts<'_> {
-    /// Everything but StatefulSet and claims.
-    pub fn objects(&self, token: &str) -> Objects {
+    /// Everything but keys, StatefulSet and claims.
+    pub fn objects(&self) -> Objects {
         Objects {
             account: guards::account(self),
-            token: guards::token(self, token),
             service: guards::service(self),
             disruption: guards::disruption(self),
             network: guards::network(self),
@@ -97,3 +94,6 @@ impl Parts<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,11 @@ fn pod(parts: &Parts<'_>) -> Value {
         "containers": [container(parts)],
         "volumes": [{
             "name": "token",
-            "secret": { "secretName": parts.name.nodes(), "defaultMode": 0o440 },
+            "secret": {
+                "secretName": parts.release.keys_secret(&parts.name.namespace),
+                "items": [{ "key": parts.name.name, "path": "token" }],
+                "defaultMode": 0o440,
+            },
         }],
         "topologySpreadConstraints": spread(parts),
     });
@@ -64,6 +68,8 @@ fn pod(parts: &Parts<'_>) -> Value {
         );
         let class = &place.priority_class_name;
         set(&mut pod, "priorityClassName", class.is_some(), class);
+        let runtime = &place.runtime_class_name;
+        set(&mut pod, "runtimeClassName", runtime.is_some(), runtime);
     }
     pod
 }
@@ -81,6 +87,9 @@ fn security(parts: &Parts<'_>) -> Value {
         "runAsNonRoot": true,
         "seccompProfile": { "type": "RuntimeDefault" },
     });
+    if ids.assigned_by_cluster == Some(true) {
+        return context;
+    }
     if let Some(user) = ids.run_as_user {
         context["runAsUser"] = json!(user);
         context["runAsGroup"] = json!(user);
@@ -148,7 +157,8 @@ fn container(parts: &Parts<'_>) -> Value {
         (Some(_), None) => None,
     };
     set(&mut container, "imagePullPolicy", policy.is_some(), policy);
-    let resources = &spec.resources;
+    let resources = spec.resources.as_ref().map(|own| json!(own));
+    let resources = resources.or_else(|| release.node_resources.clone());
     set(&mut container, "resources", resources.is_some(), resources);
     container
 }
@@ -187,5 +197,6 @@ fn environment(parts: &Parts<'_>) -> Value {
     ]
     .map(|(name, value)| json!({ "name": name, "value": value }));
     // Those that the others are made of come first.
-    json!([&own[..], &plain[..]].concat())
+    let more: Vec<Value> = spec.extra_env.iter().map(|own| json!(own)).collect();
+    json!([&own[..], &plain[..], &more[..]].concat())
 }

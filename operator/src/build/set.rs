@@ -8,9 +8,14 @@ use serde_json::{Value, json};
 pub const DOOMED_FROM: &str = "fileserver.dev/doomed-from";
 /// Written on the StatefulSet: this ordinal may be taken away.
 pub const LEAVING: &str = "fileserver.dev/leaving";
+/// Written on the StatefulSet: the release, with its namespace, whose operator alone
+/// may lower the number of pods. The labels have the release's name only, and
+/// another namespace may have a release of the same name.
+pub const MANAGED_BY: &str = "fileserver.dev/managed-by";
 
 pub(super) fn set(parts: &Parts<'_>, shape: &Shape) -> Value {
     let mut metadata = parts.owned(&parts.name.nodes());
+    metadata["annotations"] = json!({ MANAGED_BY: parts.release.owner() });
     for (key, ordinal) in [(DOOMED_FROM, shape.doomed_from), (LEAVING, shape.leaving)] {
         if let Some(ordinal) = ordinal {
             metadata["annotations"][key] = json!(ordinal.to_string());

@@ -5,18 +5,24 @@ use crate::abandon::abandon;
 use crate::adopt::Owner;
 use crate::apply::{Applied, ApplyError, hash, if_unchanged, only_new};
 use crate::build::{Parts, claim};
+use crate::context::Context;
 use crate::drain::drain;
 use crate::events::event;
+use crate::keys;
 use crate::mark;
 use crate::plan::scale::Step;
 use crate::plan::storage;
 use crate::plan::store::Mark;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::events::EventType;
 use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// How often the pool's keys are asked for at rest.
+const KEYS: Duration = Duration::from_secs(30);
 
 impl Look<'_> {
     /// Has the cluster and the managers as it was decided.
@@ -82,16 +88,15 @@ impl Look<'_> {
         // No `..`: an object that is built can't be forgotten here.
         let crate::build::Objects {
             account,
-            token,
             service,
             disruption,
             network,
-        } = self.parts().objects(self.token);
+        } = self.parts().objects();
         let applier = &self.context.applier;
         // One that can't be written holds up none of the others.
         let all = [
+            self.apply_keys(cache.is_some()).await,
             applier.apply::<ServiceAccount>(account, owner, cache).await,
-            applier.apply::<Secret>(token, owner, cache).await,
             applier.apply::<Service>(service, owner, cache).await,
             applier
                 .apply::<PodDisruptionBudget>(disruption, owner, cache)
@@ -112,6 +117,22 @@ impl Look<'_> {
             (None, true) => Ok(()),
             (None, false) => Err(ApplyError::NameConflict(conflicts)),
         }
+    }
+
+    /// Has the pool's keys there. No watch shows them, so that they are asked for; at
+    /// rest only now and then.
+    async fn apply_keys(&self, rests: bool) -> Result<Applied, ApplyError> {
+        let seen = self.context.recall(self.name).keys;
+        if rests && seen.is_some_and(|seen| seen.elapsed() < KEYS) {
+            return Ok(Applied::Same);
+        }
+        let Context {
+            client, release, ..
+        } = self.context;
+        keys::keep(client, release, self.name, self.token).await?;
+        self.context
+            .remember(self.name, |memory| memory.keys = Some(Instant::now()));
+        Ok(Applied::Same)
     }
 
     /// Says that somebody else keeps an object otherwise than it is wanted.

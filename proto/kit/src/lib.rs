@@ -1,4 +1,4 @@
-//! What every binary does alike at its edges: logs, signals, the ops port
+//! What every binary does alike at its edges: logs, signals, listeners, the ops port
 //! (`/livez`, `/readyz`, `/metrics`), the token, tickets and the accept loop of the
 //! inner ports,
 //! open files, units of flags.
@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod descriptors;
 pub mod failpoint;
+pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod private;

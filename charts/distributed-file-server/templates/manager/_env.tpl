@@ -2,11 +2,11 @@
 {{- define "dfs.managerEnv" -}}
 {{- $limits := .Values.manager.limits -}}
 - name: DFS_HTTP
-  value: "0.0.0.0:8000"
+  value: "[::]:8000"
 - name: DFS_GRPC
-  value: "0.0.0.0:9000"
+  value: "[::]:9000"
 - name: DFS_OPS
-  value: "0.0.0.0:8001"
+  value: "[::]:8001"
 {{ include "dfs.storeEnv" . }}
 - name: DFS_CACHED_FILES
   value: {{ .Values.manager.cachedFiles | int64 | quote }}

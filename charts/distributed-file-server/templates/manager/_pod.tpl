@@ -45,7 +45,7 @@ spec:
         - name: DFS_NODES
           value: {{ . | int | quote }}
         - name: DFS_GRPC
-          value: "0.0.0.0:9000"
+          value: "[::]:9000"
         {{- include "dfs.storeEnv" $ | nindent 8 }}
       resources:
         {{- toYaml $.Values.manager.resources | nindent 8 }}
@@ -53,6 +53,9 @@ spec:
         {{- include "dfs.containerSecurity" $ | nindent 8 }}
       volumeMounts:
         {{- include "dfs.storeMounts" $ | nindent 8 }}
+        {{- with $.Values.manager.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   {{- end }}
   containers:
     - name: manager
@@ -108,6 +111,9 @@ spec:
         {{- include "dfs.containerSecurity" . | nindent 8 }}
       volumeMounts:
         {{- include "dfs.storeMounts" . | nindent 8 }}
+        {{- with .Values.manager.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     # The pod waits here until the operator has made the Secret.
     - name: token
@@ -123,6 +129,13 @@ spec:
         items:
           - key: {{ if .Values.store.mongodb.existingSecret }}{{ .Values.store.mongodb.existingSecretKey }}{{ else }}uri{{ end }}
             path: uri
+    {{- else if .Values.persistence.existingClaim }}
+    - name: data
+      persistentVolumeClaim:
+        claimName: {{ .Values.persistence.existingClaim }}
+    {{- end }}
+    {{- with .Values.manager.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}
 

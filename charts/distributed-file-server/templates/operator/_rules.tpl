@@ -25,10 +25,6 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
-# The release's token, and the keys of the pools.
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, update]

@@ -95,11 +95,7 @@ async fn delete_at_once(proxy: SocketAddr, namespace: &str) -> Result<usize> {
 /// grace, which is 330 s.
 pub(super) async fn namespace(world: &mut World) -> Result<String> {
     let release = world.release.clone();
-    if release.kube.is_own() {
-        for volume in released(world)? {
-            release.kube.cluster(&["pv-wipe", &volume])?;
-        }
-    }
+    wipe(world)?;
     release.apply_pool("last", json!({ "replicas": 1, "deletionPolicy": "Delete" }))?;
     release.ready("last", 1).await?;
     release.client()?.put("last", "x").await?.expect(201)?;
@@ -112,6 +108,17 @@ pub(super) async fn namespace(world: &mut World) -> Result<String> {
     Ok(format!(
         "with its operator, a pool and its finalizer in {took} s"
     ))
+}
+
+/// Has volumes whose claims have gone be there for others: our own cluster has none to
+/// spare.
+pub(super) fn wipe(world: &World) -> Result<()> {
+    if world.kube.is_own() {
+        for volume in released(world)? {
+            world.kube.cluster(&["pv-wipe", &volume])?;
+        }
+    }
+    Ok(())
 }
 
 /// Volumes whose claims have gone.

@@ -70,20 +70,21 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         Ok(all.iter().map(uid).collect())
     };
     let (claims, pods) = (uids("pvc")?, uids("pod")?);
-    let kinds = [
-        "service",
-        "pdb",
-        "networkpolicy",
-        "serviceaccount",
-        "secret",
+    let keys = format!("{}-nodes", release.full_name());
+    let objects = [
+        ("service", &object),
+        ("pdb", &object),
+        ("networkpolicy", &object),
+        ("serviceaccount", &object),
+        ("secret", &keys),
     ];
-    for kind in kinds {
+    for (kind, name) in objects {
         release
             .kube
-            .kubectl(&["-n", &namespace, "delete", kind, &object])?;
+            .kubectl(&["-n", &namespace, "delete", kind, name])?;
     }
-    for kind in kinds {
-        wait::until(HEALED, async || release.kube.get(&namespace, kind, &object)).await?;
+    for (kind, name) in objects {
+        wait::until(HEALED, async || release.kube.get(&namespace, kind, name)).await?;
     }
     for (kind, patch, pointer, wanted) in EDITS {
         let how = if patch.starts_with('[') {

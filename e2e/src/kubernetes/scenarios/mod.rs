@@ -4,10 +4,13 @@
 mod claims;
 mod damage;
 mod deletion;
+mod gitops;
 mod heal;
 mod install;
 mod machines;
 mod mongo;
+mod names;
+mod namesakes;
 mod others;
 mod quiet;
 mod readme;
@@ -34,13 +37,18 @@ const POOL: &str = "main";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The namespaces in which they work.
-pub const NAMESPACES: [&str; 6] = [
+pub const NAMESPACES: [&str; 11] = [
     "files",
     "still",
     watched::NAMESPACE,
     mongo::NAMESPACE,
     versions::NAMESPACE,
     readme::NAMESPACE,
+    namesakes::NAMESPACES[0],
+    namesakes::NAMESPACES[1],
+    namesakes::SERVED,
+    gitops::PLAIN,
+    gitops::PART,
 ];
 
 /// What the scenarios share.
@@ -161,6 +169,28 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     scenario("watched", "a watched namespace that goes", |w| {
         Box::pin(watched::run(w))
+    }),
+    scenario("prune", "an Argo-like pruner by the release's label", |w| {
+        Box::pin(gitops::prune(w))
+    }),
+    scenario(
+        "names",
+        "changes of names refused, the definition not set back",
+        |w| Box::pin(names::run(w)),
+    ),
+    scenario("families", "IPv4 and IPv6", |w| {
+        Box::pin(gitops::families(w))
+    }),
+    scenario(
+        "namesakes",
+        "two releases of one name that serve one namespace",
+        |w| Box::pin(namesakes::run(w)),
+    ),
+    scenario("plain", "helm template | kubectl apply, hooks too", |w| {
+        Box::pin(gitops::plain(w))
+    }),
+    scenario("part", "the chart as a part of another", |w| {
+        Box::pin(gitops::part(w))
     }),
     scenario("token", "the token changed under load", |w| {
         Box::pin(token::run(w))

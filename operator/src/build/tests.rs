@@ -1,0 +1,129 @@
+//! What others may rely on in the objects of a pool.
+
+use super::*;
+use crate::plan::store::Mark;
+use crate::release::TokenSource;
+
+fn release() -> Release {
+    Release {
+        namespace: "dfs".to_owned(),
+        name: "files".to_owned(),
+        chart: "distributed-file-server".to_owned(),
+        namespaces: vec!["dfs".to_owned(), "team".to_owned()],
+        manager: "http://files-managers.dfs.svc:9000".to_owned(),
+        node_image: "node:1".to_owned(),
+        pull_policy: None,
+        pull_secrets: Vec::new(),
+        node_resources: Some(json!({ "limits": { "memory": "1Gi" } })),
+        token: TokenSource {
+            secret: "files-token".to_owned(),
+            key: "token".to_owned(),
+            make: true,
+        },
+        keys: "files-nodes".to_owned(),
+    }
+}
+
+fn pool(spec: Value) -> FileServerPool {
+    let mut whole = json!({ "storage": { "size": "1Gi" } });
+    for (key, value) in spec.as_object().into_iter().flatten() {
+        whole[key] = value.clone();
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "fileserver.dev/v1alpha1",
+        "kind": "FileServerPool",
+        "metadata": { "name": "p", "namespace": "team", "uid": "1" },
+        "spec": whole,
+    }))
+    .expect("a pool")
+}
+
+/// The StatefulSet and the first claim of a pool.
+fn built(spec: Value) -> (Value, Value) {
+    let (release, pool) = (release(), pool(spec));
+    let name = PoolName::of(&pool);
+    let parts = Parts {
+        release: &release,
+        pool: &pool,
+        name: &name,
+        frozen: false,
+    };
+    let set = parts.set(&Shape::default());
+    (set, claim(&release, &pool, &name, 0, Mark::Empty))
+}
+
+#[test]
+fn a_set_says_whose_it_is_with_the_namespace() {
+    let (set, _) = built(json!({}));
+    let annotations = &set["metadata"]["annotations"];
+    assert_eq!(annotations["fileserver.dev/managed-by"], "dfs/files");
+}
+
+#[test]
+fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
+    let (_, claim) = built(json!({}));
+    let metadata = &claim["metadata"];
+    assert_eq!(metadata["ownerReferences"], Value::Null);
+    assert_eq!(
+        metadata["labels"]["app.kubernetes.io/instance"],
+        Value::Null
+    );
+    assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
+    let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
+    assert_eq!(options, "Prune=false,Delete=false");
+}
+
+#[test]
+fn a_pool_on_openshift_has_no_ids_and_one_without_a_word_has_ours() {
+    let security = |security: Value| {
+        let (set, _) = built(json!({ "security": security }));
+        set["spec"]["template"]["spec"]["securityContext"].clone()
+    };
+    assert_eq!(security(json!({}))["runAsUser"], 10_001);
+    assert_eq!(security(json!({}))["fsGroup"], 10_001);
+    let left = security(json!({ "assignedByCluster": true, "runAsUser": 10_001 }));
+    assert_eq!(left["runAsNonRoot"], true);
+    for id in ["runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy"] {
+        assert_eq!(left[id], Value::Null, "{id}");
+    }
+}
+
+#[test]
+fn what_a_pool_adds_is_there_and_replaces_nothing_of_ours() {
+    let (set, claim) = built(json!({
+        "extraEnv": [{ "name": "RUST_LOG", "value": "debug" }],
+        "scheduling": { "runtimeClassName": "kata" },
+        "storage": {
+            "size": "1Gi",
+            "labels": { "backup": "daily", "fileserver.dev/pool": "x" },
+            "annotations": { "team": "a" },
+        },
+    }));
+    let pod = &set["spec"]["template"]["spec"];
+    assert_eq!(pod["runtimeClassName"], "kata");
+    let variables = pod["containers"][0]["env"].as_array().expect("variables");
+    assert_eq!(variables.last().expect("one")["name"], "RUST_LOG");
+    let metadata = &claim["metadata"];
+    assert_eq!(metadata["labels"]["backup"], "daily");
+    assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
+    assert_eq!(metadata["annotations"]["team"], "a");
+}
+
+#[test]
+fn the_releases_resources_are_those_of_pools_that_say_nothing() {
+    let resources = |spec: Value| {
+        let (set, _) = built(spec);
+        set["spec"]["template"]["spec"]["containers"][0]["resources"].clone()
+    };
+    assert_eq!(resources(json!({}))["limits"]["memory"], "1Gi");
+    let own = json!({ "resources": { "requests": { "cpu": "1" } } });
+    assert_eq!(resources(own), json!({ "requests": { "cpu": "1" } }));
+}
+
+#[test]
+fn a_node_is_given_its_pools_key_and_no_other() {
+    let (set, _) = built(json!({}));
+    let secret = &set["spec"]["template"]["spec"]["volumes"][0]["secret"];
+    assert_eq!(secret["secretName"], "dfs.files-nodes");
+    assert_eq!(secret["items"], json!([{ "key": "p", "path": "token" }]));
+}

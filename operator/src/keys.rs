@@ -1,0 +1,73 @@
+//! The keys of a namespace's pools, in one Secret. It has a name that is known
+//! beforehand, so that the operator need not be allowed to read any other: the rights
+//! of an account name objects, they can't say "those that I made".
+
+use crate::apply::ApplyError;
+use crate::build::MANAGED_BY;
+use crate::names::{self, FIELD_MANAGER, PoolName, component, unowned, unpruned};
+use crate::release::Release;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kit::token::pool_key;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Has the keys of a pool there. They are all that its nodes get: good for joins as
+/// its nodes, and for these.
+///
+/// # Errors
+/// `NameConflict` where another's Secret has the name; it is left as it is.
+pub async fn keep(
+    client: &Client,
+    release: &Release,
+    pool: &PoolName,
+    token: &str,
+) -> Result<(), ApplyError> {
+    let name = release.keys_secret(&pool.namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
+    let what = format!("Secret {}/{name}", pool.namespace);
+    let failed = |source| ApplyError::of(&what, source);
+    let wanted = keys(token, pool);
+    let Some(there) = secrets.get_opt(&name).await.map_err(failed)? else {
+        let secret = first(release, &name, pool, wanted);
+        let made = secrets.create(&PostParams::default(), &secret).await;
+        return made.map(drop).map_err(failed);
+    };
+    if there.annotations().get(MANAGED_BY) != Some(&release.owner()) {
+        return Err(ApplyError::NameConflict(vec![format!("Secret {name}")]));
+    }
+    let has = there.data.as_ref().and_then(|data| data.get(&pool.name));
+    if has == Some(&wanted) {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({ "data": { pool.name.as_str(): wanted } }));
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let written = secrets.patch(&name, &params, &patch).await;
+    written.map(drop).map_err(failed)
+}
+
+/// One for each line of the token; pure.
+fn keys(token: &str, pool: &PoolName) -> ByteString {
+    let pool = pool.at_manager();
+    let keys: Vec<String> = token.lines().map(|token| pool_key(token, &pool)).collect();
+    ByteString(keys.join("\n").into_bytes())
+}
+
+/// The Secret with the keys of its first pool; pure. Pools come and go, it stays.
+fn first(release: &Release, name: &str, pool: &PoolName, keys: ByteString) -> Secret {
+    let mut labels = unowned(component(release, "node"));
+    labels.insert(names::MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
+    let mut annotations = unpruned();
+    annotations.insert(MANAGED_BY.to_owned(), release.owner());
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(name.to_owned());
+    secret.metadata.labels = Some(labels);
+    secret.metadata.annotations = Some(annotations);
+    secret.data = Some(BTreeMap::from([(pool.name.clone(), keys)]));
+    secret
+}
