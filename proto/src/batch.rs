@@ -128,7 +128,7 @@ mod tests {
             let messages = batches(items, most);
             for replies in &messages {
                 prop_assert!(!replies.is_empty() && replies.len() <= most);
-                let message = v1::Replies { replies: replies.clone() };
+                let message = v1::Replies { replies: replies.clone(), counted: None };
                 prop_assert!(message.encoded_len() <= BATCH_BYTES);
             }
             let sent: Vec<u64> = messages.iter().flatten().map(|reply| reply.seq).collect();
