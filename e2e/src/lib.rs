@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod content;
 pub mod crd;
+pub mod disks;
 pub mod files;
 pub mod histories;
 pub mod journal;

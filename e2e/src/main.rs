@@ -20,6 +20,8 @@ enum Command {
     SetBack(e2e::set_back::Args),
     /// What many clients see of a few names while all goes wrong, checked.
     Histories(e2e::histories::Args),
+    /// Disks that fill up, turn read-only, hang or lose files, beside a healthy one.
+    Disks(e2e::disks::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
     Crd,
     /// Chart, operator and pools on a real Kubernetes of several nodes.
@@ -55,6 +57,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Managers(_)
         | Command::SetBack(_)
         | Command::Histories(_)
+        | Command::Disks(_)
         | Command::Crd
         | Command::Kubernetes(_)
         | Command::Memory(_)
@@ -69,6 +72,7 @@ fn run() -> anyhow::Result<()> {
             Command::Managers(args) => e2e::managers::run(args).await,
             Command::SetBack(args) => e2e::set_back::run(args).await,
             Command::Histories(args) => e2e::histories::run(args).await,
+            Command::Disks(args) => e2e::disks::run(args).await,
             Command::Crd => e2e::crd::run().await,
             Command::Kubernetes(args) => e2e::kubernetes::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,

@@ -158,3 +158,102 @@ async fn a_disk_that_fills_up_refuses_and_recovers_after_deletes() -> Result<()>
     drop(cluster);
     Ok(())
 }
+
+/// A service of one node on a file system of 100 MiB; None where this is not root.
+async fn on_a_small_disk() -> Result<Option<(Cluster, Small)>> {
+    let node_args = ["--reserve", "4MiB"].map(str::to_owned).to_vec();
+    let mut cluster = Cluster::prepare(Options {
+        nodes: 0,
+        node_args,
+        ..Options::default()
+    })?;
+    cluster.start_manager().await?;
+    let index = cluster.new_node()?;
+    let Some(small) = Small::mount(&cluster.nodes[index].folder, "100m") else {
+        eprintln!("not root, or no tmpfs: node/src/disk/space.rs has the same in small");
+        return Ok(None);
+    };
+    cluster.start_node(index).await?;
+    cluster.wait_available(1).await?;
+    Ok(Some((cluster, small)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_unknown_size_may_take_more_than_half_of_the_room() -> Result<()> {
+    let Some((cluster, _small)) = on_a_small_disk().await? else {
+        return Ok(());
+    };
+    let client = cluster.client();
+    let data = content::bytes(1, 60 << 20);
+    let pieces: Vec<_> = data
+        .chunks(1 << 20)
+        .map(bytes::Bytes::copy_from_slice)
+        .collect();
+    let free = async || -> Result<u64> { Ok(client.status().await?.nodes[0].free) };
+    let before = free().await?;
+    // Sent slowly enough for the node's figures to be asked anew on the way.
+    let body = futures::stream::unfold(pieces.into_iter(), |mut pieces| async move {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        Some((Ok(pieces.next()?), pieces))
+    });
+    let body = e2e::client::Body::stream(body);
+    let upload = client.send(Route::Put.request_with("a", body)?);
+    tokio::pin!(upload);
+    let mut least = before;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut upload => break answer?,
+            now = free() => least = least.min(now?),
+        }
+    };
+    answer.expect(201)?;
+    // Not as promised and as gone.
+    ensure!(
+        least > 28 << 20,
+        "{} MiB were left of {}",
+        least >> 20,
+        before >> 20
+    );
+    ensure!(client.get("a").await?.expect(200)?.body == data);
+    drop(cluster);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upload_announces_and_does_not_send_keeps_no_room_from_others() -> Result<()> {
+    use tokio::io::AsyncWriteExt;
+    let Some((cluster, _small)) = on_a_small_disk().await? else {
+        return Ok(());
+    };
+    let client = cluster.client();
+    let mut held = Vec::new();
+    for number in 0..3 {
+        let mut stream = tokio::net::TcpStream::connect(cluster.http()).await?;
+        let length = 90 << 20;
+        let head = format!(
+            "PUT /file/h{number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&content::bytes(1, 1 << 20)).await?;
+        held.push(stream);
+    }
+    let metrics = e2e::client::Client::new(cluster.node(0)?.address("metrics")?);
+    wait::until(SOON, async || {
+        let text = metrics.call(http::Method::GET, "/metrics").await?.body;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let open = text
+            .lines()
+            .find(|line| line.starts_with("dfs_node_open_creates"));
+        ensure!(open.is_some_and(|line| line.ends_with(" 3")), "{open:?}");
+        Ok(())
+    })
+    .await?;
+    client
+        .put("a", content::bytes(2, 5 << 20))
+        .await?
+        .expect(201)?;
+    client.put("b", "x").await?.expect(201)?;
+    drop(held);
+    drop(cluster);
+    Ok(())
+}

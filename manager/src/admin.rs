@@ -292,6 +292,9 @@ fn node_line(node: NodeStatus) -> NodeLine {
         corrupt_files: node.corrupt,
         merged: node.merged,
         read_only: node.read_only,
+        read_only_why: proto::clip(node.read_only_why.unwrap_or_default()),
+        troubles: node.troubles,
+        disk_silent_ms: (node.disk_silent_seconds * 1000.0) as u64,
         refused: proto::clip(node.refused.unwrap_or_default()),
     }
 }

@@ -155,7 +155,7 @@ pub(crate) async fn whole_at(
         .meta
         .as_ref()
         .is_some_and(|meta| meta.size == record.size);
-    Ok((state.held && whole).then_some(state.leaf))
+    Ok((state.held && whole && !state.corrupt).then_some(state.leaf))
 }
 
 /// `moving`: all copies but the named one are removed (rules 8 and 9).

@@ -62,10 +62,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     }
     let ended = tokio::select! {
         ended = &mut serving => Some(ended),
-        failed = nodes.join_next() => match failed {
-            Some(Ok(Err(error))) => return Err(error.context("a node failed")),
-            _ => None,
-        },
+        Some(failed) = nodes.join_next() => return Err(node_failure(failed)),
         () = joined(&core, count) => None,
     };
     if ended.is_none() {
@@ -73,11 +70,24 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     }
     let ended = match ended {
         Some(ended) => ended,
-        None => serving.await,
+        None => tokio::select! {
+            ended = &mut serving => ended,
+            // None leaves before it is asked to.
+            Some(failed) = nodes.join_next() => return Err(node_failure(failed)),
+        },
     };
     inner.cancel();
     while nodes.join_next().await.is_some() {}
     ended?
+}
+
+/// Why the service can't go on after a node's end.
+fn node_failure(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Err(error)) => error.context("a node failed"),
+        Err(error) => anyhow::Error::new(error).context("a node failed"),
+        Ok(Ok(())) => anyhow::anyhow!("a node left by itself"),
+    }
 }
 
 async fn joined(core: &crate::core::Core, count: usize) {

@@ -87,8 +87,19 @@ pub(crate) struct NodeStatus {
     pub capacity: u64,
     /// Copies in quarantine.
     pub quarantined: u64,
-    /// A flush failed there; it takes no files until it is restarted.
+    /// A flush failed there, or its disk refuses writes or is gone; it takes no
+    /// files until it is restarted.
     pub read_only: bool,
+    /// Why it is read-only; missing where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_why: Option<String>,
+    /// For how many seconds its disk has not answered what waits for it; it takes no
+    /// files while that is 3 or more.
+    pub disk_silent_seconds: f64,
+    /// Files and directories on its disk that can't be used and are left alone, with
+    /// the reason, some of them; missing where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
     /// Where it is reached.
     pub endpoint: String,
     /// Its volume.
@@ -271,6 +282,14 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         capacity: report.capacity,
         quarantined: report.quarantined,
         read_only: report.read_only,
+        read_only_why: node
+            .as_ref()
+            .and_then(|node| Some(node.read_only_why()?.to_string())),
+        troubles: node
+            .as_ref()
+            .map(|node| node.troubles().to_vec())
+            .unwrap_or_default(),
+        disk_silent_seconds: report.disk_silent.as_secs_f64(),
         endpoint: row.endpoint.clone(),
         volume: row.volume_id,
         corrupt: report.corrupt_files,

@@ -271,12 +271,14 @@ impl Creates {
             })
     }
 
-    /// Ends a create whose Finish was never sent.
-    pub fn abort(&mut self, key: CopyKey) {
-        let ended = self.open.get(&key).is_some_and(Create::can_end);
-        if ended {
-            self.open.remove(&key);
+    /// Ends a create that was not handed to the committer. A Finish that waits
+    /// for its bytes is to be answered that nothing was linked.
+    #[must_use]
+    pub fn abort(&mut self, key: CopyKey) -> Option<Finish> {
+        if self.open.get(&key).is_some_and(Create::can_end) {
+            return self.open.remove(&key).and_then(Create::waiting);
         }
+        None
     }
 
     /// A delete of that copy: ends an open create, and leaves a tombstone if
@@ -459,6 +461,32 @@ mod tests {
         assert!(creates.commit(open, number));
         let _ = creates.doom(open, session);
         assert!(creates.touch(open, number));
+    }
+
+    #[test]
+    fn a_finish_that_waits_for_its_bytes_is_answered_when_the_create_is_given_up() {
+        let mut creates = Creates::new(false, 8);
+        let (open, session) = (key(), creates.session());
+        let number = creates.open(open, session).expect("opened");
+        let meta = Meta {
+            key: open,
+            size: 0,
+            crc64: 0,
+            sha256: None,
+            created_ms: 0,
+            content_type: String::new(),
+            idempotency_key: String::new(),
+        };
+        let finish = Finish {
+            name: FileName::new("f").expect("a name"),
+            meta: Box::new(meta),
+            done: Box::new(|_| {}),
+            begun: Instant::now(),
+        };
+        assert!(matches!(creates.finish(finish), Finished::Later));
+        assert!(creates.abort(open).is_some());
+        // Its bytes come late: nothing is left to link them.
+        assert!(!creates.commit(open, number));
     }
 
     #[test]

@@ -32,15 +32,16 @@ impl Failure {
         Self::new(Fault::Invalid, message.to_string())
     }
 
-    /// A refusal by rule 5.
-    pub fn read_only() -> Self {
-        Self::new(
-            Fault::ReadOnly,
-            "a flush failed: the node takes no writes until it is restarted",
-        )
+    /// The same where nothing can be linked yet: it certainly did not happen.
+    #[must_use]
+    pub fn before_link(mut self) -> Self {
+        if self.fault == Fault::Io {
+            self.fault = Fault::Disk;
+        }
+        self
     }
 
-    /// What a failed call means: a full disk is told apart from the rest.
+    /// What a failed call means, after which what was asked for may have happened.
     pub fn io(doing: &str, error: Errno) -> Self {
         let fault = match error {
             Errno::NOSPC | Errno::DQUOT => Fault::NoSpace,
@@ -82,7 +83,7 @@ impl From<Failure> for tonic::Status {
             | Fault::ReadOnly
             | Fault::Tombstone
             | Fault::StaleLeader => Code::FailedPrecondition,
-            Fault::Io | Fault::Unspecified => Code::Internal,
+            Fault::Io | Fault::Disk | Fault::Unspecified => Code::Internal,
         };
         let details = failure.to_wire().encode_to_vec();
         Self::with_details(code, proto::clip(failure.to_string()), details.into())

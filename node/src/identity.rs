@@ -107,6 +107,8 @@ pub enum VolumeError {
 pub struct Volume {
     path: PathBuf,
     identity: Mutex<Identity>,
+    /// Held while the identity is written, which may take long.
+    writing: Mutex<()>,
     /// Holds the lock; the kernel gives it back however the process ends.
     _lock: File,
 }
@@ -159,6 +161,7 @@ impl Volume {
         Ok(Self {
             path: path.to_owned(),
             identity: Mutex::new(identity),
+            writing: Mutex::default(),
             _lock: lock,
         })
     }
@@ -180,12 +183,13 @@ impl Volume {
 
     /// Changes the identity, durably before anybody sees it. Blocks.
     fn change(&self, change: impl FnOnce(&mut Identity)) -> std::io::Result<()> {
-        let mut identity = self.lock();
-        let mut next = identity.clone();
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.identity();
+        let mut next = before.clone();
         change(&mut next);
-        if next != *identity {
+        if next != before {
             replace(&self.path, FILE, &next)?;
-            *identity = next;
+            *self.lock() = next;
         }
         Ok(())
     }
@@ -249,13 +253,16 @@ fn take_lock(path: &Path) -> Result<File, VolumeError> {
         doing: "lock the volume",
         source,
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join(LOCK))
-        .map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = match options.open(path.join(LOCK)) {
+        // A disk that turned read-only is still served from.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            File::open(path.join(LOCK))
+        }
+        opened => opened,
+    }
+    .map_err(failed)?;
     match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -273,10 +280,11 @@ fn take_lock(path: &Path) -> Result<File, VolumeError> {
         }
         Err(error) => return Err(failed(error.into())),
     }
-    file.set_len(0)
+    // Only for the message to others: a full disk has no room for it.
+    let _ = file
+        .set_len(0)
         .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed)?;
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 

@@ -1,6 +1,7 @@
 //! Joins every manager behind the addresses given, and stays joined.
 
 use crate::node::Node;
+use crate::vital::reraise;
 use kit::token::Token;
 use proto::v1::manager_message::Kind as FromManager;
 use proto::v1::node_message::Kind as ToManager;
@@ -66,7 +67,9 @@ impl Joiner {
         for manager in managers {
             joins.spawn(Arc::clone(&self).follow(manager));
         }
-        while joins.join_next().await.is_some() {}
+        while let Some(ended) = joins.join_next().await {
+            reraise(ended);
+        }
     }
 
     /// Joins every address behind one manager's name, as they come and go.
@@ -107,10 +110,13 @@ impl Joiner {
             }
             tokio::select! {
                 () = self.stop.cancelled() => break,
+                Some(ended) = joins.join_next() => reraise(ended),
                 () = tokio::time::sleep(RESOLVE) => {}
             }
         }
-        while joins.join_next().await.is_some() {}
+        while let Some(ended) = joins.join_next().await {
+            reraise(ended);
+        }
     }
 
     /// Keeps joined to one address. An address that is gone from the name is
@@ -234,6 +240,10 @@ impl Joiner {
     async fn adopt(&self, welcome: &v1::Welcome) -> Result<(), Ended> {
         let other = Uuid::from_slice(&welcome.cluster_id)
             .map_err(|_| Ended::Broken("the welcome has no cluster id".to_owned()))?;
+        // Nothing to write, so that nothing waits for the disk.
+        if self.node.volume.identity().cluster_id == Some(other) {
+            return Ok(());
+        }
         let node = Arc::clone(&self.node);
         let adopted = self
             .node

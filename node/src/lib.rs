@@ -16,6 +16,7 @@ mod run;
 pub mod scrub;
 pub mod service;
 pub mod uploads;
+pub mod vital;
 
 pub use config::Config;
 pub use run::{Ready, run};

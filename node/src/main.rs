@@ -27,16 +27,22 @@ fn main() -> ExitCode {
     kit::private::files();
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
-    match serve(*args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("node: {error:#}");
-            ExitCode::FAILURE
+            eprintln!("node: the runtime can't be started: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let served = runtime.block_on(serve(*args));
+    if let Err(error) = &served {
+        eprintln!("node: {error:#}");
     }
+    // Everything that was answered is durable. Threads that wait for a disk which
+    // does not answer would hold up an orderly end for ever.
+    std::process::exit(i32::from(served.is_err()))
 }
 
-#[tokio::main]
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
     let shutdown = kit::signals::shutdown()?;

@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 
 /// What an operation came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,8 +27,12 @@ pub struct Metrics {
     pub quarantined: Gauge,
     /// 1 while sealed by a drain.
     pub sealed: Gauge,
-    /// 1 after a flush failed.
+    /// 1 while it takes no writes until a restart.
     pub read_only: Gauge,
+    /// Files and directories that can't be used.
+    pub troubles: Gauge,
+    /// Seconds for which the disk has not answered what waits for it.
+    pub disk_silent: Gauge<f64, AtomicU64>,
     /// Copies whose bytes do not match their records.
     pub corrupt: Gauge,
     /// Files that the scrub has read since the start.
@@ -72,6 +77,8 @@ impl Default for Metrics {
             quarantined: Gauge::default(),
             sealed: Gauge::default(),
             read_only: Gauge::default(),
+            troubles: Gauge::default(),
+            disk_silent: Gauge::default(),
             corrupt: Gauge::default(),
             scrubbed_files: Gauge::default(),
             scrubbed_bytes: Gauge::default(),
@@ -112,7 +119,7 @@ impl Metrics {
             ("sealed", "1 while sealed by a drain", &self.sealed),
             (
                 "read_only",
-                "1 after a flush failed, until the restart",
+                "1 after a flush failed or the disk refused, until the restart",
                 &self.read_only,
             ),
             (
@@ -135,6 +142,11 @@ impl Metrics {
                 "When the last whole scrub ended; 0 before the first",
                 &self.scrub_ended,
             ),
+            (
+                "troubles",
+                "Files and directories that can't be used, see /status",
+                &self.troubles,
+            ),
             ("open_creates", "Uploads in flight", &self.open_creates),
             (
                 "commit_queue_depth",
@@ -154,6 +166,11 @@ impl Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
+        registry.register(
+            "disk_silent_seconds",
+            "For how long the disk has not answered a call that waits for it",
+            self.disk_silent.clone(),
+        );
         for (name, help, family) in [
             ("uploads", "Uploads that ended, by result", &self.uploads),
             ("downloads", "Files read, by result", &self.downloads),

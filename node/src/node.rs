@@ -19,6 +19,11 @@ use tokio_util::sync::CancellationToken;
 const WRITERS: usize = 64;
 /// Threads that read files.
 const READERS: usize = 16;
+/// Threads that walk the trees and re-read files for others, which takes long.
+pub(crate) const WALKERS: usize = 4;
+
+/// What can't be used of the trees: so many are in a report.
+const TROUBLES: usize = 20;
 
 /// What the services, the joins and the background work share.
 pub struct Node {
@@ -32,6 +37,8 @@ pub struct Node {
     pub writers: Pool,
     /// Threads that read files.
     pub readers: Pool,
+    /// Threads that walk the trees and re-read files.
+    pub walkers: Pool,
     /// Its metrics.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the node begins to leave.
@@ -46,6 +53,9 @@ pub struct Node {
 
 impl Node {
     /// A node on an open volume.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
     pub fn new(
         volume: Volume,
         disk: Disk,
@@ -53,21 +63,22 @@ impl Node {
         metrics: Arc<Metrics>,
         leaving: CancellationToken,
         max_tombstones: usize,
-    ) -> Arc<Self> {
+    ) -> std::io::Result<Arc<Self>> {
         let sealed = volume.identity().sealed;
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             volume,
             disk,
             scrub,
-            writers: Pool::new("writer", WRITERS),
-            readers: Pool::new("reader", READERS),
+            writers: Pool::new("writer", WRITERS)?,
+            readers: Pool::new("reader", READERS)?,
+            walkers: Pool::new("walker", WALKERS)?,
             metrics,
             leaving,
             creates: Mutex::new(Creates::new(sealed, max_tombstones)),
             changed: watch::Sender::new(()),
             beat: Mutex::default(),
             counts: Mutex::default(),
-        })
+        }))
     }
 
     pub(crate) fn creates(&self) -> MutexGuard<'_, Creates> {
@@ -101,18 +112,27 @@ impl Node {
 
     /// The files of now, numbered, so that a manager knows the newer of two counts.
     pub(crate) fn counted(&self) -> v1::Counted {
+        self.counted_both().0
+    }
+
+    /// The same, with what is in quarantine at the same instant (invariant 7).
+    pub(crate) fn counted_both(&self) -> (v1::Counted, u64) {
         let mut last = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *last += 1;
-        v1::Counted {
+        let (files, quarantined) = self.disk.counts();
+        let counted = v1::Counted {
             number: *last,
-            files: self.disk.files(),
-        }
+            files,
+        };
+        (counted, quarantined)
     }
 
     /// What the node tells managers about itself.
     pub fn report(&self) -> v1::Report {
         let room = self.disk.space().room();
-        let counted = self.counted();
+        let (counted, quarantined) = self.counted_both();
+        let health = self.disk.health();
+        let refusal = health.refusal();
         let creates = self.creates();
         v1::Report {
             session: creates.session(),
@@ -121,13 +141,17 @@ impl Node {
             bytes: self.disk.bytes(),
             free: room.free,
             capacity: room.capacity,
-            quarantined: self.disk.quarantined(),
+            quarantined,
             sealed: creates.is_sealed(),
-            read_only: self.disk.is_read_only(),
+            read_only: refusal.is_some(),
+            read_only_why: refusal.unwrap_or_default().to_owned(),
+            troubles: self.disk.troubles().first(TROUBLES),
+            trouble_count: self.disk.troubles().count() as u64,
+            disk_silent_ms: u64::try_from(health.silent().as_millis()).unwrap_or(u64::MAX),
             free_inodes: room.inodes,
             corrupt_files: self.scrub.count() as u64,
             corrupt: self.scrub.reported(),
-            scrub: Some(self.scrub.progress(self.disk.files())),
+            scrub: Some(self.scrub.progress(counted.files)),
             leaving: self.leaving.is_cancelled(),
         }
     }
@@ -143,6 +167,10 @@ impl Node {
         metrics.quarantined.set(clamp(report.quarantined));
         metrics.sealed.set(i64::from(report.sealed));
         metrics.read_only.set(i64::from(report.read_only));
+        metrics.troubles.set(clamp(report.trouble_count));
+        metrics
+            .disk_silent
+            .set(report.disk_silent_ms as f64 / 1000.0);
         metrics.corrupt.set(clamp(report.corrupt_files));
         let scrub = report.scrub.unwrap_or_default();
         metrics.scrubbed_files.set(clamp(scrub.files));
@@ -153,22 +181,26 @@ impl Node {
         metrics.write_queue.set(self.writers.waiting() as i64);
     }
 
-    /// What has to be done now and then: asks for the free space, ends idle
-    /// creates, and tells of a disk that has become read-only.
+    /// Watches the disk once a second, on a thread of its own: whatever else has
+    /// to be done now and then must not wait for a disk that does not answer.
+    pub fn watch_disk(&self) {
+        while !self.leaving.is_cancelled() {
+            self.disk.watch();
+            self.scrub.save(PLACE_EVERY);
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    /// What has to be done now and then: brings the gauges up to date, ends idle
+    /// creates, and reports a disk that has become read-only at once.
     pub async fn housekeeping(self: Arc<Self>, idle: Duration) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
-        let mut read_only = false;
+        let mut refused = false;
         loop {
             tokio::select! {
                 () = self.leaving.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            let node = Arc::clone(&self);
-            let housework = move || {
-                node.disk.space().refresh();
-                node.scrub.save(PLACE_EVERY);
-            };
-            self.readers.call(housework).await;
             self.refresh_metrics();
             let ended = self.creates().sweep(idle);
             for finish in ended {
@@ -177,8 +209,8 @@ impl Node {
                     "the create was idle too long",
                 )));
             }
-            if self.disk.is_read_only() != read_only {
-                read_only = !read_only;
+            if self.disk.health().refusal().is_some() && !refused {
+                refused = true;
                 self.changed.send_replace(());
             }
         }
@@ -266,24 +298,49 @@ impl Node {
         receive.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// What the node holds of a copy, durably and whole. Blocks. A copy that is
+    /// What the node holds of a copy, durably. Blocks. A copy that is
     /// not held may be on its way: only [`Self::states`] may deny it.
     pub(crate) fn state(&self, copy: &Copy) -> Result<v1::CopyState, Failure> {
         // Asked before the look: what ends in between is found.
         let underway = self.creates().is_finishing(copy.key);
-        let Some(found) = self.disk.find(Place::Data, copy)? else {
-            return Ok(v1::CopyState {
-                underway,
-                ..v1::CopyState::default()
-            });
+        let found = match self.disk.find(Place::Data, copy) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                return Ok(v1::CopyState {
+                    underway,
+                    ..v1::CopyState::default()
+                });
+            }
+            // There, but of no use: no reason to hold up the answer on others.
+            Err(_) => {
+                return Ok(v1::CopyState {
+                    held: true,
+                    corrupt: true,
+                    leaf: copy.leaf.unwrap_or_default(),
+                    ..v1::CopyState::default()
+                });
+            }
         };
         Ok(v1::CopyState {
-            held: found.is_whole()?,
+            held: true,
             leaf: found.leaf,
+            corrupt: !self.is_intact(copy, &found)?,
             meta: Some(found.meta.to_wire(&copy.name)),
             underway: false,
-            corrupt: self.scrub.is_corrupt(copy.key),
         })
+    }
+
+    /// Whether a copy is not known to be corrupt; one that is shorter or longer than
+    /// its record says is known from then on.
+    fn is_intact(&self, copy: &Copy, found: &Found) -> Result<bool, Failure> {
+        if self.scrub.is_corrupt(copy.key) {
+            return Ok(false);
+        }
+        let whole = found.is_whole()?;
+        if !whole {
+            self.scrub.is_not_whole(copy);
+        }
+        Ok(whole)
     }
 
     /// A copy as it may be served: there, and not known to be corrupt. Blocks.
@@ -294,7 +351,7 @@ impl Node {
         let found = self.disk.find(Place::Data, copy)?;
         let found = found
             .ok_or_else(|| Failure::new(Fault::NotFound, "the node does not hold that copy"))?;
-        if self.scrub.is_corrupt(copy.key) {
+        if !self.is_intact(copy, &found)? {
             let why = "the copy is corrupt: its bytes are kept, and not served";
             return Err(Failure::new(Fault::Checksum, why));
         }
@@ -338,6 +395,9 @@ impl Node {
     /// # Errors
     /// `StaleLeader`, or `Io` when it can't be stored.
     pub async fn obey(self: &Arc<Self>, leader: u64) -> Result<(), Failure> {
+        if self.volume.identity().leader == leader {
+            return Ok(());
+        }
         let node = Arc::clone(self);
         let seen = self
             .writers

@@ -7,16 +7,21 @@ use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that run jobs in order of arrival. They are started when needed, up
-/// to a bound, and end with the pool. The queue's bound is that of its callers,
-/// who all hold a permit of some kind for each job.
+/// Threads that run jobs in order of arrival. The first one is started with the
+/// pool, the others when needed, up to a bound; all end with the pool. Where the
+/// system gives no further thread, jobs wait for those there are. The queue's
+/// bound is that of its callers, who all hold a permit of some kind for each job.
 pub struct Pool {
     shared: Arc<Shared>,
 }
 
+/// Starts a thread of a pool; a function of its own, so that a test can refuse.
+type Start = fn(&Arc<Shared>) -> std::io::Result<()>;
+
 struct Shared {
     name: &'static str,
     limit: usize,
+    start: Start,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -30,41 +35,46 @@ struct Queue {
 }
 
 impl Pool {
-    /// A pool of at most `limit` threads.
-    pub fn new(name: &'static str, limit: usize) -> Self {
-        let shared = Shared {
+    /// A pool of at most `limit` threads, the first of which runs already.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(name: &'static str, limit: usize) -> std::io::Result<Self> {
+        Self::started_by(start, name, limit)
+    }
+
+    fn started_by(start: Start, name: &'static str, limit: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
             name,
             limit,
-            queue: Mutex::default(),
+            start,
+            queue: Mutex::new(Queue {
+                threads: 1,
+                ..Queue::default()
+            }),
             wake: Condvar::new(),
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        });
+        start(&shared)?;
+        Ok(Self { shared })
     }
 
     /// Runs a job when a thread is free.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.shared.lock();
         queue.jobs.push_back(Box::new(job));
-        if queue.jobs.len() <= queue.idle || queue.threads >= self.shared.limit {
-            drop(queue);
-            self.shared.wake.notify_one();
-            return;
+        let grow = queue.jobs.len() > queue.idle && queue.threads < self.shared.limit;
+        if grow {
+            match (self.shared.start)(&self.shared) {
+                Ok(()) => queue.threads += 1,
+                // At a limit of the system: the threads there are, one at the
+                // least, get to it.
+                Err(error) => {
+                    tracing::debug!(pool = self.shared.name, %error, "no further thread");
+                }
+            }
         }
-        let shared = Arc::clone(&self.shared);
-        let started = std::thread::Builder::new()
-            .name(self.shared.name.to_owned())
-            .spawn(move || shared.work());
-        match started {
-            Ok(_) => queue.threads += 1,
-            // The threads there are will get to it; the first one must start.
-            Err(error) => assert!(
-                queue.threads > 0,
-                "no thread for {}: {error}",
-                self.shared.name
-            ),
-        }
+        drop(queue);
+        self.shared.wake.notify_one();
     }
 
     /// Runs a job and waits for what it returns. None if it panicked.
@@ -84,6 +94,14 @@ impl Pool {
     pub fn waiting(&self) -> usize {
         self.shared.lock().jobs.len()
     }
+}
+
+fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let worker = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name(shared.name.to_owned())
+        .spawn(move || worker.work())
+        .map(drop)
 }
 
 impl Drop for Pool {
@@ -131,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_job_runs_on_no_more_threads_than_the_bound() {
-        let pool = Pool::new("test", 3);
+        let pool = Pool::new("test", 3).expect("a thread");
         let now = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let calls = (0..50).map(|n| {
@@ -149,5 +167,22 @@ mod tests {
         assert!(most.load(Ordering::SeqCst) <= 3);
         assert_eq!(pool.call(|| panic!("on purpose")).await, None::<()>);
         assert_eq!(pool.call(|| 1).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn where_no_further_thread_can_be_had_jobs_wait_for_those_there_are() {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let only_the_first: Start = |shared| match STARTED.fetch_add(1, Ordering::SeqCst) {
+            0 => start(shared),
+            _ => Err(std::io::ErrorKind::WouldBlock.into()),
+        };
+        let pool = Pool::started_by(only_the_first, "test", 3).expect("a thread");
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = pool.call(move || wait.recv().is_ok());
+        let others = futures::future::join_all((0..5).map(|n| pool.call(move || n)));
+        let release = async { go.send(()).is_ok() };
+        let (busy, others, released) = tokio::join!(busy, others, release);
+        assert_eq!((busy, released), (Some(true), true));
+        assert_eq!(others, (0..5).map(Some).collect::<Vec<_>>());
     }
 }

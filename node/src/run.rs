@@ -1,6 +1,7 @@
 //! A node's life: open the volume, serve, stay joined, leave in order.
 
 use crate::config::Config;
+use crate::disk::health::Health;
 use crate::disk::{Disk, Options};
 use crate::identity::Volume;
 use crate::join::Joiner;
@@ -8,6 +9,7 @@ use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::scrub::Scrub;
 use crate::service::StorageService;
+use crate::vital::{Held, Vital};
 use anyhow::Context;
 use kit::ops::Ops;
 use proto::v1::handover_server::HandoverServer;
@@ -28,6 +30,9 @@ const STREAMS: u32 = 1024;
 /// at: as many as there may be at once. Past it the connection would end with all
 /// that is on it.
 const DROPPED: usize = STREAMS as usize;
+
+/// How long background work may take to end once the last request has.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Where a node that is ready listens.
 #[derive(Debug, Clone, Copy)]
@@ -57,19 +62,30 @@ pub async fn run(
         .with_context(|| format!("--listen {}", config.listen))?;
     let listen = listener.local_addr().context("--listen")?;
     let metrics = Arc::new(Metrics::default());
-    let node = open(&config, Arc::clone(&metrics), shutdown.clone()).await?;
+    let mut vital = Vital::new(shutdown.clone());
+    let committer = vital.hold("the committer");
+    let node = open(&config, Arc::clone(&metrics), shutdown.clone(), committer).await?;
     let registry = config.registry.clone().unwrap_or_default();
     register(&registry, &metrics, config.id.as_str());
     node.refresh_metrics();
 
     let stop = CancellationToken::new();
-    let ops = serve_ops(&config, &node, registry, stop.clone()).await?;
-    let housekeeping = tokio::spawn(Arc::clone(&node).housekeeping(config.upload_idle));
+    let ops = serve_ops(&config, &node, registry, stop.clone(), &vital).await?;
+    let housekeeping = Arc::clone(&node).housekeeping(config.upload_idle);
+    let housekeeping = vital.spawn("housekeeping", housekeeping);
+    let watched = Arc::clone(&node);
+    thread(
+        "disk-watch",
+        vital.hold("the watch of the disk"),
+        move || {
+            watched.watch_disk();
+        },
+    )?;
     let scrubbed = Arc::clone(&node);
-    let scrub = tokio::task::spawn_blocking(move || {
+    let scrub = thread("scrub", vital.hold("the scrub"), move || {
         scrubbed.scrub.run(&scrubbed.disk, &scrubbed.leaving);
         scrubbed.scrub.save(Duration::ZERO);
-    });
+    })?;
     let joiner = Arc::new(Joiner {
         node: Arc::clone(&node),
         pool: config.pool.clone(),
@@ -80,7 +96,7 @@ pub async fn run(
         token: config.token.clone(),
         stop: stop.clone(),
     });
-    let joins = tokio::spawn(joiner.run(config.managers.clone()));
+    let joins = vital.spawn("the joiner", joiner.run(config.managers.clone()));
     tracing::info!(
         id = config.id.as_str(),
         volume = %node.volume.identity().volume_id,
@@ -91,21 +107,50 @@ pub async fn run(
     // Whoever started us may not care.
     let _ = ready.send(Ready { listen, ops });
 
-    let served = serve(&config, listener, Arc::clone(&node), shutdown.clone()).await;
+    let served = tokio::select! {
+        served = serve(&config, listener, Arc::clone(&node), shutdown.clone()) => served,
+        lost = vital.lost() => {
+            stop.cancel();
+            shutdown.cancel();
+            anyhow::bail!("{lost} has ended, without which the node can't go on: restart it");
+        }
+    };
     stop.cancel();
     shutdown.cancel();
-    // None panics; all end with the tokens.
-    let _ = joins.await;
-    let _ = housekeeping.await;
-    let _ = scrub.await;
+    // All end with the tokens; a disk that does not answer must not hold them up.
+    let ended = futures::future::join3(joins, housekeeping, scrub);
+    if tokio::time::timeout(LEAVE, ended).await.is_err() {
+        tracing::warn!("the disk does not answer: leaving without its background work");
+    }
     tracing::info!(id = config.id.as_str(), "left");
     served
+}
+
+/// Runs work on a thread of its own; what is returned waits for its end.
+fn thread(
+    name: &'static str,
+    held: Held,
+    work: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, wait) = oneshot::channel();
+    let job = move || {
+        work();
+        held.release();
+        // Nobody waits where the node ends otherwise.
+        let _ = ended.send(());
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread
+        .spawn(job)
+        .with_context(|| format!("the thread {name} can't be started"))?;
+    Ok(wait)
 }
 
 async fn open(
     config: &Config,
     metrics: Arc<Metrics>,
     leaving: CancellationToken,
+    committer: Held,
 ) -> anyhow::Result<Arc<Node>> {
     let config = config.clone();
     tokio::task::spawn_blocking(move || {
@@ -114,19 +159,14 @@ async fn open(
             reserve: config.reserve,
             capacity: config.capacity,
             no_tmpfile: config.no_tmpfile,
+            plain_rename: false,
         };
-        let disk = Disk::open(volume.path(), options, Arc::clone(&metrics))
+        let disk = Disk::open(volume.path(), options, Arc::clone(&metrics), committer)
             .with_context(|| format!("--data {}", config.data.display()))?;
         let scrub = Scrub::open(volume.path(), config.scrub)
             .with_context(|| format!("--data {}", config.data.display()))?;
-        Ok(Node::new(
-            volume,
-            disk,
-            scrub,
-            metrics,
-            leaving,
-            config.max_tombstones,
-        ))
+        Node::new(volume, disk, scrub, metrics, leaving, config.max_tombstones)
+            .context("a thread can't be started")
     })
     .await
     .context("opening the volume")?
@@ -142,6 +182,7 @@ async fn serve_ops(
     node: &Arc<Node>,
     registry: Arc<Mutex<prometheus_client::registry::Registry>>,
     stop: CancellationToken,
+    vital: &Vital,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let Some(address) = config.ops else {
         return Ok(None);
@@ -156,16 +197,26 @@ async fn serve_ops(
         readiness: Arc::new(move || {
             if asked.leaving.is_cancelled() {
                 Err("the node is leaving".to_owned())
-            } else if asked.disk.is_read_only() {
-                Err("a flush failed: no writes until a restart".to_owned())
             } else {
-                Ok(None)
+                disk_readiness(asked.disk.health())
             }
         }),
         refresh: Arc::new(move || scraped.refresh_metrics()),
     };
-    tokio::spawn(kit::ops::serve(listener, ops, stop));
+    vital.spawn("the ops port", kit::ops::serve(listener, ops, stop));
     Ok(Some(bound))
+}
+
+/// What the disk's health means to readiness.
+fn disk_readiness(health: &Health) -> Result<Option<String>, String> {
+    if let Some(why) = health.refusal() {
+        return Err(format!("{why}: no writes until a restart"));
+    }
+    let silent = health.silent().as_secs();
+    if silent >= proto::DISK_SILENT.as_secs() {
+        return Err(format!("the disk has not answered for {silent} s"));
+    }
+    Ok(None)
 }
 
 async fn serve(

@@ -8,11 +8,13 @@ use crc_fast::{CrcAlgorithm, checksum};
 use node::disk::meta::{CopyKey, Meta};
 use node::disk::{Copy, Disk, Done, Op, Options, Place};
 use node::metrics::Metrics;
+use node::vital::Vital;
 use proto::{FileId, FileName, MAX_ENTRIES};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use tokio_util::sync::CancellationToken;
 
 const WRITERS: usize = 4;
 const STEPS: usize = 300;
@@ -24,11 +26,19 @@ struct Kept {
 }
 
 fn open(dir: &Path, no_tmpfile: bool) -> Disk {
-    let options = Options {
-        no_tmpfile,
-        ..Options::default()
-    };
-    Disk::open(dir, options, Arc::new(Metrics::default())).unwrap()
+    open_with(
+        dir,
+        Options {
+            no_tmpfile,
+            ..Options::default()
+        },
+    )
+}
+
+fn open_with(dir: &Path, options: Options) -> Disk {
+    let vital = Vital::new(CancellationToken::new());
+    let committer = vital.hold("the committer");
+    Disk::open(dir, options, Arc::new(Metrics::default()), committer).unwrap()
 }
 
 /// Asks the committer, and waits for its answer.
@@ -198,4 +208,116 @@ fn what_was_staged_at_a_crash_is_wiped_at_the_start() {
     let disk = open(folder.path(), true);
     assert_eq!(disk.files(), 0);
     assert!(!left.exists());
+}
+
+fn quarantine(disk: &Disk, copy: &Copy) -> Option<u32> {
+    ask(disk, |done| Op::Quarantine {
+        copy: copy.clone(),
+        reason: "a test".to_owned(),
+        done,
+    })
+}
+
+#[test]
+fn files_come_and_go_from_quarantine_where_renames_have_no_flag() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = open_with(
+        folder.path(),
+        Options {
+            plain_rename: true,
+            ..Options::default()
+        },
+    );
+    let kept = store(&disk, "f", Bytes::from_static(b"bytes"));
+    assert!(quarantine(&disk, &kept.copy).is_some());
+    assert_eq!((disk.files(), disk.quarantined()), (0, 1));
+    let copy = Copy {
+        leaf: None,
+        ..kept.copy.clone()
+    };
+    assert!(ask(&disk, |done| Op::Adopt { copy, done }).is_some());
+    assert_there(folder.path(), &disk, &[kept]);
+}
+
+#[test]
+fn a_file_on_its_way_to_quarantine_counts_at_every_instant() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = open(folder.path(), false);
+    let kept = store(&disk, "f", Bytes::from_static(b"bytes"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let (files, quarantined) = disk.counts();
+                assert!(files + quarantined > 0, "it said that it is empty");
+            }
+        });
+        for _ in 0..100 {
+            assert!(quarantine(&disk, &kept.copy).is_some());
+            let copy = Copy {
+                leaf: None,
+                ..kept.copy.clone()
+            };
+            assert!(ask(&disk, |done| Op::Adopt { copy, done }).is_some());
+        }
+        stop.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    });
+}
+
+#[test]
+fn what_others_put_into_the_tree_takes_its_own_place_only() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = folder.path();
+    let disk = open(dir, false);
+    let mut kept: Vec<Kept> = Vec::new();
+    let fill = |disk: &Disk, kept: &mut Vec<Kept>, to: usize| {
+        for number in kept.len()..to {
+            let data = Bytes::from(number.to_string());
+            kept.push(store(disk, &format!("f{number}"), data));
+        }
+    };
+    fill(&disk, &mut kept, 20);
+    // Where the second leaf would come, while the node runs.
+    std::fs::write(dir.join("data/0/0/0/0/1"), "mine").unwrap();
+    fill(&disk, &mut kept, 100);
+    assert_eq!(disk.troubles().count(), 1, "{:?}", disk.troubles().first(9));
+    drop(disk);
+    std::fs::write(dir.join("data/0/0/0/notes"), "mine").unwrap();
+    std::fs::write(dir.join("data/0/1"), "mine").unwrap();
+    let disk = open(dir, false);
+    assert_eq!(disk.troubles().count(), 3, "{:?}", disk.troubles().first(9));
+    fill(&disk, &mut kept, 200);
+    assert_eq!(disk.files(), 200);
+    for Kept { copy, data } in &kept {
+        let found = disk.find(Place::Data, copy).unwrap().unwrap();
+        assert_eq!(found.read(0, data.len()).unwrap(), data);
+    }
+    let mut listed = 0;
+    disk.walk(Place::Data, 0, &mut |_| {
+        listed += 1;
+        true
+    })
+    .unwrap();
+    assert_eq!(listed, 200, "the walk goes on past what is not its own");
+    assert!(Walk::of(&dir.join("data")).largest <= MAX_ENTRIES);
+    assert_eq!(std::fs::read(dir.join("data/0/1")).unwrap(), b"mine");
+}
+
+#[test]
+fn what_files_take_of_the_capacity_is_the_same_after_a_restart() {
+    const CAPACITY: u64 = 400 << 10;
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let options = Options {
+        capacity: Some(CAPACITY),
+        ..Options::default()
+    };
+    let disk = open_with(folder.path(), options);
+    for number in 0..50 {
+        store(&disk, &format!("f{number}"), Bytes::from_static(b"small"));
+    }
+    let before = disk.space().room().free;
+    drop(disk);
+    let disk = open_with(folder.path(), options);
+    assert_eq!(disk.space().room().free, before);
 }

@@ -29,5 +29,7 @@ pub const PROTOCOL_MIN: u32 = 1;
 pub const CHUNK: usize = 256 * 1024;
 /// Downloads, and uploads, with a stream of their own that a node serves at once.
 pub const STREAMS: u32 = 256;
+/// A node whose disk has not answered for this long takes no new files until it does.
+pub const DISK_SILENT: std::time::Duration = std::time::Duration::from_secs(3);
 /// A file of at most this many bytes travels as one message of an exchange.
 pub const SMALL: usize = 64 * 1024;

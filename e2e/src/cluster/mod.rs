@@ -67,6 +67,8 @@ pub struct Node {
     pub args: Vec<String>,
     /// Variables that only it is given.
     pub env: Vec<(String, String)>,
+    /// A program that starts it, with its arguments; none where it is started as it is.
+    pub starter: Vec<String>,
     listen: Option<SocketAddr>,
 }
 
@@ -276,8 +278,14 @@ impl Cluster {
                 .chain(&node.args)
                 .map(Into::into),
         );
+        let mut program = self.binaries.node.clone();
+        if let Some((starter, starter_args)) = node.starter.split_first() {
+            let own = std::mem::replace(&mut program, starter.into());
+            let before = starter_args.iter().map(Into::into);
+            args.splice(0..0, before.chain([own.into_os_string()]));
+        }
         Launch {
-            program: self.binaries.node.clone(),
+            program,
             args,
             env: self.options.env.iter().chain(&node.env).cloned().collect(),
             stderr: self.folder().join(format!("{}.log", node.id)),
@@ -344,6 +352,7 @@ impl Cluster {
             process: None,
             args: Vec::new(),
             env: Vec::new(),
+            starter: Vec::new(),
             listen: None,
         });
         Ok(self.nodes.len() - 1)

@@ -43,6 +43,14 @@ pub struct NodeStatus {
     pub volume: String,
     /// Whether its files and the records were compared since it joined.
     pub merged: bool,
+    /// Whether it takes no writes until it is restarted.
+    pub read_only: bool,
+    /// Why.
+    pub read_only_why: String,
+    /// Files and directories of it that can't be used, and why.
+    pub troubles: Vec<String>,
+    /// For how long its disk has not answered.
+    pub disk_silent_seconds: f64,
     /// How far it is with re-reading its files.
     pub scrub: serde_json::Value,
 }

@@ -55,6 +55,13 @@ pub(super) async fn read(
 ) -> Result<Body, CallError> {
     let mut source = open(found, node, wanted.offset, wanted.length).await?;
     let first = source.next().await?;
+    // One that is here whole is checked while the client can be told, too.
+    let wrong = |crc| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &first) != crc;
+    if first.len() as u64 == wanted.length && wanted.crc64.is_some_and(wrong) {
+        super::suspect(source.node.clone(), &found.record);
+        let why = "the bytes fail their checksum".to_owned();
+        return Err(CallError::Fault(Fault::Checksum, why));
+    }
     let (send, receive) = mpsc::channel(1);
     let way = Way {
         found: found.clone(),
@@ -124,6 +131,11 @@ impl Way {
         loop {
             let checked = next.and_then(|part| self.check(part));
             let failed = checked.is_err();
+            if failed {
+                // The head and what was read go out first: the client has an answer,
+                // and sees it break off.
+                tokio::time::sleep(PAUSE).await;
+            }
             match self.place(&send).await {
                 Some(place) => place.send(checked),
                 // The client has gone.

@@ -370,7 +370,7 @@ fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, eve
 /// The node that a file goes to, as long as it may take it.
 fn receiver(core: &Core, flow: &Flow, record: &Record) -> Option<Arc<Node>> {
     let target = core.nodes.available(&flow.to)?;
-    let takes = target.takes_files() && target.free() >= record.size;
+    let takes = target.takes_files() && target.free_for_moves() >= record.size;
     takes.then_some(target)
 }
 

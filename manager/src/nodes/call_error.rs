@@ -44,7 +44,7 @@ fn certainly_not_done(fault: Fault) -> bool {
         | Fault::Busy
         | Fault::Invalid => true,
         // Written at the most to a file without a name, and dropped.
-        Fault::NoSpace | Fault::Checksum => true,
+        Fault::NoSpace | Fault::Checksum | Fault::Disk => true,
         // No create that a first Finish could link, now or later.
         Fault::NotFound => true,
         // The link, or its flush, may have happened.
@@ -113,6 +113,7 @@ mod tests {
             (Fault::Io, false),
             (Fault::Busy, true),
             (Fault::Invalid, true),
+            (Fault::Disk, true),
         ];
         for fault in known() {
             let case = says.iter().find(|(of, _)| *of == fault);

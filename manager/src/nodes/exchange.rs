@@ -98,9 +98,16 @@ impl Exchange {
     /// Sends an operation that has no answer of its own.
     ///
     /// # Errors
-    /// When the node is gone.
-    pub(super) async fn tell(&self, trace: u64, op: request::Op) -> Result<(), CallError> {
-        self.send(trace, op, None).await
+    /// When the node is gone, or takes nothing in until the deadline.
+    pub(super) async fn tell(
+        &self,
+        trace: u64,
+        op: request::Op,
+        deadline: Duration,
+    ) -> Result<(), CallError> {
+        tokio::time::timeout(deadline, self.send(trace, op, None))
+            .await
+            .unwrap_or_else(|_| Err(CallError::NotSent("the node takes nothing in".to_owned())))
     }
 
     /// Sends an operation and waits for its answer.

@@ -129,7 +129,13 @@ async fn a_node_that_is_gone_is_out_at_once_and_later_calls_were_never_sent() {
     drop(end);
     closed.cancelled().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
-    let told = exchange.tell(7, request::Op::Abort(Abort::default())).await;
+    let told = exchange
+        .tell(
+            7,
+            request::Op::Abort(Abort::default()),
+            Duration::from_secs(1),
+        )
+        .await;
     assert!(told.expect_err("it left").certainly_not_done());
 }
 

@@ -8,9 +8,10 @@ use super::steps::{self, STANDS_STILL, by_size, linked};
 use bytes::Bytes;
 use kit::token::Token;
 use proto::v1::{
-    Abort, CopyRef, CopyState, DeleteRequest, FileMeta, Finish, InspectRequest, InventoryBatch,
-    InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
-    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request,
+    Abort, CopyRef, CopyState, DeleteRequest, Fault, FileMeta, Finish, InspectRequest,
+    InventoryBatch, InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest,
+    ReadRequest, SealReply, SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply,
+    request,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,8 @@ impl Link {
             data,
             meta: Some(meta),
         };
-        self.exchange.tell(trace, request::Op::Write(write)).await
+        let op = request::Op::Write(write);
+        self.exchange.tell(trace, op, CALL).await
     }
 
     /// Permits the link of a staged file (rule 6); answers its leaf. Where the
@@ -149,7 +151,7 @@ impl Link {
         while Instant::now() + AGAIN < until {
             let state = self.stat(trace, copy.clone());
             match tokio::time::timeout_at(until, state).await {
-                Ok(Ok(state)) if state.held => return Ok(state.leaf),
+                Ok(Ok(state)) if state.held && !state.corrupt => return Ok(state.leaf),
                 Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
                 Ok(Ok(_)) => match again.take() {
                     Some(meta) => {
@@ -165,12 +167,12 @@ impl Link {
         Err(CallError::Lost(why))
     }
 
-    /// Drops a staged file whose finish was never sent.
+    /// Drops a staged file that is not on its way to its link.
     pub async fn abort(&self, trace: u64, id: Bytes, generation: u32) {
         // A node that is gone has dropped it already.
         let _ = self
             .exchange
-            .tell(trace, request::Op::Abort(Abort { id, generation }))
+            .tell(trace, request::Op::Abort(Abort { id, generation }), CALL)
             .await;
     }
 
@@ -196,6 +198,11 @@ impl Link {
     pub async fn stat(&self, trace: u64, copy: CopyRef) -> Result<CopyState, CallError> {
         let op = request::Op::Stat(StatRequest { copy: Some(copy) });
         match self.exchange.ask(trace, op, CALL).await? {
+            // There, but its record can't be read: neither whole nor denied.
+            reply::Result::State(state) if state.held && state.meta.is_none() => {
+                let why = "the copy is there, and can't be read".to_owned();
+                Err(CallError::Fault(Fault::Io, why))
+            }
             reply::Result::State(state) => Ok(state),
             other => Err(unexpected(&other)),
         }

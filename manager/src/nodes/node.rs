@@ -15,6 +15,9 @@ use uuid::Uuid;
 /// busy one by nothing else, and 10 s is the promise.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
+/// How often what waits for a node sees whether its disk still answers.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What a node last said of itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NodeReport {
@@ -30,8 +33,10 @@ pub struct NodeReport {
     pub quarantined: u64,
     /// Sealed by a drain.
     pub sealed: bool,
-    /// A flush failed there.
+    /// It takes no writes until it is restarted.
     pub read_only: bool,
+    /// For how long its disk has not answered what waits for it.
+    pub disk_silent: Duration,
     /// It was told to stop.
     pub leaving: bool,
     /// Inodes that uploads may still use.
@@ -46,6 +51,8 @@ struct Heard {
     report: NodeReport,
     at: Instant,
     corrupt: Arc<Vec<CopyRef>>,
+    read_only_why: Arc<str>,
+    troubles: Arc<Vec<String>>,
     pace: Pace,
 }
 
@@ -66,7 +73,8 @@ pub struct Node {
     /// The highest generation that its volume had taken when it joined.
     pub generation_seen: u32,
     session: AtomicU64,
-    bytes_in_flight: AtomicU64,
+    /// Bytes of the files that are being moved there.
+    moving: AtomicU64,
     in_flight: AtomicI64,
     heard: Mutex<Heard>,
 }
@@ -92,12 +100,14 @@ impl Node {
             closed,
             generation_seen: hello.generation_seen,
             session: AtomicU64::new(first.session),
-            bytes_in_flight: AtomicU64::new(0),
+            moving: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             heard: Mutex::new(Heard {
                 report: read(first),
                 at: now,
                 corrupt: Arc::new(first.corrupt.clone()),
+                read_only_why: first.read_only_why.as_str().into(),
+                troubles: Arc::new(first.troubles.clone()),
                 pace: Pace::default(),
             }),
         }
@@ -116,6 +126,12 @@ impl Node {
         if *heard.corrupt != report.corrupt {
             heard.corrupt = Arc::new(report.corrupt.clone());
         }
+        if *heard.troubles != report.troubles {
+            heard.troubles = Arc::new(report.troubles.clone());
+        }
+        if *heard.read_only_why != *report.read_only_why {
+            heard.read_only_why = report.read_only_why.as_str().into();
+        }
         if report.sealed {
             let now = heard.at;
             heard.pace.note(now, report.files);
@@ -129,6 +145,33 @@ impl Node {
     /// Its last report.
     pub fn report(&self) -> NodeReport {
         self.heard().report
+    }
+
+    /// Why it takes no writes; None where it takes them.
+    pub fn read_only_why(&self) -> Option<Arc<str>> {
+        let heard = self.heard();
+        heard.report.read_only.then(|| heard.read_only_why.clone())
+    }
+
+    /// Files and directories of it that can't be used, and why, some of them.
+    pub fn troubles(&self) -> Arc<Vec<String>> {
+        self.heard().troubles.clone()
+    }
+
+    /// Takes in that it answered to take no writes, before its report says so.
+    pub fn refuses_writes(&self, why: &str) {
+        let mut heard = self.heard();
+        if !heard.report.read_only {
+            heard.report.read_only = true;
+            heard.read_only_why = why.into();
+        }
+    }
+
+    /// Waits until its disk has not answered for too long.
+    pub async fn falls_silent(&self) {
+        while self.report().disk_silent < proto::DISK_SILENT {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Takes in what it answered to an order to be sealed or opened.
@@ -181,17 +224,24 @@ impl Node {
             .saturating_add(u64::try_from(in_flight).unwrap_or(0))
     }
 
-    /// Bytes that an upload may use, less what is promised to others.
+    /// Bytes that an upload may use. What clients announce is not taken off: the
+    /// node counts bytes as they come, each once.
     pub fn free(&self) -> u64 {
-        self.report()
-            .free
-            .saturating_sub(self.bytes_in_flight.load(Ordering::Relaxed))
+        self.report().free
+    }
+
+    /// Bytes that one more file to be moved there may have: the sizes of those
+    /// that are on their way are known, and none of them may fail for want of room.
+    pub fn free_for_moves(&self) -> u64 {
+        let moving = self.moving.load(Ordering::Relaxed);
+        self.free().saturating_sub(moving)
     }
 
     /// Whether files may be placed there.
     pub fn takes_files(&self) -> bool {
         let report = self.report();
-        !report.sealed && !report.read_only && !report.leaving
+        let answers = report.disk_silent < proto::DISK_SILENT;
+        !report.sealed && !report.read_only && !report.leaving && answers
     }
 
     /// Whether a drain takes its files away: the node itself is sealed (rule 15).
@@ -199,14 +249,14 @@ impl Node {
         self.report().sealed
     }
 
-    pub(super) fn begin(&self, bytes: u64) {
+    pub(super) fn begin(&self, moving: u64) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.bytes_in_flight.fetch_add(bytes, Ordering::Relaxed);
+        self.moving.fetch_add(moving, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self, bytes: u64) {
+    pub(super) fn end(&self, moving: u64) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.bytes_in_flight.fetch_sub(bytes, Ordering::Relaxed);
+        self.moving.fetch_sub(moving, Ordering::Relaxed);
     }
 }
 
@@ -226,6 +276,7 @@ fn read(report: &Report) -> NodeReport {
         quarantined: report.quarantined,
         sealed: report.sealed,
         read_only: report.read_only,
+        disk_silent: Duration::from_millis(report.disk_silent_ms),
         leaving: report.leaving,
         free_inodes: report.free_inodes,
         corrupt_files: report.corrupt_files,

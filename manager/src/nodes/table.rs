@@ -33,12 +33,13 @@ pub struct Placement {
     pub node: Arc<Node>,
     /// Its session when it was chosen (rule 4).
     pub session: u64,
-    bytes: u64,
+    /// Bytes of a move.
+    moving: u64,
 }
 
 impl Drop for Placement {
     fn drop(&mut self) {
-        self.node.end(self.bytes);
+        self.node.end(self.moving);
     }
 }
 
@@ -161,16 +162,16 @@ impl Nodes {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let candidates: Vec<Candidate> = nodes.iter().map(|node| candidate(node)).collect();
         match choose(&candidates, size) {
-            Ok(chosen) => Ok(count_on(nodes.swap_remove(chosen), size)),
+            Ok(chosen) => Ok(count_on(nodes.swap_remove(chosen), 0)),
             Err(Unplaced::NoneAvailable) => Err(NoNode::NoneAvailable),
             Err(Unplaced::NoRoom) => Err(NoNode::NoRoom),
         }
     }
 
-    /// Counts a file on a node that was chosen by other means.
+    /// Counts a file that is moved to a node.
     pub fn place_on(&self, node: Arc<Node>, size: u64) -> Placement {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        count_on(node, Some(size))
+        count_on(node, size)
     }
 }
 
@@ -184,12 +185,11 @@ fn candidate(node: &Node) -> Candidate {
     }
 }
 
-fn count_on(node: Arc<Node>, size: Option<u64>) -> Placement {
-    let bytes = size.unwrap_or(0);
-    node.begin(bytes);
+fn count_on(node: Arc<Node>, moving: u64) -> Placement {
+    node.begin(moving);
     Placement {
         session: node.session(),
         node,
-        bytes,
+        moving,
     }
 }

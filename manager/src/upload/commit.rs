@@ -1,7 +1,7 @@
 //! The end of an upload: reserve, link, commit.
 
 use super::reserve::{NameWait, Reserved, relist};
-use super::{FINISH, FIRST_GENERATION, Stream, UploadMeta, refusal};
+use super::{FIRST_GENERATION, Kept, Stream, TRIES, UploadMeta, refusal};
 use crate::core::{Busy, Core, next_rev, now_ms};
 use crate::failpoints::{STALL_BEFORE_FINISH, stall};
 use crate::failure::Failure;
@@ -11,12 +11,9 @@ use crate::trace::Trace;
 use bytes::Bytes;
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
-use proto::v1::{Fault, FileMeta, Finish, Open, UploadPart, upload_part};
+use proto::v1::{Fault, FileMeta, Open};
 use proto::{Code, FileId, NodeId};
 use std::sync::Arc;
-
-/// Nodes that one small upload is tried on.
-const TRIES: usize = 4;
 
 /// An upload whose body has ended, with the checksums of what arrived.
 pub(crate) struct Received {
@@ -25,6 +22,8 @@ pub(crate) struct Received {
     pub(super) id: FileId,
     pub(super) bytes: Bytes,
     pub(super) stream: Option<Stream>,
+    pub(super) kept: Kept,
+    pub(super) tried: Vec<NodeId>,
     /// Bytes received.
     pub size: u64,
     /// Their SHA-256.
@@ -64,40 +63,64 @@ impl Received {
         }
     }
 
-    async fn commit_stream(&self, mut stream: Stream, meta: UploadMeta) -> Result<Stored, Failure> {
-        let node = stream.placement.node.clone();
-        let record = self.record(&meta, &node.id, stream.placement.session, FIRST_GENERATION);
+    /// A large one is permitted where it flowed to; while its bytes are kept, the
+    /// next node is tried after one that certainly did not link it (rule 6).
+    async fn commit_stream(&self, stream: Stream, meta: UploadMeta) -> Result<Stored, Failure> {
+        let mut tried = self.tried.clone();
+        let mut stream = stream;
+        let mut record = {
+            let placement = &stream.placement;
+            self.record(
+                &meta,
+                &placement.node.id,
+                placement.session,
+                FIRST_GENERATION,
+            )
+        };
         let mut wait = NameWait::new();
-        loop {
-            match self.reserve(&record).await? {
-                Reserved::Yes => break,
-                Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
-                Reserved::Wait => wait.pause().await?,
-            }
+        match self.list(&record, false, &mut wait).await? {
+            Reserved::Yes => {}
+            Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
+            Reserved::Wait => unreachable!("list waits by itself"),
         }
         crash_here!("manager::after_reserve");
-        let finish = Finish {
-            meta: Some(self.meta(&record)),
-        };
-        let part = UploadPart {
-            part: Some(upload_part::Part::Finish(finish)),
-        };
-        let sent = stream.parts.send(part).await.is_ok();
-        let outcome = match tokio::time::timeout(FINISH, &mut stream.outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(CallError::Lost("no answer to finish".to_owned())),
-        };
-        match outcome {
-            Ok(leaf) => {
-                drop(stream);
-                self.publish(&record, leaf).await
+        loop {
+            let error = match stream.finish(self.meta(&record)).await {
+                Ok(leaf) => {
+                    drop(stream);
+                    return self.publish(&record, leaf).await;
+                }
+                Err(error) if error.certainly_not_done() => error,
+                Err(error) => return Err(unknown(&error)),
+            };
+            stream.note(&error);
+            let failure = refusal(&error);
+            tried.push(stream.placement.node.id.clone());
+            drop(stream);
+            match self.next_stream(&mut record, &tried).await {
+                Some(next) => stream = next,
+                None => {
+                    self.withdraw(&record).await;
+                    return Err(failure);
+                }
             }
-            Err(error) if !sent || error.certainly_not_done() => {
-                self.withdraw(&record).await;
-                Err(refusal(&error))
-            }
-            Err(error) => Err(unknown(&error)),
         }
+    }
+
+    /// Lists the copy on another node and sends it the bytes, where they are kept.
+    async fn next_stream(&self, record: &mut Record, tried: &[NodeId]) -> Option<Stream> {
+        let parts = self.kept.all().filter(|_| tried.len() < TRIES)?;
+        let placement = self.core.nodes.place(Some(self.size), tried).ok()?;
+        let relisted = relist(record, &placement);
+        let generation = relisted.generation;
+        let opened = Stream::open(placement, self.id, generation, Some(self.size), self.trace);
+        let mut stream = opened.ok()?;
+        match self.list(&relisted, true, &mut NameWait::new()).await {
+            Ok(Reserved::Yes) => *record = relisted,
+            Ok(Reserved::Repeated(_) | Reserved::Wait) | Err(_) => return None,
+        }
+        stream.send_all(parts).await.ok()?;
+        Some(stream)
     }
 
     /// A small file is still in memory, so that a node that fails before
@@ -146,13 +169,7 @@ impl Received {
             crash_here!("manager::after_reserve");
             stall(STALL_BEFORE_FINISH).await;
             let linked = match staged {
-                Ok(()) => {
-                    placement
-                        .node
-                        .link
-                        .finish(self.trace.0, self.meta(&record))
-                        .await
-                }
+                Ok(()) => self.finish(&record, &placement).await,
                 // Its bytes never left, so nothing of it can be linked.
                 Err(error) => Err(CallError::NotSent(error.to_string())),
             };
@@ -163,6 +180,9 @@ impl Received {
                 }
                 Err(error) if error.certainly_not_done() => {
                     last = refusal(&error);
+                    if let CallError::Fault(Fault::ReadOnly, why) = &error {
+                        placement.node.refuses_writes(why);
+                    }
                     // In another session, or after a connection that broke with the
                     // bytes on it, the same node may well take them.
                     let anew = matches!(
@@ -196,6 +216,19 @@ impl Received {
             .link
             .stage(open, self.bytes.clone(), self.meta(record))
             .await
+    }
+
+    /// Permits the link. Where the node's disk falls silent before it has the
+    /// bytes, the create is given up: the node answers that it linked nothing.
+    async fn finish(&self, record: &Record, placement: &Placement) -> Result<u32, CallError> {
+        let finished = placement.node.link.finish(self.trace.0, self.meta(record));
+        tokio::pin!(finished);
+        tokio::select! {
+            linked = &mut finished => return linked,
+            () = placement.node.falls_silent() => {}
+        }
+        self.abort(record, placement).await;
+        finished.await
     }
 
     async fn abort(&self, record: &Record, placement: &Placement) {

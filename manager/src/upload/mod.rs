@@ -4,28 +4,36 @@
 
 mod commit;
 mod reserve;
+mod stream;
 
 pub(crate) use commit::{Received, Stored};
 
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::nodes::{CallError, Placement};
+use crate::nodes::CallError;
 use crate::trace::Trace;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use manager_store::State;
-use proto::v1::{Fault, Open, UploadPart, upload_part};
-use proto::{CHUNK, Code, FileId, FileName, SMALL};
+use proto::v1::Fault;
+use proto::{Code, FileId, FileName, NodeId, SMALL};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use stream::Stream;
 
 /// The generation of an upload's copy on the first node it is listed on.
 const FIRST_GENERATION: u32 = 1;
-/// How long a node may take to take in a part, or to make a large file durable.
+/// How long a node may take to make a large file durable.
 const FINISH: Duration = Duration::from_secs(120);
+/// How long a node may take to take in a part, and its disk not to answer.
+const PART: Duration = Duration::from_secs(30);
+/// How long a stream that has broken may take to say why.
+const WHY: Duration = Duration::from_secs(2);
+/// Bytes of a body that are kept until its end, so that another node can be tried.
+const KEPT: usize = 512 * 1024;
+/// Nodes that one upload is tried on, as long as its bytes are kept.
+const TRIES: usize = 4;
 
 /// What a client says of its file beside the bytes.
 #[derive(Debug, Clone)]
@@ -50,18 +58,31 @@ pub(crate) struct Upload {
     small: BytesMut,
     /// Where a body that is no longer small flows to.
     stream: Option<Stream>,
+    kept: Kept,
+    /// Nodes that failed it.
+    tried: Vec<NodeId>,
 }
 
-struct Stream {
-    placement: Placement,
-    parts: mpsc::Sender<UploadPart>,
-    outcome: JoinHandle<Result<u32, CallError>>,
+/// All bytes of a body so far, while they are few.
+#[derive(Debug, Default)]
+struct Kept {
+    parts: Vec<Bytes>,
+    bytes: usize,
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        // A stream that ends without its Finish leaves nothing on the node.
-        self.outcome.abort();
+impl Kept {
+    fn push(&mut self, part: &Bytes) {
+        self.bytes += part.len();
+        if self.bytes <= KEPT {
+            self.parts.push(part.clone());
+        } else {
+            self.parts = Vec::new();
+        }
+    }
+
+    /// The parts, where none was let go.
+    fn all(&self) -> Option<&[Bytes]> {
+        (self.bytes <= KEPT).then_some(&*self.parts)
     }
 }
 
@@ -78,6 +99,8 @@ impl Upload {
             crc64: Crc::new(CrcAlgorithm::Crc64Nvme),
             small: BytesMut::new(),
             stream: None,
+            kept: Kept::default(),
+            tried: Vec::new(),
         }
     }
 
@@ -115,50 +138,49 @@ impl Upload {
                 self.small.extend_from_slice(&bytes);
                 return Ok(());
             }
-            self.stream = Some(self.open_stream().await?);
             let small = self.small.split().freeze();
+            self.stream = Some(self.open_stream().await?);
             self.send(small).await?;
         }
         self.send(bytes).await
     }
 
     async fn open_stream(&self) -> Result<Stream, Failure> {
-        let placement = self.core.nodes.place(self.size_hint, &[])?;
-        let (parts, outcome) = placement.node.link.upload();
-        let open = Open {
-            id: self.id.to_wire(),
-            generation: FIRST_GENERATION,
-            session: placement.session,
-            size: self.size_hint,
-            trace: self.trace.0,
-        };
-        let mut stream = Stream {
+        let placement = self.core.nodes.place(self.size_hint, &self.tried)?;
+        Stream::open(
             placement,
-            parts,
-            outcome,
-        };
-        let part = UploadPart {
-            part: Some(upload_part::Part::Open(open)),
-        };
-        if stream.parts.send(part).await.is_err() {
-            return Err(stream_failure(&mut stream).await);
-        }
-        Ok(stream)
+            self.id,
+            FIRST_GENERATION,
+            self.size_hint,
+            self.trace,
+        )
     }
 
-    async fn send(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
+    /// Sends bytes on; where the node fails, all of them go to the next one as
+    /// long as they are kept: nothing can be linked before Finish (rule 6).
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
-        while !bytes.is_empty() {
-            let chunk = bytes.split_to(bytes.len().min(CHUNK));
-            let part = UploadPart {
-                part: Some(upload_part::Part::Chunk(chunk)),
+        self.kept.push(&bytes);
+        let spare = self.kept.all().is_some();
+        let mut sent = stream.send(bytes, spare).await;
+        while let Err(failure) = &sent {
+            let failure = failure.clone();
+            let Some(stream) = self.stream.take() else {
+                return Err(failure);
             };
-            let sent = tokio::time::timeout(FINISH, stream.parts.send(part)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return Err(stream_failure(stream).await);
-            }
+            self.tried.push(stream.placement.node.id.clone());
+            drop(stream);
+            let Some(parts) = self.kept.all().filter(|_| self.tried.len() < TRIES) else {
+                return Err(failure);
+            };
+            tracing::warn!(request = %self.trace, %failure, "an upload goes to another node");
+            let Ok(mut next) = self.open_stream().await else {
+                return Err(failure);
+            };
+            sent = next.send_all(parts).await;
+            self.stream = Some(next);
         }
         Ok(())
     }
@@ -171,19 +193,11 @@ impl Upload {
             id: self.id,
             bytes: self.small.split().freeze(),
             stream: self.stream.take(),
+            kept: self.kept,
+            tried: self.tried,
             size: self.size,
             sha256: self.sha256.finalize().into(),
             crc64: self.crc64.finalize(),
-        }
-    }
-}
-
-/// What a stream that broke before its Finish says to the client.
-async fn stream_failure(stream: &mut Stream) -> Failure {
-    match (&mut stream.outcome).await {
-        Ok(Err(error @ CallError::Fault(..))) => refusal(&error),
-        Ok(Ok(_)) | Ok(Err(CallError::Lost(_) | CallError::NotSent(_))) | Err(_) => {
-            Failure::new(Code::ServersUnavailable).because("the node that received the file left")
         }
     }
 }
@@ -212,6 +226,7 @@ fn fault_failure(fault: Fault, message: &str) -> Failure {
         | Fault::Tombstone
         | Fault::Checksum
         | Fault::StaleLeader
+        | Fault::Disk
         | Fault::Io => Code::ServersUnavailable,
     };
     Failure::new(code).because(message)

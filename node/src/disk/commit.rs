@@ -10,25 +10,29 @@
 //! 5. every directory that changed is flushed: what will be answered is so;
 //! 6. the index learns it, and the answers go out.
 
+mod directories;
+
 use super::dir_key::DirKey;
 use super::lookup::Copy;
 use super::meta::Meta;
 use super::ops::{Done, Op};
-use super::stage::{DIR_MODE, Staged};
+use super::rename::rename;
+use super::stage::Staged;
 use super::tree::Tree;
 use super::walk::{MAX_REASON, REASON_XATTR};
 use super::{Place, Shared};
 use crate::failpoints;
 use crate::fault::Failure;
 use crate::pool::Pool;
+use crate::vital::Held;
 use proto::v1::Fault;
 use proto::{FileName, LEVELS};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{AtFlags, XattrFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -40,18 +44,37 @@ const FLUSHERS: usize = 8;
 /// takes long, and the committer must not wait for it.
 const SLOW_CLOSE: u64 = 8 << 20;
 
-/// Starts the committer. It ends when the queue is closed and empty.
-pub(super) fn start(shared: Arc<Shared>, trees: Vec<Tree>) -> JoinHandle<()> {
+/// Starts the committer. It ends when the queue is closed and empty; `held`
+/// reports any other end of it.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    trees: Vec<Tree>,
+    closer: Arc<Pool>,
+    held: Held,
+) -> std::io::Result<Running> {
     let committer = Committer {
         shared,
         trees,
-        flushers: Pool::new("dir-flush", FLUSHERS),
-        closer: Pool::new("close", 1),
+        flushers: Pool::new("dir-flush", FLUSHERS)?,
+        closer,
     };
-    std::thread::Builder::new()
+    let (works, ended) = mpsc::channel::<()>();
+    let thread = std::thread::Builder::new()
         .name("committer".to_owned())
-        .spawn(move || committer.run())
-        .expect("a thread can be started at the start")
+        .spawn(move || {
+            let _works = works;
+            committer.run();
+            held.release();
+        })?;
+    let ended = Mutex::new(ended);
+    Ok(Running { thread, ended })
+}
+
+/// The committer's thread.
+pub(super) struct Running {
+    pub(super) thread: JoinHandle<()>,
+    /// Closed when the thread ends, however it does.
+    pub(super) ended: Mutex<mpsc::Receiver<()>>,
 }
 
 struct Committer {
@@ -59,7 +82,7 @@ struct Committer {
     /// By [`Place`].
     trees: Vec<Tree>,
     flushers: Pool,
-    closer: Pool,
+    closer: Arc<Pool>,
 }
 
 /// An answer that waits for what came before it.
@@ -107,6 +130,7 @@ impl Committer {
     fn run(mut self) {
         while let Some(mut ops) = self.shared.queue.take() {
             while !ops.is_empty() {
+                failpoints::panic_here(failpoints::COMMITTER_PANICS);
                 self.batch(&mut ops);
             }
         }
@@ -135,8 +159,10 @@ impl Committer {
     }
 
     fn apply(&mut self, batch: &mut Batch, op: Op) {
-        if self.shared.read_only.load(Ordering::Acquire) && !matches!(op, Op::Barrier { .. }) {
-            op.deny(Failure::read_only());
+        if !matches!(op, Op::Barrier { .. })
+            && let Err(refusal) = self.shared.health.check()
+        {
+            op.deny(refusal);
             return;
         }
         batch.names.extend(op.name().cloned());
@@ -176,18 +202,16 @@ impl Committer {
         match self.shared.find(Place::Data, &copy) {
             Ok(None) => {}
             Ok(Some(found)) => return done(Ok(found.leaf)),
-            Err(failure) => return done(Err(failure)),
+            Err(failure) => return done(Err(failure.before_link())),
         }
-        let made = self.slot(batch, Place::Data, &copy);
-        let (leaf, dir) = match made {
-            Ok(made) => made,
+        let placed = self.place(batch, Place::Data, &copy, |dir| {
+            kit::crash_here!("node::before_link");
+            staged.link(dir, &name)
+        });
+        let leaf = match placed {
+            Ok(leaf) => leaf,
             Err(failure) => return done(Err(failure)),
         };
-        kit::crash_here!("node::before_link");
-        if let Err(error) = staged.link(&dir, &name) {
-            self.release(batch, Place::Data, leaf);
-            return done(Err(Failure::io("link", error)));
-        }
         kit::crash_here!("node::after_link");
         batch.linked.push(Linked {
             staged,
@@ -196,67 +220,6 @@ impl Committer {
             leaf,
             done,
         });
-    }
-
-    /// Reserves a slot in a leaf that has no file of that name, and makes the
-    /// leaf's directories. All that changes is noted for the flush.
-    fn slot(
-        &mut self,
-        batch: &mut Batch,
-        place: Place,
-        copy: &Copy,
-    ) -> Result<(u32, Arc<OwnedFd>), Failure> {
-        let taken = copy.candidates(&self.shared, place);
-        let slot = self.trees[place as usize]
-            .reserve(&taken)
-            .ok_or_else(|| Failure::new(Fault::NoSpace, "every directory is full"))?;
-        let made = self.make_dirs(batch, place, slot.made, slot.leaf);
-        match made {
-            Ok(dir) => Ok((slot.leaf, dir)),
-            Err(failure) => {
-                self.release(batch, place, slot.leaf);
-                Err(failure)
-            }
-        }
-    }
-
-    fn make_dirs(
-        &self,
-        batch: &mut Batch,
-        place: Place,
-        made: usize,
-        leaf: u32,
-    ) -> Result<Arc<OwnedFd>, Failure> {
-        for level in made + 1..=LEVELS {
-            let path = DirKey::new(place, level, leaf).path();
-            match rustix::fs::mkdirat(self.shared.root(place), path, DIR_MODE) {
-                // There: left over from a removal that failed; flushed as if new.
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(Failure::io("make a directory", error)),
-            }
-            // No answer from a leaf whose whole chain isn't flushed (rule 5).
-            self.dir(batch, DirKey::new(place, level - 1, leaf))?;
-        }
-        self.dir(batch, DirKey::new(place, LEVELS, leaf))
-    }
-
-    /// Opens a directory that changes, and notes it for the flush.
-    fn dir(&self, batch: &mut Batch, key: DirKey) -> Result<Arc<OwnedFd>, Failure> {
-        if let Some(dir) = batch.dirs.get(&key) {
-            return Ok(Arc::clone(dir));
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = self.shared.root(key.place);
-        let dir = rustix::fs::openat(root, key.path(), flags, Mode::empty())
-            .map_err(|e| Failure::io("open a directory", e))?;
-        let dir = Arc::new(dir);
-        batch.dirs.insert(key, Arc::clone(&dir));
-        Ok(dir)
-    }
-
-    fn release(&mut self, batch: &mut Batch, place: Place, leaf: u32) {
-        self.trees[place as usize].release(leaf);
-        batch.emptied.insert((place, leaf));
     }
 
     fn remove(&mut self, batch: &mut Batch, place: Place, copy: &Copy, done: Done<bool>) {
@@ -268,16 +231,16 @@ impl Committer {
             }
             Err(failure) => return done(Err(failure)),
         };
-        let dir = match self.dir(batch, DirKey::new(place, LEVELS, found.leaf)) {
+        let dir = match self.dir_of(batch, DirKey::new(place, LEVELS, found.leaf)) {
             Ok(dir) => dir,
             Err(failure) => return done(Err(failure)),
         };
         kit::crash_here!("node::delete_before_unlink");
         // Nobody is told of the file any more before it goes.
-        self.shared.index_mut(place).remove(&copy.name, found.leaf);
+        self.shared.leave(place, place, &copy.name, found.leaf);
         if let Err(error) = rustix::fs::unlinkat(&*dir, copy.name.as_str(), AtFlags::empty()) {
-            self.shared.index_mut(place).insert(&copy.name, found.leaf);
-            return done(Err(Failure::io("unlink", error)));
+            self.shared.arrive(place, place, &copy.name, found.leaf);
+            return done(Err(self.shared.health.at_link("unlink", error)));
         }
         kit::crash_here!("node::delete_after_unlink");
         self.release(batch, place, found.leaf);
@@ -333,46 +296,17 @@ impl Committer {
             let text = &reason.as_bytes()[..reason.len().min(MAX_REASON)];
             rustix::fs::fsetxattr(&found.file, REASON_XATTR, text, XattrFlags::empty())
                 .and_then(|()| rustix::fs::fsync(&found.file))
-                .map_err(|e| Failure::io("write the reason", e))?;
+                .map_err(|e| self.shared.health.before_link("write the reason", e))?;
         }
-        let old = self.dir(batch, DirKey::new(from, LEVELS, found.leaf))?;
-        let (leaf, new) = self.slot(batch, to, copy)?;
-        let name = copy.name.as_str();
-        self.shared.index_mut(from).remove(&copy.name, found.leaf);
-        let renamed = rustix::fs::renameat_with(&*old, name, &*new, name, RenameFlags::NOREPLACE);
-        if let Err(error) = renamed {
-            self.shared.index_mut(from).insert(&copy.name, found.leaf);
-            self.release(batch, to, leaf);
-            return Err(Failure::io("rename", error));
-        }
+        let old = self.dir_of(batch, DirKey::new(from, LEVELS, found.leaf))?;
+        let (name, plain) = (copy.name.as_str(), self.shared.plain_rename);
+        self.shared.leave(from, to, &copy.name, found.leaf);
+        let placed = self.place(batch, to, copy, |new| rename(&*old, name, new, name, plain));
+        let leaf = placed.inspect_err(|_| {
+            self.shared.arrive(from, to, &copy.name, found.leaf);
+        })?;
         self.release(batch, from, found.leaf);
         Ok(Some((to, leaf, found.meta.size)))
-    }
-
-    /// Removes directories that hold nothing any more, from the leaf upwards.
-    fn remove_emptied(&self, batch: &mut Batch) {
-        for (place, leaf) in std::mem::take(&mut batch.emptied) {
-            let tree = &self.trees[place as usize];
-            for level in (1..=LEVELS).rev() {
-                let key = DirKey::new(place, level, leaf);
-                if !tree.is_empty(level, leaf) {
-                    break;
-                }
-                let root = self.shared.root(place);
-                match rustix::fs::unlinkat(root, key.path(), AtFlags::REMOVEDIR) {
-                    Ok(()) | Err(Errno::NOENT) => {}
-                    // Something foreign is in it: it stays.
-                    Err(_) => break,
-                }
-                batch.dirs.remove(&key);
-                // Its parent's flush makes the removal, and with it the
-                // unlinks below, durable. If it can't be opened, the flush of
-                // the whole volume at the next start stands in for it.
-                if let Err(failure) = self.dir(batch, DirKey::new(place, level - 1, leaf)) {
-                    tracing::warn!(%failure, "the parent of an emptied directory");
-                }
-            }
-        }
     }
 
     /// Flushes every directory that changed, several at once.
@@ -381,6 +315,7 @@ impl Committer {
             return Ok(());
         }
         let begun = Instant::now();
+        let _beat = self.shared.health.flushes.begin();
         let mut dirs = batch.dirs.values();
         let own = dirs.next().expect("at least one directory changed");
         let (send, receive) = mpsc::channel();
@@ -417,7 +352,7 @@ impl Committer {
         kit::crash_here!("node::before_reply");
         for linked in batch.linked {
             shared.bytes.fetch_add(linked.size, Ordering::Relaxed);
-            drop(linked.staged.settle());
+            linked.staged.settle();
             (linked.done)(Ok(linked.leaf));
         }
         if !batch.removed.is_empty() {
@@ -425,6 +360,7 @@ impl Committer {
         }
         for removed in batch.removed {
             shared.space.removed(removed.size);
+            shared.settled(removed.place);
             if removed.place == Place::Data {
                 shared.bytes.fetch_sub(removed.size, Ordering::Relaxed);
             }
@@ -435,7 +371,7 @@ impl Committer {
             (removed.done)(Ok(true));
         }
         for moved in batch.moved {
-            shared.index_mut(moved.to).insert(&moved.name, moved.leaf);
+            shared.arrive(moved.to, moved.to, &moved.name, moved.leaf);
             match moved.to {
                 Place::Data => shared.bytes.fetch_add(moved.size, Ordering::Relaxed),
                 Place::Quarantine => shared.bytes.fetch_sub(moved.size, Ordering::Relaxed),
@@ -450,8 +386,7 @@ impl Committer {
     /// A flush failed: the batch's files go again, all of it is denied, and no
     /// write is taken until a restart (rule 5).
     fn undo(&mut self, batch: Batch, failure: &Failure) {
-        tracing::error!(%failure, "a directory's flush failed: no more writes until a restart");
-        self.shared.read_only.store(true, Ordering::Release);
+        self.shared.health.refuse(failure.message.clone());
         let denied = Failure::new(Fault::Io, failure.message.clone());
         for linked in batch.linked {
             let dir = &batch.dirs[&DirKey::new(Place::Data, LEVELS, linked.leaf)];

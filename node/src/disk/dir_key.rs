@@ -24,6 +24,11 @@ impl DirKey {
         }
     }
 
+    /// How many levels below the root it is.
+    pub(super) fn level(self) -> usize {
+        self.level
+    }
+
     /// Its path below the tree's root.
     pub(super) fn path(self) -> String {
         if self.level == 0 {

@@ -81,19 +81,36 @@ impl Copy {
 
 impl Shared {
     pub(super) fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
+        let mut unreadable = None;
         for leaf in copy.candidates(self, place) {
-            let Some(file) = self.open(place, leaf, &copy.name)? else {
-                continue;
+            let file = match self.open(place, leaf, &copy.name) {
+                Ok(Some(file)) => file,
+                Ok(None) => continue,
+                // It may be another one that is asked for.
+                Err(failure) => {
+                    unreadable = Some(failure);
+                    continue;
+                }
             };
             match read_meta(&file) {
                 Ok(Some(meta)) if meta.key == copy.key => {
                     return Ok(Some(Found { leaf, meta, file }));
                 }
                 Ok(_) => {}
-                Err(error) => return Err(Failure::io("read the record", error)),
+                Err(error) => {
+                    unreadable = Some(self.unreadable(place, leaf, &copy.name, error));
+                }
             }
         }
-        Ok(None)
+        unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Notes a file that can't be read.
+    fn unreadable(&self, place: Place, leaf: u32, name: &FileName, error: Errno) -> Failure {
+        let path = format!("{}/{}", place.directory(), file_path(leaf, name));
+        self.troubles
+            .note(&path, &format!("the file can't be read: {error}"));
+        Failure::io(&format!("read {path}"), error)
     }
 
     /// Opens a file; None if there is none.
@@ -106,9 +123,13 @@ impl Shared {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let path = file_path(leaf, name);
         match rustix::fs::openat(self.root(place), path, flags, Mode::empty()) {
-            Ok(file) => Ok(Some(file)),
+            Ok(file) => {
+                let path = || format!("{}/{}", place.directory(), file_path(leaf, name));
+                self.troubles.forget(path);
+                Ok(Some(file))
+            }
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(error) => Err(Failure::io("open", error)),
+            Err(error) => Err(self.unreadable(place, leaf, name, error)),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! The files of one volume: `data/` and `quarantine/`, two trees of the same
 //! shape, and everything that touches them.
 
+mod choice;
 mod commit;
 mod dir_key;
+pub mod health;
 pub mod index;
 mod lookup;
 pub mod meta;
 mod ops;
+mod rename;
 mod scan;
 pub mod space;
 pub mod stage;
 pub mod tree;
+pub mod troubles;
 mod walk;
 
 pub use lookup::{Copy, Found};
@@ -19,6 +23,10 @@ pub use walk::Listed;
 
 use crate::fault::Failure;
 use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::vital::Held;
+use choice::Choice;
+use health::Health;
 use index::Index;
 use ops::Queue;
 use proto::FileName;
@@ -27,12 +35,16 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use scan::Scan;
 use space::{Claim, Space};
-use stage::{Staged, Staging};
+use stage::Staged;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
-use std::thread::JoinHandle;
+use std::time::Duration;
 use tree::{Shape, Tree};
+use troubles::Troubles;
+
+/// How long closing waits for the committer.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// One of the two trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +74,8 @@ pub struct Options {
     pub capacity: Option<u64>,
     /// Stage under names even where the filesystem has unnamed files.
     pub no_tmpfile: bool,
+    /// Rename without the flag that keeps from replacing, as where there is none.
+    pub plain_rename: bool,
 }
 
 /// Why a volume's trees can't be used.
@@ -81,6 +95,9 @@ pub enum OpenError {
     /// The filesystem lacks what records need.
     #[error("the filesystem of {0} keeps no extended attributes (user.*), which the node needs")]
     NoAttributes(String),
+    /// The system gives no thread.
+    #[error("no thread can be started: raise the limit of threads (RLIMIT_NPROC, pids.max)")]
+    NoThread(#[source] std::io::Error),
     /// Something foreign takes the places of directories.
     #[error("{0} holds foreign entries beside 36 of the tree's own: move them away")]
     Overfull(String),
@@ -89,16 +106,22 @@ pub enum OpenError {
 /// The open trees. Closing (dropping) it ends what is queued first.
 pub struct Disk {
     shared: Arc<Shared>,
-    committer: Option<JoinHandle<()>>,
+    committer: commit::Running,
 }
 
 /// What readers and the committer share.
 pub(crate) struct Shared {
     roots: [OwnedFd; 2],
     index: [RwLock<Index>; 2],
+    /// By place: files on their way into the tree or out of it, in no index until
+    /// that is flushed. They count, so that no node is empty too early (invariant 7).
+    between: [AtomicU64; 2],
     bytes: AtomicU64,
-    read_only: AtomicBool,
+    troubles: Troubles,
+    plain_rename: bool,
+    health: Arc<Health>,
     space: Arc<Space>,
+    choice: Choice,
     queue: Queue,
     metrics: Arc<Metrics>,
 }
@@ -107,32 +130,43 @@ impl Disk {
     /// Opens the trees below `dir`, which the caller holds locked: flushes the
     /// volume (rule 5), wipes what was staged, and scans what is there.
     ///
+    /// `committer` is held by the thread of that name for as long as it works.
+    ///
     /// # Errors
     /// When the filesystem can't be used; nothing is changed then.
-    pub fn open(dir: &Path, options: Options, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+    pub fn open(
+        dir: &Path,
+        options: Options,
+        metrics: Arc<Metrics>,
+        committer: Held,
+    ) -> Result<Self, OpenError> {
         let volume = directory(dir)?;
         rustix::fs::syncfs(&volume).map_err(io_error("flush", dir))?;
+        let watched = volume.try_clone().map_err(io_error_of("open", dir))?;
+        let space = Space::new(watched, options.reserve, options.capacity)
+            .map_err(io_error("ask the free space of", dir))?;
         let staging_dir = dir.join("staging");
-        wipe(&staging_dir).map_err(|source| OpenError::Io {
-            doing: "wipe",
-            path: staging_dir.display().to_string(),
-            source,
-        })?;
+        let troubles = Troubles::default();
         let mut scans = Vec::new();
         for place in [Place::Data, Place::Quarantine] {
             let path = dir.join(place.directory());
             make(&path)?;
-            scans.push(Scan::run(directory(&path)?, place.directory())?);
+            scans.push(Scan::run(
+                directory(&path)?,
+                place.directory(),
+                space.blocks(1),
+                &troubles,
+            )?);
         }
-        make(&staging_dir)?;
-        // The three directories themselves must outlive a power cut.
-        rustix::fs::fsync(&volume).map_err(io_error("flush", dir))?;
         let quarantine = scans.pop().expect("two trees were scanned");
         let data = scans.pop().expect("two trees were scanned");
-        let staging = staging(&staging_dir, &data.root, options.no_tmpfile)?;
-        let space = Space::new(volume, options.reserve, options.capacity)
-            .map_err(io_error("ask the free space of", dir))?;
-        space.stored(data.bytes + quarantine.bytes);
+        let health = Arc::new(Health::default());
+        let closer = Arc::new(Pool::new("close", 1).map_err(OpenError::NoThread)?);
+        let no_tmpfile = options.no_tmpfile;
+        let choice = Choice::new(staging_dir, &data.root, no_tmpfile, &health, &closer)?;
+        // The three directories themselves must outlive a power cut.
+        rustix::fs::fsync(&volume).map_err(io_error("flush", dir))?;
+        space.stored(data.blocks + quarantine.blocks);
         let trees = [data.counts, quarantine.counts]
             .into_iter()
             .zip([data.blocked, quarantine.blocked])
@@ -141,17 +175,19 @@ impl Disk {
         let shared = Arc::new(Shared {
             roots: [data.root, quarantine.root],
             index: [RwLock::new(data.index), RwLock::new(quarantine.index)],
+            between: Default::default(),
             bytes: AtomicU64::new(data.bytes),
-            read_only: AtomicBool::new(false),
+            troubles,
+            plain_rename: options.plain_rename,
+            health,
             space: Arc::new(space),
-            queue: Queue::new(staging),
+            choice,
+            queue: Queue::default(),
             metrics,
         });
-        let committer = commit::start(Arc::clone(&shared), trees);
-        Ok(Self {
-            shared,
-            committer: Some(committer),
-        })
+        let committer = commit::start(Arc::clone(&shared), trees, closer, committer)
+            .map_err(OpenError::NoThread)?;
+        Ok(Self { shared, committer })
     }
 
     /// Begins a file of `size` bytes, or of any size if that is not known.
@@ -163,24 +199,22 @@ impl Disk {
         self.stage_claimed(claim)
     }
 
-    /// Promises room for a file, before its bytes are there.
+    /// Compares what a client announces with the room there is.
     ///
     /// # Errors
     /// `NoSpace`, `ReadOnly`.
     pub fn claim(&self, size: Option<u64>) -> Result<Claim, Failure> {
-        if self.is_read_only() {
-            return Err(Failure::read_only());
-        }
+        self.shared.health.check()?;
         self.shared.space.claim(size.unwrap_or(0))
     }
 
-    /// Begins a file for which room is promised.
+    /// Begins a file that was claimed.
     ///
     /// # Errors
     /// The filesystem's error.
     pub fn stage_claimed(&self, claim: Claim) -> Result<Staged, Failure> {
         kit::crash_here!("node::before_stage");
-        self.shared.queue.staging().create(claim)
+        self.shared.choice.get()?.create(claim)
     }
 
     /// Hands an operation to the committer, which answers through its `done`.
@@ -188,14 +222,25 @@ impl Disk {
         self.shared.queue.push(op);
     }
 
-    /// Files in `data/` that are flushed.
+    /// Files in `data/` that are flushed, those on their way out included.
     pub fn files(&self) -> u64 {
-        self.shared.index(Place::Data).count() as u64
+        self.counts().0
     }
 
-    /// Files in quarantine.
+    /// Files in quarantine, those on their way there included.
     pub fn quarantined(&self) -> u64 {
-        self.shared.index(Place::Quarantine).count() as u64
+        self.counts().1
+    }
+
+    /// Both as they are at one instant: a file that goes from one tree to the other
+    /// is in one of the counts (invariant 7).
+    pub fn counts(&self) -> (u64, u64) {
+        self.shared.counts()
+    }
+
+    /// What can't be used of the trees.
+    pub fn troubles(&self) -> &Troubles {
+        &self.shared.troubles
     }
 
     /// Bytes of the files in `data/`.
@@ -203,14 +248,25 @@ impl Disk {
         self.shared.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether a flush failed since the start (rule 5).
-    pub fn is_read_only(&self) -> bool {
-        self.shared.read_only.load(Ordering::Acquire)
+    /// Whether the disk takes writes (rule 5), and whether it answers.
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     /// The volume's room.
     pub fn space(&self) -> &Space {
         &self.shared.space
+    }
+
+    /// What keeps the disk's figures true: asks its free space, and whether it
+    /// takes a file. Blocks for as long as the disk does not answer.
+    pub fn watch(&self) {
+        self.shared.space.refresh();
+        if self.shared.health.refusal().is_none()
+            && let Ok(staging) = self.shared.choice.get()
+        {
+            staging.probe();
+        }
     }
 
     /// Operations that wait for the committer.
@@ -245,13 +301,13 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         self.shared.queue.close();
-        let Some(committer) = self.committer.take() else {
-            return;
-        };
         // The last owner may be an answer that the committer itself gives.
-        if committer.thread().id() != std::thread::current().id() {
-            // A committer that panicked has said so already.
-            let _ = committer.join();
+        if self.committer.thread.thread().id() != std::thread::current().id() {
+            // Ends with the committer, or without it where the disk does not
+            // answer: nothing that was answered rests on what is queued.
+            let ended = self.committer.ended.get_mut();
+            let ended = ended.unwrap_or_else(std::sync::PoisonError::into_inner);
+            let _ = ended.recv_timeout(CLOSE);
         }
     }
 }
@@ -267,6 +323,35 @@ impl Shared {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn counts(&self) -> (u64, u64) {
+        // Nothing leaves an index or comes into it while both are held.
+        let (data, quarantine) = (self.index(Place::Data), self.index(Place::Quarantine));
+        let between = |place| self.between[place as usize].load(Ordering::Acquire);
+        (
+            data.count() as u64 + between(Place::Data),
+            quarantine.count() as u64 + between(Place::Quarantine),
+        )
+    }
+
+    /// A file leaves the index of `from`, and counts as one of `to` until it is
+    /// [settled](Self::settled).
+    fn leave(&self, from: Place, to: Place, name: &FileName, leaf: u32) {
+        // Counted twice for a moment rather than not at all.
+        self.between[to as usize].fetch_add(1, Ordering::AcqRel);
+        self.index_mut(from).remove(name, leaf);
+    }
+
+    /// A file that counted as one of `to` is in the index of `place`.
+    fn arrive(&self, place: Place, to: Place, name: &FileName, leaf: u32) {
+        self.index_mut(place).insert(name, leaf);
+        self.settled(to);
+    }
+
+    /// A file that counted as one of `to` is in an index, or gone for good.
+    fn settled(&self, to: Place) {
+        self.between[to as usize].fetch_sub(1, Ordering::AcqRel);
+    }
+
     fn index_mut(&self, place: Place) -> std::sync::RwLockWriteGuard<'_, Index> {
         self.index[place as usize]
             .write()
@@ -280,6 +365,11 @@ fn file_path(leaf: u32, name: &FileName) -> String {
     path.push('/');
     path.push_str(name.as_str());
     path
+}
+
+fn io_error_of(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
+    let failed = io_error(doing, path);
+    move |error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(Errno) -> OpenError {
@@ -302,58 +392,5 @@ fn make(path: &Path) -> Result<(), OpenError> {
     match rustix::fs::mkdirat(CWD, path, stage::DIR_MODE) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(io_error("make", path)(error)),
-    }
-}
-
-/// Removes the staging tree: what was staged at a crash was never acknowledged.
-fn wipe(path: &Path) -> Result<(), Errno> {
-    match std::fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-    }
-}
-
-/// Chooses how to stage: unnamed files where the filesystem has them and they
-/// can be linked, which is tried out beside the tree, never in it.
-fn staging(dir: &Path, data: &OwnedFd, no_tmpfile: bool) -> Result<Staging, OpenError> {
-    let root = directory(dir)?;
-    let probe = "probe";
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let named = rustix::fs::openat(&root, probe, flags | OFlags::CREATE, stage::FILE_MODE)
-        .map_err(io_error("write to", dir))?;
-    let attributes = rustix::fs::fsetxattr(
-        &named,
-        meta::XATTR,
-        b"probe",
-        rustix::fs::XattrFlags::empty(),
-    );
-    let none = rustix::fs::AtFlags::empty();
-    rustix::fs::unlinkat(&root, probe, none).map_err(io_error("write to", dir))?;
-    match attributes {
-        Ok(()) => {}
-        Err(Errno::OPNOTSUPP) => return Err(OpenError::NoAttributes(dir.display().to_string())),
-        Err(error) => return Err(io_error("write an attribute in", dir)(error)),
-    }
-    let unnamed = rustix::fs::openat(&root, ".", flags | OFlags::TMPFILE, stage::FILE_MODE)
-        .and_then(|file| {
-            use rustix::fd::AsRawFd;
-            let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-            let follow = rustix::fs::AtFlags::SYMLINK_FOLLOW;
-            rustix::fs::linkat(CWD, from, &root, probe, follow)?;
-            rustix::fs::unlinkat(&root, probe, none)
-        });
-    match unnamed {
-        Ok(()) if !no_tmpfile => {
-            let dir = data.try_clone().map_err(|e| {
-                io_error("open", dir)(Errno::from_io_error(&e).unwrap_or(Errno::IO))
-            })?;
-            Ok(Staging::Unnamed(Arc::new(dir)))
-        }
-        Ok(()) => Ok(Staging::named(root)),
-        Err(error) => {
-            tracing::info!(%error, "no unnamed files here: staging under names");
-            Ok(Staging::named(root))
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::lookup::Copy;
 use super::meta::Meta;
-use super::stage::{Staged, Staging};
+use super::stage::Staged;
 use crate::fault::Failure;
 use proto::FileName;
 use std::collections::VecDeque;
@@ -88,8 +88,8 @@ impl Op {
 
 /// The committer's queue. Its bound is that of the creates and the streams,
 /// which hold a permit for each operation they ask for.
+#[derive(Default)]
 pub(super) struct Queue {
-    staging: Staging,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -101,18 +101,6 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(staging: Staging) -> Self {
-        Self {
-            staging,
-            state: Mutex::default(),
-            wake: Condvar::new(),
-        }
-    }
-
-    pub(super) fn staging(&self) -> &Staging {
-        &self.staging
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

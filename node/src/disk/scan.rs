@@ -1,6 +1,7 @@
 //! What a tree holds at the start: names, counts and sizes.
 
 use super::index::Index;
+use super::troubles::Troubles;
 use super::{OpenError, io_error};
 use proto::{FileName, LEVELS, MAX_ENTRIES};
 use rustix::fd::OwnedFd;
@@ -22,6 +23,8 @@ pub(super) struct Scan {
     pub(super) counts: Vec<u8>,
     pub(super) blocked: Vec<Range<u32>>,
     pub(super) bytes: u64,
+    /// What its files take, each in whole blocks.
+    pub(super) blocks: u64,
 }
 
 #[derive(Default)]
@@ -30,27 +33,40 @@ struct Found {
     counts: Vec<u8>,
     blocked: Vec<Range<u32>>,
     bytes: u64,
+    blocks: u64,
 }
 
 struct Walk<'a> {
     root: &'a OwnedFd,
     tree: &'a str,
+    block: u64,
+    troubles: &'a Troubles,
     found: Mutex<Found>,
     units: Mutex<Vec<u32>>,
 }
 
-/// One directory's own children, and how many entries are foreign.
+/// One directory's own children, those whose places foreign entries take, and how
+/// many other entries are foreign.
+#[derive(Default)]
 struct Inner {
     children: Vec<u32>,
+    in_place: Vec<u32>,
     foreign: usize,
 }
 
 impl Scan {
-    /// Scans a tree, and removes directories that a crash left empty.
-    pub(super) fn run(root: OwnedFd, tree: &str) -> Result<Self, OpenError> {
+    /// Scans a tree on a filesystem with blocks of so many bytes, and removes directories that a crash left empty.
+    pub(super) fn run(
+        root: OwnedFd,
+        tree: &str,
+        block: u64,
+        troubles: &Troubles,
+    ) -> Result<Self, OpenError> {
         let walk = Walk {
             root: &root,
             tree,
+            block,
+            troubles,
             found: Mutex::default(),
             units: Mutex::default(),
         };
@@ -72,6 +88,7 @@ impl Scan {
             counts: found.counts,
             blocked: found.blocked,
             bytes: found.bytes,
+            blocks: found.blocks,
         })
     }
 }
@@ -125,18 +142,22 @@ impl Walk<'_> {
                 }
                 Ok(())
             };
-            let threads: Vec<_> = (0..threads.min(units.len()))
-                .map(|_| scope.spawn(work))
+            // Where the system gives no thread beside this one, this one does it all.
+            let threads: Vec<_> = (1..threads.min(units.len()))
+                .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
                 .collect();
+            let own = work();
             threads
                 .into_iter()
-                .try_for_each(|thread| thread.join().expect("a scan does not panic"))
+                .map(|thread| thread.join().expect("a scan does not panic"))
+                .fold(own, Result::and)
         })
     }
 
     fn unit(&self, level: usize, number: u32) -> Result<(), OpenError> {
         if level == LEVELS {
-            return self.leaf(number);
+            self.leaf(number);
+            return Ok(());
         }
         for child in self.children(level, number)? {
             self.unit(level + 1, child)?;
@@ -148,50 +169,80 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The numbers of an inner directory's children. Where there are foreign
-    /// entries, as many children that don't exist are blocked, so that the
-    /// directory keeps its bound.
+    /// The numbers of an inner directory's children; none where it can't be read.
+    /// Foreign entries take places: that of the child whose name they bear, or
+    /// else that of a child that does not exist, so that the directory keeps its
+    /// bound. The children of those places are blocked.
     fn children(&self, level: usize, number: u32) -> Result<Vec<u32>, OpenError> {
-        let Inner { children, foreign } = self.read_inner(level, number)?;
-        if foreign > 0 {
+        let Inner {
+            children,
+            in_place,
+            foreign,
+        } = match self.read_inner(level, number) {
+            Ok(inner) => inner,
+            Err(error) if level == 0 => return Err(self.error(level, number, error)),
+            Err(error) => {
+                self.unreadable(level, number, error);
+                return Ok(Vec::new());
+            }
+        };
+        if foreign > 0 || !in_place.is_empty() {
             let path = format!("{}/{}", self.tree, path(level, number));
-            tracing::warn!(
-                path,
-                foreign,
-                "entries that are not the node's are left alone"
+            let all = foreign + in_place.len();
+            self.troubles.note(
+                &path,
+                &format!("holds {all} entries that are not the node's: they are left alone"),
             );
             let first = number * MAX_ENTRIES as u32;
             let absent = (first..first + MAX_ENTRIES as u32)
                 .rev()
-                .filter(|child| !children.contains(child));
+                .filter(|child| !children.contains(child) && !in_place.contains(child));
             let blocked: Vec<u32> = absent.take(foreign).collect();
             if blocked.len() < foreign {
                 return Err(OpenError::Overfull(path));
             }
-            let width = 36u32.pow((LEVELS - level - 1) as u32);
-            let ranges = blocked
-                .iter()
-                .map(|child| child * width..(child + 1) * width);
-            lock(&self.found).blocked.extend(ranges);
+            for child in blocked.into_iter().chain(in_place) {
+                self.block(level + 1, child);
+            }
         }
         Ok(children)
     }
 
-    fn read_inner(&self, level: usize, number: u32) -> Result<Inner, OpenError> {
-        let mut inner = Inner {
-            children: Vec::new(),
-            foreign: 0,
-        };
-        let (_, mut entries) = self.open(level, number)?;
+    /// Keeps files from a directory.
+    fn block(&self, level: usize, number: u32) {
+        let width = 36u32.pow((LEVELS - level) as u32);
+        let range = number * width..(number + 1) * width;
+        lock(&self.found).blocked.push(range);
+    }
+
+    /// Leaves a directory alone that can't be read: what it holds is not known.
+    fn unreadable(&self, level: usize, number: u32, error: Errno) {
+        let path = format!("{}/{}", self.tree, path(level, number));
+        let why = format!(
+            "the directory can't be read, its files are not served until that is mended and the \
+             node restarted: {error}"
+        );
+        self.troubles.note(&path, &why);
+        self.block(level, number);
+    }
+
+    fn read_inner(&self, level: usize, number: u32) -> Result<Inner, Errno> {
+        let mut inner = Inner::default();
+        let (dir, mut entries) = self.open(level, number)?;
         while let Some(entry) = entries.read() {
-            let entry = entry.map_err(|e| self.error(level, number, e))?;
-            let digit = match entry.file_name().to_bytes() {
+            let entry = entry?;
+            let name = entry.file_name();
+            let digit = match name.to_bytes() {
                 b"." | b".." => continue,
                 [digit @ (b'0'..=b'9' | b'a'..=b'z')] => char::from(*digit).to_digit(36),
                 _ => None,
             };
-            match digit.filter(|_| is_type(&entry, FileType::Directory)) {
-                Some(digit) => inner.children.push(number * MAX_ENTRIES as u32 + digit),
+            let child = digit.map(|digit| number * MAX_ENTRIES as u32 + digit);
+            match child {
+                Some(child) if is_type(&dir, &entry, FileType::Directory) => {
+                    inner.children.push(child);
+                }
+                Some(child) => inner.in_place.push(child),
                 None => inner.foreign += 1,
             }
         }
@@ -199,12 +250,18 @@ impl Walk<'_> {
         Ok(inner)
     }
 
-    fn leaf(&self, leaf: u32) -> Result<(), OpenError> {
+    fn leaf(&self, leaf: u32) {
+        if let Err(error) = self.read_leaf(leaf) {
+            self.unreadable(LEVELS, leaf, error);
+        }
+    }
+
+    fn read_leaf(&self, leaf: u32) -> Result<(), Errno> {
         let (dir, mut entries) = self.open(LEVELS, leaf)?;
-        let (mut count, mut bytes) = (0usize, 0);
+        let (mut count, mut bytes, mut blocks) = (0usize, 0, 0);
         let mut names = Vec::with_capacity(MAX_ENTRIES);
         while let Some(entry) = entries.read() {
-            let entry = entry.map_err(|e| self.error(LEVELS, leaf, e))?;
+            let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -213,10 +270,13 @@ impl Walk<'_> {
             let Ok(file_name) = FileName::from_bytes(name.to_bytes()) else {
                 continue;
             };
-            if is_type(&entry, FileType::RegularFile) {
-                let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| self.error(LEVELS, leaf, e))?;
-                bytes += stat.st_size as u64;
+            if is_type(&dir, &entry, FileType::RegularFile) {
+                // One that can't be asked is there all the same: whoever opens it
+                // meets its error.
+                let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+                let size = stat.map_or(0, |stat| stat.st_size as u64);
+                bytes += size;
+                blocks += size.div_ceil(self.block) * self.block;
                 names.push(file_name);
             }
         }
@@ -235,17 +295,17 @@ impl Walk<'_> {
         }
         found.counts[at] = u8::try_from(count).unwrap_or(u8::MAX);
         found.bytes += bytes;
+        found.blocks += blocks;
         for name in &names {
             found.index.insert(name, leaf);
         }
         Ok(())
     }
 
-    fn open(&self, level: usize, number: u32) -> Result<(OwnedFd, Dir), OpenError> {
+    fn open(&self, level: usize, number: u32) -> Result<(OwnedFd, Dir), Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let dir = rustix::fs::openat(self.root, path(level, number), flags, Mode::empty())
-            .map_err(|e| self.error(level, number, e))?;
-        let entries = Dir::read_from(&dir).map_err(|e| self.error(level, number, e))?;
+        let dir = rustix::fs::openat(self.root, path(level, number), flags, Mode::empty())?;
+        let entries = Dir::read_from(&dir)?;
         Ok((dir, entries))
     }
 
@@ -255,7 +315,12 @@ impl Walk<'_> {
     }
 }
 
-/// Whether an entry is of a type, as far as the filesystem tells.
-fn is_type(entry: &rustix::fs::DirEntry, wanted: FileType) -> bool {
-    matches!(entry.file_type(), kind if kind == wanted || kind == FileType::Unknown)
+/// Whether an entry is of a type.
+fn is_type(dir: &OwnedFd, entry: &rustix::fs::DirEntry, wanted: FileType) -> bool {
+    match entry.file_type() {
+        // Not every filesystem says it in its listing.
+        FileType::Unknown => rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == wanted),
+        kind => kind == wanted,
+    }
 }

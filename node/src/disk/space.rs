@@ -1,5 +1,7 @@
-//! How much room uploads may still use: what is free, less the reserve and
-//! what is promised to uploads in flight.
+//! How much room uploads may still use: what is free, less the reserve and what
+//! is about to be written. Bytes and inodes under way are counted once: from when
+//! they are claimed until the filesystem, asked anew, reports them as gone. What
+//! a client announces is only compared with the room, and holds nothing.
 
 use crate::fault::Failure;
 use proto::v1::Fault;
@@ -20,24 +22,40 @@ pub struct Space {
     reserve: u64,
     /// The most bytes that files may take, where a flag sets it.
     capacity: Option<u64>,
+    /// Held while the filesystem is asked, which may take long.
+    asking: Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     /// As the filesystem told last.
+    now: Figures,
+    asked: Instant,
+    /// Claimed, and about to be written.
+    pending: Amount,
+    /// Written since the filesystem was asked.
+    since: Amount,
+    /// Taken by files that are not in a tree yet.
+    open: u64,
+    /// Taken by the files of both trees.
+    stored: u64,
+}
+
+/// What a filesystem reports.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
     free: u64,
     total: u64,
     inodes: u64,
     block: u64,
-    asked: Instant,
-    /// Promised to creates in flight.
-    claimed: u64,
-    claims: u64,
-    /// Written since the filesystem was asked.
-    since: u64,
-    /// Taken by the files of both trees.
-    stored: u64,
+}
+
+/// Bytes, in whole blocks, and inodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Amount {
+    bytes: u64,
+    inodes: u64,
 }
 
 /// What may still be used, in bytes and inodes.
@@ -51,13 +69,71 @@ pub struct Room {
     pub inodes: u64,
 }
 
-/// Room promised to one create; given back when dropped.
+/// The room that one create takes; given back when dropped.
 #[derive(Debug)]
 pub struct Claim {
     space: Arc<Space>,
-    /// In whole blocks.
-    bytes: u64,
+    /// Bytes of the file.
     used: u64,
+    /// What is claimed but not written.
+    pending: Amount,
+    settled: bool,
+}
+
+impl Figures {
+    fn of(volume: &OwnedFd) -> Result<Self, Errno> {
+        let now = rustix::fs::fstatvfs(volume)?;
+        Ok(Self {
+            free: now.f_bavail * now.f_frsize,
+            total: now.f_blocks * now.f_frsize,
+            inodes: inodes(&now),
+            block: now.f_frsize.max(1),
+        })
+    }
+}
+
+impl State {
+    fn room(&self, reserve: u64, most: Option<u64>) -> Room {
+        let gone = self.pending.bytes + self.since.bytes + reserve;
+        let mut free = self.now.free.saturating_sub(gone);
+        let mut capacity = self.now.total.saturating_sub(reserve);
+        if let Some(most) = most {
+            free = free.min(most.saturating_sub(self.stored + self.open));
+            capacity = capacity.min(most);
+        }
+        let inodes = self.pending.inodes + self.since.inodes + RESERVED_INODES;
+        Room {
+            free,
+            capacity,
+            inodes: self.now.inodes.saturating_sub(inodes),
+        }
+    }
+
+    /// Takes new figures in, in which all is gone that was written `before`.
+    fn learn(&mut self, now: Figures, before: Amount) {
+        self.now = now;
+        self.since.bytes = self.since.bytes.saturating_sub(before.bytes);
+        self.since.inodes = self.since.inodes.saturating_sub(before.inodes);
+        self.asked = Instant::now();
+    }
+
+    fn claim(&mut self, more: Amount) {
+        self.pending.bytes += more.bytes;
+        self.pending.inodes += more.inodes;
+        self.open += more.bytes;
+    }
+
+    /// What was claimed is written, or at least tried.
+    fn write(&mut self, claimed: Amount) {
+        self.pending.bytes -= claimed.bytes;
+        self.pending.inodes -= claimed.inodes;
+        self.since.bytes += claimed.bytes;
+        self.since.inodes += claimed.inodes;
+    }
+
+    fn blocks(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(self.now.block) * self.now.block
+    }
 }
 
 impl Space {
@@ -66,22 +142,19 @@ impl Space {
     /// # Errors
     /// When it can't be asked.
     pub fn new(volume: OwnedFd, reserve: u64, capacity: Option<u64>) -> Result<Self, Errno> {
-        let now = rustix::fs::fstatvfs(&volume)?;
         let state = State {
-            free: now.f_bavail * now.f_frsize,
-            total: now.f_blocks * now.f_frsize,
-            inodes: inodes(&now),
-            block: now.f_frsize.max(1),
+            now: Figures::of(&volume)?,
             asked: Instant::now(),
-            claimed: 0,
-            claims: 0,
-            since: 0,
+            pending: Amount::default(),
+            since: Amount::default(),
+            open: 0,
             stored: 0,
         };
         Ok(Self {
             volume,
             reserve,
             capacity,
+            asking: Mutex::default(),
             state: Mutex::new(state),
         })
     }
@@ -91,93 +164,90 @@ impl Space {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the filesystem anew.
+    /// Asks the filesystem anew. Blocks for as long as it does not answer, but
+    /// nobody who only wants to know what is known.
     pub fn refresh(&self) {
-        self.ask(&mut self.lock());
-    }
-
-    fn ask(&self, state: &mut State) {
-        match rustix::fs::fstatvfs(&self.volume) {
-            Ok(now) => {
-                state.free = now.f_bavail * now.f_frsize;
-                state.total = now.f_blocks * now.f_frsize;
-                state.inodes = inodes(&now);
-                state.since = 0;
-                state.asked = Instant::now();
-            }
-            Err(error) => tracing::warn!(%error, "the filesystem does not tell its free space"),
+        let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.lock().since;
+        match Figures::of(&self.volume) {
+            Ok(now) => self.lock().learn(now, before),
+            Err(error) => tracing::warn!(%error, "the filesystem does not report its free space"),
         }
     }
 
     /// What uploads may still use.
     pub fn room(&self) -> Room {
-        self.room_of(&self.lock())
+        self.lock().room(self.reserve, self.capacity)
     }
 
-    fn room_of(&self, state: &State) -> Room {
-        let spoken_for = state.claimed + state.since + self.reserve;
-        let mut free = state.free.saturating_sub(spoken_for);
-        let mut capacity = state.total.saturating_sub(self.reserve);
-        if let Some(most) = self.capacity {
-            free = free.min(most.saturating_sub(state.stored + state.claimed));
-            capacity = capacity.min(most);
-        }
-        Room {
-            free,
-            capacity,
-            inodes: state.inodes.saturating_sub(state.claims + RESERVED_INODES),
-        }
-    }
-
-    /// Promises room for a file of `bytes`, or of any size if they are 0.
+    /// Begins a file, of which a client announced `bytes`, or nothing where they
+    /// are 0: they have to fit, and are not held.
     ///
     /// # Errors
     /// `NoSpace`.
     pub fn claim(self: &Arc<Self>, bytes: u64) -> Result<Claim, Failure> {
-        self.take(bytes, 1)?;
+        let file = Amount {
+            bytes: 0,
+            inodes: 1,
+        };
+        self.take(file, bytes.max(1))?;
         // Made only now: a claim that is dropped gives back.
         Ok(Claim {
             space: Arc::clone(self),
-            bytes: self.blocks(bytes),
             used: 0,
+            pending: file,
+            settled: false,
         })
     }
 
-    fn take(&self, bytes: u64, files: u64) -> Result<(), Failure> {
+    /// Claims `more` where that leaves nothing short, and at least `need` bytes fit.
+    fn take(&self, more: Amount, need: u64) -> Result<(), Failure> {
+        let fits = |state: &State| {
+            let room = state.room(self.reserve, self.capacity);
+            let need = state.blocks(need).max(more.bytes);
+            (room.free >= need && room.inodes >= more.inodes, room, need)
+        };
         let mut state = self.lock();
-        let need = bytes.div_ceil(state.block) * state.block;
-        let fits = |room: Room| room.free >= need.max(1) && (files == 0 || room.inodes > 0);
-        let mut room = self.room_of(&state);
-        if !fits(room) && state.asked.elapsed() > STALE {
-            self.ask(&mut state);
-            room = self.room_of(&state);
+        let mut found = fits(&state);
+        if !found.0 && state.asked.elapsed() > STALE {
+            drop(state);
+            self.refresh();
+            state = self.lock();
+            found = fits(&state);
         }
-        if !fits(room) {
-            let message = format!("{need} bytes asked, {} free beyond the reserve", room.free);
+        let (true, ..) = found else {
+            let (_, room, need) = found;
+            let message = format!(
+                "{need} bytes and {} inodes asked, {} and {} are free beyond the reserve",
+                more.inodes, room.free, room.inodes
+            );
             return Err(Failure::new(Fault::NoSpace, message));
-        }
-        state.claimed += need;
-        state.claims += files;
+        };
+        state.claim(more);
         Ok(())
     }
 
-    fn blocks(&self, bytes: u64) -> u64 {
-        let block = self.lock().block;
-        bytes.div_ceil(block) * block
+    /// Bytes that a file of this size takes, in whole blocks.
+    pub fn blocks(&self, bytes: u64) -> u64 {
+        self.lock().blocks(bytes)
     }
 
-    /// Counts a file that is in a tree.
-    pub fn stored(&self, bytes: u64) {
-        let mut state = self.lock();
-        let blocks = bytes.div_ceil(state.block) * state.block;
-        state.stored += blocks;
+    /// Counts what the files of a tree take, each in whole blocks.
+    pub fn stored(&self, blocks: u64) {
+        self.lock().stored += blocks;
     }
 
     /// Counts a file that has left its tree.
     pub fn removed(&self, bytes: u64) {
         let mut state = self.lock();
-        let blocks = bytes.div_ceil(state.block) * state.block;
-        state.stored = state.stored.saturating_sub(blocks);
+        state.stored = state.stored.saturating_sub(state.blocks(bytes));
+    }
+
+    /// Counts a directory that was made.
+    pub fn made_directory(&self) {
+        let mut state = self.lock();
+        state.since.inodes += 1;
+        state.since.bytes += state.now.block;
     }
 }
 
@@ -191,34 +261,48 @@ fn inodes(now: &rustix::fs::StatVfs) -> u64 {
 }
 
 impl Claim {
-    /// Takes more room where the bytes written would exceed what was promised.
+    /// The file is made: its inode is gone.
+    pub fn made(&mut self) {
+        self.written();
+    }
+
+    /// Claims room for bytes that have come and are about to be written.
     ///
     /// # Errors
     /// `NoSpace`.
-    pub fn written(&mut self, bytes: u64) -> Result<(), Failure> {
+    pub fn write(&mut self, bytes: u64) -> Result<(), Failure> {
+        let more = self.space.blocks(self.used + bytes) - self.space.blocks(self.used);
+        let more = Amount {
+            bytes: more,
+            inodes: 0,
+        };
+        self.space.take(more, more.bytes)?;
         self.used += bytes;
-        if self.used > self.bytes {
-            let more = self.used - self.bytes;
-            self.space.take(more, 0)?;
-            self.bytes += self.space.blocks(more);
-        }
+        self.pending.bytes += more.bytes;
         Ok(())
     }
 
-    /// The file is in the tree: its room is used, no longer promised.
-    pub fn settle(self) {
-        let mut state = self.space.lock();
-        let blocks = self.used.div_ceil(state.block) * state.block;
-        state.since += blocks;
-        state.stored += blocks;
+    /// What was claimed is written.
+    pub fn written(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.space.lock().write(pending);
+    }
+
+    /// The file is in the tree.
+    pub fn settle(mut self) {
+        self.settled = true;
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut state = self.space.lock();
-        state.claimed -= self.bytes;
-        state.claims -= 1;
+        let blocks = state.blocks(self.used);
+        state.open = state.open.saturating_sub(blocks);
+        state.write(self.pending);
+        if self.settled {
+            state.stored += blocks;
+        }
     }
 }
 
@@ -231,30 +315,112 @@ mod tests {
         Arc::new(Space::new(dir.into(), 0, Some(capacity)).expect("a filesystem"))
     }
 
+    fn fault(result: Result<impl Sized, Failure>) -> Option<Fault> {
+        result.err().map(|failure| failure.fault)
+    }
+
     #[test]
-    fn what_is_promised_is_not_promised_twice() {
+    fn what_is_announced_holds_nothing_and_what_comes_is_counted_once() {
         let space = space(40_960);
-        let first = space.claim(30_000).expect("room");
+        let announced = space.claim(40_000).expect("it fits");
+        let mut first = space.claim(30_000).expect("nothing is held by the other");
+        assert_eq!(fault(space.claim(50_000)), Some(Fault::NoSpace));
+        first.write(30_000).expect("room");
+        first.written();
+        let mut second = space.claim(0).expect("room");
+        assert_eq!(fault(second.write(20_000)), Some(Fault::NoSpace));
+        second.write(8_000).expect("room");
         assert_eq!(
-            space.claim(20_000).expect_err("no room").fault,
-            Fault::NoSpace
+            fault(space.claim(1)),
+            Some(Fault::NoSpace),
+            "all is claimed"
         );
         drop(first);
-        let mut second = space.claim(0).expect("room");
-        assert!(second.written(40_000).is_ok());
-        assert!(space.claim(0).is_err());
-        assert!(second.written(10_000).is_err());
+        assert!(space.claim(30_000).is_ok());
+        drop(announced);
+    }
+
+    #[test]
+    fn many_small_pieces_take_what_one_large_one_takes() {
+        let space = space(40_960);
+        let mut claim = space.claim(0).expect("room");
+        for _ in 0..4096 {
+            claim.write(10).expect("room");
+            claim.written();
+        }
+        assert_eq!(space.room().free, 0);
     }
 
     #[test]
     fn a_delete_makes_room_again() {
         let space = space(8192);
         let mut claim = space.claim(8000).expect("room");
-        claim.written(8000).expect("promised");
+        claim.write(8000).expect("room");
         claim.settle();
         assert_eq!(space.room().free, 0);
         assert!(space.claim(1).is_err());
         space.removed(8000);
         assert!(space.claim(1).is_ok());
+    }
+
+    /// A filesystem of 100 blocks and 100 inodes.
+    fn state() -> State {
+        State {
+            now: figures(100, 100),
+            asked: Instant::now(),
+            pending: Amount::default(),
+            since: Amount::default(),
+            open: 0,
+            stored: 0,
+        }
+    }
+
+    fn figures(blocks: u64, inodes: u64) -> Figures {
+        Figures {
+            free: blocks * 4096,
+            total: 100 * 4096,
+            inodes,
+            block: 4096,
+        }
+    }
+
+    #[test]
+    fn bytes_under_way_are_not_gone_twice_whenever_the_filesystem_is_asked() {
+        let mut state = state();
+        for written in 0..60 {
+            let block = Amount {
+                bytes: 4096,
+                inodes: 0,
+            };
+            let free = |state: &State| state.room(0, None).free / 4096;
+            state.claim(block);
+            assert_eq!(free(&state), 99 - written, "claimed");
+            state.write(block);
+            assert_eq!(free(&state), 99 - written, "written");
+            if written % 7 == 0 {
+                let before = state.since;
+                // One more is written while the filesystem answers.
+                state.learn(figures(99 - written, 100), before);
+                assert_eq!(free(&state), 99 - written, "asked");
+            }
+        }
+    }
+
+    #[test]
+    fn inodes_are_counted_as_they_go_and_not_only_when_the_filesystem_is_asked() {
+        let mut state = state();
+        let file = Amount {
+            bytes: 0,
+            inodes: 1,
+        };
+        for made in 0..36 {
+            assert_eq!(state.room(0, None).inodes, 36 - made);
+            state.claim(file);
+            state.write(file);
+        }
+        assert_eq!(state.room(0, None).inodes, 0, "the reserve is left");
+        let before = state.since;
+        state.learn(figures(100, 64), before);
+        assert_eq!(state.room(0, None).inodes, 0);
     }
 }

@@ -1,16 +1,19 @@
 //! Files on their way in: they have no name, or one in the staging tree, until
 //! the committer links them.
 
+use super::health::Health;
 use super::meta::{Meta, XATTR};
+use super::rename::rename;
 use super::space::Claim;
 use crate::failpoints;
 use crate::fault::Failure;
+use crate::pool::Pool;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use proto::v1::Fault;
 use proto::{FileName, MAX_ENTRIES};
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::io::IoSlice;
 use std::num::NonZeroU64;
@@ -24,9 +27,16 @@ pub const DIR_MODE: Mode = Mode::from_raw_mode(0o750);
 /// its end finds little left to do.
 const WRITEBACK: u64 = 4 << 20;
 
-/// Where files are staged.
+/// Where files are staged, on a disk whose health is watched.
+#[derive(Clone)]
+pub struct Staging {
+    kind: Kind,
+    health: Arc<Health>,
+    closer: Arc<Pool>,
+}
+
 #[derive(Debug, Clone)]
-pub enum Staging {
+enum Kind {
     /// Unnamed files of the data directory (`O_TMPFILE`).
     Unnamed(Arc<OwnedFd>),
     /// Where the filesystem has none: named files in a tree of their own.
@@ -56,11 +66,14 @@ struct Name {
 
 const NAMES: u32 = (MAX_ENTRIES * MAX_ENTRIES * MAX_ENTRIES) as u32;
 
-/// A file that is not in the tree yet. Dropped, it leaves nothing behind.
+/// A file that is not in the tree yet. Dropped, it leaves nothing behind: another
+/// thread lets it go, since freeing its blocks takes long, and for ever where the
+/// disk does not answer.
 pub struct Staged {
-    file: OwnedFd,
-    name: Option<Name>,
-    claim: Claim,
+    /// Taken only at its end.
+    open: Option<Open>,
+    closer: Arc<Pool>,
+    health: Arc<Health>,
     size: u64,
     begun: u64,
     crc: Digest,
@@ -68,51 +81,93 @@ pub struct Staged {
     sealed: Option<Meta>,
 }
 
+struct Open {
+    file: OwnedFd,
+    name: Option<Name>,
+    claim: Claim,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.closer.run(move || drop(open));
+        }
+    }
+}
+
 impl Staging {
+    /// Unnamed files of a directory.
+    pub fn unnamed(dir: OwnedFd, health: &Arc<Health>, closer: &Arc<Pool>) -> Self {
+        Self {
+            kind: Kind::Unnamed(Arc::new(dir)),
+            health: Arc::clone(health),
+            closer: Arc::clone(closer),
+        }
+    }
+
     /// Named files below `root`.
-    pub fn named(root: OwnedFd) -> Self {
-        Self::Named(Arc::new(Names {
+    pub fn named(root: OwnedFd, health: &Arc<Health>, closer: &Arc<Pool>) -> Self {
+        let names = Names {
             root,
             free: Mutex::default(),
-        }))
+        };
+        Self {
+            kind: Kind::Named(Arc::new(names)),
+            health: Arc::clone(health),
+            closer: Arc::clone(closer),
+        }
     }
 
     /// Begins a file, for which the claim promises room.
     ///
     /// # Errors
     /// When the filesystem refuses.
-    pub fn create(&self, claim: Claim) -> Result<Staged, Failure> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        let (file, name) = match self {
-            Self::Unnamed(dir) => {
-                let file = rustix::fs::openat(dir, ".", flags | OFlags::TMPFILE, FILE_MODE)
-                    .map_err(|e| Failure::io("create", e))?;
-                (file, None)
-            }
-            Self::Named(names) => {
-                let name = Names::take(names)?;
-                let path = name.path();
-                for parent in [&path[..1], &path[..3]] {
-                    match rustix::fs::mkdirat(&names.root, parent, DIR_MODE) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(error) => return Err(Failure::io("create staging directory", error)),
-                    }
-                }
-                let flags = flags | OFlags::CREATE | OFlags::EXCL;
-                let file = rustix::fs::openat(&names.root, &path, flags, FILE_MODE)
-                    .map_err(|e| Failure::io("create", e))?;
-                (file, Some(name))
-            }
-        };
+    pub fn create(&self, mut claim: Claim) -> Result<Staged, Failure> {
+        let (file, name) = self.open()?;
+        claim.made();
         Ok(Staged {
-            file,
-            name,
-            claim,
+            open: Some(Open { file, name, claim }),
+            closer: Arc::clone(&self.closer),
+            health: Arc::clone(&self.health),
             size: 0,
             begun: 0,
             crc: Digest::new(CrcAlgorithm::Crc64Nvme),
             sealed: None,
         })
+    }
+
+    /// Makes a file and lets it go again: whether the disk takes one. Blocks for
+    /// as long as it does not answer.
+    pub fn probe(&self) {
+        // What is wrong is noted in the health, and met by the next create.
+        drop(self.open());
+    }
+
+    fn open(&self) -> Result<(OwnedFd, Option<Name>), Failure> {
+        let _beat = self.health.writes.begin();
+        let failed = |doing| move |error| self.health.before_link(doing, error);
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        match &self.kind {
+            Kind::Unnamed(dir) => {
+                let file = rustix::fs::openat(&**dir, ".", flags | OFlags::TMPFILE, FILE_MODE)
+                    .map_err(failed("create"))?;
+                Ok((file, None))
+            }
+            Kind::Named(names) => {
+                let name = Names::take(names)?;
+                let path = name.path();
+                for parent in [&path[..1], &path[..3]] {
+                    match rustix::fs::mkdirat(&names.root, parent, DIR_MODE) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(failed("create a staging directory")(error)),
+                    }
+                }
+                let flags = flags | OFlags::CREATE | OFlags::EXCL;
+                let file = rustix::fs::openat(&names.root, &path, flags, FILE_MODE)
+                    .map_err(failed("create"))?;
+                Ok((file, Some(name)))
+            }
+        }
     }
 }
 
@@ -163,6 +218,15 @@ impl Drop for Name {
 }
 
 impl Staged {
+    fn open(&self) -> &Open {
+        self.open.as_ref().expect("it is taken only at its end")
+    }
+
+    fn claim(&mut self) -> &mut Claim {
+        let open = self.open.as_mut();
+        &mut open.expect("it is taken only at its end").claim
+    }
+
     /// Appends bytes.
     ///
     /// # Errors
@@ -175,16 +239,17 @@ impl Staged {
             total += part.len() as u64;
             left.push(IoSlice::new(part));
         }
-        self.claim.written(total)?;
+        self.claim().write(total)?;
         let mut left = &mut left[..];
         while !left.is_empty() {
-            match rustix::io::writev(&self.file, left) {
-                Ok(0) => return Err(Failure::new(Fault::Io, "write: nothing was written")),
+            match rustix::io::writev(&self.open().file, left) {
+                Ok(0) => return Err(Failure::new(Fault::Disk, "write: nothing was written")),
                 Ok(written) => IoSlice::advance_slices(&mut left, written),
                 Err(Errno::INTR) => {}
-                Err(error) => return Err(Failure::io("write", error)),
+                Err(error) => return Err(self.health.before_link("write", error)),
             }
         }
+        self.claim().written();
         self.size += total;
         self.begin_writeback();
         Ok(())
@@ -198,7 +263,12 @@ impl Staged {
             return;
         };
         // Only advice: nothing depends on whether it is taken.
-        let _ = rustix::fs::fadvise(&self.file, self.begun, Some(length), Advice::DontNeed);
+        let _ = rustix::fs::fadvise(
+            &self.open().file,
+            self.begun,
+            Some(length),
+            Advice::DontNeed,
+        );
         self.begun = self.size;
     }
 
@@ -234,11 +304,18 @@ impl Staged {
     pub fn seal(&mut self, meta: Meta) -> Result<(), Failure> {
         self.check(&meta)?;
         self.sealed = None;
-        rustix::fs::fsetxattr(&self.file, XATTR, &meta.encode(), XattrFlags::empty())
-            .map_err(|e| Failure::io("write the record", e))?;
+        rustix::fs::fsetxattr(
+            &self.open().file,
+            XATTR,
+            &meta.encode(),
+            XattrFlags::empty(),
+        )
+        .map_err(|e| self.health.before_link("write the record", e))?;
         kit::crash_here!("node::before_file_flush");
         if !failpoints::skips(failpoints::SKIP_FILE_FLUSH) {
-            rustix::fs::fsync(&self.file).map_err(|e| Failure::io("flush the file", e))?;
+            let _beat = self.health.flushes.begin();
+            rustix::fs::fsync(&self.open().file)
+                .map_err(|e| self.health.before_link("flush the file", e))?;
         }
         kit::crash_here!("node::after_file_flush");
         self.sealed = Some(meta);
@@ -247,34 +324,25 @@ impl Staged {
 
     /// Links the file into a directory. Called by the committer only.
     pub(super) fn link(&self, dir: &OwnedFd, name: &FileName) -> Result<(), Errno> {
-        match &self.name {
+        let open = self.open();
+        match &open.name {
             None => {
-                let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                let unnamed = format!("/proc/self/fd/{}", open.file.as_raw_fd());
                 let follow = AtFlags::SYMLINK_FOLLOW;
                 rustix::fs::linkat(CWD, unnamed, dir, name.as_str(), follow)
             }
             Some(staged) => {
                 let root = &staged.names.root;
                 let (from, to) = (staged.path(), name.as_str());
-                match rustix::fs::renameat_with(root, &from, dir, to, RenameFlags::NOREPLACE) {
-                    Err(Errno::INVAL | Errno::NOSYS) => {
-                        // No flag for it here; the committer alone makes names,
-                        // so that nothing can come between the two calls.
-                        match rustix::fs::statat(dir, to, AtFlags::SYMLINK_NOFOLLOW) {
-                            Err(Errno::NOENT) => rustix::fs::renameat(root, &from, dir, to),
-                            Ok(_) => Err(Errno::EXIST),
-                            Err(error) => Err(error),
-                        }
-                    }
-                    other => other,
-                }
+                rename(root, &from, dir, to, false)
             }
         }
     }
 
-    /// The file is in its place: its room is used. Returns the open file.
-    pub(super) fn settle(self) -> OwnedFd {
-        self.claim.settle();
-        self.file
+    /// The file is in its place: its room is used.
+    pub(super) fn settle(mut self) {
+        if let Some(open) = self.open.take() {
+            open.claim.settle();
+        }
     }
 }

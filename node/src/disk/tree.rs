@@ -125,6 +125,17 @@ impl Tree {
         }
     }
 
+    /// Takes the directory `level` levels down towards `leaf` out of use, and with
+    /// it all leaves below.
+    pub fn close(&mut self, level: usize, leaf: u32) {
+        let range = self.shape.range(level, leaf);
+        let open: Vec<u32> = self.open.range(range.clone()).copied().collect();
+        for leaf in open {
+            self.open.remove(&leaf);
+        }
+        self.blocked.push(range);
+    }
+
     /// How many directories of the leaf's path, counted from below the root,
     /// hold something.
     fn made(&self, leaf: u32) -> usize {
@@ -217,6 +228,19 @@ mod tests {
                 prop_assert!(!blocked.contains(&slot.leaf));
             }
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_closed_gives_no_more_slots_and_the_next_one_does() {
+        let shape = Shape { fan: 3, levels: 3 };
+        let mut tree = Tree::new(shape, vec![1], Vec::new());
+        tree.close(3, 0);
+        assert_eq!(tree.reserve(&[]).map(|slot| slot.leaf), Some(1));
+        tree.close(2, 1);
+        assert_eq!(tree.reserve(&[]).map(|slot| slot.leaf), Some(3));
+        tree.release(0);
+        tree.close(1, 3);
+        assert_eq!(tree.reserve(&[]).map(|slot| slot.leaf), Some(9));
     }
 
     #[test]

@@ -64,9 +64,15 @@ impl Shared {
         };
         let names = match self.names(place, &path) {
             Ok(names) => names,
-            // It went while we walked.
-            Err(Errno::NOENT) => return Ok(true),
-            Err(error) => return Err(Failure::io("list", error)),
+            // It went while we walked, or is somebody else's file.
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(true),
+            Err(error) if level == 0 => return Err(Failure::io("list", error)),
+            Err(error) => {
+                let path = format!("{}/{path}", place.directory());
+                let why = format!("the directory can't be read, its files are not served: {error}");
+                self.troubles.note(&path, &why);
+                return Ok(true);
+            }
         };
         if level == LEVELS {
             for name in names {

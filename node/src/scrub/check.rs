@@ -3,6 +3,7 @@
 use crate::disk::Found;
 use crc_fast::{CrcAlgorithm, Digest};
 use proto::CHUNK;
+use proto::v1::Fault;
 use sha2::Digest as _;
 
 /// What came of it.
@@ -12,6 +13,9 @@ pub(crate) enum Verdict {
     Intact,
     /// They are not, for this reason.
     Corrupt(String),
+    /// It could not be read, for this reason: whether its bytes are intact is not
+    /// known.
+    Unreadable(String),
     /// It was not read to its end.
     BrokenOff,
 }
@@ -25,8 +29,8 @@ pub(crate) fn check(found: &Found, go_on: &mut dyn FnMut(u64) -> bool) -> Verdic
     let mut offset = 0;
     match found.is_whole() {
         Ok(true) => {}
-        Ok(false) => return Verdict::Corrupt("it is not as long as its record says".to_owned()),
-        Err(failure) => return Verdict::Corrupt(failure.message),
+        Ok(false) => return Verdict::Corrupt(super::NOT_WHOLE.to_owned()),
+        Err(failure) => return Verdict::Unreadable(failure.message),
     }
     found.drop_cached();
     found.expect_sequential();
@@ -37,8 +41,11 @@ pub(crate) fn check(found: &Found, go_on: &mut dyn FnMut(u64) -> bool) -> Verdic
         }
         let piece = match found.read(offset, length) {
             Ok(piece) => piece,
-            // Cut off meanwhile, or a sector that can't be read any more.
-            Err(failure) => return Verdict::Corrupt(failure.message),
+            // Cut off meanwhile.
+            Err(failure) if failure.fault == Fault::Checksum => {
+                return Verdict::Corrupt(failure.message);
+            }
+            Err(failure) => return Verdict::Unreadable(failure.message),
         };
         crc.update(&piece);
         if let Some(sha) = &mut sha {

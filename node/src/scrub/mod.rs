@@ -26,6 +26,8 @@ pub(crate) const PLACE_EVERY: Duration = Duration::from_secs(10);
 /// Up to so many corrupt copies each is written down at once, and from then on
 /// once a second: the journal is written whole.
 const AT_ONCE: usize = 100;
+/// Why a copy is corrupt that is longer or shorter than its record says.
+pub(crate) const NOT_WHOLE: &str = "it is not as long as its record says";
 /// Corrupt copies that a report names.
 const REPORTED: usize = 500;
 
@@ -121,8 +123,17 @@ impl Scrub {
         match verdict {
             Verdict::Intact => self.forget(copy.key),
             Verdict::Corrupt(why) => self.note(copy, &why),
+            // Passes by itself, or is met again: no verdict on the bytes.
+            Verdict::Unreadable(why) => {
+                tracing::warn!(name = %copy.name, id = %copy.key.id, why, "a file can't be read");
+            }
             Verdict::BrokenOff => {}
         }
+    }
+
+    /// Remembers a copy that is not as long as its record says.
+    pub(crate) fn is_not_whole(&self, copy: &Copy) {
+        self.note(copy, NOT_WHOLE);
     }
 
     fn note(&self, copy: &Copy, why: &str) {
@@ -172,7 +183,9 @@ impl Scrub {
             Journal::new(known.progress, known.corrupt.values())
         };
         if let Err(error) = journal.write(&self.dir) {
-            // The next start begins where the last one that was written says.
+            // It is tried again; a start before that begins where the last one that
+            // was written says.
+            self.known().dirty = true;
             tracing::warn!(%error, "the scrub's journal can't be written");
         }
     }

@@ -68,10 +68,7 @@ impl Scrub {
         let known = self.known();
         let wait = match known.progress.next_leaf {
             Some(_) => Duration::ZERO,
-            None => {
-                let since = now_ms().saturating_sub(known.progress.begun_ms);
-                self.pace.every.saturating_sub(Duration::from_millis(since))
-            }
+            None => until_next(known.progress.begun_ms, now_ms(), self.pace.every),
         };
         Instant::now() + wait
     }
@@ -164,6 +161,15 @@ fn sleep_until(at: Instant, leaving: &CancellationToken) -> bool {
     }
 }
 
+/// How long until the next pass. A last one that began in the future was noted
+/// by a clock that was ahead: it says nothing.
+fn until_next(begun_ms: u64, now_ms: u64, every: Duration) -> Duration {
+    match now_ms.checked_sub(begun_ms) {
+        Some(since) => every.saturating_sub(Duration::from_millis(since)),
+        None => Duration::ZERO,
+    }
+}
+
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
@@ -172,6 +178,14 @@ fn now_ms() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_ahead_does_not_put_off_the_next_pass() {
+        let every = Duration::from_secs(100);
+        assert_eq!(until_next(0, 1_000_000, every), Duration::ZERO);
+        assert_eq!(until_next(40_000, 100_000, every), Duration::from_secs(40));
+        assert_eq!(until_next(200_000, 100_000, every), Duration::ZERO);
+    }
 
     #[test]
     fn work_keeps_to_its_rate_and_saves_nothing_up() {

@@ -194,7 +194,7 @@ impl Lane {
                 Op::Abort(abort) => {
                     if let Ok(id) = FileId::from_wire(&abort.id) {
                         let generation = abort.generation;
-                        self.node.creates().abort(CopyKey { id, generation });
+                        self.abort(CopyKey { id, generation });
                     }
                 }
                 Op::Delete(delete) => self.delete(seq, trace, delete),
@@ -272,6 +272,14 @@ impl Lane {
             }),
         };
         self.node.finish(finish);
+    }
+
+    fn abort(&self, key: CopyKey) {
+        let waiting = self.node.creates().abort(key);
+        if let Some(finish) = waiting {
+            let why = "the create was given up before its bytes were on the disk";
+            (finish.done)(Err(Failure::new(Fault::Disk, why)));
+        }
     }
 
     fn delete(&self, seq: u64, trace: u64, delete: v1::DeleteRequest) {

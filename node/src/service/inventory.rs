@@ -29,7 +29,8 @@ pub(super) fn serve(
     };
     let (send, receive) = mpsc::channel(AHEAD);
     // A thread of its own, bounded by the permit: a slow caller holds up nobody.
-    tokio::task::spawn_blocking(move || {
+    let walker = Arc::clone(&node);
+    walker.walkers.run(move || {
         let _permit = permit;
         let mut batch = Batch::new(BATCH);
         let put = |batch: &mut Batch<v1::InventoryEntry>| {

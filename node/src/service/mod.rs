@@ -30,7 +30,7 @@ const HANDOVERS: usize = 32;
 /// How long a stream past the bound waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 /// Walks of the tree, and checks of files, at once.
-const WALKS: usize = 4;
+const WALKS: usize = crate::node::WALKERS;
 /// Bytes of small operations in flight.
 const EXCHANGE_BYTES: usize = 64 << 20;
 
@@ -251,17 +251,21 @@ impl v1::storage_server::Storage for StorageService {
         self.node.obey(request.leader).await?;
         self.node.seal(request.sealed).await?;
         tracing::info!(sealed = request.sealed, "seal");
+        let (counted, quarantined) = self.node.counted_both();
         Ok(Response::new(v1::SealReply {
-            files: self.node.disk.files(),
-            quarantined: self.node.disk.quarantined(),
-            counted: Some(self.node.counted()),
+            files: counted.files,
+            quarantined,
+            counted: Some(counted),
         }))
     }
 
     async fn verify(&self, request: Request<v1::InspectRequest>) -> Answer<v1::VerifyReply> {
-        let _permit = self.limits.walks.acquire().await;
+        let permit = Arc::clone(&self.limits.walks)
+            .acquire_owned()
+            .await
+            .map_err(|_| Status::unavailable("the node is leaving"))?;
         let copies = copies(request.into_inner())?;
-        let intact = verify::verify(&self.node, copies).await?;
+        let intact = verify::verify(&self.node, copies, permit).await?;
         Ok(Response::new(v1::VerifyReply { intact }))
     }
 

@@ -143,7 +143,7 @@ pub(super) async fn serve(
     {
         // What was sent is not what the record names.
         let (node, copy) = (Arc::clone(node), suspect);
-        tokio::spawn(async move { super::verify::verify(&node, vec![copy]).await });
+        tokio::spawn(async move { super::verify::verify(&node, vec![copy], ()).await });
     }
     outcome
 }

@@ -100,6 +100,7 @@ async fn receive(
     idle: Duration,
 ) -> Result<(Box<Staged>, v1::Finish), Failure> {
     let mut writer = Writer::begin(node, opening.size);
+    writer.begun().await?;
     let mut piece: Vec<Bytes> = Vec::new();
     let mut bytes = 0;
     loop {
@@ -145,6 +146,17 @@ impl Writer {
             let _ = send.send(job());
         });
         Self { running }
+    }
+
+    /// Waits until the file is begun: a disk that refuses is reported before more
+    /// bytes have come than the sender keeps.
+    async fn begun(&mut self) -> Result<(), Failure> {
+        let staged = (&mut self.running).await.unwrap_or_else(|_| Err(gone()))?;
+        let (send, running) = oneshot::channel();
+        // It is held here.
+        let _ = send.send(Ok(staged));
+        self.running = running;
+        Ok(())
     }
 
     /// Waits for the piece before, and has this one written.

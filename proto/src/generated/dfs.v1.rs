@@ -84,7 +84,8 @@ pub struct Finish {
     #[prost(message, optional, tag = "1")]
     pub meta: ::core::option::Option<FileMeta>,
 }
-/// Ends an open create whose Finish was never sent. Has no answer.
+/// Ends an open create that was not handed to its link yet. Has no answer of its
+/// own; a Finish that waits for its bytes is answered that nothing was linked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Abort {
     #[prost(bytes = "bytes", tag = "1")]
@@ -399,7 +400,8 @@ pub enum Fault {
     NoSpace = 2,
     /// Sealed by a drain (rule 15).
     Sealed = 3,
-    /// A flush failed: no more writes until the node is restarted (rule 5).
+    /// A flush failed, or the disk turned read-only or is gone: no more writes until
+    /// the node is restarted (rule 5).
     ReadOnly = 4,
     /// The node does not hold that copy.
     NotFound = 5,
@@ -413,6 +415,8 @@ pub enum Fault {
     /// A bound was reached: try again later, or elsewhere.
     Busy = 10,
     Invalid = 11,
+    /// A call to the disk failed before anything could be linked: try elsewhere.
+    Disk = 20,
 }
 impl Fault {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -433,6 +437,7 @@ impl Fault {
             Self::Io => "FAULT_IO",
             Self::Busy => "FAULT_BUSY",
             Self::Invalid => "FAULT_INVALID",
+            Self::Disk => "FAULT_DISK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -450,6 +455,7 @@ impl Fault {
             "FAULT_IO" => Some(Self::Io),
             "FAULT_BUSY" => Some(Self::Busy),
             "FAULT_INVALID" => Some(Self::Invalid),
+            "FAULT_DISK" => Some(Self::Disk),
             _ => None,
         }
     }
@@ -2155,7 +2161,8 @@ pub struct Report {
     pub quarantined: u64,
     #[prost(bool, tag = "7")]
     pub sealed: bool,
-    /// A flush failed; no writes until a restart (rule 5).
+    /// A flush failed, or the disk turned read-only or is gone; no writes until a
+    /// restart (rule 5).
     #[prost(bool, tag = "8")]
     pub read_only: bool,
     /// Inodes that uploads may still use.
@@ -2175,6 +2182,20 @@ pub struct Report {
     /// The number of the count that `files` is, as in Counted.
     #[prost(uint64, tag = "14")]
     pub counted: u64,
+    /// With read_only: why, for people.
+    #[prost(string, tag = "20")]
+    pub read_only_why: ::prost::alloc::string::String,
+    /// For how long the disk has not answered a call that waits for it; 0 where
+    /// none waits.
+    #[prost(uint64, tag = "21")]
+    pub disk_silent_ms: u64,
+    /// Files and directories that can't be used and are left alone, the first of
+    /// them: path below the volume, and why.
+    #[prost(string, repeated, tag = "22")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many there are.
+    #[prost(uint64, tag = "23")]
+    pub trouble_count: u64,
 }
 /// How far the node is with re-reading its files.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2272,12 +2293,21 @@ pub struct NodeLine {
     /// Whether its files and the records were compared since it joined.
     #[prost(bool, tag = "11")]
     pub merged: bool,
-    /// A flush failed there: no writes until it is restarted.
+    /// It takes no writes until it is restarted, see read_only_why.
     #[prost(bool, tag = "12")]
     pub read_only: bool,
     /// Why somebody who came under this id is not let in, where that is so.
     #[prost(string, tag = "13")]
     pub refused: ::prost::alloc::string::String,
+    /// With read_only: why.
+    #[prost(string, tag = "20")]
+    pub read_only_why: ::prost::alloc::string::String,
+    /// For how long its disk has not answered; 0 where nothing waits for it.
+    #[prost(uint64, tag = "21")]
+    pub disk_silent_ms: u64,
+    /// Files and directories of it that can't be used: path and why, the first of them.
+    #[prost(string, repeated, tag = "22")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoolStatusRequest {

@@ -1,0 +1,222 @@
+//! `disks`: one of two nodes lies on a small volume that misbehaves. Uploads go
+//! on, what is reported of the node is true, and all heals or says how.
+
+mod scenarios;
+mod volume;
+
+use crate::client::Client;
+use crate::cluster::{Cluster, NodeStatus, Options};
+use crate::report::table;
+use crate::{tools, wait};
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+use volume::{Kind, Volume};
+
+/// Flags of `disks`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only scenarios whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// How long a node may take until its reports are heard.
+const REPORTED: Duration = Duration::from_secs(10);
+/// The longest that one small upload may take while a disk misbehaves.
+const UPLOAD: Duration = Duration::from_secs(9);
+
+/// Does the run and prints what came of each scenario.
+///
+/// # Errors
+/// The first scenario that failed.
+pub async fn run(args: Args) -> Result<()> {
+    if !rustix::process::geteuid().is_root() || !std::path::Path::new("/dev/loop-control").exists()
+    {
+        println!("left out: small volumes need root and loop devices");
+        return Ok(());
+    }
+    tools::require(&[
+        ("mkfs.ext4", "e2fsprogs"),
+        ("mkfs.xfs", "xfsprogs"),
+        ("xfs_io", "xfsprogs"),
+        ("fsfreeze", "util-linux"),
+        ("setpriv", "util-linux"),
+    ])?;
+    let mut rows = Vec::new();
+    for (name, scenario) in scenarios::ALL {
+        if !name.contains(&args.only) {
+            continue;
+        }
+        let begun = Instant::now();
+        let seen = scenario().await.with_context(|| name.to_owned())?;
+        let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
+        eprintln!("{name}: {seen} ({took})");
+        rows.push(vec![name.to_owned(), took, seen]);
+    }
+    ensure!(
+        !rows.is_empty(),
+        "no scenario has {:?} in its name",
+        args.only
+    );
+    println!("{}", table(&["scenario", "time", "seen"], &rows));
+    Ok(())
+}
+
+/// A service of two nodes, the first on a volume.
+struct Bad {
+    // Before the cluster, whose folder it is mounted in.
+    volume: Volume,
+    cluster: Cluster,
+    uploads: u64,
+}
+
+impl Bad {
+    async fn start(kind: Kind, mib: u64) -> Result<Self> {
+        Self::start_as(kind, mib, None).await
+    }
+
+    /// The first node runs as a user of its own, whom permissions bind.
+    async fn start_as(kind: Kind, mib: u64, user: Option<u32>) -> Result<Self> {
+        let node_args = ["--reserve", "4MiB"].map(str::to_owned).to_vec();
+        let mut cluster = Cluster::prepare(Options {
+            nodes: 0,
+            node_args,
+            ..Options::default()
+        })?;
+        let first = cluster.new_node()?;
+        let volume = Volume::make(&cluster.nodes[first].folder, kind, mib)?;
+        cluster.nodes[first].folder = volume.at.join("data-of-node");
+        if let Some(user) = user {
+            use std::os::unix::fs::{PermissionsExt, chown};
+            let (folder, root) = (&cluster.nodes[first].folder, cluster.folder());
+            std::fs::create_dir(folder)?;
+            chown(folder, Some(user), Some(user))?;
+            std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711))?;
+            let user = user.to_string();
+            let words = [
+                "setpriv",
+                "--reuid",
+                &user,
+                "--regid",
+                &user,
+                "--clear-groups",
+            ];
+            cluster.nodes[first].starter = words.map(str::to_owned).to_vec();
+        }
+        cluster.start_manager().await?;
+        cluster.start_node(first).await?;
+        cluster.add_node().await?;
+        cluster.wait_available(2).await?;
+        let mut bad = Self {
+            volume,
+            cluster,
+            uploads: 0,
+        };
+        bad.upload(20, 1000).await?;
+        Ok(bad)
+    }
+
+    /// Uploads files; each has to succeed in its one request, within its time.
+    async fn upload(&mut self, files: u64, size: usize) -> Result<Duration> {
+        let client = self.cluster.client();
+        let mut longest = Duration::ZERO;
+        for _ in 0..files {
+            let name = format!("f{}", self.uploads);
+            let data = crate::content::bytes(self.uploads, size);
+            self.uploads += 1;
+            let begun = Instant::now();
+            let answer = tokio::time::timeout(UPLOAD * 4, client.put(&name, data)).await;
+            let answer = answer.with_context(|| format!("{name} is not answered"))??;
+            let took = begun.elapsed();
+            longest = longest.max(took);
+            answer.expect(201).context(name.clone())?;
+            ensure!(took < UPLOAD, "{name} took {took:?}");
+        }
+        Ok(longest)
+    }
+
+    /// Reads every file back that was uploaded.
+    async fn read_all(&self) -> Result<()> {
+        let client = self.cluster.client();
+        for number in 0..self.uploads {
+            let name = format!("f{number}");
+            let answer = client.get(&name).await?;
+            // Those that the scenario deleted.
+            if answer.status == 404 {
+                continue;
+            }
+            let body = answer.expect(200).context(name.clone())?.body;
+            let wanted = crate::content::bytes(number, body.len());
+            ensure!(body == wanted, "{name} came back with other bytes");
+        }
+        Ok(())
+    }
+
+    /// The names of files that lie on the first node.
+    fn on_it(&self) -> Result<Vec<String>> {
+        Ok(self.cluster.tree(0)?.files.into_keys().collect())
+    }
+
+    /// What `/status` says of the first node, once that is as it should be.
+    async fn status(&self, what: &str, wanted: impl Fn(&NodeStatus) -> bool) -> Result<NodeStatus> {
+        let id = &self.cluster.nodes[0].id;
+        let status = self
+            .cluster
+            .wait_status(what, REPORTED, |status| {
+                status.node(id).is_some_and(&wanted)
+            })
+            .await?;
+        status.node(id).cloned().context("no such node")
+    }
+
+    /// The first node's readiness: the status and what it says.
+    async fn ready(&self) -> Result<(u16, String)> {
+        let ops = Client::new(self.cluster.node(0)?.address("metrics")?);
+        let answer = ops.call(http::Method::GET, "/readyz").await?;
+        let text = String::from_utf8_lossy(&answer.body).trim().to_owned();
+        Ok((answer.status.as_u16(), text))
+    }
+
+    /// A metric of the first node.
+    async fn metric(&self, name: &str) -> Result<f64> {
+        let ops = Client::new(self.cluster.node(0)?.address("metrics")?);
+        let answer = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit_once(' '));
+        let value = value.with_context(|| format!("no metric {name}"))?.1;
+        Ok(value.parse()?)
+    }
+
+    /// Waits until uploads come to the first node again.
+    async fn takes_files_again(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let before = self.cluster.tree(0)?.files.len();
+            self.upload(5, 1000).await?;
+            if self.cluster.tree(0)?.files.len() > before {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < REPORTED, "it gets no files any more");
+            // A node with more files than the other gets none for a while.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.cluster.kill_node(0).await?;
+        self.cluster.start_node(0).await?;
+        self.cluster.wait_available(2).await?;
+        Ok(())
+    }
+
+    /// Waits until store and disks agree.
+    async fn clean(&self) -> Result<()> {
+        wait::until(REPORTED * 3, async || {
+            let (code, out) = self.cluster.ask(&["fsck"]).await?;
+            ensure!(code == 0, "fsck: {out}");
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,215 @@
+//! How a disk may misbehave, each on its own cluster.
+
+use super::{Bad, Kind};
+use crate::wait;
+use anyhow::{Context, Result, ensure};
+use futures::future::LocalBoxFuture;
+use std::path::Path;
+use std::time::Duration;
+
+/// The user that a node runs as whom permissions bind.
+const USER: u32 = 65_534;
+
+type Scenario = fn() -> LocalBoxFuture<'static, Result<String>>;
+
+/// All of them, by their names.
+pub(super) const ALL: [(&str, Scenario); 7] = [
+    ("turns read-only", || Box::pin(turns_read_only())),
+    ("dies", || Box::pin(dies())),
+    ("hangs", || Box::pin(hangs())),
+    ("fills up by bytes", || Box::pin(fills_up(Kind::Ext4))),
+    ("fills up by inodes", || {
+        Box::pin(fills_up(Kind::Ext4Inodes(600)))
+    }),
+    ("loses files", || Box::pin(loses_files())),
+    (
+        "holds foreign entries",
+        || Box::pin(holds_foreign_entries()),
+    ),
+];
+
+/// Small ones, some with a stream of their own, and one too large to be kept.
+async fn uploads_go_on(bad: &mut Bad) -> Result<Duration> {
+    let small = bad.upload(40, 1000).await?;
+    let large = bad.upload(5, 200_000).await?;
+    Ok(small.max(large))
+}
+
+async fn is_told_read_only(bad: &Bad, word: &str) -> Result<String> {
+    let status = bad
+        .status("the node is read-only", |node| node.read_only)
+        .await?;
+    ensure!(status.read_only_why.contains(word), "{status:?}");
+    let (code, told) = bad.ready().await?;
+    ensure!(code == 503 && told.contains(word), "{code} {told}");
+    ensure!(bad.metric("dfs_node_read_only").await? > 0.0);
+    Ok(told)
+}
+
+async fn turns_read_only() -> Result<String> {
+    let mut bad = Bad::start(Kind::Ext4, 64).await?;
+    let before = bad.on_it()?.len();
+    ensure!(before > 0, "it got no files");
+    bad.volume.turn_read_only()?;
+    let longest = uploads_go_on(&mut bad).await?;
+    let told = is_told_read_only(&bad, "Read-only").await?;
+    bad.upload(1, 3 << 20).await?;
+    bad.read_all().await?;
+    ensure!(
+        bad.on_it()?.len() == before,
+        "files came to a read-only disk"
+    );
+    // As it says: repaired and restarted.
+    bad.cluster.kill_node(0).await?;
+    bad.volume.repair()?;
+    bad.cluster.start_node(0).await?;
+    bad.cluster.wait_available(2).await?;
+    bad.takes_files_again().await?;
+    bad.read_all().await?;
+    bad.clean().await?;
+    Ok(format!("longest upload {longest:.1?}; /readyz: {told}"))
+}
+
+async fn dies() -> Result<String> {
+    let mut bad = Bad::start(Kind::Xfs, 320).await?;
+    bad.volume.shut_down()?;
+    let longest = uploads_go_on(&mut bad).await?;
+    let told = is_told_read_only(&bad, "error").await?;
+    bad.upload(1, 3 << 20).await?;
+    Ok(format!("longest upload {longest:.1?}; /readyz: {told}"))
+}
+
+async fn hangs() -> Result<String> {
+    let mut bad = Bad::start(Kind::Ext4, 64).await?;
+    bad.volume.freeze()?;
+    let longest = uploads_go_on(&mut bad).await?;
+    let status = bad
+        .status("its disk is silent", |node| node.disk_silent_seconds >= 3.0)
+        .await?;
+    ensure!(
+        status.state == "available" && !status.read_only,
+        "{status:?}"
+    );
+    let (code, told) = bad.ready().await?;
+    ensure!(
+        code == 503 && told.contains("not answered"),
+        "{code} {told}"
+    );
+    ensure!(bad.metric("dfs_node_disk_silent_seconds").await? >= 3.0);
+    bad.upload(1, 3 << 20).await?;
+    bad.volume.thaw()?;
+    bad.status("its disk answers", |node| node.disk_silent_seconds < 1.0)
+        .await?;
+    bad.takes_files_again().await?;
+    bad.read_all().await?;
+    bad.clean().await?;
+    Ok(format!("longest upload {longest:.1?}; /readyz: {told}"))
+}
+
+async fn fills_up(kind: Kind) -> Result<String> {
+    let mut bad = Bad::start(kind, 64).await?;
+    let before = bad.on_it()?;
+    match kind {
+        Kind::Ext4Inodes(_) => bad.volume.fill_inodes()?,
+        Kind::Ext4 | Kind::Xfs => bad.volume.fill()?,
+    }
+    let longest = uploads_go_on(&mut bad).await?;
+    bad.read_all().await?;
+    // It starts on a disk that is full as well.
+    bad.restart().await?;
+    bad.upload(5, 1000).await?;
+    bad.read_all().await?;
+    let client = bad.cluster.client();
+    for name in &before[..before.len() / 2] {
+        client.delete(name).await?.expect(204)?;
+    }
+    let files = bad.on_it()?.len();
+    ensure!(files == before.len() - before.len() / 2, "{files} files");
+    bad.volume.empty()?;
+    bad.takes_files_again().await?;
+    wait::until(super::REPORTED, async || {
+        let (code, told) = bad.ready().await?;
+        ensure!(code == 200, "{code} {told}");
+        Ok(())
+    })
+    .await?;
+    bad.read_all().await?;
+    bad.clean().await?;
+    Ok(format!(
+        "longest upload {longest:.1?}; restarted while full"
+    ))
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::set_permissions(
+        path,
+        std::fs::Permissions::from_mode(mode),
+    )?)
+}
+
+/// A directory and a file that can't be read cost themselves and nothing else.
+async fn loses_files() -> Result<String> {
+    let mut bad = Bad::start_as(Kind::Xfs, 320, Some(USER)).await?;
+    let client = bad.cluster.client();
+    let tree = bad.cluster.tree(0)?;
+    let (name, file) = tree.files.first_key_value().context("it got no files")?;
+    let leaf = file.parent().context("a leaf")?.to_owned();
+    set_mode(&leaf, 0)?;
+    bad.upload(40, 1000).await?;
+    let told = bad
+        .status("the directory is told", |node| !node.troubles.is_empty())
+        .await?
+        .troubles;
+    ensure!(told[0].starts_with("data/0/0/0/0/0"), "{told:?}");
+    let answer = client.get(name).await?;
+    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    set_mode(&leaf, 0o750)?;
+    bad.read_all().await?;
+    // One file, over a merge.
+    set_mode(file, 0)?;
+    bad.restart().await?;
+    bad.status("it is merged", |node| node.merged).await?;
+    let answer = client.get(name).await?;
+    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    let told = bad
+        .status("the file is told", |node| !node.troubles.is_empty())
+        .await?
+        .troubles;
+    ensure!(
+        told.len() == 1 && told[0].contains(name.as_str()),
+        "{told:?}"
+    );
+    ensure!(bad.metric("dfs_node_troubles").await? > 0.0);
+    bad.upload(20, 1000).await?;
+    set_mode(file, 0o640)?;
+    bad.read_all().await?;
+    bad.status("all is well", |node| node.troubles.is_empty())
+        .await?;
+    bad.clean().await?;
+    Ok(told[0].clone())
+}
+
+/// What others put into the tree takes its place and costs nothing else.
+async fn holds_foreign_entries() -> Result<String> {
+    let mut bad = Bad::start(Kind::Ext4, 64).await?;
+    let data = bad.cluster.nodes[0].folder.join("data");
+    // Where the second leaf would be, and beside directories.
+    std::fs::write(data.join("0/0/0/0/1"), "mine")?;
+    bad.upload(160, 100).await?;
+    std::fs::write(data.join("0/0/notes.txt"), "mine")?;
+    std::fs::write(data.join("0/1"), "mine")?;
+    bad.restart().await?;
+    bad.status("it is merged", |node| node.merged).await?;
+    let told = bad
+        .status("they are told", |node| node.troubles.len() >= 3)
+        .await?
+        .troubles;
+    bad.upload(160, 100).await?;
+    bad.read_all().await?;
+    ensure!(std::fs::read(data.join("0/0/0/0/1"))? == b"mine");
+    let most = bad.status("it has a part of them", |node| node.files > 100);
+    most.await?;
+    bad.clean().await?;
+    Ok(told.join("; "))
+}

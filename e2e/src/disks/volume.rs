@@ -1,0 +1,181 @@
+//! A small file system of its own on a loop device, which is taken away again
+//! whatever becomes of the run.
+
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a volume is formatted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ext4,
+    /// With so many inodes.
+    Ext4Inodes(u32),
+    Xfs,
+}
+
+/// A mounted volume.
+#[derive(Debug)]
+pub(super) struct Volume {
+    image: PathBuf,
+    /// Where it is mounted.
+    pub(super) at: PathBuf,
+}
+
+/// Runs a program; its messages are in the error.
+pub(super) fn call<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String> {
+    let program = crate::tools::which(program)?;
+    let output = Command::new(&program).args(args).output()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    ensure!(output.status.success(), "{}: {text}", program.display());
+    Ok(text)
+}
+
+impl Volume {
+    /// Formats and mounts one below `folder`.
+    pub(super) fn make(folder: &Path, kind: Kind, mib: u64) -> Result<Self> {
+        let image = folder.join("image");
+        let at = folder.join("volume");
+        std::fs::create_dir_all(&at)?;
+        std::fs::File::create(&image)?.set_len(mib << 20)?;
+        let file = image.as_os_str();
+        let os = OsStr::new;
+        match kind {
+            Kind::Ext4 => call("mkfs.ext4", &[os("-q"), os("-m"), os("0"), file])?,
+            Kind::Ext4Inodes(number) => {
+                let number = number.to_string();
+                let args = [os("-q"), os("-m"), os("0"), os("-N"), os(&number), file];
+                call("mkfs.ext4", &args)?
+            }
+            Kind::Xfs => call("mkfs.xfs", &[os("-q"), file])?,
+        };
+        let volume = Self { image, at };
+        volume.mount()?;
+        Ok(volume)
+    }
+
+    /// Mounts it.
+    pub(super) fn mount(&self) -> Result<()> {
+        let os = OsStr::new;
+        let args = [
+            os("-o"),
+            os("loop"),
+            self.image.as_os_str(),
+            self.at.as_os_str(),
+        ];
+        call("mount", &args).map(drop)
+    }
+
+    /// Takes it away, checks it and mounts it anew, as a person would after an error.
+    pub(super) fn repair(&self) -> Result<()> {
+        call("umount", &[&self.at])?;
+        // 1: errors were corrected.
+        let checked = Command::new(crate::tools::which("e2fsck")?)
+            .args(["-fy"])
+            .arg(&self.image)
+            .output()?;
+        let code = checked.status.code().unwrap_or(-1);
+        ensure!(code <= 1, "e2fsck: exit status {code}");
+        self.mount()
+    }
+
+    /// Has ext4 find an error, upon which it turns read-only.
+    pub(super) fn turn_read_only(&self) -> Result<()> {
+        call(
+            "mount",
+            &[
+                OsStr::new("-o"),
+                OsStr::new("remount,errors=remount-ro"),
+                self.at.as_os_str(),
+            ],
+        )?;
+        let device = self.device()?;
+        let name = Path::new(&device).file_name().context("a device's name")?;
+        let trigger = Path::new("/sys/fs/ext4")
+            .join(name)
+            .join("trigger_fs_error");
+        std::fs::write(trigger, "1").context("ext4's trigger_fs_error")
+    }
+
+    fn device(&self) -> Result<String> {
+        let at = self.at.as_os_str();
+        let os = OsStr::new;
+        let device = call("findmnt", &[os("-n"), os("-o"), os("SOURCE"), at])?;
+        Ok(device.trim().to_owned())
+    }
+
+    /// Has every call to it fail from now on.
+    pub(super) fn shut_down(&self) -> Result<()> {
+        let os = OsStr::new;
+        call(
+            "xfs_io",
+            &[os("-x"), os("-c"), os("shutdown"), self.at.as_os_str()],
+        )
+        .map(drop)
+    }
+
+    /// Has it hang.
+    pub(super) fn freeze(&self) -> Result<()> {
+        call("fsfreeze", &[OsStr::new("-f"), self.at.as_os_str()]).map(drop)
+    }
+
+    /// Has it go on.
+    pub(super) fn thaw(&self) -> Result<()> {
+        call("fsfreeze", &[OsStr::new("-u"), self.at.as_os_str()]).map(drop)
+    }
+
+    /// Fills it up to its last byte.
+    pub(super) fn fill(&self) -> Result<()> {
+        use std::io::Write;
+        for piece in [1 << 20, 4096, 1] {
+            let ballast = self.at.join(format!("ballast-{piece}"));
+            // On a full disk there may be none for the smaller pieces.
+            let Ok(mut file) = std::fs::File::create(ballast) else {
+                break;
+            };
+            let piece = vec![1u8; piece];
+            while file.write_all(&piece).is_ok() {}
+            // What it could not keep is no news.
+            let _ = file.sync_all();
+        }
+        Ok(())
+    }
+
+    /// Takes its last inode.
+    pub(super) fn fill_inodes(&self) -> Result<()> {
+        let folder = self.at.join("ballast-inodes");
+        std::fs::create_dir(&folder)?;
+        for number in 0u32.. {
+            if std::fs::File::create(folder.join(number.to_string())).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what was filled.
+    pub(super) fn empty(&self) -> Result<()> {
+        for entry in std::fs::read_dir(&self.at)? {
+            let entry = entry?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b"ballast") {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                std::fs::remove_dir_all(entry.path())?;
+            } else {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Not frozen, not mounted: then there is nothing to do.
+        let _ = self.thaw();
+        let _ = call("umount", &[OsStr::new("-l"), self.at.as_os_str()]);
+    }
+}
