@@ -26,6 +26,14 @@
   value: {{ $limits.idleTimeout | quote }}
 - name: DFS_WRITE_IDLE_TIMEOUT
   value: {{ $limits.writeIdleTimeout | quote }}
+- name: DFS_MIN_UPLOAD_RATE
+  value: {{ include "dfs.size" $limits.minUploadRate | quote }}
+- name: DFS_MIN_DOWNLOAD_RATE
+  value: {{ include "dfs.size" $limits.minDownloadRate | quote }}
+- name: DFS_RATE_GRACE
+  value: {{ $limits.rateGrace | quote }}
+- name: DFS_CLIENT_SHARE
+  value: {{ $limits.clientShare | int64 | quote }}
 - name: DFS_MAX_CONNECTIONS
   value: {{ $limits.maxConnections | int64 | quote }}
 - name: DFS_MAX_UPLOADS
@@ -34,6 +42,10 @@
   value: {{ include "dfs.size" $limits.maxUploadBytes | quote }}
 - name: DFS_MAX_DOWNLOADS
   value: {{ $limits.maxDownloads | int64 | quote }}
+- name: DFS_MAX_REQUESTS
+  value: {{ $limits.maxRequests | int64 | quote }}
+- name: DFS_MAX_REQUEST_HEADS
+  value: {{ include "dfs.size" $limits.maxRequestHeads | quote }}
 - name: DFS_MAX_WAIT
   value: {{ $limits.maxWait | quote }}
 {{- end -}}
