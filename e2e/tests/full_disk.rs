@@ -257,3 +257,58 @@ async fn what_an_upload_announces_and_does_not_send_keeps_no_room_from_others() 
     drop(cluster);
     Ok(())
 }
+
+/// Takes what is free on a file system, to the last byte.
+fn fill_up(folder: &Path) -> Result<()> {
+    let mut file = std::fs::File::create(folder.join("filler"))?;
+    let piece = vec![0; 64 << 10];
+    // It ends with "no space left".
+    while std::io::Write::write_all(&mut file, &piece).is_ok() {}
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_disk_is_full_refuses_new_files_deletes_and_heals_by_itself() -> Result<()> {
+    let mut cluster = Cluster::prepare(Options {
+        nodes: 0,
+        ..Options::default()
+    })?;
+    let Some(small) = Small::mount(&cluster.store(), "160m") else {
+        eprintln!("not root, or no tmpfs: no disk of the store can be filled");
+        return Ok(());
+    };
+    cluster.start_manager().await?;
+    cluster.add_node().await?;
+    cluster.wait_available(1).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        client.put(&format!("f{i}"), "x").await?.expect(201)?;
+    }
+    fill_up(&small.0)?;
+    let answer = client.put("g", "x").await?;
+    ensure!(answer.outcome() == (507, Some(8)), "{answer:?}");
+    let status = client.status().await?;
+    ensure!(status.rest.contains_key("store_full"), "{status:?}");
+    client.get("f0").await?.expect(200)?;
+    // The ballast makes room for it.
+    client.delete("f1").await?.expect(204)?;
+    // Others take that room too, and the manager starts on what is left: nothing.
+    fill_up(&small.0.join("engine"))?;
+    cluster.kill_manager().await?;
+    cluster.start_manager().await?;
+    cluster.wait_available(1).await?;
+    client.get("f0").await?.expect(200)?;
+    let answer = client.put("g", "x").await?;
+    ensure!(answer.outcome() == (507, Some(8)), "{answer:?}");
+    for filler in ["filler", "engine/filler"] {
+        std::fs::remove_file(small.0.join(filler))?;
+    }
+    wait::until(SOON, async || {
+        client.put("g", "x").await?.expect(201).map(drop)
+    })
+    .await?;
+    client.delete("f2").await?.expect(204)?;
+    ensure!(cluster.manager.as_mut().is_some_and(|m| m.is_running()));
+    drop(cluster);
+    Ok(())
+}
