@@ -99,7 +99,7 @@ pub async fn release_all(
 ) -> kube::Result<Vec<PoolName>> {
     // As they are: one that can't be read is released all the same.
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
-    let mut released = Vec::new();
+    let (mut released, mut failed) = (Vec::new(), None);
     for pool in pools.list(&ListParams::default()).await? {
         let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
         if !holds || pool.managed_by().is_some_and(|by| by != owner) {
@@ -109,10 +109,13 @@ pub async fn release_all(
             namespace: namespace.to_owned(),
             name: pool.name_any(),
         };
-        keep_finalizer(client, &pool, &name, false).await?;
-        released.push(name);
+        match keep_finalizer(client, &pool, &name, false).await {
+            Ok(_) => released.push(name),
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(released)
+    // One that can't be written leaves none of the others as it was.
+    failed.map_or(Ok(released), Err)
 }
 
 /// Lets go of every pool of a namespace that is the release's, or nobody's, whether
@@ -129,7 +132,7 @@ pub async fn let_go(
     until: Timestamp,
 ) -> kube::Result<Vec<PoolName>> {
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
-    let mut released = Vec::new();
+    let (mut released, mut failed) = (Vec::new(), None);
     for pool in pools.list(&ListParams::default()).await? {
         if pool.managed_by().is_some_and(|by| by != owner) {
             continue;
@@ -144,10 +147,12 @@ pub async fn let_go(
             namespace: namespace.to_owned(),
             name: pool.name_any(),
         };
-        change_metadata(client, &pool, &name, change).await?;
-        released.push(name);
+        match change_metadata(client, &pool, &name, change).await {
+            Ok(_) => released.push(name),
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(released)
+    failed.map_or(Ok(released), Err)
 }
 
 /// What a deleted pool waits for; nothing once its files are gone.

@@ -42,8 +42,11 @@ async fn protect(context: &Context) -> kube::Result<()> {
         };
         for claim in found {
             if let Some(change) = change(&claim) {
-                let patch = Patch::Merge(change);
-                claims.patch(&claim.name_any(), &as_before, &patch).await?;
+                let (name, patch) = (claim.name_any(), Patch::Merge(change));
+                // One that a policy refuses leaves the others, and the Secret, no worse.
+                if let Err(error) = claims.patch(&name, &as_before, &patch).await {
+                    tracing::warn!(namespace, name, %error, "a claim can be pruned");
+                }
             }
         }
     }

@@ -36,6 +36,9 @@ pub async fn elsewhere(
         context.forget(&other);
     }
     for (node, pool) in &view.away_elsewhere {
+        if !is_served(&context.release.namespaces, pool) {
+            continue;
+        }
         if pool_exists(&context.client, pool).await? {
             return Ok(Some(format!(
                 "node {node} of pool {pool} is unavailable, and no second one is taken away"
@@ -43,6 +46,13 @@ pub async fn elsewhere(
         }
     }
     Ok(None)
+}
+
+/// Whether a pool, as managers name it, lies in a namespace that this release serves:
+/// of others nothing may be asked, and what is left of them is nobody's turn.
+fn is_served(namespaces: &[String], pool: &str) -> bool {
+    let namespace = pool.split_once('/').map(|(namespace, _)| namespace);
+    namespace.is_some_and(|namespace| namespaces.iter().any(|served| served == namespace))
 }
 
 /// The records of a pool that was deleted may stay, its nodes with them.
@@ -123,6 +133,15 @@ impl Rollout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pool_of_a_namespace_that_is_not_served_holds_up_nobody() {
+        let served = ["dfs".to_owned(), "team".to_owned()];
+        assert!(is_served(&served, "team/p"));
+        for other in ["gone/p", "tea/p", "team", ""] {
+            assert!(!is_served(&served, other), "{other}");
+        }
+    }
 
     #[test]
     fn nodes_wait_for_every_manager() {

@@ -37,8 +37,8 @@ pub(super) fn service(parts: &Parts<'_>) -> Value {
     })
 }
 
-/// One node at a time, and one that is not healthy may always go; none while a claim
-/// would go with its pod.
+/// One node at a time, and one that is not healthy may always go; none, healthy or not,
+/// while a claim would go with its pod (invariant 7).
 pub(super) fn disruption(parts: &Parts<'_>) -> Value {
     json!({
         "apiVersion": "policy/v1",
@@ -46,7 +46,7 @@ pub(super) fn disruption(parts: &Parts<'_>) -> Value {
         "metadata": parts.owned(&parts.name.nodes()),
         "spec": {
             "maxUnavailable": if parts.frozen { 0 } else { 1 },
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "unhealthyPodEvictionPolicy": if parts.frozen { "IfHealthyBudget" } else { "AlwaysAllow" },
             "selector": { "matchLabels": selector(parts.release, parts.name) },
         },
     })

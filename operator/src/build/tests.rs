@@ -53,6 +53,27 @@ fn built(spec: Value) -> (Value, Value) {
 }
 
 #[test]
+fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
+    let (release, pool) = (release(), pool(json!({})));
+    let name = PoolName::of(&pool);
+    let budget = |frozen| {
+        let parts = Parts {
+            release: &release,
+            pool: &pool,
+            name: &name,
+            frozen,
+        };
+        let spec = super::guards::disruption(&parts)["spec"].clone();
+        (
+            spec["maxUnavailable"].clone(),
+            spec["unhealthyPodEvictionPolicy"].clone(),
+        )
+    };
+    assert_eq!(budget(false), (json!(1), json!("AlwaysAllow")));
+    assert_eq!(budget(true), (json!(0), json!("IfHealthyBudget")));
+}
+
+#[test]
 fn a_set_says_whose_it_is_with_the_namespace() {
     let (set, _) = built(json!({}));
     let annotations = &set["metadata"]["annotations"];

@@ -43,7 +43,8 @@ impl Bounds {
         let part = |bytes: u64| bytes.min(disk / PART);
         Self {
             least: part(LEAST),
-            floor: part(FLOOR) / 2,
+            // Half of what the others may be, so that it lies below them.
+            floor: FLOOR.min(disk / (2 * PART)),
             ballast: part(BALLAST),
         }
     }
@@ -198,8 +199,8 @@ mod tests {
             (u64::MAX, Level::Enough),
             (LEAST, Level::Enough),
             (LEAST - 1, Level::Low),
-            (bounds.floor, Level::Low),
-            (bounds.floor - 1, Level::Out),
+            (FLOOR, Level::Low),
+            (FLOOR - 1, Level::Out),
             (0, Level::Out),
         ] {
             assert_eq!(bounds.level(free), level, "{free}");
