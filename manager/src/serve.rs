@@ -27,6 +27,9 @@ const JOIN_GRACE: Duration = Duration::from_secs(15);
 /// How long requests in flight may take to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(300);
 
+/// How long the manager's own work may take to end after the last request.
+const LEAVE: Duration = Duration::from_secs(10);
+
 /// What a manager needs to run.
 pub struct Config {
     /// The REST API's address.
@@ -160,7 +163,11 @@ impl Manager {
             failed = tasks.failed() => return Err(failed),
         };
         inner.cancel();
-        tasks.finish().await;
+        // An administrator's listing that nobody reads, or a store that is away, holds
+        // up no end: what is broken off then is settled as after a crash.
+        if tokio::time::timeout(LEAVE, tasks.finish()).await.is_err() {
+            tracing::warn!("leaving with work under way, after {LEAVE:?}");
+        }
         ended
     }
 }

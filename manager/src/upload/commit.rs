@@ -10,7 +10,7 @@ use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use bytes::Bytes;
 use kit::crash_here;
-use manager_store::{Copy, Record, State};
+use manager_store::{Copy, Record, State, StoreError};
 use proto::v1::{Fault, FileMeta, Open};
 use proto::{Code, FileId, NodeId};
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Received {
 
     /// Lists the copy on another node and sends it the bytes, where they are kept.
     async fn next_stream(&self, record: &mut Record, tried: &[NodeId]) -> Option<Stream> {
-        let parts = self.kept.all().filter(|_| tried.len() < TRIES)?;
+        let all = self.kept.all().filter(|_| tried.len() < TRIES)?;
         let placement = self.core.nodes.place(Some(self.size), tried).ok()?;
         let relisted = relist(record, &placement);
         let generation = relisted.generation;
@@ -119,14 +119,14 @@ impl Received {
             Ok(Reserved::Yes) => *record = relisted,
             Ok(Reserved::Repeated(_) | Reserved::Wait) | Err(_) => return None,
         }
-        stream.send_all(parts).await.ok()?;
+        stream.send(all, true).await.ok()?;
         Some(stream)
     }
 
     /// A small file is still in memory, so that a node that fails before
     /// `finish` costs the client nothing: the next one is tried (rule 6).
     async fn commit_small(&self, meta: UploadMeta) -> Result<Stored, Failure> {
-        let mut tried: Vec<NodeId> = Vec::new();
+        let (mut tried, mut again): (Vec<NodeId>, Vec<NodeId>) = Default::default();
         let mut reserved: Option<Record> = None;
         let mut last = Failure::new(Code::ServersUnavailable);
         let mut wait = NameWait::new();
@@ -189,8 +189,11 @@ impl Received {
                         error,
                         CallError::Fault(Fault::WrongSession | Fault::NotFound, _)
                     );
-                    if !anew {
+                    // Once: while its new session is not known here, others are tried.
+                    if !anew || again.contains(&placement.node.id) {
                         tried.push(placement.node.id.clone());
+                    } else {
+                        again.push(placement.node.id.clone());
                     }
                     reserved = Some(record);
                 }
@@ -245,7 +248,14 @@ impl Received {
         let mut stored = next_rev(record);
         stored.state = State::Stored;
         stored.leaf = Some(leaf);
-        let outcome = swap(&*self.core.store, &stored).await?;
+        let swapped = swap(&*self.core.store, &stored).await;
+        // The file is linked: that the record could not be changed is no refusal.
+        let outcome = match swapped {
+            Err(error @ StoreError::Full { .. }) => {
+                return Err(unknown(&CallError::Lost(error.to_string())));
+            }
+            swapped => swapped?,
+        };
         crash_here!("manager::after_stored");
         match outcome {
             Changed::Done => Ok(Stored::Created(stored)),

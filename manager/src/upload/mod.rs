@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use stream::Stream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The generation of an upload's copy on the first node it is listed on.
 const FIRST_GENERATION: u32 = 1;
@@ -32,6 +33,8 @@ const PART: Duration = Duration::from_secs(30);
 const WHY: Duration = Duration::from_secs(2);
 /// Bytes of a body that are kept until its end, so that another node can be tried.
 const KEPT: usize = 512 * 1024;
+/// Uploads that keep theirs at once.
+static KEEPING: Semaphore = Semaphore::const_new(128);
 /// Nodes that one upload is tried on, as long as its bytes are kept.
 const TRIES: usize = 4;
 
@@ -63,26 +66,40 @@ pub(crate) struct Upload {
     tried: Vec<NodeId>,
 }
 
-/// All bytes of a body so far, while they are few.
+/// All bytes of a body so far, while they are few and there is room to keep them. They
+/// are copies: the pieces of a body hold permits for which the next piece waits.
 #[derive(Debug, Default)]
 struct Kept {
-    parts: Vec<Bytes>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    place: Option<SemaphorePermit<'static>>,
 }
 
 impl Kept {
-    fn push(&mut self, part: &Bytes) {
-        self.bytes += part.len();
-        if self.bytes <= KEPT {
-            self.parts.push(part.clone());
-        } else {
-            self.parts = Vec::new();
+    /// Keeps what comes, unless as many uploads as may do so already.
+    fn begin() -> Self {
+        Self {
+            bytes: Vec::new(),
+            place: KEEPING.try_acquire().ok(),
         }
     }
 
-    /// The parts, where none was let go.
-    fn all(&self) -> Option<&[Bytes]> {
-        (self.bytes <= KEPT).then_some(&*self.parts)
+    fn push(&mut self, part: &[u8]) {
+        if self.bytes.len() + part.len() > KEPT {
+            *self = Self::default();
+        }
+        if self.is_whole() {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// Whether every byte so far is kept.
+    fn is_whole(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The bytes, where every one is kept.
+    fn all(&self) -> Option<Bytes> {
+        self.is_whole().then(|| Bytes::copy_from_slice(&self.bytes))
     }
 }
 
@@ -139,6 +156,7 @@ impl Upload {
                 return Ok(());
             }
             let small = self.small.split().freeze();
+            self.kept = Kept::begin();
             self.stream = Some(self.open_stream().await?);
             self.send(small).await?;
         }
@@ -163,7 +181,7 @@ impl Upload {
             return Ok(());
         };
         self.kept.push(&bytes);
-        let spare = self.kept.all().is_some();
+        let spare = self.kept.is_whole();
         let mut sent = stream.send(bytes, spare).await;
         while let Err(failure) = &sent {
             let failure = failure.clone();
@@ -172,14 +190,14 @@ impl Upload {
             };
             self.tried.push(stream.placement.node.id.clone());
             drop(stream);
-            let Some(parts) = self.kept.all().filter(|_| self.tried.len() < TRIES) else {
+            let Some(all) = self.kept.all().filter(|_| self.tried.len() < TRIES) else {
                 return Err(failure);
             };
             tracing::warn!(request = %self.trace, %failure, "an upload goes to another node");
             let Ok(mut next) = self.open_stream().await else {
                 return Err(failure);
             };
-            sent = next.send_all(parts).await;
+            sent = next.send(all, true).await;
             self.stream = Some(next);
         }
         Ok(())
@@ -230,4 +248,25 @@ fn fault_failure(fault: Fault, message: &str) -> Failure {
         | Fault::Io => Code::ServersUnavailable,
     };
     Failure::new(code).because(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_kept_whole_or_not_at_all_and_gives_its_place_back() {
+        let places = KEEPING.available_permits();
+        let mut kept = Kept::begin();
+        for _ in 0..KEPT / 1024 {
+            kept.push(&[7; 1024]);
+        }
+        assert_eq!(kept.all().map(|all| all.len()), Some(KEPT));
+        assert_eq!(KEEPING.available_permits(), places - 1);
+        kept.push(b"x");
+        assert_eq!((kept.all(), kept.bytes.capacity()), (None, 0));
+        assert_eq!(KEEPING.available_permits(), places);
+        kept.push(b"what comes after it is not taken for all");
+        assert_eq!(kept.all(), None);
+    }
 }

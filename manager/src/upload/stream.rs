@@ -71,14 +71,6 @@ impl Stream {
         Ok(())
     }
 
-    /// Sends all of a body so far.
-    pub(super) async fn send_all(&mut self, parts: &[Bytes]) -> Result<(), Failure> {
-        for part in parts {
-            self.send(part.clone(), true).await?;
-        }
-        Ok(())
-    }
-
     async fn put(&mut self, part: Part, impatient: bool) -> Result<(), Failure> {
         let part = UploadPart { part: Some(part) };
         let sent = tokio::select! {

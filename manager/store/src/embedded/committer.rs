@@ -70,10 +70,10 @@ impl Committer {
     }
 
     /// Waits until the store can't recover by itself, and opening it anew can help:
-    /// where its disk is full, not before there is room again.
+    /// where its disk is as full as can be, not before there is room again.
     pub(super) async fn lost(&self) -> StoreError {
         self.shared.ended.cancelled().await;
-        while self.disk.level() != Level::Enough {
+        while self.disk.level() == Level::Out {
             tokio::time::sleep(ROOM).await;
         }
         match self.check() {
@@ -142,7 +142,9 @@ fn run(
     let mut buffers = Buffers::default();
     while changes.blocking_recv_many(&mut waiting, MAX_BATCH) > 0 {
         let count = waiting.len();
-        disk.admit(&mut waiting);
+        if shared.broken.get().is_none() {
+            disk.admit(&mut waiting);
+        }
         match shared.broken.get() {
             Some(cause) => {
                 for change in waiting.drain(..) {
@@ -152,6 +154,23 @@ fn run(
             None => commit(tables, waiting.drain(..), &mut totals, &mut buffers, shared),
         }
         shared.stats.answered(count);
+    }
+}
+
+/// Whether a failed commit is the engine's failure, which opening it anew can heal. What
+/// the records themselves contradict would be met again: reads go on for a person to
+/// look at it, and nothing restarts for ever.
+fn is_the_engines(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Open { .. } => true,
+        StoreError::Refused(_)
+        | StoreError::Full { .. }
+        | StoreError::Corrupt(_)
+        | StoreError::Locked { .. }
+        | StoreError::NewerFormat { .. }
+        | StoreError::Invalid(_)
+        | StoreError::NotEmpty
+        | StoreError::Url(_) => false,
     }
 }
 
@@ -176,7 +195,9 @@ fn commit(
             tracing::error!(%error, changes = count, "a commit failed; no more are tried");
             let cause: Cause = Arc::new(error.clone());
             shared.broken.get_or_init(|| cause);
-            shared.ended.cancel();
+            if is_the_engines(&error) {
+                shared.ended.cancel();
+            }
             Some(error)
         }
     };
@@ -187,6 +208,7 @@ fn commit(
 
 #[cfg(test)]
 mod tests {
+    use super::is_the_engines;
     use crate::embedded::tables::TOTALS;
     use crate::suite::sample::record;
     use crate::{Embedded, Store, StoreError, Totals, encoding};
@@ -201,6 +223,18 @@ mod tests {
         Embedded::open(dir).await.unwrap()
     }
 
+    #[test]
+    fn only_the_engines_own_failure_ends_the_store() {
+        assert!(is_the_engines(&StoreError::unavailable("a flush failed")));
+        for other in [
+            StoreError::refused("closing"),
+            StoreError::Corrupt("the totals don't add up".into()),
+            StoreError::Full { free: 0, least: 1 },
+        ] {
+            assert!(!is_the_engines(&other), "{other}");
+        }
+    }
+
     #[tokio::test]
     async fn after_a_failed_commit_writes_are_refused_until_the_store_is_opened_anew() {
         let dir = tempfile::TempDir::new().unwrap();
@@ -212,8 +246,10 @@ mod tests {
         assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
         assert!(!refused.outcome_unknown());
         assert!(store.ping().await.is_err(), "readiness must tell");
-        let lost = store.lost().await;
-        assert!(matches!(lost, StoreError::Refused(_)), "{lost:?}");
+        // The same records would break it again after a restart.
+        let wait = std::time::Duration::from_millis(50);
+        let lost = tokio::time::timeout(wait, store.lost()).await;
+        assert!(lost.is_err(), "{lost:?}");
         assert_eq!(
             store.get(&file.name).await.unwrap(),
             Some(file),

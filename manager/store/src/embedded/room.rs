@@ -164,16 +164,28 @@ impl Disk {
     /// Lays the ballast in where it is missing and there is plenty of room.
     pub(super) fn lay_ballast(&mut self) {
         let path = self.ballast();
-        self.laden = self.laden || path.exists();
+        if self.laden {
+            return;
+        }
         let Some((free, bounds)) = self.free() else {
             return;
         };
-        if self.laden || free < bounds.least + 2 * bounds.ballast {
+        // One that a crash left empty is none.
+        let there = std::fs::metadata(&path).map_or(0, |file| file.len());
+        if there > 0 {
+            self.laden = true;
+            return;
+        }
+        if free < bounds.least + 2 * bounds.ballast {
             return;
         }
         // Once: where it fails, a full disk takes fewer deletes, and that is all.
         self.laden = true;
-        let laid = OpenOptions::new().write(true).create_new(true).open(&path);
+        let laid = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
         if let Err(error) = laid.and_then(|file| lay(&file, bounds.ballast)) {
             tracing::warn!(%error, "no ballast for the store's disk");
             let _ = std::fs::remove_file(&path);
