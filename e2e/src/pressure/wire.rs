@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Requests that the service serves at once on one HTTP/2 connection.
-const STREAMS: usize = 128;
+const STREAMS: usize = 100;
 
 /// The version of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
