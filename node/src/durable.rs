@@ -19,9 +19,14 @@ pub(crate) fn replace(dir: &Path, name: &str, value: &impl Serialize) -> std::io
     file.sync_all()?;
     std::fs::rename(&next, dir.join(name))?;
     fsync(File::open(dir)?)?;
-    // The volume's own directory may be new as well.
+    // The volume's own directory may be new as well, unless it lies in one that is
+    // closed to us: then somebody else made it.
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fsync(File::open(parent)?)?;
+        match File::open(parent) {
+            Ok(parent) => fsync(parent)?,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
