@@ -142,7 +142,8 @@ impl Node {
         if let Err(error) = self.volume.observe_generation(key.generation) {
             self.creates().end(key, number);
             let why = format!("store the generation: {error}");
-            return (finish.done)(Err(Failure::new(Fault::Io, why)));
+            // Nothing is linked yet.
+            return (finish.done)(Err(Failure::new(Fault::Disk, why)));
         }
         if !staged.is_sealed_with(&finish.meta)
             && let Err(failure) = self.flush(&mut staged, (*finish.meta).clone())
