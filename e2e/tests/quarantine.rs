@@ -3,11 +3,28 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
-use e2e::cluster::{Cluster, SOON};
+use e2e::cluster::{Cluster, SOON, Status};
 use e2e::{content, tree};
 
 /// A service whose store was put back to before the last ten uploads.
 async fn with_an_older_store() -> Result<Cluster> {
+    let mut cluster = set_back().await?;
+    restart(&mut cluster).await?;
+    cluster
+        .wait_status("ten copies in quarantine", SOON, |status| {
+            quarantined(status) == 10
+        })
+        .await?;
+    Ok(cluster)
+}
+
+fn quarantined(status: &Status) -> u64 {
+    let told = status.rest.get("quarantined").and_then(|q| q.as_u64());
+    told.unwrap_or(0)
+}
+
+/// The same, stopped.
+async fn set_back() -> Result<Cluster> {
     let mut cluster = Cluster::start(2).await?;
     let client = cluster.client();
     for i in 0..10 {
@@ -29,13 +46,6 @@ async fn with_an_older_store() -> Result<Cluster> {
     cluster.stop().await?;
     std::fs::remove_dir_all(cluster.store())?;
     std::fs::rename(backup, cluster.store())?;
-    restart(&mut cluster).await?;
-    let quarantined = |status: &e2e::cluster::Status| {
-        status.rest.get("quarantined").and_then(|q| q.as_u64()) == Some(10)
-    };
-    cluster
-        .wait_status("ten copies in quarantine", SOON, quarantined)
-        .await?;
     Ok(cluster)
 }
 
@@ -107,4 +117,45 @@ async fn a_person_adopts_or_removes_what_is_in_quarantine() -> Result<()> {
     names.push("new3".to_owned());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     cluster.wait_only(&names).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()> {
+    let mut cluster = set_back().await?;
+    for node in &mut cluster.nodes {
+        let fails = ("FAILPOINTS", "node::fail_dir_flush=return");
+        node.env = vec![(fails.0.to_owned(), fails.1.to_owned())];
+    }
+    restart(&mut cluster).await?;
+    let all = |status: &Status| {
+        let files: u64 = status.nodes.iter().map(|node| node.files).sum();
+        files + quarantined(status)
+    };
+    let read_only = |status: &Status| status.nodes.iter().all(|node| node.read_only);
+    let status = cluster
+        .wait_status("both are read-only", SOON, read_only)
+        .await?;
+    ensure!(all(&status) == 20, "{status:?}");
+    // The merges are tried again, and change nothing.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let status = cluster.client().status().await?;
+    ensure!(all(&status) == 20, "{status:?}");
+    for index in 0..2 {
+        cluster.nodes[index].env.clear();
+        cluster.kill_node(index).await?;
+        cluster.start_node(index).await?;
+    }
+    cluster
+        .wait_status("ten copies in quarantine", SOON, |status| {
+            quarantined(status) == 10
+        })
+        .await?;
+    for i in 0..10 {
+        cluster
+            .client()
+            .get(&format!("old{i}"))
+            .await?
+            .expect(200)?;
+    }
+    Ok(())
 }

@@ -23,17 +23,19 @@ pub const ALL: &[&str] = &[
 pub const SKIP_FILE_FLUSH: &str = "node::skip_file_flush";
 /// Leaves out the flush of a directory.
 pub const SKIP_DIR_FLUSH: &str = "node::skip_dir_flush";
+/// Has the flush of directories fail.
+pub const FAIL_DIR_FLUSH: &str = "node::fail_dir_flush";
 
 /// Has the committer panic: for the check that its end ends the process.
 pub const COMMITTER_PANICS: &str = "node::committer_panics";
 
 /// Panics where a test wants that. Never in a release.
 pub(crate) fn panic_here(name: &str) {
-    assert!(!skips(name), "{name}: on purpose");
+    assert!(!wanted(name), "{name}: on purpose");
 }
 
-/// Whether a test wants that flush left out. Always false in a release.
-pub(crate) fn skips(name: &str) -> bool {
+/// Whether a test wants that. Always false in a release.
+pub(crate) fn wanted(name: &str) -> bool {
     #[cfg(feature = "failpoints")]
     return fail::eval(name, |_| ()).is_some();
     #[cfg(not(feature = "failpoints"))]

@@ -311,8 +311,11 @@ impl Committer {
 
     /// Flushes every directory that changed, several at once.
     fn flush(&self, batch: &Batch) -> Result<(), Failure> {
-        if batch.dirs.is_empty() || failpoints::skips(failpoints::SKIP_DIR_FLUSH) {
+        if batch.dirs.is_empty() || failpoints::wanted(failpoints::SKIP_DIR_FLUSH) {
             return Ok(());
+        }
+        if failpoints::wanted(failpoints::FAIL_DIR_FLUSH) {
+            return Err(Failure::io("flush a directory", Errno::IO));
         }
         let begun = Instant::now();
         let _beat = self.shared.health.flushes.begin();

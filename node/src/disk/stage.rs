@@ -312,7 +312,7 @@ impl Staged {
         )
         .map_err(|e| self.health.before_link("write the record", e))?;
         kit::crash_here!("node::before_file_flush");
-        if !failpoints::skips(failpoints::SKIP_FILE_FLUSH) {
+        if !failpoints::wanted(failpoints::SKIP_FILE_FLUSH) {
             let _beat = self.health.flushes.begin();
             rustix::fs::fsync(&self.open().file)
                 .map_err(|e| self.health.before_link("flush the file", e))?;
