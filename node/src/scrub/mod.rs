@@ -214,32 +214,49 @@ mod tests {
     use super::*;
     use proto::{FileId, FileName};
 
+    const PACE: Pace = Pace {
+        bytes_per_second: 1,
+        every: Duration::from_secs(1),
+    };
+
+    fn copy(number: u8) -> Copy {
+        Copy {
+            name: FileName::new(&format!("f{number}")).expect("a name"),
+            key: CopyKey {
+                id: FileId::from([number; 16]),
+                generation: 1,
+            },
+            leaf: None,
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_down_is_written_later() {
+        let above = tempfile::tempdir().expect("a directory");
+        let dir = above.path().join("volume");
+        std::fs::create_dir(&dir).expect("made");
+        let scrub = Scrub::open(&dir, PACE).expect("new");
+        std::fs::remove_dir(&dir).expect("removed");
+        scrub.note(&copy(1), "a test");
+        std::fs::create_dir(&dir).expect("made");
+        scrub.save(PLACE_EVERY);
+        assert_eq!(Scrub::open(&dir, PACE).expect("read").count(), 1);
+    }
+
     #[test]
     fn what_many_find_at_once_is_all_written_down() {
         const MANY: u8 = 64;
         let dir = tempfile::tempdir().expect("a directory");
-        let pace = Pace {
-            bytes_per_second: 1,
-            every: Duration::from_secs(1),
-        };
-        let scrub = Scrub::open(dir.path(), pace).expect("new");
+        let scrub = Scrub::open(dir.path(), PACE).expect("new");
         std::thread::scope(|scope| {
             for number in 0..MANY {
                 let scrub = &scrub;
                 scope.spawn(move || {
-                    let copy = Copy {
-                        name: FileName::new(&format!("f{number}")).expect("a name"),
-                        key: CopyKey {
-                            id: FileId::from([number; 16]),
-                            generation: 1,
-                        },
-                        leaf: None,
-                    };
-                    scrub.note(&copy, "a test");
+                    scrub.note(&copy(number), "a test");
                 });
             }
         });
-        let again = Scrub::open(dir.path(), pace).expect("read");
+        let again = Scrub::open(dir.path(), PACE).expect("read");
         assert_eq!(again.count(), usize::from(MANY));
     }
 }
