@@ -1,7 +1,9 @@
 //! `disks`: one of two nodes lies on a small volume that misbehaves. Uploads go
 //! on, what is reported of the node is true, and all heals or says how.
 
+mod fuse;
 mod scenarios;
+mod unreadable;
 mod volume;
 
 use crate::client::Client;
@@ -40,7 +42,7 @@ pub async fn run(args: Args) -> Result<()> {
         ("mkfs.xfs", "xfsprogs"),
         ("xfs_io", "xfsprogs"),
         ("fsfreeze", "util-linux"),
-        ("setpriv", "util-linux"),
+        ("bindfs", "bindfs"),
     ])?;
     let mut rows = Vec::new();
     for (name, scenario) in scenarios::ALL {
@@ -87,21 +89,7 @@ impl Bad {
         let volume = Volume::make(&cluster.nodes[first].folder, kind, mib)?;
         cluster.nodes[first].folder = volume.at.join("data-of-node");
         if let Some(user) = user {
-            use std::os::unix::fs::{PermissionsExt, chown};
-            let (folder, root) = (&cluster.nodes[first].folder, cluster.folder());
-            std::fs::create_dir(folder)?;
-            chown(folder, Some(user), Some(user))?;
-            std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711))?;
-            let user = user.to_string();
-            let words = [
-                "setpriv",
-                "--reuid",
-                &user,
-                "--regid",
-                &user,
-                "--clear-groups",
-            ];
-            cluster.nodes[first].starter = words.map(str::to_owned).to_vec();
+            cluster.run_as(first, user, &[])?;
         }
         cluster.start_manager().await?;
         cluster.start_node(first).await?;

@@ -1,6 +1,6 @@
 //! How a disk may misbehave, each on its own cluster.
 
-use super::{Bad, Kind};
+use super::{Bad, Kind, fuse, unreadable};
 use crate::wait;
 use anyhow::{Context, Result, ensure};
 use futures::future::LocalBoxFuture;
@@ -13,7 +13,7 @@ const USER: u32 = 65_534;
 type Scenario = fn() -> LocalBoxFuture<'static, Result<String>>;
 
 /// All of them, by their names.
-pub(super) const ALL: [(&str, Scenario); 7] = [
+pub(super) const ALL: [(&str, Scenario); 9] = [
     ("turns read-only", || Box::pin(turns_read_only())),
     ("dies", || Box::pin(dies())),
     ("hangs", || Box::pin(hangs())),
@@ -26,16 +26,18 @@ pub(super) const ALL: [(&str, Scenario); 7] = [
         "holds foreign entries",
         || Box::pin(holds_foreign_entries()),
     ),
+    ("is behind FUSE", || Box::pin(fuse::is_behind_it())),
+    ("loses one file to EIO", || Box::pin(unreadable::one_file())),
 ];
 
 /// Small ones, some with a stream of their own, and one too large to be kept.
-async fn uploads_go_on(bad: &mut Bad) -> Result<Duration> {
+pub(super) async fn uploads_go_on(bad: &mut Bad) -> Result<Duration> {
     let small = bad.upload(40, 1000).await?;
     let large = bad.upload(5, 200_000).await?;
     Ok(small.max(large))
 }
 
-async fn is_told_read_only(bad: &Bad, word: &str) -> Result<String> {
+pub(super) async fn is_told_read_only(bad: &Bad, word: &str) -> Result<String> {
     let status = bad
         .status("the node is read-only", |node| node.read_only)
         .await?;
@@ -111,7 +113,7 @@ async fn fills_up(kind: Kind) -> Result<String> {
     let before = bad.on_it()?;
     match kind {
         Kind::Ext4Inodes(_) => bad.volume.fill_inodes()?,
-        Kind::Ext4 | Kind::Xfs => bad.volume.fill()?,
+        _ => bad.volume.fill()?,
     }
     let longest = uploads_go_on(&mut bad).await?;
     bad.read_all().await?;
@@ -166,6 +168,7 @@ async fn loses_files() -> Result<String> {
     ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
     set_mode(&leaf, 0o750)?;
     bad.read_all().await?;
+    removes_no_directory_that_it_cannot_flush(&bad).await?;
     // One file, over a merge.
     set_mode(file, 0)?;
     bad.restart().await?;
@@ -188,6 +191,28 @@ async fn loses_files() -> Result<String> {
         .await?;
     bad.clean().await?;
     Ok(told[0].clone())
+}
+
+/// A directory that has become empty stays while the one above can't be opened,
+/// and with it be flushed: the delete is durable all the same.
+async fn removes_no_directory_that_it_cannot_flush(bad: &Bad) -> Result<()> {
+    let client = bad.cluster.client();
+    let tree = bad.cluster.tree(0)?;
+    let (_, last) = tree.files.last_key_value().context("it has no files")?;
+    let leaf = tree.files.values().map(|file| file.parent());
+    let leaf = leaf.max().flatten().context("a leaf")?;
+    ensure!(
+        last.parent() != Some(leaf) || tree.files.len() > 36,
+        "one leaf"
+    );
+    let above = leaf.parent().context("a directory above")?;
+    set_mode(above, 0o300)?;
+    let in_it = tree.files.iter().filter(|(_, file)| file.starts_with(leaf));
+    for (name, _) in in_it {
+        client.delete(name).await?.expect(204)?;
+    }
+    ensure!(leaf.is_dir(), "{} has gone unflushed", leaf.display());
+    set_mode(above, 0o750)
 }
 
 /// What others put into the tree takes its place and costs nothing else.

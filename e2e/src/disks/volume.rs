@@ -4,7 +4,11 @@
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// How long a program may take until its volume is there.
+const MOUNTED: Duration = Duration::from_secs(5);
 
 /// What a volume is formatted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,14 +17,20 @@ pub(super) enum Kind {
     /// With so many inodes.
     Ext4Inodes(u32),
     Xfs,
+    /// A folder seen through FUSE: no names without replacing, no nameless files.
+    Fuse,
 }
 
 /// A mounted volume.
 #[derive(Debug)]
 pub(super) struct Volume {
+    kind: Kind,
+    /// What lies behind it: a file, or a folder.
     image: PathBuf,
     /// Where it is mounted.
     pub(super) at: PathBuf,
+    /// The program that serves a FUSE volume.
+    served: Option<Child>,
 }
 
 /// Runs a program; its messages are in the error.
@@ -39,7 +49,11 @@ impl Volume {
         let image = folder.join("image");
         let at = folder.join("volume");
         std::fs::create_dir_all(&at)?;
-        std::fs::File::create(&image)?.set_len(mib << 20)?;
+        if kind == Kind::Fuse {
+            std::fs::create_dir(&image)?;
+        } else {
+            std::fs::File::create(&image)?.set_len(mib << 20)?;
+        }
         let file = image.as_os_str();
         let os = OsStr::new;
         match kind {
@@ -50,27 +64,41 @@ impl Volume {
                 call("mkfs.ext4", &args)?
             }
             Kind::Xfs => call("mkfs.xfs", &[os("-q"), file])?,
+            Kind::Fuse => String::new(),
         };
-        let volume = Self { image, at };
+        let mut volume = Self {
+            kind,
+            image,
+            at,
+            served: None,
+        };
         volume.mount()?;
         Ok(volume)
     }
 
     /// Mounts it.
-    pub(super) fn mount(&self) -> Result<()> {
+    pub(super) fn mount(&mut self) -> Result<()> {
         let os = OsStr::new;
-        let args = [
-            os("-o"),
-            os("loop"),
-            self.image.as_os_str(),
-            self.at.as_os_str(),
-        ];
-        call("mount", &args).map(drop)
+        let (image, at) = (self.image.as_os_str(), self.at.as_os_str());
+        if self.kind != Kind::Fuse {
+            return call("mount", &[os("-o"), os("loop"), image, at]).map(drop);
+        }
+        let mut program = Command::new(crate::tools::which("bindfs")?);
+        self.served = Some(program.arg("-f").args([image, at]).spawn()?);
+        let begun = Instant::now();
+        while call("mountpoint", &[os("-q"), at]).is_err() {
+            ensure!(begun.elapsed() < MOUNTED, "bindfs mounts nothing");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Takes it away, checks it and mounts it anew, as a person would after an error.
-    pub(super) fn repair(&self) -> Result<()> {
-        call("umount", &[&self.at])?;
+    pub(super) fn repair(&mut self) -> Result<()> {
+        self.unmount()?;
+        if self.kind == Kind::Fuse {
+            return self.mount();
+        }
         // 1: errors were corrected.
         let checked = Command::new(crate::tools::which("e2fsck")?)
             .args(["-fy"])
@@ -79,6 +107,23 @@ impl Volume {
         let code = checked.status.code().unwrap_or(-1);
         ensure!(code <= 1, "e2fsck: exit status {code}");
         self.mount()
+    }
+
+    fn unmount(&self) -> Result<()> {
+        call("umount", &[&self.at]).map(drop)
+    }
+
+    /// Kills the program that serves it: whoever uses it is not connected.
+    pub(super) fn abort(&mut self) -> Result<()> {
+        let mut served = self.served.take().context("no program serves it")?;
+        served.kill()?;
+        served.wait().map(drop).context("bindfs")
+    }
+
+    /// Puts a file of this volume in the place of another file.
+    pub(super) fn bind(&self, file: &Path, over: &Path) -> Result<()> {
+        let args = [OsStr::new("--bind"), file.as_os_str(), over.as_os_str()];
+        call("mount", &args).map(drop)
     }
 
     /// Has ext4 find an error, upon which it turns read-only.
@@ -177,5 +222,6 @@ impl Drop for Volume {
         // Not frozen, not mounted: then there is nothing to do.
         let _ = self.thaw();
         let _ = call("umount", &[OsStr::new("-l"), self.at.as_os_str()]);
+        let _ = self.abort();
     }
 }
