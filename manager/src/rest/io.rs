@@ -115,7 +115,11 @@ impl<T> Guarded<T> {
 
     /// Nothing to read: how long that may go on depends on what is awaited.
     fn wait_to_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (begun, busy) = self.activity.look();
+        let (begun, busy) = match self.http2 {
+            // There a request may end without another look at what there is to read.
+            true => self.activity.poll_look(cx),
+            false => self.activity.look(),
+        };
         if busy || begun != self.seen {
             self.seen = begun;
             self.phase = Phase::Idle;
@@ -361,6 +365,20 @@ mod tests {
             (error.kind(), begun.elapsed().as_secs()),
             (ErrorKind::TimedOut, 20)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_ends_makes_its_connection_idle_at_once() {
+        let (mut client, mut server, activity) = guarded();
+        client.write_all(&H2_PREFACE).await.expect("written");
+        assert!(server.speaks_http2().await.expect("begun"));
+        let mut again = H2_PREFACE;
+        server.read_exact(&mut again).await.expect("read again");
+        let served = activity.begin();
+        let reading = tokio::spawn(async move { read_fails_after(&mut server).await });
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        drop(served);
+        assert_eq!(reading.await.expect("no panic"), 160);
     }
 
     #[tokio::test(start_paused = true)]
