@@ -23,6 +23,8 @@ pub(super) struct Activity {
     answers: Mutex<HashMap<u64, Answer>>,
     /// An answer goes out before its request was read to its end.
     unread: AtomicBool,
+    /// The socket takes nothing of what there is to write.
+    full: AtomicBool,
     /// Who reads from the socket, and has no deadline while a request goes on.
     reader: AtomicWaker,
 }
@@ -45,13 +47,18 @@ impl Activity {
         }
     }
 
-    /// Waits until no request has been served for [`QUIET`]: whoever leaves waits for
-    /// requests, not for connections that are silent or have half a head.
+    /// Waits until for [`QUIET`] no request has been served and nothing has waited to
+    /// be written: whoever leaves waits for requests and the last of their answers, not
+    /// for connections that are silent or have half a head.
     pub(super) async fn quiet(&self) {
-        let mut last = self.look();
+        let look = || {
+            let (begun, busy) = self.look();
+            (begun, busy || self.full.load(Ordering::Relaxed))
+        };
+        let mut last = look();
         loop {
             tokio::time::sleep(QUIET).await;
-            let now = self.look();
+            let now = look();
             if now == last && !now.1 {
                 return;
             }
@@ -71,6 +78,11 @@ impl Activity {
         self.reader.register(cx.waker());
         // After that, so that no end is missed.
         self.look()
+    }
+
+    /// Whether the socket takes nothing of what there is to write.
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// How many answers the client takes too slowly, and whether these are all

@@ -148,6 +148,9 @@ impl<T> Guarded<T> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.writing.disarm();
             let waited = self.full.take().map(|since| since.elapsed());
+            if waited.is_some() {
+                self.activity.set_full(false);
+            }
             self.pace.moved(bytes as u64, waited.unwrap_or_default());
             return match self.pace.too_slow() {
                 true => late(),
@@ -157,7 +160,10 @@ impl<T> Guarded<T> {
         if written.is_ready() {
             return written;
         }
-        self.full.get_or_insert_with(Instant::now);
+        if self.full.is_none() {
+            self.full = Some(Instant::now());
+            self.activity.set_full(true);
+        }
         let after = self
             .pace
             .left_for(0)
@@ -365,6 +371,23 @@ mod tests {
             (error.kind(), begun.elapsed().as_secs()),
             (ErrorKind::TimedOut, 20)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_not_quiet_before_its_last_answer_is_written() {
+        let (mut client, mut server, activity) = guarded();
+        drop(activity.begin());
+        let answer = tokio::spawn(async move { server.write_all(&[0; 1000]).await });
+        let quiet = tokio::spawn({
+            let activity = activity.clone();
+            async move { activity.quiet().await }
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!quiet.is_finished(), "there is more of an answer");
+        client.read_exact(&mut [0; 1000]).await.expect("all of it");
+        answer.await.expect("no panic").expect("written");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(quiet.is_finished());
     }
 
     #[tokio::test(start_paused = true)]
