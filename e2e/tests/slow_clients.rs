@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::{content, load, wait};
+use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -112,30 +113,96 @@ async fn a_reader_that_takes_too_little_loses_its_place() -> Result<()> {
         .put("large", content::bytes(1, 32 << 20))
         .await?
         .expect(201)?;
+    client
+        .put("small", content::bytes(1, 20_000))
+        .await?
+        .expect(201)?;
     // Over HTTP/1 the socket is full; over HTTP/2 it is not, only the stream's
     // window is.
     let mut first = TcpStream::connect(cluster.http()).await?;
     first
         .write_all(b"GET /file/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await?;
-    let stream = TcpStream::connect(cluster.http()).await?;
-    let shake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = shake.await?;
-    let driven = tokio::spawn(connection);
-    let request = http::Request::get(format!("http://{}/file/large", cluster.http()));
-    let answer = sender
-        .send_request(request.body(e2e::client::Body::from(e2e::client::Pieces::empty()))?)
-        .await?;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(downloads_in_flight(&cluster).await?, 2);
+    let (answer, driven) = ask_http2(&cluster, "/file/large", 65_535).await?;
+    let (small, driven_small) = ask_http2(&cluster, "/file/small", 1).await?;
+    assert_eq!(downloads_in_flight(&cluster).await?, 3);
     wait::until(SOON, async || {
         let taken = downloads_in_flight(&cluster).await?;
         ensure!(taken == 0, "{taken} places are still taken");
         Ok(())
     })
     .await?;
-    drop((first, answer));
-    // Its connection was ended.
-    let _ended = wait::at_most(SOON, driven).await??;
+    drop((first, answer, small));
+    // Their connections were ended.
+    for driven in [driven, driven_small] {
+        let _ended = wait::at_most(SOON, driven).await??;
+    }
     Ok(())
+}
+
+type Http2 = tokio::task::JoinHandle<hyper::Result<()>>;
+
+/// Asks over an HTTP/2 connection of its own, on which an answer has a window of so many
+/// bytes until they are read.
+async fn ask_http2(
+    cluster: &Cluster,
+    path: &str,
+    window: u32,
+) -> Result<(http::Response<hyper::body::Incoming>, Http2)> {
+    let stream = TcpStream::connect(cluster.http()).await?;
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    let driven = tokio::spawn(connection);
+    let request = http::Request::get(format!("http://{}{path}", cluster.http()));
+    let body = e2e::client::Body::from(e2e::client::Pieces::empty());
+    let answer = sender.send_request(request.body(body)?).await?;
+    assert_eq!(answer.status(), 200, "{path}");
+    Ok((answer, driven))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_keeps_its_place_until_its_client_has_taken_it() -> Result<()> {
+    let flags = [
+        "--max-downloads=2",
+        "--max-requests=1",
+        "--client-share=100",
+        "--max-wait=500ms",
+    ];
+    let cluster = Cluster::start_with(Options {
+        nodes: 1,
+        manager_args: flags.map(str::to_owned).to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    let client = cluster.client();
+    let data = content::bytes(1, 20_000);
+    client.put("small", data.clone()).await?.expect(201)?;
+    // Each of these answers is one piece, of which one byte may leave.
+    let paths = ["/file/small", "/files", "/status"];
+    let mut held = Vec::new();
+    for path in paths {
+        held.push(ask_http2(&cluster, path, 1).await?);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(downloads_in_flight(&cluster).await?, 2);
+    for path in paths {
+        let refused = client.call(http::Method::GET, path).await?;
+        assert_eq!(refused.outcome(), (429, Some(9)), "{path}");
+    }
+    for (path, (answer, _driven)) in paths.into_iter().zip(held) {
+        let body = wait::at_most(SOON, answer.into_body().collect()).await??;
+        let whole = client.call(http::Method::GET, path).await?.expect(200)?;
+        if path == "/file/small" {
+            assert_eq!(body.to_bytes(), data);
+        }
+        assert!(!whole.body.is_empty(), "{path}: its place is free again");
+    }
+    wait::until(SOON, async || {
+        let taken = downloads_in_flight(&cluster).await?;
+        ensure!(taken == 0, "{taken} places are still taken");
+        Ok(())
+    })
+    .await
 }

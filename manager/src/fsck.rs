@@ -89,7 +89,7 @@ async fn check_node(
 ) -> Result<(), MergeError> {
     let mut inventory = node.link.inventory(false, 0).await?;
     while let Some(batch) = inventory.next().await {
-        let entries = batch.map_err(crate::nodes::CallError::from)?.entries;
+        let entries = batch?.entries;
         for entry in entries.iter().filter(|entry| readable(entry).is_none()) {
             tell(findings, kind::UNREADABLE, &node.id, &entry.unreadable).await;
         }

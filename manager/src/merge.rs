@@ -171,7 +171,7 @@ async fn disk_to_store(
 ) -> Result<Progress, MergeError> {
     let mut inventory = node.link.inventory(false, progress.leaf).await?;
     while let Some(batch) = inventory.next().await {
-        let entries = batch.map_err(CallError::from)?.entries;
+        let entries = batch?.entries;
         for (name, meta, leaf) in unlisted(core, node, &entries).await? {
             // Asked for each, since it ends before a file is deleted.
             let restoring = restoring && core.restoring.goes_on(&*core.store).await?;

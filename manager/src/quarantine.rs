@@ -32,7 +32,7 @@ pub(crate) async fn list(
                 .into_iter()
                 .map(|entry| Ok(copy(entry)))
                 .collect(),
-            Err(status) => vec![Err(CallError::from(status))],
+            Err(error) => vec![Err(error)],
         };
         futures::stream::iter(copies)
     });

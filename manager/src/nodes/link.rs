@@ -4,8 +4,10 @@ use super::call_error::CallError;
 use super::connect::{Client, Expected, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
 use super::counted::NodeCount;
 use super::exchange::Exchange;
+use super::in_time::{self, in_time};
 use super::steps::{self, STANDS_STILL, by_size, linked};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use kit::token::Token;
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, Fault, FileMeta, Finish, InspectRequest,
@@ -290,7 +292,8 @@ impl Link {
         }
     }
 
-    /// Streams what the node holds, from disk, from a leaf on.
+    /// Streams what the node holds, from disk, from a leaf on. A stream that breaks off
+    /// or stalls ends with an error.
     ///
     /// # Errors
     /// When the node does not answer.
@@ -298,15 +301,15 @@ impl Link {
         &self,
         quarantine: bool,
         from_leaf: u32,
-    ) -> Result<tonic::Streaming<InventoryBatch>, CallError> {
+    ) -> Result<BoxStream<'static, Result<InventoryBatch, CallError>>, CallError> {
         let request = InventoryRequest {
             quarantine,
             from_leaf,
         };
-        self.again(CALL, &self.large, |mut client| async move {
+        let asked = self.again(CALL, &self.large, |mut client| async move {
             client.inventory(request).await
-        })
-        .await
+        });
+        Ok(in_time(asked.await?, in_time::BATCH))
     }
 
     /// Asks about many copies at once.

@@ -4,6 +4,7 @@ mod call_error;
 mod connect;
 mod counted;
 mod exchange;
+mod in_time;
 mod link;
 mod node;
 mod pace;

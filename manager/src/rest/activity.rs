@@ -2,9 +2,11 @@
 //! socket see them, and the answers that its client is slow to take.
 
 use super::pace::{MinRate, Pace};
+use futures::task::AtomicWaker;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,13 +23,17 @@ pub(super) struct Activity {
     answers: Mutex<HashMap<u64, Answer>>,
     /// An answer goes out before its request was read to its end.
     unread: AtomicBool,
+    /// The socket takes nothing of what there is to write.
+    full: AtomicBool,
+    /// Who reads from the socket, and has no deadline while a request goes on.
+    reader: AtomicWaker,
 }
 
 #[derive(Debug)]
 struct Answer {
     pace: Pace,
-    /// When the client was given something, and how much; `None` while it waits
-    /// for us.
+    /// Since when the client has something to take, and how much of it is left;
+    /// `None` while it waits for us.
     given: Option<(Instant, u64)>,
 }
 
@@ -41,13 +47,18 @@ impl Activity {
         }
     }
 
-    /// Waits until no request has been served for [`QUIET`]: whoever leaves waits for
-    /// requests, not for connections that are silent or have half a head.
+    /// Waits until for [`QUIET`] no request has been served and nothing has waited to
+    /// be written: whoever leaves waits for requests and the last of their answers, not
+    /// for connections that are silent or have half a head.
     pub(super) async fn quiet(&self) {
-        let mut last = self.look();
+        let look = || {
+            let (begun, busy) = self.look();
+            (begun, busy || self.full.load(Ordering::Relaxed))
+        };
+        let mut last = look();
         loop {
             tokio::time::sleep(QUIET).await;
-            let now = self.look();
+            let now = look();
             if now == last && !now.1 {
                 return;
             }
@@ -60,6 +71,18 @@ impl Activity {
         let ended = self.ended.load(Ordering::Relaxed);
         let begun = self.begun.load(Ordering::Relaxed);
         (begun, begun != ended)
+    }
+
+    /// The same; where one goes on, its end wakes the caller.
+    pub(super) fn poll_look(&self, cx: &Context<'_>) -> (u64, bool) {
+        self.reader.register(cx.waker());
+        // After that, so that no end is missed.
+        self.look()
+    }
+
+    /// Whether the socket takes nothing of what there is to write.
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// How many answers the client takes too slowly, and whether these are all
@@ -113,24 +136,27 @@ impl InFlight {
     pub(super) fn answered(&self, rule: MinRate) {
         let answer = Answer {
             pace: Pace::new(rule),
-            given: Some((Instant::now(), 0)),
+            given: None,
         };
         self.activity.lock().insert(self.number, answer);
     }
 
-    /// The client has taken what it was given.
-    pub(super) fn asked(&self) {
-        if let Some(answer) = self.activity.lock().get_mut(&self.number)
-            && let Some((since, bytes)) = answer.given.take()
-        {
-            answer.pace.moved(bytes, since.elapsed());
+    /// The client was given something to take.
+    pub(super) fn gave(&self, bytes: u64) {
+        if let Some(answer) = self.activity.lock().get_mut(&self.number) {
+            let (_, left) = answer.given.get_or_insert_with(|| (Instant::now(), 0));
+            *left += bytes;
         }
     }
 
-    /// It was given more.
-    pub(super) fn gave(&self, bytes: u64) {
-        if let Some(answer) = self.activity.lock().get_mut(&self.number) {
-            answer.given = Some((Instant::now(), bytes));
+    /// The client has taken so much of it.
+    pub(super) fn took(&self, bytes: u64) {
+        if let Some(answer) = self.activity.lock().get_mut(&self.number)
+            && let Some((since, given)) = answer.given.take()
+        {
+            answer.pace.moved(bytes, since.elapsed());
+            let left = given.saturating_sub(bytes);
+            answer.given = (left > 0).then(|| (Instant::now(), left));
         }
     }
 }
@@ -139,6 +165,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.activity.lock().remove(&self.number);
         self.activity.ended.fetch_add(1, Ordering::Relaxed);
+        self.activity.reader.wake();
     }
 }
 
@@ -156,7 +183,6 @@ mod tests {
         let (slow, owed) = (activity.begin(), activity.begin());
         for answer in [&slow, &owed] {
             answer.answered(rule);
-            answer.asked();
         }
         // 10 s of grace, and 5 s for these bytes.
         slow.gave(5000);
@@ -166,8 +192,30 @@ mod tests {
         assert_eq!(activity.slow(), (1, false));
         drop(owed);
         assert_eq!(activity.slow(), (1, true));
-        slow.asked();
+        slow.took(5000);
         assert_eq!(activity.slow().0, 0, "it takes something after all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_piece_that_is_taken_earns_its_own_time() {
+        let rule = MinRate {
+            bytes_per_second: 1000,
+            grace: Duration::from_secs(10),
+        };
+        let activity = Arc::new(Activity::default());
+        let answer = activity.begin();
+        answer.answered(rule);
+        answer.gave(1000);
+        answer.gave(4000);
+        for _ in 0..100 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            answer.took(1000);
+            answer.gave(1000);
+        }
+        assert_eq!(activity.slow(), (0, false), "it keeps the rate");
+        // 10 s of grace, and 5 s for the 5000 bytes that are left.
+        tokio::time::advance(Duration::from_secs(16)).await;
+        assert_eq!(activity.slow(), (1, true));
     }
 
     #[tokio::test(start_paused = true)]

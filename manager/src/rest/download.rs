@@ -2,7 +2,6 @@
 //! it, under which conditions, and the head of the answer.
 
 use super::answer::Refusal;
-use super::gate::Place;
 use super::put::{caller, trace};
 use super::{Rest, answer, file_body, name};
 use crate::Failure;
@@ -45,14 +44,17 @@ async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failur
     let name: FileName = name::in_path(&parts.uri)?;
     let client = caller(parts)?;
     // Before the name is looked up, which costs the store and the node.
-    let mut place = Some(match parts.method == Method::HEAD {
+    let place = match parts.method == Method::HEAD {
         true => rest.gates.request(&client).await?,
         false => rest.gates.download(&client).await?,
-    });
+    };
     for _ in 0..TRIES {
         let found = find(&rest.core, trace(parts), &name).await?;
-        match respond(rest, &mut place, parts, found).await {
-            Ok(response) => return Ok(response),
+        match respond(rest, parts, found).await {
+            Ok(mut response) => {
+                place.go_with(&mut response);
+                return Ok(response);
+            }
             // No byte has left yet, so another file may be answered (rule 12).
             Err(ReadError::Superseded) => {}
             Err(ReadError::Failed(failure)) => return Err(failure),
@@ -103,7 +105,6 @@ fn plan(method: &Method, headers: &HeaderMap, record: &Record, json: bool) -> Pl
 
 async fn respond(
     rest: &Arc<Rest>,
-    place: &mut Option<Place>,
     parts: &Parts,
     mut found: Found,
 ) -> Result<Response<Body>, ReadError> {
@@ -127,15 +128,15 @@ async fn respond(
             }
         }
         Plan::Json => {
-            let body = file_body::json(rest, place, &mut found).await?;
+            let body = file_body::json(rest, &mut found).await?;
             json_head(&found.record, body)
         }
         Plan::Whole => {
-            let body = file_body::range(rest, place, &mut found, None).await?;
+            let body = file_body::range(rest, &mut found, None).await?;
             whole_head(&found.record, &kind, body)
         }
         Plan::One(part) => {
-            let body = file_body::range(rest, place, &mut found, Some(part)).await?;
+            let body = file_body::range(rest, &mut found, Some(part)).await?;
             let size = found.record.size;
             let mut response = head(StatusCode::PARTIAL_CONTENT, part.len, value(&kind), body);
             raw_fields(response.headers_mut(), &found.record);
@@ -152,7 +153,7 @@ async fn respond(
                 value(&framing.content_type()),
             );
             let record = found.record.clone();
-            let body = file_body::several(rest, place, found, framing, ranges).await?;
+            let body = file_body::several(rest, found, framing, ranges).await?;
             let mut response = head(StatusCode::PARTIAL_CONTENT, length, kind, body);
             raw_fields(response.headers_mut(), &record);
             validators(response.headers_mut(), &record, json);

@@ -1,8 +1,6 @@
-//! The bodies of downloads. Each holds its place among the downloads in flight
-//! until its last byte is handed on.
+//! The bodies of downloads.
 
 use super::Rest;
-use super::gate::Place;
 use crate::download::{Found, ReadError};
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,27 +14,18 @@ use std::sync::Arc;
 /// The bytes of one part, or of the whole file with its checksum checked.
 pub(super) async fn range(
     rest: &Arc<Rest>,
-    place: &mut Option<Place>,
     found: &mut Found,
     part: Option<Part>,
 ) -> Result<Body, ReadError> {
     let bytes = found.read(part.map(|part| (part.start, part.len))).await?;
-    Ok(counted(rest, place.take(), bytes))
+    Ok(counted(rest, bytes))
 }
 
 /// The file within JSON, in base64.
-pub(super) async fn json(
-    rest: &Arc<Rest>,
-    place: &mut Option<Place>,
-    found: &mut Found,
-) -> Result<Body, ReadError> {
+pub(super) async fn json(rest: &Arc<Rest>, found: &mut Found) -> Result<Body, ReadError> {
     let bytes = found.read(None).await?;
     let id = found.record.id.to_string();
-    Ok(counted(
-        rest,
-        place.take(),
-        envelope(&found.record, &id).encode(bytes),
-    ))
+    Ok(counted(rest, envelope(&found.record, &id).encode(bytes)))
 }
 
 /// What stands around the base64.
@@ -53,7 +42,6 @@ pub(super) fn envelope<'a>(record: &'a Record, id: &'a str) -> FileAnswer<'a> {
 /// that a node that is out can still be told as code 4.
 pub(super) async fn several(
     rest: &Arc<Rest>,
-    place: &mut Option<Place>,
     mut found: Found,
     framing: Framing,
     parts: Vec<Part>,
@@ -78,7 +66,7 @@ pub(super) async fn several(
         }
         yield framing.tail();
     };
-    Ok(counted(rest, place.take(), body))
+    Ok(counted(rest, body))
 }
 
 /// A file that was deleted or lost between two parts breaks the answer off
@@ -92,12 +80,10 @@ fn broken(error: ReadError) -> io::Error {
 
 fn counted(
     rest: &Arc<Rest>,
-    place: Option<Place>,
     bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Body {
     let rest = rest.clone();
     Body::from_stream(bytes.inspect_ok(move |piece| {
-        let _held = &place;
         rest.core.metrics.sent_bytes.inc_by(piece.len() as u64);
     }))
 }

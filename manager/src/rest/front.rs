@@ -6,6 +6,7 @@ use super::activity::InFlight;
 use super::answer::{self, Refusal};
 use super::clients::Client;
 use super::gate::Place;
+use super::sent::{Holds, Unsent};
 use super::{lent, routes, vet};
 use crate::Failure;
 use crate::metrics::RequestLabels;
@@ -25,7 +26,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tower::Service;
 
@@ -92,11 +93,15 @@ impl Front {
         if http2 && !response.body().is_end_stream() {
             in_flight.answered(self.rest.limits.download_rate());
         }
+        let holds = Holds {
+            in_flight,
+            _place: Place::of(&mut response),
+            _head: head,
+        };
         Ok(response.map(|body| Counted {
             body,
-            in_flight,
+            holds: Held::new(http2, holds),
             _unread: unread,
-            _head: head,
         }))
     }
 
@@ -185,12 +190,28 @@ fn panicked(trace: Trace) -> Response<AxumBody> {
 /// An answer's body, which keeps its connection from counting as idle.
 pub(super) struct Counted {
     body: AxumBody,
-    in_flight: InFlight,
+    holds: Held,
     /// What was not read of the request: to drop it before the answer has gone
     /// would reset its stream.
     _unread: Option<Incoming>,
-    /// The room of its head.
-    _head: Option<Place>,
+}
+
+/// How long an answer holds what it holds.
+enum Held {
+    /// Over HTTP/1, until its end was handed on: what is written after that is
+    /// bounded for each connection.
+    Body { _holds: Holds },
+    /// Over HTTP/2, until its last byte was written.
+    Bytes(Arc<Unsent>),
+}
+
+impl Held {
+    fn new(http2: bool, holds: Holds) -> Self {
+        match http2 {
+            true => Self::Bytes(Unsent::new(holds)),
+            false => Self::Body { _holds: holds },
+        }
+    }
 }
 
 impl Body for Counted {
@@ -201,13 +222,13 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.in_flight.asked();
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            self.in_flight.gave(bytes as u64);
-        }
-        polled
+        let this = &mut *self;
+        let Held::Bytes(unsent) = &this.holds else {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        };
+        ready!(unsent.poll_room(cx));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| unsent.piece(bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -115,7 +115,11 @@ impl<T> Guarded<T> {
 
     /// Nothing to read: how long that may go on depends on what is awaited.
     fn wait_to_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (begun, busy) = self.activity.look();
+        let (begun, busy) = match self.http2 {
+            // There a request may end without another look at what there is to read.
+            true => self.activity.poll_look(cx),
+            false => self.activity.look(),
+        };
         if busy || begun != self.seen {
             self.seen = begun;
             self.phase = Phase::Idle;
@@ -144,6 +148,9 @@ impl<T> Guarded<T> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.writing.disarm();
             let waited = self.full.take().map(|since| since.elapsed());
+            if waited.is_some() {
+                self.activity.set_full(false);
+            }
             self.pace.moved(bytes as u64, waited.unwrap_or_default());
             return match self.pace.too_slow() {
                 true => late(),
@@ -153,7 +160,10 @@ impl<T> Guarded<T> {
         if written.is_ready() {
             return written;
         }
-        self.full.get_or_insert_with(Instant::now);
+        if self.full.is_none() {
+            self.full = Some(Instant::now());
+            self.activity.set_full(true);
+        }
         let after = self
             .pace
             .left_for(0)
@@ -361,6 +371,37 @@ mod tests {
             (error.kind(), begun.elapsed().as_secs()),
             (ErrorKind::TimedOut, 20)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_not_quiet_before_its_last_answer_is_written() {
+        let (mut client, mut server, activity) = guarded();
+        drop(activity.begin());
+        let answer = tokio::spawn(async move { server.write_all(&[0; 1000]).await });
+        let quiet = tokio::spawn({
+            let activity = activity.clone();
+            async move { activity.quiet().await }
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!quiet.is_finished(), "there is more of an answer");
+        client.read_exact(&mut [0; 1000]).await.expect("all of it");
+        answer.await.expect("no panic").expect("written");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(quiet.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_ends_makes_its_connection_idle_at_once() {
+        let (mut client, mut server, activity) = guarded();
+        client.write_all(&H2_PREFACE).await.expect("written");
+        assert!(server.speaks_http2().await.expect("begun"));
+        let mut again = H2_PREFACE;
+        server.read_exact(&mut again).await.expect("read again");
+        let served = activity.begin();
+        let reading = tokio::spawn(async move { read_fails_after(&mut server).await });
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        drop(served);
+        assert_eq!(reading.await.expect("no panic"), 160);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,6 @@
 //! read from the store in steps as the client takes it, so that memory does not
 //! grow with the page (invariant 9).
 
-use super::gate::Place;
 use super::put::caller;
 use super::query::{DEFAULT_LIMIT, ListQuery};
 use super::{Rest, answer};
@@ -105,9 +104,10 @@ async fn answer_list(
     let first = walk.step().await?;
     let body = match first.end {
         Some(_) => Body::from(Bytes::from(form.text(&first, true)?)),
-        None => Body::from_stream(stream(walk, first, form, place)),
+        None => Body::from_stream(stream(walk, first, form)),
     };
     let mut response = Response::new(body);
+    place.go_with(&mut response);
     response.headers_mut().insert(CONTENT_TYPE, form.media());
     response
         .headers_mut()
@@ -119,10 +119,8 @@ fn stream(
     mut walk: Walk,
     first: Step,
     form: Form,
-    place: Place,
 ) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
     async_stream::try_stream! {
-        let _held = place;
         let mut step = first;
         let mut begins = true;
         loop {

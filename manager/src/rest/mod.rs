@@ -24,6 +24,7 @@ mod request_body;
 mod router;
 mod routes;
 mod schemas;
+mod sent;
 mod server;
 mod vet;
 

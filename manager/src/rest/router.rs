@@ -77,11 +77,15 @@ async fn show_status(State(rest): State<Arc<Rest>>, request: Request) -> Respons
     let (parts, _) = request.into_parts();
     let asked = async {
         let client = put::caller(&parts)?;
-        let _place = rest.gates.request(&client).await?;
-        Ok::<_, Failure>(status::status(&rest.core).await)
+        let place = rest.gates.request(&client).await?;
+        Ok::<_, Failure>((status::status(&rest.core).await, place))
     };
     match asked.await {
-        Ok(status) => answer::json(StatusCode::OK, &status),
+        Ok((status, place)) => {
+            let mut response = answer::json(StatusCode::OK, &status);
+            place.go_with(&mut response);
+            response
+        }
         Err(failure) => answer::failure(failure),
     }
 }

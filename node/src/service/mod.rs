@@ -4,6 +4,7 @@ mod download;
 mod exchange;
 mod inventory;
 mod peers;
+mod piece;
 mod transfer;
 mod upload;
 mod verify;

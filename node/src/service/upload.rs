@@ -1,6 +1,7 @@
 //! A file with a stream of its own: Open, chunks, Finish.
 
 use super::Trace;
+use super::piece::Piece;
 use crate::creates::Finish;
 use crate::disk::meta::{CopyKey, Meta};
 use crate::disk::stage::Staged;
@@ -14,9 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tonic::Streaming;
-
-/// Bytes that are written in one go, while the next ones arrive.
-const PIECE: usize = 512 * 1024;
 
 /// Ends the create, unless it went on to its commit.
 struct Guard<'a> {
@@ -101,24 +99,20 @@ async fn receive(
 ) -> Result<(Box<Staged>, v1::Finish), Failure> {
     let mut writer = Writer::begin(node, opening.size);
     writer.begun().await?;
-    let mut piece: Vec<Bytes> = Vec::new();
-    let mut bytes = 0;
+    let mut piece = Piece::default();
     loop {
         match next(parts, idle).await? {
             Part::Open(_) => return Err(Failure::invalid("open is sent once")),
             Part::Chunk(chunk) => {
-                bytes += chunk.len();
-                piece.push(chunk);
-                if bytes >= PIECE {
-                    bytes = 0;
-                    writer.write(node, std::mem::take(&mut piece)).await?;
+                if let Some(full) = piece.push(chunk) {
+                    writer.write(node, full).await?;
                     if !node.creates().touch(opening.key, number) {
                         return Err(node.creates().why_gone(opening.key));
                     }
                 }
             }
             Part::Finish(finish) => {
-                writer.write(node, piece).await?;
+                writer.write(node, piece.end()).await?;
                 return Ok((writer.end().await?, finish));
             }
         }

@@ -1,0 +1,148 @@
+//! What an answer holds until its bytes have gone to the socket. Over HTTP/2 the
+//! library takes whole pieces and keeps them for as long as the client's windows
+//! are closed: each piece holds its answer's places until it was written.
+
+use super::activity::InFlight;
+use super::gate::Place;
+use super::server::H2_SEND;
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+/// What an answer holds: given back with the last reference to it. That may
+/// happen while the library holds its own locks, so that nothing of the library
+/// may be among it.
+pub(super) struct Holds {
+    pub(super) in_flight: InFlight,
+    /// Its place among requests or downloads.
+    pub(super) _place: Option<Arc<Place>>,
+    /// The room of its head.
+    pub(super) _head: Option<Place>,
+}
+
+/// An answer over HTTP/2 of which not all was written yet.
+pub(super) struct Unsent {
+    holds: Holds,
+    /// Bytes handed on and not written.
+    bytes: AtomicUsize,
+    /// The answer's own task, which waits for room.
+    room: AtomicWaker,
+}
+
+impl Unsent {
+    pub(super) fn new(holds: Holds) -> Arc<Self> {
+        Arc::new(Self {
+            holds,
+            bytes: AtomicUsize::new(0),
+            room: AtomicWaker::new(),
+        })
+    }
+
+    /// Ready while so little waits to be written that more may be handed on; the
+    /// writing of a piece wakes who waits.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        self.room.register(cx.waker());
+        // It may have been written just before.
+        match self.has_room() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) < H2_SEND
+    }
+
+    /// The bytes, as ones that hold what the answer holds until they are written.
+    pub(super) fn piece(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.holds.in_flight.gave(bytes.len() as u64);
+        let answer = self.clone();
+        Bytes::from_owner(Piece { bytes, answer })
+    }
+}
+
+/// A piece of an answer.
+struct Piece {
+    bytes: Bytes,
+    answer: Arc<Unsent>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let answer = &self.answer;
+        answer.holds.in_flight.took(self.bytes.len() as u64);
+        answer.bytes.fetch_sub(self.bytes.len(), Ordering::Release);
+        answer.room.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::activity::Activity;
+    use futures::FutureExt;
+    use std::future::poll_fn;
+
+    fn answer() -> (Arc<Activity>, Arc<Unsent>) {
+        let activity = Arc::<Activity>::default();
+        let holds = Holds {
+            in_flight: activity.begin(),
+            _place: None,
+            _head: None,
+        };
+        (activity, Unsent::new(holds))
+    }
+
+    #[test]
+    fn an_answer_is_in_flight_until_its_last_piece_was_written() {
+        let (activity, answer) = answer();
+        let mut piece = answer.piece(Bytes::from_static(b"abc"));
+        assert_eq!(piece, "abc");
+        drop(answer);
+        let rest = piece.split_off(1);
+        drop(piece);
+        assert_eq!(activity.look(), (1, true), "two bytes are not written");
+        drop(rest);
+        assert_eq!(activity.look(), (1, false));
+    }
+
+    #[test]
+    fn no_more_is_handed_on_while_enough_is_not_written() {
+        let (_activity, answer) = answer();
+        let room = || poll_fn(|cx| answer.poll_room(cx)).now_or_never();
+        let small = answer.piece(vec![0; 10].into());
+        assert!(room().is_some());
+        let large = answer.piece(vec![0; H2_SEND].into());
+        assert!(room().is_none());
+        drop(small);
+        assert!(room().is_none());
+        drop(large);
+        assert!(room().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_written_wakes_who_waits_for_room() {
+        let (_activity, answer) = answer();
+        let piece = answer.piece(vec![0; H2_SEND].into());
+        let waits = tokio::spawn(async move { poll_fn(|cx| answer.poll_room(cx)).await });
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        drop(piece);
+        waits.await.expect("it goes on");
+    }
+}
