@@ -36,7 +36,7 @@ const SETTLE: Duration = Duration::from_secs(240);
 /// What counts as at once while the database is away.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Within this an absence is noticed, and a return too.
-const NOTICED: Duration = Duration::from_secs(15);
+const NOTICED: Duration = Duration::from_secs(30);
 
 fn is_leader(status: &Status) -> bool {
     status.rest["leader"] == true

@@ -9,6 +9,7 @@ use crate::cluster::binaries;
 use crate::content::splitmix;
 use crate::journal::{Findings, Journal, Load, State};
 use crate::report::table;
+use crate::wait;
 use anyhow::{Context, Result, bail, ensure};
 use guest::{Guest, Running};
 use std::time::{Duration, Instant};
@@ -43,6 +44,9 @@ const NOTICE: usize = 8;
 
 /// How long a guest may take from power on until both nodes are available.
 const BOOT: Duration = Duration::from_secs(120);
+
+/// How long after the moment of the cut a guest may take until its first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
 /// Does the run and prints what came of it.
 ///
@@ -172,17 +176,26 @@ impl Cuts {
         let up = begun.elapsed();
         let after = Duration::from_millis(1500 + splitmix(&mut self.random) % 4000);
         let seed = splitmix(&mut self.random);
-        let work = journal.load(client, round, seed, load);
-        if tokio::time::timeout(after, work).await.is_ok() {
-            bail!(
+        // A machine that is busy with others may need longer for its first answer.
+        let due = async {
+            tokio::time::sleep(after).await;
+            wait::until(FIRST_ANSWER, async || {
+                let answered = journal.count(round, State::Stored) > 0;
+                ensure!(answered, "nothing was acknowledged after {after:?}");
+                Ok(())
+            })
+            .await
+        };
+        tokio::select! {
+            _ = journal.load(client, round, seed, load) => bail!(
                 "every client met an error before the cut:\n{}",
                 running.console()
-            );
+            ),
+            due = due => due?,
         }
         running.cut().await?;
         let (uploads, deletes) = (State::Stored, State::Deleted);
         let counts = [uploads, deletes].map(|state| journal.count(round, state));
-        ensure!(counts[0] > 0, "nothing was acknowledged within {after:?}");
         let running = self.guest.boot(None)?;
         let client = ready(&running).await?;
         let findings = journal.check(&client, from).await;
