@@ -2,14 +2,14 @@
 //! (rule 9). Whoever settles a record raises its rev first (rule 1), so that
 //! whatever the earlier owner still sends comes too late to count.
 
-use crate::copies::{keep_one, state_at};
+use crate::copies::{confirmed, keep_one, state_at};
 use crate::core::{Core, next_rev};
 use crate::delete::remove_doomed;
 use crate::failpoints::{STALL_AFTER_DOOM, stall};
 use crate::nodes::CallError;
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
-use manager_store::{Copy, Record, State, StoreError};
+use manager_store::{Record, State, StoreError};
 use proto::{FileId, FileName, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -114,17 +114,15 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     }
     let owned = raise(core, record).await?;
     for copy in &owned.copies {
-        if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
+        if let Some(leaf) = confirmed(core, trace, &owned, copy).await? {
             let mut stored = next_rev(&owned);
-            stored.state = State::Stored;
             stored.node = copy.node.clone();
             stored.generation = copy.generation;
             stored.leaf = Some(leaf);
             // With other copies listed it is a move that the next round ends.
-            stored.state = if stored.copies.len() > 1 {
-                State::Moving
-            } else {
-                State::Stored
+            stored.state = match stored.copies.len() > 1 {
+                true => State::Moving,
+                false => State::Stored,
             };
             commit(core, &stored).await?;
             tracing::info!(request = %trace, name = %stored.name, "an open upload was completed");
@@ -138,24 +136,6 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     remove_doomed(core, trace, &doomed).await?;
     tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
     Ok(())
-}
-
-/// Where on its node a copy lies, if it is there durably and whole.
-///
-/// # Errors
-/// When the node is out or does not answer.
-pub(crate) async fn whole_at(
-    core: &Core,
-    trace: Trace,
-    record: &Record,
-    copy: &Copy,
-) -> Result<Option<u32>, CallError> {
-    let state = state_at(core, trace, record, copy).await?;
-    let whole = state
-        .meta
-        .as_ref()
-        .is_some_and(|meta| meta.size == record.size);
-    Ok((state.held && whole && !state.corrupt).then_some(state.leaf))
 }
 
 /// `moving`: all copies but the named one are removed (rules 8 and 9).
