@@ -167,9 +167,14 @@ impl Node {
         }
     }
 
-    /// Waits until its disk has not answered for too long.
+    /// Whether its disk has not answered for too long.
+    pub fn is_silent(&self) -> bool {
+        self.report().disk_silent >= proto::DISK_SILENT
+    }
+
+    /// Waits until that is so.
     pub async fn falls_silent(&self) {
-        while self.report().disk_silent < proto::DISK_SILENT {
+        while !self.is_silent() {
             tokio::time::sleep(LOOK).await;
         }
     }
