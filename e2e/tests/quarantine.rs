@@ -4,18 +4,33 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, SOON, Status};
-use e2e::{content, tree};
+use e2e::{content, tree, wait};
+use std::time::Duration;
+
+/// The first adoption stands still between its record and its bytes.
+const STALLS: &str = "manager::stall_in_adopt=1*return(5000)";
 
 /// A service whose store was put back to before the last ten uploads.
 async fn with_an_older_store() -> Result<Cluster> {
+    with_an_older_store_and("").await
+}
+
+/// The same, where its manager has failpoints then.
+async fn with_an_older_store_and(failpoints: &str) -> Result<Cluster> {
     let mut cluster = set_back().await?;
+    if !failpoints.is_empty() {
+        cluster.manager_env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+    }
     restart(&mut cluster).await?;
-    cluster
-        .wait_status("ten copies in quarantine", SOON, |status| {
-            quarantined(status) == 10
-        })
-        .await?;
+    all_ten_are_in_quarantine(&cluster).await?;
     Ok(cluster)
+}
+
+async fn all_ten_are_in_quarantine(cluster: &Cluster) -> Result<Status> {
+    let all = |status: &Status| quarantined(status) == 10;
+    cluster
+        .wait_status("ten copies in quarantine", SOON, all)
+        .await
 }
 
 fn quarantined(status: &Status) -> u64 {
@@ -67,6 +82,18 @@ async fn flags_of(cluster: &Cluster, name: &str) -> Result<Vec<String>> {
     Ok(line.split_whitespace().take(6).map(str::to_owned).collect())
 }
 
+/// Orders something of a copy; gives exit status and stdout.
+async fn order(cluster: &Cluster, what: &str, flags: &[String]) -> Result<(i32, String)> {
+    let flags = flags.iter().map(String::as_str);
+    let args: Vec<&str> = ["quarantine", what].into_iter().chain(flags).collect();
+    cluster.ask(&args).await
+}
+
+/// Files in the trees that are served.
+fn on_disk(cluster: &Cluster) -> Result<usize> {
+    Ok(cluster.trees()?.iter().map(|tree| tree.files.len()).sum())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_without_a_record_are_kept_aside_and_never_served() -> Result<()> {
     let cluster = with_an_older_store().await?;
@@ -80,8 +107,8 @@ async fn bytes_without_a_record_are_kept_aside_and_never_served() -> Result<()> 
     ensure!(client.names().await?.len() == 10);
     let (code, out) = cluster.ask(&["fsck"]).await?;
     ensure!(code == 1 && out.contains("new0"), "{out}");
-    let on_disk: usize = cluster.trees()?.iter().map(|tree| tree.files.len()).sum();
-    ensure!(on_disk == 10, "quarantine lies beside data/: {on_disk}");
+    let served = on_disk(&cluster)?;
+    ensure!(served == 10, "quarantine lies beside data/: {served}");
     // The name is free for others.
     client.put("new0", "another").await?.expect(201)?;
     ensure!(client.get("new0").await?.body == "another");
@@ -93,21 +120,13 @@ async fn a_person_adopts_or_removes_what_is_in_quarantine() -> Result<()> {
     let cluster = with_an_older_store().await?;
     let client = cluster.client();
     let adopt = flags_of(&cluster, "new3").await?;
-    let args: Vec<&str> = ["quarantine", "adopt"]
-        .into_iter()
-        .chain(adopt.iter().map(String::as_str))
-        .collect();
-    let (code, out) = cluster.ask(&args).await?;
+    let (code, out) = order(&cluster, "adopt", &adopt).await?;
     ensure!(code == 0, "{out}");
     let back = client.get("new3").await?.expect(200)?;
     ensure!(back.body == content::bytes(103, 100));
     for i in (0..10).filter(|i| *i != 3) {
         let remove = flags_of(&cluster, &format!("new{i}")).await?;
-        let args: Vec<&str> = ["quarantine", "remove"]
-            .into_iter()
-            .chain(remove.iter().map(String::as_str))
-            .collect();
-        let (code, out) = cluster.ask(&args).await?;
+        let (code, out) = order(&cluster, "remove", &remove).await?;
         ensure!(code == 0, "{out}");
     }
     let (_, left) = cluster.ask(&["quarantine", "list"]).await?;
@@ -137,7 +156,7 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
         .await?;
     ensure!(all(&status) == 20, "{status:?}");
     // The merges are tried again, and change nothing.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let status = cluster.client().status().await?;
     ensure!(all(&status) == 20, "{status:?}");
     for index in 0..2 {
@@ -145,11 +164,7 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
         cluster.kill_node(index).await?;
         cluster.start_node(index).await?;
     }
-    cluster
-        .wait_status("ten copies in quarantine", SOON, |status| {
-            quarantined(status) == 10
-        })
-        .await?;
+    all_ten_are_in_quarantine(&cluster).await?;
     for i in 0..10 {
         cluster
             .client()
@@ -158,4 +173,44 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
             .expect(200)?;
     }
     Ok(())
+}
+
+/// Of two orders for one copy, one brings the bytes and the other finds them there:
+/// neither takes the record back, and both end well.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_orders_to_adopt_one_copy_end_well() -> Result<()> {
+    let cluster = with_an_older_store_and(STALLS).await?;
+    let adopt = flags_of(&cluster, "new3").await?;
+    let second = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        order(&cluster, "adopt", &adopt).await
+    };
+    let (first, second) = tokio::join!(order(&cluster, "adopt", &adopt), second);
+    for (code, out) in [first?, second?] {
+        ensure!(code == 0, "{out}");
+    }
+    let back = cluster.client().get("new3").await?.expect(200)?;
+    ensure!(back.body == content::bytes(103, 100));
+    Ok(())
+}
+
+/// A file that is deleted while its bytes are being adopted does not come back, and
+/// they stay in quarantine.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_that_a_delete_overtook_brings_no_bytes() -> Result<()> {
+    let cluster = with_an_older_store_and(STALLS).await?;
+    let client = cluster.client();
+    let adopt = flags_of(&cluster, "new3").await?;
+    let delete = wait::until(SOON, async || {
+        client.delete("new3").await?.expect(204).map(drop)
+    });
+    let (adopted, deleted) = tokio::join!(order(&cluster, "adopt", &adopt), delete);
+    deleted?;
+    let refused = format!("{:#}", adopted.err().context("it was adopted")?);
+    ensure!(refused.contains("the copy was deleted"), "{refused}");
+    let answer = client.get("new3").await?;
+    ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+    let served = on_disk(&cluster)?;
+    ensure!(served == 10, "it is in no tree: {served}");
+    flags_of(&cluster, "new3").await.map(drop)
 }

@@ -2,6 +2,7 @@
 //! costs (invariant 7). Its records go, and then its row. No byte is removed by
 //! it: a volume that turns up again is quarantined file by file (rule 11).
 
+use crate::copies::confirmed;
 use crate::core::{Core, next_rev};
 use crate::delete::remove_doomed;
 use crate::drain::set_stay;
@@ -9,7 +10,7 @@ use crate::failure::Failure;
 use crate::listed::Listed;
 use crate::merge::row;
 use crate::nodes::identify;
-use crate::settle::{Unsettled, commit, whole_at};
+use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
 use manager_store::{NodeRow, Record, State, Stay, StoreError};
 use proto::{Code, NodeId};
@@ -244,7 +245,7 @@ async fn rescue(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     // One that is doomed may be deleted at any time, by whoever sent that.
     let others = owned.copies.iter();
     for copy in others.filter(|copy| copy.node != *id && !copy.doomed) {
-        if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
+        if let Some(leaf) = confirmed(core, trace, &owned, copy).await? {
             let mut rescued = owned.clone();
             rescued.node = copy.node.clone();
             rescued.generation = copy.generation;

@@ -5,14 +5,15 @@
 use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
-use crate::merge::{self, MergeError};
+use crate::merge::{self, MergeError, Standing, standing};
 use crate::nodes::{CallError, Node, copy_ref};
 use crate::quarantine::{available, find, list, record_of, unavailable};
 use crate::rebuild::{Verdict, judge};
 use crate::swap::{Changed, insert, swap};
+use crate::trace::Trace;
 use futures::TryStreamExt;
 use manager_store::{Record, State, Swap};
-use proto::v1::{Adopted, FileMeta, QuarantineRequest};
+use proto::v1::{Adopted, CopyRef, FileMeta, QuarantineRequest};
 use proto::{Code, FileId, FileName, NodeId};
 use std::cmp::Reverse;
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +22,8 @@ use tokio::sync::mpsc;
 
 /// Copies that are held at once, at some 700 bytes each (invariant 9).
 const HELD: u64 = 10_000;
+/// Changes of a record that an adoption follows before it gives up.
+const TRIES: usize = 5;
 
 /// Adopts one copy.
 ///
@@ -114,17 +117,21 @@ async fn adopt_copy(
     // Rule 2: listed durably before the bytes appear in the tree.
     let (record, is_new) = reserve(core, node, &name, id, meta).await?;
     stall(STALL_IN_ADOPT).await;
+    let copy = copy_ref(id, meta.generation, &name, None);
     let request = QuarantineRequest {
-        copy: Some(copy_ref(id, meta.generation, &name, None)),
+        copy: Some(copy.clone()),
         reason: String::new(),
         leader: core.order_number().await?,
     };
     let leaf = match node.link.adopt(request).await {
         Ok(Some(leaf)) => leaf,
-        Ok(None) => {
-            withdraw(core, &record, is_new).await;
-            return Err(Failure::new(Code::FileDoesNotExist).because("it left quarantine"));
-        }
+        Ok(None) => match in_tree(node, copy).await? {
+            Some(leaf) => leaf,
+            None => {
+                withdraw(core, &record, is_new).await;
+                return Err(Failure::new(Code::FileDoesNotExist).because("it left quarantine"));
+            }
+        },
         Err(error) => {
             if error.certainly_not_done() {
                 withdraw(core, &record, is_new).await;
@@ -136,16 +143,34 @@ async fn adopt_copy(
     stored.state = State::Stored;
     stored.leaf = Some(leaf);
     match swap(&*core.store, &stored).await? {
-        Changed::Done => {
-            core.missing.forget(&name);
-            Ok(name)
+        Changed::Done => {}
+        // Another order for the same copy came first.
+        Changed::Lost(Some(found)) if is_file(&found, &node.id, meta) => {}
+        Changed::Lost(_) => {
+            return Err(Failure::new(Code::ServersUnavailable)
+                .because("the record was settled meanwhile; look again"));
         }
-        Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
-            .because("the record was settled meanwhile; look again")),
     }
+    core.missing.forget(&name);
+    Ok(name)
 }
 
-/// Takes the record of an adoption back that brought no bytes into the tree.
+/// Where a copy lies that is not in quarantine: another order may have brought it into
+/// the tree before this one came.
+async fn in_tree(node: &Node, copy: CopyRef) -> Result<Option<u32>, Failure> {
+    let state = node.link.stat(Trace::random().0, copy).await;
+    let state = state.map_err(unavailable)?;
+    Ok(state.held.then_some(state.leaf))
+}
+
+/// Whether a record is that of a file, and lists the copy.
+fn is_file(record: &Record, node: &NodeId, meta: &FileMeta) -> bool {
+    matches!(record.state, State::Stored | State::Moving)
+        && standing(Some(record), node, meta) == Standing::Listed
+}
+
+/// Takes the record of an adoption back that brought no bytes into the tree, unless
+/// another order goes on with it: that one has raised its rev.
 async fn withdraw(core: &Core, record: &Record, is_new: bool) {
     if !is_new {
         return;
@@ -174,11 +199,9 @@ async fn reserve(
         Changed::Done => return Ok((record, true)),
         Changed::Lost(found) => found.ok_or_else(changing)?,
     };
-    let same = found.id == id && found.node == record.node;
-    let open = matches!(found.state, State::Pending | State::Stored);
-    if same && open && found.generation == record.generation {
-        // An earlier adoption was broken off here.
-        return Ok((found, false));
+    if is_same(&found, &record) {
+        // An earlier adoption was broken off here, or goes on beside this one.
+        return Ok((take_over(core, found).await?, false));
     }
     if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
         return Err(in_use(&found));
@@ -189,6 +212,27 @@ async fn reserve(
         return Err(in_use(&found));
     }
     Ok((replace(core, &found, record).await?, false))
+}
+
+/// Whether two records are of one copy, and of a file or of one that may become it.
+fn is_same(found: &Record, record: &Record) -> bool {
+    let open = matches!(found.state, State::Pending | State::Stored);
+    let home = |record: &Record| (record.id, record.node.clone(), record.generation);
+    open && home(found) == home(record)
+}
+
+/// Makes a record one's own before anything is sent (rule 1): whoever adopts the same
+/// copy can't take it back any more.
+async fn take_over(core: &Core, mut found: Record) -> Result<Record, Failure> {
+    for _ in 0..TRIES {
+        let owned = next_rev(&found);
+        match swap(&*core.store, &owned).await? {
+            Changed::Done => return Ok(owned),
+            Changed::Lost(Some(now)) if is_same(&now, &found) => found = now,
+            Changed::Lost(_) => break,
+        }
+    }
+    Err(changing())
 }
 
 /// Puts the record of a copy in the place of one whose copy is gone. The node
@@ -235,6 +279,24 @@ fn told(error: MergeError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
+    use manager_store::suite::sample;
+
+    #[tokio::test]
+    async fn an_order_that_brought_nothing_takes_back_no_record_that_another_goes_on_with() {
+        let (core, _dir) = testing::core().await;
+        for (name, other_goes_on) in [("alone", false), ("together", true)] {
+            let record = sample::record(name, 1);
+            let inserted = insert(&*core.store, &record).await.expect("a store");
+            assert!(matches!(inserted, Changed::Done));
+            if other_goes_on {
+                take_over(&core, record.clone()).await.expect("taken over");
+            }
+            withdraw(&core, &record, true).await;
+            let left = core.store.get(&record.name).await.expect("a store");
+            assert_eq!(left.is_some(), other_goes_on, "{name}");
+        }
+    }
 
     #[test]
     fn every_name_is_in_one_share_of_bounded_size() {

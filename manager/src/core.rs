@@ -14,9 +14,9 @@ use crate::{Failure, missing::Missing};
 use kit::token::Token;
 use manager_store::{Lease, Record, Store, StoreError};
 use proto::{Code, FileId};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
@@ -42,8 +42,9 @@ pub struct Core {
     pub(crate) counts: Arc<Counts>,
     /// Whether the store answers.
     pub(crate) store_health: StoreHealth,
-    /// Files that this process works on, which its own janitor leaves alone.
-    busy: Mutex<HashSet<FileId>>,
+    /// Files that this process works on, which its own janitor leaves alone, and how
+    /// many of its requests and moves do so.
+    busy: Mutex<HashMap<FileId, usize>>,
     /// The cluster that store and nodes belong to.
     cluster_id: Mutex<Uuid>,
     known_nodes: OnceLock<usize>,
@@ -138,10 +139,7 @@ impl Core {
 
     /// Marks a file as being worked on until the guard is dropped.
     pub fn busy(self: &Arc<Self>, id: FileId) -> Busy {
-        self.busy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id);
+        *self.busy_files().entry(id).or_default() += 1;
         Busy {
             core: self.clone(),
             id,
@@ -150,10 +148,11 @@ impl Core {
 
     /// Whether some request or move of this process works on the file.
     pub fn is_busy(&self, id: &FileId) -> bool {
-        self.busy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(id)
+        self.busy_files().contains_key(id)
+    }
+
+    fn busy_files(&self) -> MutexGuard<'_, HashMap<FileId, usize>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the lease held, 0 where none is (rule 10).
@@ -221,11 +220,13 @@ pub struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.core
-            .busy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
+        let mut busy = self.core.busy_files();
+        if let Some(users) = busy.get_mut(&self.id) {
+            *users -= 1;
+            if *users == 0 {
+                busy.remove(&self.id);
+            }
+        }
     }
 }
 
@@ -251,5 +252,25 @@ impl From<NoNode> for Failure {
             NoNode::NoneAvailable => Self::new(Code::ServersUnavailable),
             NoNode::NoRoom => Self::new(Code::InsufficientStorage),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Away, core_on};
+
+    #[test]
+    fn a_file_is_busy_until_the_last_who_works_on_it_has_ended() {
+        let core = core_on(Arc::new(Away::default()));
+        let (file, other) = (FileId::random(), FileId::random());
+        let moving = core.busy(file);
+        let deleting = core.busy(file);
+        assert!(core.is_busy(&file) && !core.is_busy(&other));
+        drop(deleting);
+        assert!(core.is_busy(&file), "it is still being moved");
+        drop(moving);
+        assert!(!core.is_busy(&file));
+        assert!(core.busy_files().is_empty());
     }
 }

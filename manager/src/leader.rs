@@ -15,13 +15,22 @@ const TERM: Duration = Duration::from_secs(3);
 /// How often it is renewed, or looked at.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Holds the lease whenever it can, until the token is cancelled.
+/// Holds the lease whenever it can, until the token is cancelled: whatever it waits
+/// for then, it leaves, as a crash would.
 pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = hold(&core, &holder) => {}
+    }
+    core.set_leader(0);
+}
+
+async fn hold(core: &Arc<Core>, holder: &str) {
     let mut watch = Watch::default();
     let mut held: Option<Lease> = None;
     loop {
-        let beaten = match beat(&core, &holder, held, &mut watch).await {
-            Ok(Some(lease)) => overtake(&core, &holder, lease).await.map(Some),
+        let beaten = match beat(core, holder, held, &mut watch).await {
+            Ok(Some(lease)) => overtake(core, holder, lease).await.map(Some),
             other => other,
         };
         held = match beaten {
@@ -32,19 +41,15 @@ pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationT
             }
         };
         if held.is_some() {
-            look_back(&core, held.as_ref()).await;
+            look_back(core, held.as_ref()).await;
         }
         core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
-        match set_back::look(&core).await {
-            Ok(rows) => abandon::object(&core, rows).await,
+        match set_back::look(core).await {
+            Ok(rows) => abandon::object(core, rows).await,
             Err(error) => tracing::debug!(%error, "the nodes' rows can't be read"),
         }
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = tokio::time::sleep(BEAT) => {}
-        }
+        tokio::time::sleep(BEAT).await;
     }
-    core.set_leader(0);
 }
 
 async fn beat(
@@ -129,6 +134,29 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Away, core_on};
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_while_it_waits_for_the_store_to_note_that_it_was_set_back() {
+        let core = core_on(Arc::new(Away::default()));
+        let earlier = Lease {
+            holder: "a".to_owned(),
+            number: 1,
+            counter: 9,
+            term: 1,
+            begun: 0,
+        };
+        core.note_beat(Some(&earlier));
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(run(core.clone(), "b".to_owned(), shutdown.clone()));
+        tokio::time::sleep(TERM).await;
+        assert!(!running.is_finished());
+        shutdown.cancel();
+        let ended = tokio::time::timeout(BEAT, running).await;
+        ended.expect("it ends").expect("no panic");
+        assert!(core.set_back.holds(), "nothing goes on before all is noted");
+        assert_eq!(core.leader(), 0);
+    }
 
     #[test]
     fn a_lease_is_free_only_after_a_whole_term_without_a_beat() {

@@ -41,6 +41,8 @@ pub mod standalone;
 mod status;
 mod store_health;
 mod swap;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod upload;
 

@@ -5,7 +5,7 @@ use crate::admission::{Claim, admit};
 use crate::core::Core;
 use crate::drain;
 use crate::merge::{self, row};
-use crate::nodes::{Expected, Link, Node, identify};
+use crate::nodes::{Expected, Link, Node, SILENCE, identify};
 use futures::{Stream, StreamExt};
 use kit::token::PoolCaller;
 use manager_store::NodeRow;
@@ -23,9 +23,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// How long a node may take to say who it is, and to report first.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
-/// A node that is silent for this long is out; with the time a broken call
-/// takes it stays under the promised 10 s.
-const SILENCE: Duration = Duration::from_secs(5);
 /// How long the address that a node advertises has to say who it is.
 const ADDRESS: Duration = Duration::from_secs(2);
 /// Answers that may wait for a node.
@@ -210,8 +207,8 @@ async fn listen(
             beat,
             term,
         });
-        if send(answers, heard).await.is_err() {
-            return "it closed its stream".to_owned();
+        if let Err(status) = send(answers, heard).await {
+            return status.message().to_owned();
         }
     }
 }
@@ -224,11 +221,17 @@ fn take(core: &Core, node: &Node, report: &Report) {
     }
 }
 
+/// Sends an answer. A node that takes none is as good as silent: while one waits, its
+/// reports are not read either.
 async fn send(answers: &Answers, kind: manager_message::Kind) -> Result<(), Status> {
-    answers
-        .send(Ok(ManagerMessage { kind: Some(kind) }))
-        .await
-        .map_err(|_| Status::cancelled("the node closed its stream"))
+    let message = Ok(ManagerMessage { kind: Some(kind) });
+    match tokio::time::timeout(SILENCE, answers.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Status::cancelled("it closed its stream")),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "it took no answer for {SILENCE:?}"
+        ))),
+    }
 }
 
 async fn next(messages: &mut Streaming<NodeMessage>) -> Result<node_message::Kind, Status> {
@@ -238,4 +241,28 @@ async fn next(messages: &mut Streaming<NodeMessage>) -> Result<node_message::Kin
     message
         .and_then(|m| m.kind)
         .ok_or_else(|| Status::invalid_argument("the node closed its stream without a word"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_takes_no_answer_is_left() {
+        let heard = || manager_message::Kind::Heard(Heard::default());
+        let (answers, mut stream) = mpsc::channel(ANSWERS);
+        for _ in 0..ANSWERS {
+            send(&answers, heard()).await.expect("there is room");
+        }
+        let begun = tokio::time::Instant::now();
+        let left = send(&answers, heard()).await.expect_err("it takes none");
+        assert!(left.message().contains("took no answer"), "{left}");
+        assert!(begun.elapsed() >= SILENCE);
+        let taken = stream.recv().await.expect("an answer");
+        assert!(taken.is_ok());
+        send(&answers, heard()).await.expect("there is room again");
+        drop(stream);
+        let left = send(&answers, heard()).await.expect_err("it has gone");
+        assert!(left.message().contains("closed"), "{left}");
+    }
 }

@@ -2,14 +2,14 @@
 //! (rule 9). Whoever settles a record raises its rev first (rule 1), so that
 //! whatever the earlier owner still sends comes too late to count.
 
-use crate::copies::{keep_one, state_at};
+use crate::copies::{confirmed, keep_one, state_at};
 use crate::core::{Core, next_rev};
 use crate::delete::remove_doomed;
 use crate::failpoints::{STALL_AFTER_DOOM, stall};
-use crate::nodes::CallError;
+use crate::nodes::{CallError, Node};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
-use manager_store::{Copy, Record, State, StoreError};
+use manager_store::{Record, State, StoreError};
 use proto::{FileId, FileName, NodeId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How often the janitor looks for records to settle.
 const ROUND: Duration = Duration::from_secs(1);
-/// Records in one look.
+/// Records in one look, and at the end of a round.
 const PAGE: usize = 256;
 /// How long a record must stand still before it is settled, where it may be
 /// another manager's that works on it.
@@ -114,17 +114,15 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     }
     let owned = raise(core, record).await?;
     for copy in &owned.copies {
-        if let Some(leaf) = whole_at(core, trace, &owned, copy).await? {
+        if let Some(leaf) = confirmed(core, trace, &owned, copy).await? {
             let mut stored = next_rev(&owned);
-            stored.state = State::Stored;
             stored.node = copy.node.clone();
             stored.generation = copy.generation;
             stored.leaf = Some(leaf);
             // With other copies listed it is a move that the next round ends.
-            stored.state = if stored.copies.len() > 1 {
-                State::Moving
-            } else {
-                State::Stored
+            stored.state = match stored.copies.len() > 1 {
+                true => State::Moving,
+                false => State::Stored,
             };
             commit(core, &stored).await?;
             tracing::info!(request = %trace, name = %stored.name, "an open upload was completed");
@@ -138,24 +136,6 @@ async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Resu
     remove_doomed(core, trace, &doomed).await?;
     tracing::info!(request = %trace, name = %doomed.name, "an open upload was ended");
     Ok(())
-}
-
-/// Where on its node a copy lies, if it is there durably and whole.
-///
-/// # Errors
-/// When the node is out or does not answer.
-pub(crate) async fn whole_at(
-    core: &Core,
-    trace: Trace,
-    record: &Record,
-    copy: &Copy,
-) -> Result<Option<u32>, CallError> {
-    let state = state_at(core, trace, record, copy).await?;
-    let whole = state
-        .meta
-        .as_ref()
-        .is_some_and(|meta| meta.size == record.size);
-    Ok((state.held && whole && !state.corrupt).then_some(state.leaf))
 }
 
 /// `moving`: all copies but the named one are removed (rules 8 and 9).
@@ -216,35 +196,106 @@ impl Stands {
     }
 }
 
-/// One round over every unsettled record that nobody works on.
-///
-/// # Errors
-/// When the store fails.
-async fn round(core: &Arc<Core>, stands: &mut Stands, number: u64) -> Result<usize, StoreError> {
-    let patience = match core.store.is_shared() {
-        true => OTHERS,
-        false => Duration::ZERO,
+/// One round over every unsettled record.
+struct Round {
+    number: u64,
+    begun: Instant,
+    /// When the one before it began.
+    before: Instant,
+}
+
+/// When a record has its turn in a round: a node that does not answer holds up no
+/// record of another for longer than one deadline.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Now,
+    /// After the others: its node let a deadline pass in the round before.
+    Last,
+    /// Its node let one pass in this round, or its disk is silent.
+    NextRound,
+}
+
+/// What is known of a node that a record lists.
+struct Answers {
+    /// Its disk does not answer, by its own word.
+    silent: bool,
+    /// When it last let a deadline pass.
+    late: Option<Instant>,
+}
+
+fn turn(nodes: impl IntoIterator<Item = Answers>, round: &Round) -> Turn {
+    let mut turn = Turn::Now;
+    for Answers { silent, late } in nodes {
+        if silent || late.is_some_and(|at| at >= round.begun) {
+            return Turn::NextRound;
+        }
+        if late.is_some_and(|at| at >= round.before) {
+            turn = Turn::Last;
+        }
+    }
+    turn
+}
+
+/// Of a node that is not joined nothing has to be known: it costs no wait.
+fn turn_of(core: &Core, record: &Record, round: &Round) -> Turn {
+    let copies = record.copies.iter();
+    let nodes = copies.filter_map(|copy| core.nodes.joined(&copy.node));
+    let answers = |node: Arc<Node>| Answers {
+        silent: node.is_silent(),
+        late: node.link.late(),
     };
-    let mut after: Option<FileName> = None;
-    let mut settled = 0;
-    loop {
-        let page = core.store.unsettled(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            stands.end(number);
-            return Ok(settled);
+    turn(nodes.map(answers), round)
+}
+
+impl Round {
+    /// Settles what nobody works on; answers how many it settled.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn run(&self, core: &Arc<Core>, stands: &mut Stands) -> Result<usize, StoreError> {
+        let patience = match core.store.is_shared() {
+            true => OTHERS,
+            false => Duration::ZERO,
         };
-        after = Some(last.name.clone());
-        for record in &page {
-            let still = stands.still(record, number, Instant::now());
-            if still < patience || core.is_busy(&record.id) {
-                continue;
-            }
-            match settle(core, record).await {
-                Ok(()) => settled += 1,
-                Err(why) => {
-                    tracing::debug!(name = %record.name, state = ?record.state, %why, "waits");
+        let mut after: Option<FileName> = None;
+        let mut last = Vec::new();
+        let mut settled = 0;
+        loop {
+            let page = core.store.unsettled(after.as_ref(), PAGE).await?;
+            let Some(end) = page.last() else {
+                break;
+            };
+            after = Some(end.name.clone());
+            for record in page {
+                let still = stands.still(&record, self.number, Instant::now());
+                if still < patience || core.is_busy(&record.id) {
+                    continue;
+                }
+                match turn_of(core, &record, self) {
+                    Turn::Now => settled += try_to_settle(core, &record).await,
+                    Turn::Last if last.len() < PAGE => last.push(record),
+                    Turn::Last | Turn::NextRound => {}
                 }
             }
+        }
+        for record in &last {
+            // The first of a node shows whether it answers again.
+            if turn_of(core, record, self) != Turn::NextRound && !core.is_busy(&record.id) {
+                settled += try_to_settle(core, record).await;
+            }
+        }
+        stands.end(self.number);
+        Ok(settled)
+    }
+}
+
+/// Answers how many it settled.
+async fn try_to_settle(core: &Arc<Core>, record: &Record) -> usize {
+    match settle(core, record).await {
+        Ok(()) => 1,
+        Err(why) => {
+            tracing::debug!(name = %record.name, state = ?record.state, %why, "waits");
+            0
         }
     }
 }
@@ -252,17 +303,24 @@ async fn round(core: &Arc<Core>, stands: &mut Stands, number: u64) -> Result<usi
 /// Settles for as long as this process leads.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut stands = Stands::default();
+    let mut before = Instant::now();
     for number in 0.. {
         tokio::time::sleep(ROUND).await;
         if core.leader() == 0 {
             stands = Stands::default();
             continue;
         }
-        match round(&core, &mut stands, number).await {
+        let round = Round {
+            number,
+            begun: Instant::now(),
+            before,
+        };
+        match round.run(&core, &mut stands).await {
             Ok(0) => {}
             Ok(settled) => tracing::info!(settled, "records were settled"),
             Err(error) => tracing::debug!(%error, "the janitor can't read the store"),
         }
+        before = round.begun;
     }
 }
 
@@ -276,6 +334,36 @@ mod tests {
         assert_eq!(decide(State::Pending), Next::AskNode);
         assert_eq!(decide(State::Moving), Next::DropExtraCopies);
         assert_eq!(decide(State::Deleting), Next::FinishDelete);
+    }
+
+    #[test]
+    fn a_node_that_hangs_holds_up_no_record_of_another() {
+        let begun = Instant::now() + Duration::from_secs(60);
+        let round = Round {
+            number: 2,
+            begun,
+            before: begun - Duration::from_secs(20),
+        };
+        let answers = |silent, late: Option<u64>| Answers {
+            silent,
+            late: late.map(|ago| begun + Duration::from_secs(20) - Duration::from_secs(ago)),
+        };
+        let well = || answers(false, None);
+        let (in_this, in_the_last, earlier) = (Some(15), Some(30), Some(50));
+        for (nodes, wanted) in [
+            (vec![], Turn::Now),
+            (vec![well(), well()], Turn::Now),
+            (vec![answers(false, earlier)], Turn::Now),
+            (vec![well(), answers(false, in_the_last)], Turn::Last),
+            (vec![answers(false, in_this)], Turn::NextRound),
+            (vec![answers(true, None), well()], Turn::NextRound),
+            (
+                vec![answers(false, in_the_last), answers(false, in_this)],
+                Turn::NextRound,
+            ),
+        ] {
+            assert_eq!(turn(nodes, &round), wanted);
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub mod pool;
 mod run;
 pub mod scrub;
 pub mod service;
+#[cfg(test)]
+mod testing;
 pub mod uploads;
 pub mod vital;
 

@@ -274,6 +274,24 @@ impl Node {
         }
     }
 
+    /// Moves a copy back from quarantine, unless a delete of it came first: no record
+    /// lists it any more then (rules 2 and 3). Answers its leaf, if it was there.
+    ///
+    /// # Errors
+    /// `Tombstone`, or as the committer says.
+    pub(crate) async fn adopt(&self, copy: Copy) -> Result<Option<u32>, Failure> {
+        let receive = {
+            let creates = self.creates();
+            if creates.is_doomed(copy.key) {
+                let why = "the copy was deleted: to adopt it all the same, restart its node first";
+                return Err(Failure::new(Fault::Tombstone, why));
+            }
+            // Under the lock: a delete that comes later stands behind it.
+            self.submit(|done| Op::Adopt { copy, done })
+        };
+        receive.await.unwrap_or_else(|_| Err(gone()))
+    }
+
     /// Waits until all that was asked before is durable.
     ///
     /// # Errors
@@ -290,12 +308,20 @@ impl Node {
         &self,
         op: impl FnOnce(Done<T>) -> Op,
     ) -> Result<T, Failure> {
+        self.submit(op).await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Hands the committer an operation; answers where its answer comes.
+    fn submit<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(Done<T>) -> Op,
+    ) -> oneshot::Receiver<Result<T, Failure>> {
         let (send, receive) = oneshot::channel();
         self.disk.submit(op(Box::new(move |result| {
             // Nobody waits any more where the request was dropped.
             let _ = send.send(result);
         })));
-        receive.await.unwrap_or_else(|_| Err(gone()))
+        receive
     }
 
     /// What the node holds of a copy, durably. Blocks. A copy that is
@@ -447,3 +473,7 @@ impl Node {
 pub(crate) fn gone() -> Failure {
     Failure::new(Fault::Io, "the operation was broken off")
 }
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;

@@ -76,6 +76,8 @@ type Waiting = Arc<Mutex<HashMap<u64, Asked>>>;
 pub(super) struct Exchange {
     queue: mpsc::Sender<Outgoing>,
     seq: AtomicU64,
+    /// When a deadline last passed without an answer.
+    late: Mutex<Option<Instant>>,
 }
 
 impl Exchange {
@@ -92,6 +94,7 @@ impl Exchange {
         Self {
             queue,
             seq: AtomicU64::new(1),
+            late: Mutex::default(),
         }
     }
 
@@ -130,8 +133,16 @@ impl Exchange {
         match tokio::time::timeout(deadline, answered).await {
             Ok(Ok(reply::Result::Failure(failure))) => Err(failure.into()),
             Ok(result) => result,
-            Err(_) => Err(CallError::Lost(format!("no answer within {deadline:?}"))),
+            Err(_) => {
+                *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                Err(CallError::Lost(format!("no answer within {deadline:?}")))
+            }
         }
+    }
+
+    /// When a deadline last passed without an answer.
+    pub(super) fn late(&self) -> Option<Instant> {
+        *self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many operations wait for the writer.

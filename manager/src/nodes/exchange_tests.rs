@@ -164,6 +164,29 @@ async fn what_breaks_every_stream_is_given_up() {
     drop(last);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passed_is_remembered() {
+    let (first, mut end) = pair();
+    let opens = Prepared(Mutex::default());
+    let exchange = Arc::new(Exchange::start(
+        first,
+        opens,
+        Arc::default(),
+        CancellationToken::new(),
+    ));
+    let deadline = Duration::from_secs(10);
+    let asked = Arc::clone(&exchange);
+    let answered = tokio::spawn(async move { asked.ask(7, read(1), deadline).await });
+    let sent = end.take().await;
+    end.answer(sent[0].seq, data()).await;
+    assert_eq!(answered.await.expect("no panic"), Ok(data()));
+    assert_eq!(exchange.late(), None);
+    let begun = Instant::now();
+    let outcome = exchange.ask(7, read(2), deadline).await;
+    assert!(matches!(outcome, Err(CallError::Lost(_))), "{outcome:?}");
+    assert!(exchange.late() >= Some(begun + deadline));
+}
+
 #[test]
 fn messages_to_a_node_stay_within_their_bound_and_one_that_can_not_is_dropped_alone() {
     use prost::Message;

@@ -90,6 +90,11 @@ impl Link {
         self.exchange.queued()
     }
 
+    /// When the node last let the deadline of a small operation pass.
+    pub fn late(&self) -> Option<std::time::Instant> {
+        self.exchange.late().map(Instant::into_std)
+    }
+
     /// Stages a small file; [`Self::finish`] tells how it went.
     ///
     /// # Errors

@@ -15,5 +15,5 @@ mod table;
 pub(crate) use call_error::CallError;
 pub(crate) use connect::{Expected, identify};
 pub(crate) use link::Link;
-pub(crate) use node::{Node, NodeReport, copy_ref, home_ref, listed_ref};
+pub(crate) use node::{Node, NodeReport, SILENCE, copy_ref, home_ref, listed_ref};
 pub(crate) use table::{NoNode, Nodes, Placement};

@@ -8,8 +8,8 @@ use crate::fault::Failure;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::uploads::Opening;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use proto::v1::reply::Result as Outcome;
 use proto::v1::request::Op;
 use proto::v1::{self, Fault};
@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 /// Operations of one stream that are not answered yet.
 const PENDING: usize = 4096;
@@ -47,16 +47,16 @@ struct Lane {
 pub(super) fn serve(
     node: Arc<Node>,
     bytes: Arc<Semaphore>,
-    requests: Streaming<v1::Requests>,
+    requests: impl Stream<Item = Result<v1::Requests, Status>> + Send + Unpin + 'static,
 ) -> BoxStream<'static, Result<v1::Replies, Status>> {
     let (send, receive) = mpsc::unbounded_channel();
-    let pending = Arc::new(Semaphore::new(PENDING));
+    let pending = Pending(Arc::new(Semaphore::new(PENDING)));
     let counting = Arc::clone(&node);
     let lane = Lane {
         node,
         answers: send,
     };
-    tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending), requests));
+    tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending.0), requests));
     let outgoing = Outgoing {
         receive,
         left: VecDeque::new(),
@@ -66,12 +66,22 @@ pub(super) fn serve(
         let node = Arc::clone(&counting);
         async move {
             let replies = outgoing.next().await?;
-            pending.add_permits(replies.len());
+            pending.0.add_permits(replies.len());
             let counted = Some(node.counted());
             Some((Ok(v1::Replies { replies, counted }), (outgoing, pending)))
         }
     });
     out.boxed()
+}
+
+/// The permits of operations without an answer. Where the answers go nowhere any more
+/// none is given back: then nothing waits for one.
+struct Pending(Arc<Semaphore>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Answers that are cut into messages.
@@ -129,7 +139,7 @@ async fn receive_all(
     lane: Lane,
     bytes: Arc<Semaphore>,
     pending: Arc<Semaphore>,
-    mut requests: Streaming<v1::Requests>,
+    mut requests: impl Stream<Item = Result<v1::Requests, Status>> + Unpin,
 ) {
     let leaving = lane.node.leaving.clone();
     let grace = async {
@@ -139,13 +149,16 @@ async fn receive_all(
     tokio::pin!(grace);
     loop {
         let message = tokio::select! {
+            biased;
             () = &mut grace => return,
-            message = requests.message() => message,
+            message = requests.next() => message,
+            // What has come is done all the same: it may be what an upload waits for.
+            () = lane.answers.closed() => return,
         };
         match message {
-            Ok(Some(message)) => lane.take(&bytes, &pending, message.requests).await,
-            Ok(None) => return,
-            Err(status) => {
+            Some(Ok(message)) => lane.take(&bytes, &pending, message.requests).await,
+            None => return,
+            Some(Err(status)) => {
                 tracing::debug!(%status, "an exchange broke off");
                 return;
             }
@@ -172,18 +185,13 @@ impl Lane {
             let v1::Request { seq, trace, op } = request;
             let Some(op) = op else {
                 // Of a newer manager: it needs an answer all the same.
-                if let Ok(permit) = pending.acquire().await {
-                    permit.forget();
-                }
+                hold(pending).await;
                 let failure = Failure::invalid("an operation that this version does not know");
                 self.answer(seq, Outcome::Failure(failure.to_wire()));
                 continue;
             };
             if !matches!(op, Op::Write(_) | Op::Abort(_)) {
-                // Given back when its answer goes out. The semaphore is never closed.
-                if let Ok(permit) = pending.acquire().await {
-                    permit.forget();
-                }
+                hold(pending).await;
             }
             match op {
                 Op::Write(write) => {
@@ -385,6 +393,14 @@ fn state_outcome(state: Result<v1::CopyState, Failure>) -> Outcome {
     }
 }
 
+/// Takes a permit, which is given back when the answer goes out.
+async fn hold(pending: &Semaphore) {
+    // Closed where that goes nowhere any more.
+    if let Ok(permit) = pending.acquire().await {
+        permit.forget();
+    }
+}
+
 /// Waits for room in memory.
 async fn room(bytes: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePermit> {
     // A message is far below all the room there is.
@@ -397,12 +413,30 @@ async fn room(bytes: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePer
 mod tests {
     use super::*;
     use prost::Message;
+    use tokio_stream::wrappers::ReceiverStream;
 
     fn data(seq: u64, bytes: usize) -> v1::Reply {
         v1::Reply {
             seq,
             result: Some(Outcome::Data(vec![7; bytes].into())),
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stream_that_breaks_with_all_its_answers_pending_leaves_no_task() {
+        let (node, _dir) = crate::testing::node();
+        let bytes = Arc::new(Semaphore::new(SMALL));
+        let (send, receive) = mpsc::channel(1);
+        let replies = serve(node, bytes, ReceiverStream::new(receive));
+        // Each has an answer, none of which is taken.
+        let requests = vec![v1::Request::default(); PENDING + 1];
+        let sent = send.send(Ok(v1::Requests { requests })).await;
+        assert!(sent.is_ok());
+        let ended = tokio::time::timeout(Duration::from_millis(200), send.closed()).await;
+        assert!(ended.is_err(), "it waits for its answers to be taken");
+        drop(replies);
+        let ended = tokio::time::timeout(Duration::from_secs(10), send.closed()).await;
+        assert!(ended.is_ok(), "the task that took the requests goes on");
     }
 
     #[tokio::test]

@@ -231,9 +231,11 @@ impl v1::storage_server::Storage for StorageService {
     }
 
     async fn adopt(&self, request: Request<v1::QuarantineRequest>) -> Answer<v1::QuarantineReply> {
-        let copy = Copy::from_wire(request.into_inner().copy)?;
+        let request = request.into_inner();
+        let copy = Copy::from_wire(request.copy)?;
+        self.node.obey(request.leader).await?;
         tracing::info!(name = %copy.name, "adopt from quarantine");
-        let leaf = self.node.ask(|done| Op::Adopt { copy, done }).await?;
+        let leaf = self.node.adopt(copy).await?;
         Ok(Response::new(quarantine_reply(leaf)))
     }
 
@@ -241,7 +243,9 @@ impl v1::storage_server::Storage for StorageService {
         &self,
         request: Request<v1::QuarantineRequest>,
     ) -> Answer<v1::QuarantineReply> {
-        let copy = Copy::from_wire(request.into_inner().copy)?;
+        let request = request.into_inner();
+        let copy = Copy::from_wire(request.copy)?;
+        self.node.obey(request.leader).await?;
         tracing::info!(name = %copy.name, "discard from quarantine");
         let found = self.node.ask(|done| Op::Discard { copy, done }).await?;
         Ok(Response::new(v1::QuarantineReply { found, leaf: 0 }))
