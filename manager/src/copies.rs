@@ -153,6 +153,11 @@ async fn unlist_others(core: &Core, kept: &Record) -> Result<Record, Unsettled> 
     Ok(settled)
 }
 
+/// Whether by its node's word a record's copy is there, durable, whole and sound.
+pub(crate) fn is_whole(record: &Record, state: &CopyState) -> bool {
+    matches!(Held::of(record, state), Held::Whole(_))
+}
+
 /// Where a copy lies, if its node confirms it to be whole and durable, and sound as
 /// far as it knows.
 ///

@@ -1,7 +1,9 @@
 //! Records whose node denied the bytes, for people and for those who would move
 //! or drain them.
 
+use crate::copies::is_whole;
 use crate::core::Core;
+use crate::nodes::home_ref;
 use manager_store::Record;
 use proto::{FileId, FileName, NodeId};
 use std::collections::BTreeMap;
@@ -12,20 +14,39 @@ use std::time::Duration;
 /// How many are remembered.
 const REMEMBERED: usize = 10_000;
 /// How often some are looked at again, and how many: others may have deleted or
-/// adopted them through another manager.
+/// adopted them through another manager, or brought their bytes back.
 const AGAIN: Duration = Duration::from_secs(2);
 const SOME: usize = 100;
 
+/// The copy that a record named when its node denied it: the same file may have come
+/// back to the same node since, as another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Denied {
+    id: FileId,
+    node: NodeId,
+    generation: u32,
+}
+
+impl Denied {
+    fn of(record: &Record) -> Self {
+        Self {
+            id: record.id,
+            node: record.node.clone(),
+            generation: record.generation,
+        }
+    }
+}
+
 /// Records whose node denied the bytes.
 #[derive(Default)]
-pub struct Missing(Mutex<BTreeMap<FileName, (FileId, NodeId)>>);
+pub struct Missing(Mutex<BTreeMap<FileName, Denied>>);
 
 impl Missing {
     /// Remembers one.
     pub fn note(&self, record: &Record) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < REMEMBERED {
-            all.insert(record.name.clone(), (record.id, record.node.clone()));
+            all.insert(record.name.clone(), Denied::of(record));
         }
     }
 
@@ -39,14 +60,14 @@ impl Missing {
     pub fn has(&self, record: &Record) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&record.name)
-            .is_some_and(|(id, node)| *id == record.id && *node == record.node)
+            .is_some_and(|denied| *denied == Denied::of(record))
     }
 
     /// The names of those that live on a node.
     pub fn names_on(&self, node: &NodeId) -> Vec<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter()
-            .filter(|(_, (_, on))| on == node)
+            .filter(|(_, denied)| denied.node == *node)
             .map(|(name, _)| name.to_string())
             .collect()
     }
@@ -54,7 +75,7 @@ impl Missing {
     /// Forgets those of a node, which are about to be looked for again.
     pub(crate) fn forget_node(&self, node: &NodeId) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, (_, on)| on != node);
+        all.retain(|_, denied| denied.node != *node);
     }
 
     /// How many are known.
@@ -69,30 +90,74 @@ impl Missing {
     }
 
     /// Some after a name, in order.
-    fn some_after(&self, name: Option<&FileName>) -> Vec<(FileName, FileId, NodeId)> {
+    fn some_after(&self, name: Option<&FileName>) -> Vec<(FileName, Denied)> {
         let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.range((from, Bound::Unbounded))
             .take(SOME)
-            .map(|(name, (id, node))| (name.clone(), *id, node.clone()))
+            .map(|(name, denied)| (name.clone(), denied.clone()))
             .collect()
     }
 }
 
-/// Forgets, one part after the other, those whose records went or changed place.
+/// Forgets, one part after the other, those whose records went or changed place, and
+/// those whose bytes are there again.
 pub(crate) async fn watch(core: Arc<Core>) {
     let mut after: Option<FileName> = None;
     loop {
         tokio::time::sleep(AGAIN).await;
         let some = core.missing.some_after(after.as_ref());
-        after = some.last().map(|(name, ..)| name.clone());
-        for (name, id, node) in some {
+        after = some.last().map(|(name, _)| name.clone());
+        let mut still = BTreeMap::<NodeId, Vec<Record>>::new();
+        for (name, denied) in some {
             let Ok(found) = core.store.get(&name).await else {
                 break;
             };
-            if !found.is_some_and(|record| record.id == id && record.node == node) {
-                core.missing.forget(&name);
+            match found.filter(|record| Denied::of(record) == denied) {
+                Some(record) => still.entry(denied.node).or_default().push(record),
+                None => core.missing.forget(&name),
             }
         }
+        for (node, records) in still {
+            ask_again(&core, &node, &records).await;
+        }
+    }
+}
+
+async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
+    let Some(node) = core.nodes.available(node) else {
+        return;
+    };
+    let copies = records.iter().map(home_ref).collect();
+    let Ok(states) = node.link.inspect(copies).await else {
+        return;
+    };
+    for (record, state) in records.iter().zip(states) {
+        if is_whole(record, &state) {
+            core.missing.forget(&record.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manager_store::suite::sample;
+
+    #[test]
+    fn a_file_that_came_back_to_its_node_as_another_copy_is_not_missing() {
+        let missing = Missing::default();
+        let denied = sample::record("a", 1);
+        missing.note(&denied);
+        assert!(missing.has(&denied));
+        let mut adopted = denied.clone();
+        adopted.generation += 1;
+        assert!(!missing.has(&adopted));
+        let mut moved = denied.clone();
+        moved.node = sample::node("elsewhere");
+        assert!(!missing.has(&moved));
+        assert_eq!(missing.names_on(&denied.node), ["a"]);
+        missing.forget_node(&denied.node);
+        assert_eq!(missing.count(), 0);
     }
 }

@@ -179,6 +179,7 @@ impl Run {
             self.cluster.ask(&cancel).await?;
         }
         self.settled().await?;
+        self.nothing_is_missing().await?;
         self.cluster.wait_fsck_clean(SETTLE).await?;
         Ok(format!(
             "{there} files there ({quarantined} from quarantine), {gone} gone, {churned} changed"
@@ -286,6 +287,21 @@ impl Run {
         }
         self.cluster.leader(SETTLE).await?;
         Ok(last)
+    }
+
+    /// No manager takes a file for missing that was adopted, by whichever of them: it
+    /// would never move again.
+    async fn nothing_is_missing(&self) -> Result<()> {
+        for at in 0..=self.cluster.others.len() {
+            wait::until(SETTLE, async || {
+                let status = self.cluster.client_at(at).status().await?;
+                let missing = &status.rest["missing"];
+                ensure!(missing["files"] == 0, "manager {at}: {missing}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Every acknowledged file is on some disk, in the tree or in quarantine.
