@@ -7,10 +7,8 @@ use crate::mark;
 use crate::names::PoolName;
 use crate::plan::store::Mark;
 use crds::FileServerPool;
-use kube::api::{Patch, PatchParams};
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
-use kube::{Api, ResourceExt};
-use serde_json::json;
 use uuid::Uuid;
 
 /// `<node>/<volume-id>`.
@@ -81,12 +79,8 @@ pub async fn abandon(
             event(EventType::Warning, "NodeAbandoned", "Abandon", note),
         )
         .await;
-    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
-    let gone = json!({ "metadata": { "annotations": { ABANDON: null } } });
-    let patched = pools
-        .patch(&name.name, &PatchParams::default(), &Patch::Merge(gone))
-        .await;
-    patched.map(drop).map_err(|error| error.to_string())
+    let done = context.annotate(name, &[(ABANDON, None)]).await;
+    done.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ use crate::metrics::Metrics;
 use crate::names::PoolName;
 use crate::plan::autoscale::Window;
 use crate::release::Release;
+use crds::FileServerPool;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, Recorder, Reporter};
-use std::collections::HashMap;
+use kube::{Api, Client};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -235,8 +238,24 @@ impl Context {
         self.metrics.count_unreadable(unreadable.len());
     }
 
+    /// Writes annotations of a pool; those without a value are removed.
+    ///
+    /// # Errors
+    /// Where the API server refuses, or does not answer.
+    pub async fn annotate(
+        &self,
+        name: &PoolName,
+        changes: &[(&str, Option<&str>)],
+    ) -> kube::Result<()> {
+        let changes: BTreeMap<_, _> = changes.iter().copied().collect();
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": changes } }));
+        let pools: Api<FileServerPool> = Api::namespaced(self.client.clone(), &name.namespace);
+        let params = PatchParams::default();
+        pools.patch(&name.name, &params, &patch).await.map(drop)
+    }
+
     /// Publishes an event about a pool.
-    pub async fn publish(&self, pool: &crds::FileServerPool, event: Event) {
+    pub async fn publish(&self, pool: &FileServerPool, event: Event) {
         use kube::Resource;
         self.publish_about(&pool.object_ref(&()), event).await;
     }

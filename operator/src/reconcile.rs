@@ -355,11 +355,7 @@ impl Look<'_> {
         if !self.pool.annotations().contains_key(ADOPT) {
             return Ok(());
         }
-        let pools: Api<FileServerPool> =
-            Api::namespaced(self.context.client.clone(), &self.name.namespace);
-        let gone = Patch::Merge(json!({ "metadata": { "annotations": { ADOPT: null } } }));
-        let params = PatchParams::default();
-        pools.patch(&self.name.name, &params, &gone).await.map(drop)
+        self.context.annotate(self.name, &[(ADOPT, None)]).await
     }
 
     fn decide(&self) -> Decided {
