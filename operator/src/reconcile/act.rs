@@ -31,10 +31,13 @@ impl Look<'_> {
         decided: &Decided,
         outcome: &mut Outcome,
     ) -> Result<(), ApplyError> {
-        if self.view.is_ok()
-            && let Err(why) = abandon(self.context, self.bearer, self.pool, self.name).await
-        {
-            outcome.trouble = Some(("AbandonRefused", why));
+        if let Ok(view) = self.view {
+            match abandon(self.context, self.bearer, self.pool, self.name, view).await {
+                Ok(false) => {}
+                // All else was decided with the node that is no more.
+                Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
+                Err(why) => outcome.trouble = Some(("AbandonRefused", why)),
+            }
         }
         if self.view.is_ok()
             && decided.doubt.is_none()
