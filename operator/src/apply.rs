@@ -208,6 +208,33 @@ impl Applier {
         })
     }
 
+    /// Makes an object that is not there, of one that has no owner and so may be
+    /// anybody's: where it came meanwhile it stays as it is. An apply would change it.
+    ///
+    /// # Errors
+    /// `Raced` where it is there by now.
+    pub async fn create<K>(&self, wanted: Value) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let wanted: K = serde_json::from_value(wanted).context("an object from JSON")?;
+        let namespace = wanted.namespace().unwrap_or_default();
+        let what = format!("{} {namespace}/{}", K::kind(&()), wanted.name_any());
+        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let made = api.create(&params, &wanted).await;
+        made.map_err(|source| ApplyError::of(&what, source))?;
+        tracing::info!(object = what, "made");
+        Ok(())
+    }
+
     /// Takes away what others added; answers what is there then.
     async fn take_away<K>(
         &self,
@@ -319,6 +346,30 @@ pub fn hash(wanted: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::played::Played;
+
+    #[tokio::test]
+    async fn an_object_that_came_meanwhile_is_not_changed() {
+        use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+        let claim = json!({ "metadata": { "name": "data-p-node-0", "namespace": "a" } });
+        let exists = json!({
+            "kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409,
+            "message": "persistentvolumeclaims \"data-p-node-0\" already exists",
+        });
+        let server = Played::new(vec![(201, claim.clone()), (409, exists)]).await;
+        let applier = Applier::new(server.client());
+        let make = || applier.create::<PersistentVolumeClaim>(claim.clone());
+        make().await.expect("it was not there");
+        let raced = make().await.expect_err("somebody was quicker");
+        assert!(matches!(&raced, ApplyError::Raced(what) if what.contains("a/data-p-node-0")));
+        let post =
+            "POST /api/v1/namespaces/a/persistentvolumeclaims?&fieldManager=fileserver-operator";
+        assert_eq!(
+            server.asked(),
+            [post, post],
+            "a write that makes and changes nothing"
+        );
+    }
 
     #[test]
     fn what_a_policy_changes_in_the_moment_of_the_write_is_borne() {

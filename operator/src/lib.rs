@@ -22,6 +22,8 @@ pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod plan;
+#[cfg(test)]
+mod played;
 pub mod prepare;
 pub mod prune;
 pub mod quantity;
