@@ -1,7 +1,7 @@
 //! The managers' Admin service, as the operator asks it.
 
 use crate::names::PoolName;
-use crate::plan::{DrainFacts, Known};
+use crate::plan::{DrainFacts, Known, Refusal};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{
     AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
@@ -19,6 +19,9 @@ use uuid::Uuid;
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a call may take: a drain weighs every record of its nodes.
 const CALL: Duration = Duration::from_secs(60);
+
+/// How managers begin to say that a volume belongs to another store.
+const FOREIGN: &str = "the volume belongs to cluster ";
 
 /// What the managers know of one pool.
 #[derive(Debug, Clone, Default)]
@@ -229,7 +232,15 @@ fn known(line: &NodeLine) -> Known {
         merged: line.merged,
         volume: Uuid::from_slice(&line.volume_id).unwrap_or_default(),
         corrupt: line.corrupt_files,
-        refused: (!line.refused.is_empty()).then(|| line.refused.clone()),
+        refused: (!line.refused.is_empty()).then(|| refusal(&line.refused)),
+    }
+}
+
+/// What a refusal is about, by how the managers begin it.
+pub fn refusal(why: &str) -> Refusal {
+    Refusal {
+        why: why.to_owned(),
+        foreign: why.starts_with(FOREIGN),
     }
 }
 
@@ -277,6 +288,27 @@ mod tests {
         };
         assert!(stranger(0).unseen && !stranger(1).unseen);
         assert!(!stranger(0).done, "another store may know its files");
+    }
+
+    #[test]
+    fn a_refusal_is_about_the_store_only_where_the_managers_say_so() {
+        let foreign = "the volume belongs to cluster 1, this manager's store is of cluster 2";
+        for (why, wanted) in [
+            (foreign, true),
+            (
+                "the volume is new, and node p-node-0 is refused since it belongs to another cluster",
+                false,
+            ),
+            ("VolumeReplaced: node id a/p-node-0 has records", false),
+        ] {
+            let line = NodeLine {
+                refused: why.to_owned(),
+                ..NodeLine::default()
+            };
+            let refused = known(&line).refused.expect("a refusal");
+            assert_eq!((refused.why.as_str(), refused.foreign), (why, wanted));
+        }
+        assert_eq!(known(&NodeLine::default()).refused, None);
     }
 
     #[test]

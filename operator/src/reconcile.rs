@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::drain::DRAIN;
 use crate::events::flips;
-use crate::managers::{Bearer, View, bearer};
+use crate::managers::{Bearer, View, bearer, refusal};
 use crate::names::PoolName;
 use crate::observe::{Observed, last_warning, observe};
 use crate::plan::scale::Step;
@@ -365,7 +365,10 @@ impl Look<'_> {
         let nodes = observed.nodes(self.name, view);
         let claims = observed.claim_facts(self.name);
         let strangers = view.map_or(&[][..], |view| view.pool.strangers.as_slice());
-        let strangers: Vec<String> = strangers.iter().map(|s| s.node_id.clone()).collect();
+        let strangers = strangers
+            .iter()
+            .map(|s| (s.node_id.clone(), refusal(&s.why)));
+        let strangers: Vec<_> = strangers.collect();
         let doubt = view.and_then(|_| store::doubt(&nodes, &strangers, &claims));
         let (wanted, desired) = self.wanted(doubt.is_some());
         let mut seen = scale::Scale {

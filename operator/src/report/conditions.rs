@@ -194,13 +194,24 @@ fn and_more(more: usize) -> String {
 /// What speaks against the managers' store, and what to do; pure.
 pub fn said(pool: &PoolName, doubt: &Doubt) -> String {
     match doubt {
-        Doubt::Refused { node, more } => {
+        Doubt::Refused {
+            node,
+            refusal,
+            more,
+        } => {
             let node = node.rsplit('/').next().unwrap_or(node);
             let (more, are) = (and_more(*more), is_or_are(*more));
-            format!(
-                "{node}{more} {are} refused: the managers' store is not theirs. Bring that store \
-                 back, or rebuild it from the nodes (the chart's manager.rebuild.nodes)"
-            )
+            match refusal.foreign {
+                true => format!(
+                    "{node}{more} {are} refused: the managers' store is not theirs. Bring that \
+                     store back, or rebuild it from the nodes (the chart's manager.rebuild.nodes)"
+                ),
+                false => format!(
+                    "{node}{more} {are} refused, and no node comes or goes until that is settled: \
+                     {}",
+                    refusal.why
+                ),
+            }
         }
         Doubt::Unknown { ordinal, more } => {
             let (more, holds) = (and_more(*more), if *more == 0 { "holds" } else { "hold" });
@@ -273,14 +284,14 @@ fn replaced(facts: &Facts<'_>) -> Told {
         Some((node, known, known.refused.as_ref()?))
     });
     let refused = refused.next();
-    let Some((node, known, why)) = refused else {
+    let Some((node, known, refusal)) = refused else {
         return told(type_, false, "OwnVolumes", "every node has its own volume");
     };
     let name = facts.name.pod(node.ordinal);
     let message = format!(
-        "{why}. Give it its volume back; or, if that is lost for good: kubectl -n {} annotate fsp \
-         {} fileserver.dev/abandon={name}/{}",
-        facts.name.namespace, facts.name.name, known.volume
+        "{}. Give it its volume back; or, if that is lost for good: kubectl -n {} annotate fsp {} \
+         fileserver.dev/abandon={name}/{}",
+        refusal.why, facts.name.namespace, facts.name.name, known.volume
     );
     told(type_, true, "VolumeReplaced", message)
 }
@@ -292,7 +303,7 @@ fn damaged(facts: &Facts<'_>) -> Told {
     if facts.hides_files() {
         return unknown(
             "FilesDamaged",
-            "the managers' store is not the one that knows these files",
+            "the managers' store may not be the one that knows these files",
         );
     }
     let corrupt = |node: &NodeFacts| node.known.as_ref().map_or(0, |known| known.corrupt);
@@ -603,6 +614,7 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::managers::refusal;
     use crate::plan::PodFacts;
 
     #[test]
@@ -615,7 +627,7 @@ mod tests {
                 ..PodFacts::default()
             }),
             known: Some(Known {
-                refused: refused.map(str::to_owned),
+                refused: refused.map(refusal),
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -676,9 +688,13 @@ mod tests {
             namespace: "files".to_owned(),
             name: "a-name-of-forty-characters-as-the-longest".to_owned(),
         };
-        let node = pool.node_id(2);
+        let refused = |why| Doubt::Refused {
+            node: pool.node_id(2),
+            refusal: refusal(why),
+            more: 12,
+        };
         for doubt in [
-            Doubt::Refused { node, more: 12 },
+            refused("the volume belongs to cluster x"),
             Doubt::Unknown {
                 ordinal: 2,
                 more: 12,
@@ -688,5 +704,12 @@ mod tests {
             assert!(text.len() <= 230, "{} {text}", text.len());
             assert!(text.contains("manager.rebuild.nodes"), "{text}");
         }
+        // Another store, or a rebuild, would be no help against this.
+        let text = super::said(&pool, &refused("its address is another node's"));
+        assert!(
+            !text.contains("store") && !text.contains("rebuild"),
+            "{text}"
+        );
+        assert!(text.ends_with("its address is another node's"), "{text}");
     }
 }
