@@ -115,19 +115,23 @@ pub fn doubt(
 
 /// What is to be written on claims, by ordinal; pure. `replicas` are the set's. A
 /// claim says that it is empty before managers forget its node, and that it is not
-/// before anybody could think so.
+/// before anybody could think so. Which volume it holds is seen only while its node is
+/// there: the row of one that is away may be about a claim that is gone, and what was
+/// seen last stands.
 pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
     let wanted = |claim: &ClaimFacts| {
         let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
         let known = node.known.as_ref();
         let joined = known.filter(|known| !known.volume.is_nil() && known.refused.is_none());
         let left = claim.ordinal >= replicas && node.pod.is_none() && left_empty(node);
-        match (joined, left) {
-            (Some(_), true) => Some(Mark::Empty),
-            (Some(known), false) => Some(Mark::Volume(known.volume)),
-            (None, _) => {
+        match joined {
+            Some(_) if left => Some(Mark::Empty),
+            Some(known) if known.available => Some(Mark::Volume(known.volume)),
+            joined => {
+                // One that joined may have gone before this claim said so.
                 let runs = node.pod.as_ref().is_some_and(|pod| pod.ready);
-                (runs && claim.mark == Mark::Empty).then_some(Mark::Started)
+                let may_hold = runs || joined.is_some();
+                (may_hold && claim.mark == Mark::Empty).then_some(Mark::Started)
             }
         }
     };
@@ -256,18 +260,31 @@ mod tests {
             });
             node
         };
-        let joined = node(1, Some(OWN), None);
+        let away = node(1, Some(OWN), None);
+        let mut joined = away.clone();
+        joined.known.as_mut().expect("known").available = true;
         let other = node(1, Some(OWN), Some("VolumeReplaced: other"));
         let own = Mark::Volume(OWN);
+        let another = Mark::Volume(Uuid::from_u128(1));
         for (node, replicas, before, after) in [
+            // The claim may be a new one, of which the row says nothing.
+            (away.clone(), 2, another, None),
+            (away.clone(), 2, Mark::Started, None),
+            (away.clone(), 2, Mark::Missing, None),
+            (away.clone(), 1, Mark::Missing, None),
+            (away.clone(), 2, own, None),
+            // But it is not taken for empty any more.
+            (away.clone(), 2, Mark::Empty, Some(Mark::Started)),
+            (joined.clone(), 2, another, Some(own)),
             (joined.clone(), 2, Mark::Empty, Some(own)),
             (joined.clone(), 2, own, None),
             (joined.clone(), 2, Mark::Missing, Some(own)),
             // It left, but not empty.
             (joined.clone(), 1, Mark::Missing, Some(own)),
+            (drained(away), 1, own, Some(Mark::Empty)),
             (drained(joined.clone()), 1, own, Some(Mark::Empty)),
             (drained(joined.clone()), 2, own, None),
-            (drained(ready(joined)), 1, own, None),
+            (drained(ready(joined.clone())), 1, own, None),
             (other, 2, Mark::Empty, None),
             (
                 ready(node(1, None, None)),
@@ -285,7 +302,6 @@ mod tests {
         }
         let mut going = claim(1, Mark::Empty);
         going.terminating = true;
-        let joined = [node(1, Some(OWN), None)];
-        assert!(marks(&joined, &[going], 2).is_empty());
+        assert!(marks(&[joined], &[going], 2).is_empty());
     }
 }
