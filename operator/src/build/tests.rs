@@ -2,27 +2,6 @@
 
 use super::*;
 use crate::plan::store::Mark;
-use crate::release::TokenSource;
-
-fn release() -> Release {
-    Release {
-        namespace: "dfs".to_owned(),
-        name: "files".to_owned(),
-        chart: "distributed-file-server".to_owned(),
-        namespaces: vec!["dfs".to_owned(), "team".to_owned()],
-        manager: "http://files-managers.dfs.svc:9000".to_owned(),
-        node_image: "node:1".to_owned(),
-        pull_policy: None,
-        pull_secrets: Vec::new(),
-        node_resources: Some(json!({ "limits": { "memory": "1Gi" } })),
-        token: TokenSource {
-            secret: "files-token".to_owned(),
-            key: "token".to_owned(),
-            make: true,
-        },
-        keys: "files-nodes".to_owned(),
-    }
-}
 
 fn pool(spec: Value) -> FileServerPool {
     let mut whole = json!({ "storage": { "size": "1Gi" } });
@@ -40,7 +19,7 @@ fn pool(spec: Value) -> FileServerPool {
 
 /// The StatefulSet and the first claim of a pool.
 fn built(spec: Value) -> (Value, Value) {
-    let (release, pool) = (release(), pool(spec));
+    let (release, pool) = (Release::sample(), pool(spec));
     let name = PoolName::of(&pool);
     let parts = Parts {
         release: &release,
@@ -54,7 +33,7 @@ fn built(spec: Value) -> (Value, Value) {
 
 #[test]
 fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
-    let (release, pool) = (release(), pool(json!({})));
+    let (release, pool) = (Release::sample(), pool(json!({})));
     let name = PoolName::of(&pool);
     let budget = |frozen| {
         let parts = Parts {
