@@ -74,6 +74,21 @@ fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
 }
 
 #[test]
+fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
+    let pool = pool(json!({
+        "storage": { "size": "1Gi", "annotations": { crate::mark::VOLUME: "empty" } },
+    }));
+    let name = PoolName::of(&pool);
+    for (mark, says) in [
+        (Mark::Missing, Value::Null),
+        (Mark::Started, json!("started")),
+    ] {
+        let claim = claim(&Release::sample(), &pool, &name, 0, mark);
+        assert_eq!(claim["metadata"]["annotations"][crate::mark::VOLUME], says);
+    }
+}
+
+#[test]
 fn a_pool_on_openshift_has_no_ids_and_one_without_a_word_has_ours() {
     let security = |security: Value| {
         let (set, _) = built(json!({ "security": security }));
