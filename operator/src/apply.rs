@@ -3,8 +3,9 @@
 //! others added to our own lists an apply leaves there; a patch takes it away,
 //! once: where a webhook adds it again, it stays.
 
-use crate::adopt::{ADOPT, Owner};
+use crate::adopt::Owner;
 use crate::cache::Cache;
+use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use anyhow::Context;
@@ -22,14 +23,9 @@ use std::sync::{Mutex, PoisonError};
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Objects are there, each by kind and name, and not ours.
-    #[error(
-        "not the pool's: {}. Delete or rename, or, if the pool made them: kubectl annotate fsp \
-         {adopt}=true",
-        .0.join(", "),
-        adopt = ADOPT
-    )]
-    NameConflict(Vec<String>),
+    /// Objects are there and not ours.
+    #[error("{}", conflict::said(.0))]
+    NameConflict(Vec<Conflict>),
     /// Somebody changed it since it was looked at.
     #[error("{0} was changed by somebody else meanwhile")]
     Raced(String),
@@ -171,10 +167,10 @@ impl Applier {
         if let (Some(there), Some(owner)) = (&there, owner)
             && !owner.has(there)
         {
-            return Err(ApplyError::NameConflict(vec![format!(
-                "{} {name}",
-                K::kind(&())
-            )]));
+            return Err(ApplyError::NameConflict(vec![Conflict::Owned {
+                object: format!("{} {name}", K::kind(&())),
+                pool: owner.name.clone(),
+            }]));
         }
         let before = self.written().get(&what).copied();
         let hashed = hash(&wanted);

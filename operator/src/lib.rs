@@ -8,6 +8,7 @@ pub mod apply;
 pub mod build;
 pub mod cache;
 pub mod config;
+pub mod conflict;
 pub mod context;
 pub mod definition;
 pub mod delete;

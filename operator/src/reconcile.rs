@@ -7,6 +7,7 @@ use crate::adopt::{ADOPT, Owner};
 use crate::apply::ApplyError;
 use crate::build::Shape;
 use crate::cache::Cache;
+use crate::conflict::Conflict;
 use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::drain::DRAIN;
@@ -152,8 +153,10 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         return look.leave_alone(("TokenRefused", why)).await;
     }
     if stranger.is_some() {
-        let set = format!("StatefulSet {}", look.name.nodes());
-        let error = ApplyError::NameConflict(vec![set]);
+        let error = ApplyError::NameConflict(vec![Conflict::Owned {
+            object: format!("StatefulSet {}", look.name.nodes()),
+            pool: name.clone(),
+        }]);
         return look.leave_alone((error.reason(), error.to_string())).await;
     }
     if !deleting && is_paused(pool) {
