@@ -35,3 +35,4 @@ pub mod report;
 pub mod run;
 pub mod token;
 pub mod turn;
+pub mod unserved;

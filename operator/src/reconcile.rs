@@ -21,6 +21,7 @@ use crate::raw::{RawPool, skip};
 use crate::report::{Facts, said, status, without_numbers};
 use crate::token::token;
 use crate::turn;
+use crate::unserved::is_silent;
 use crds::FileServerPool;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -498,6 +499,9 @@ impl Look<'_> {
     /// Writes the status where it changed, and the events that follow from it;
     /// answers whether the pool is ready.
     async fn tell(&self, decided: &Decided, outcome: &Outcome) -> Result<bool, Failed> {
+        if is_silent(self.pool, Timestamp::now()) {
+            return Ok(false);
+        }
         let before = self.pool.status.as_ref();
         let obstacle = self.obstacle(decided).await;
         let trouble = outcome.trouble.as_ref();
