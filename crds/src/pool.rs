@@ -157,7 +157,8 @@ pub struct FileServerPoolSpec {
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// Chooses the number of nodes by the files they hold. Off unless set; the
-    /// choice is told in `status.desiredReplicas`, and `replicas` stays as it is.
+    /// choice is told in `status.desiredReplicas`, and `replicas` stays as it is. Where
+    /// this is removed, `replicas` counts again, 3 if it was never set: set it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
 }

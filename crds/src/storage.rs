@@ -36,9 +36,12 @@ pub struct Storage {
     #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('fileserver.dev/') && !key.startsWith('app.kubernetes.io/'))")
         .message("storage.labels: keys of fileserver.dev/ and app.kubernetes.io/ are the operator's own"))]
     pub labels: BTreeMap<String, String>,
-    /// Annotations added to the claims when they are made or grow.
+    /// Annotations added to the claims when they are made or grow; those of the
+    /// operator can't be replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('fileserver.dev/'))")
+        .message("storage.annotations: keys of fileserver.dev/ are the operator's own"))]
     pub annotations: BTreeMap<String, String>,
     /// Room on each volume that uploads never use.
     #[serde(default = "reserve")]

@@ -86,6 +86,17 @@ fn every_field_is_described_and_bounded() {
 }
 
 #[test]
+fn what_is_added_to_claims_has_no_keys_of_the_operators() {
+    let schema = schema();
+    let storage = &schema["properties"]["spec"]["properties"]["storage"]["properties"];
+    for map in ["labels", "annotations"] {
+        let rule = storage[map]["x-kubernetes-validations"][0]["rule"].as_str();
+        let refuses = "!key.startsWith('fileserver.dev/')";
+        assert!(rule.unwrap().contains(refuses), "{map}: {rule:?}");
+    }
+}
+
+#[test]
 fn what_is_left_out_has_the_defaults_that_the_yaml_tells() {
     let spec: crds::FileServerPoolSpec =
         serde_json::from_value(serde_json::json!({"storage": {"size": "10Gi"}})).unwrap();

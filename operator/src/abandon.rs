@@ -2,19 +2,21 @@
 
 use crate::context::Context;
 use crate::events::event;
-use crate::managers::Bearer;
+use crate::managers::{Bearer, View};
 use crate::mark;
 use crate::names::PoolName;
 use crate::plan::store::Mark;
 use crds::FileServerPool;
-use kube::api::{Patch, PatchParams};
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
-use kube::{Api, ResourceExt};
-use serde_json::json;
+use proto::v1::AbandonReply;
 use uuid::Uuid;
 
 /// `<node>/<volume-id>`.
 pub const ABANDON: &str = "fileserver.dev/abandon";
+/// The same words, written by the operator once managers know node and volume, and
+/// before they are told to give them up.
+const BEGUN: &str = "fileserver.dev/abandon-begun";
 
 /// The node and the volume that an annotation names; pure.
 ///
@@ -37,7 +39,29 @@ pub fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
     Ok((ordinal, volume))
 }
 
-/// Does what the annotation orders, if there is one, and takes it away.
+/// What is left to do of an order.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// The managers have to give the node up, or say why not.
+    Order,
+    /// They did so, and whoever ordered it ended before the rest was done.
+    Finish,
+}
+
+/// What is left to do, pure: `known` is the volume by which the managers know the node.
+/// A node that they do not know was given up only where the order to do so was noted
+/// before: any other store does not know it either.
+fn next(volume: Uuid, has_begun: bool, known: Option<Uuid>) -> Next {
+    match has_begun && known != Some(volume) {
+        true => Next::Finish,
+        false => Next::Order,
+    }
+}
+
+/// Does what the annotation orders, if there is one, and takes it away; answers whether
+/// there was one, so that what was seen of the pool before holds no more. Whoever ends
+/// in between is followed by one who goes on: the order is noted on the pool before
+/// managers get it, and the note goes last.
 ///
 /// # Errors
 /// Why it is not done; the annotation stays then.
@@ -46,11 +70,52 @@ pub async fn abandon(
     bearer: &Bearer,
     pool: &FileServerPool,
     name: &PoolName,
-) -> Result<(), String> {
+    view: &View,
+) -> Result<bool, String> {
+    let failed = |error: kube::Error| error.to_string();
+    let begun = pool.annotations().get(BEGUN);
     let Some(text) = pool.annotations().get(ABANDON) else {
-        return Ok(());
+        if begun.is_some() {
+            // A person took the order back: a later one begins anew.
+            let gone = [(BEGUN, None)];
+            context.annotate(name, &gone).await.map_err(failed)?;
+        }
+        return Ok(false);
     };
     let (ordinal, volume) = parse(name, text)?;
+    let known = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
+    let has_begun = begun == Some(text);
+    let cost = match next(volume, has_begun, known) {
+        Next::Order => {
+            let cost = order(context, bearer, name, (ordinal, volume), text).await?;
+            format!(": {} files, {} bytes", cost.files, cost.bytes)
+        }
+        Next::Finish => String::new(),
+    };
+    // Nobody misses what its claim holds any more; unless another volume joined since,
+    // of which the next look says so.
+    if known.is_none_or(|known| known == volume || known.is_nil()) {
+        mark::write(&context.client, name, (ordinal, Mark::Empty))
+            .await
+            .map_err(failed)?;
+    }
+    let done = [(ABANDON, None), (BEGUN, None)];
+    context.annotate(name, &done).await.map_err(failed)?;
+    let pod = name.pod(ordinal);
+    let note = format!("{pod} is given up with volume {volume}{cost}");
+    let event = event(EventType::Warning, "NodeAbandoned", "Abandon", note);
+    context.publish(pool, event).await;
+    Ok(true)
+}
+
+/// Has the managers give the node up; answers what that cost.
+async fn order(
+    context: &Context,
+    bearer: &Bearer,
+    name: &PoolName,
+    (ordinal, volume): (i32, Uuid),
+    text: &str,
+) -> Result<AbandonReply, String> {
     let node_id = name.node_id(ordinal);
     let refused = |status: tonic::Status| {
         format!(
@@ -61,37 +126,40 @@ pub async fn abandon(
     };
     let ask = |lose| context.managers.abandon(bearer, &node_id, volume, lose);
     // The annotation names node and volume; how many files that costs has been
-    // told in the condition that asked for it.
+    // told in the condition that asked for it. They know both, or refuse here.
     let cost = ask(None).await.map_err(refused)?;
+    let noted = context.annotate(name, &[(BEGUN, Some(text))]).await;
+    noted.map_err(|error| error.to_string())?;
     let done = ask(Some(cost.files)).await.map_err(refused)?;
     tracing::warn!(node = node_id, %volume, files = done.files, "given up");
-    // Nobody misses what its claim holds any more.
-    mark::write(&context.client, name, (ordinal, Mark::Empty))
-        .await
-        .map_err(|error| error.to_string())?;
-    let note = format!(
-        "{} is given up with volume {volume}: {} files, {} bytes",
-        name.pod(ordinal),
-        done.files,
-        done.bytes
-    );
-    context
-        .publish(
-            pool,
-            event(EventType::Warning, "NodeAbandoned", "Abandon", note),
-        )
-        .await;
-    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
-    let gone = json!({ "metadata": { "annotations": { ABANDON: null } } });
-    let patched = pools
-        .patch(&name.name, &PatchParams::default(), &Patch::Merge(gone))
-        .await;
-    patched.map(drop).map_err(|error| error.to_string())
+    Ok(done)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_that_was_carried_out_is_finished_and_no_other() {
+        let (volume, other) = (Uuid::max(), Uuid::from_u128(1));
+        for (has_begun, known, wanted) in [
+            (false, Some(volume), Next::Order),
+            // The managers say that they do not know it: this store never gave it up.
+            (false, None, Next::Order),
+            (false, Some(other), Next::Order),
+            (true, Some(volume), Next::Order),
+            (true, None, Next::Finish),
+            (true, Some(Uuid::nil()), Next::Finish),
+            // It came back with a new volume meanwhile.
+            (true, Some(other), Next::Finish),
+        ] {
+            assert_eq!(
+                next(volume, has_begun, known),
+                wanted,
+                "{has_begun} {known:?}"
+            );
+        }
+    }
 
     #[test]
     fn an_annotation_names_a_node_of_the_pool_and_its_volume() {

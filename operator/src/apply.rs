@@ -3,8 +3,9 @@
 //! others added to our own lists an apply leaves there; a patch takes it away,
 //! once: where a webhook adds it again, it stays.
 
-use crate::adopt::{ADOPT, Owner};
+use crate::adopt::Owner;
 use crate::cache::Cache;
+use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use anyhow::Context;
@@ -22,14 +23,9 @@ use std::sync::{Mutex, PoisonError};
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Objects are there, each by kind and name, and not ours.
-    #[error(
-        "not the pool's: {}. Delete or rename, or, if the pool made them: kubectl annotate fsp \
-         {adopt}=true",
-        .0.join(", "),
-        adopt = ADOPT
-    )]
-    NameConflict(Vec<String>),
+    /// Objects are there and not ours.
+    #[error("{}", conflict::said(.0))]
+    NameConflict(Vec<Conflict>),
     /// Somebody changed it since it was looked at.
     #[error("{0} was changed by somebody else meanwhile")]
     Raced(String),
@@ -171,10 +167,10 @@ impl Applier {
         if let (Some(there), Some(owner)) = (&there, owner)
             && !owner.has(there)
         {
-            return Err(ApplyError::NameConflict(vec![format!(
-                "{} {name}",
-                K::kind(&())
-            )]));
+            return Err(ApplyError::NameConflict(vec![Conflict::Owned {
+                object: format!("{} {name}", K::kind(&())),
+                pool: owner.name.clone(),
+            }]));
         }
         let before = self.written().get(&what).copied();
         let hashed = hash(&wanted);
@@ -206,6 +202,33 @@ impl Applier {
             true => Applied::Overridden(what),
             false => Applied::Written,
         })
+    }
+
+    /// Makes an object that is not there, of one that has no owner and so may be
+    /// anybody's: where it came meanwhile it stays as it is. An apply would change it.
+    ///
+    /// # Errors
+    /// `Raced` where it is there by now.
+    pub async fn create<K>(&self, wanted: Value) -> Result<(), ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let wanted: K = serde_json::from_value(wanted).context("an object from JSON")?;
+        let namespace = wanted.namespace().unwrap_or_default();
+        let what = format!("{} {namespace}/{}", K::kind(&()), wanted.name_any());
+        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let made = api.create(&params, &wanted).await;
+        made.map_err(|source| ApplyError::of(&what, source))?;
+        tracing::info!(object = what, "made");
+        Ok(())
     }
 
     /// Takes away what others added; answers what is there then.
@@ -319,6 +342,30 @@ pub fn hash(wanted: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::played::Played;
+
+    #[tokio::test]
+    async fn an_object_that_came_meanwhile_is_not_changed() {
+        use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+        let claim = json!({ "metadata": { "name": "data-p-node-0", "namespace": "a" } });
+        let exists = json!({
+            "kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409,
+            "message": "persistentvolumeclaims \"data-p-node-0\" already exists",
+        });
+        let server = Played::new(vec![(201, claim.clone()), (409, exists)]).await;
+        let applier = Applier::new(server.client());
+        let make = || applier.create::<PersistentVolumeClaim>(claim.clone());
+        make().await.expect("it was not there");
+        let raced = make().await.expect_err("somebody was quicker");
+        assert!(matches!(&raced, ApplyError::Raced(what) if what.contains("a/data-p-node-0")));
+        let post =
+            "POST /api/v1/namespaces/a/persistentvolumeclaims?&fieldManager=fileserver-operator";
+        assert_eq!(
+            server.asked(),
+            [post, post],
+            "a write that makes and changes nothing"
+        );
+    }
 
     #[test]
     fn what_a_policy_changes_in_the_moment_of_the_write_is_borne() {

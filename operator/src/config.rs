@@ -32,6 +32,11 @@ impl OfRelease {
         let own = std::iter::once(&self.namespace);
         own.chain(watched).cloned().collect()
     }
+
+    /// What its objects say of whose they are.
+    pub fn owner(&self) -> String {
+        format!("{}/{}", self.namespace, self.release)
+    }
 }
 
 /// The flags of `operator run`.

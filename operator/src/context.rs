@@ -8,10 +8,13 @@ use crate::metrics::Metrics;
 use crate::names::PoolName;
 use crate::plan::autoscale::Window;
 use crate::release::Release;
+use crds::FileServerPool;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, Recorder, Reporter};
-use std::collections::HashMap;
+use kube::{Api, Client};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -212,14 +215,27 @@ impl Context {
         self.end_turn(name);
         self.pools().remove(name);
         self.applier.forget(&name.namespace, &name.nodes());
+        self.note_readable(name);
+    }
+
+    /// Forgets the pools of a namespace but for these: no look comes of one that is
+    /// gone, and what was counted of it would be counted for ever.
+    pub fn keep_only(&self, namespace: &str, names: &BTreeSet<String>) {
+        let mut known: BTreeSet<PoolName> = self.pools().keys().cloned().collect();
+        known.extend(self.unreadable().keys().cloned());
+        let gone = |pool: &&PoolName| pool.namespace == namespace && !names.contains(&pool.name);
+        known.iter().filter(gone).for_each(|name| self.forget(name));
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, HashMap<PoolName, Option<i64>>> {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a pool can't be read; answers whether that is news.
     pub fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
-        let mut unreadable = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut unreadable = self.unreadable();
         let before = unreadable.insert(name.clone(), generation);
         self.metrics.count_unreadable(unreadable.len());
         before != Some(generation)
@@ -227,16 +243,29 @@ impl Context {
 
     /// Notes that a pool can be read, or is gone.
     pub fn note_readable(&self, name: &PoolName) {
-        let mut unreadable = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut unreadable = self.unreadable();
         unreadable.remove(name);
         self.metrics.count_unreadable(unreadable.len());
     }
 
+    /// Writes annotations of a pool; those without a value are removed.
+    ///
+    /// # Errors
+    /// Where the API server refuses, or does not answer.
+    pub async fn annotate(
+        &self,
+        name: &PoolName,
+        changes: &[(&str, Option<&str>)],
+    ) -> kube::Result<()> {
+        let changes: BTreeMap<_, _> = changes.iter().copied().collect();
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": changes } }));
+        let pools: Api<FileServerPool> = Api::namespaced(self.client.clone(), &name.namespace);
+        let params = PatchParams::default();
+        pools.patch(&name.name, &params, &patch).await.map(drop)
+    }
+
     /// Publishes an event about a pool.
-    pub async fn publish(&self, pool: &crds::FileServerPool, event: Event) {
+    pub async fn publish(&self, pool: &FileServerPool, event: Event) {
         use kube::Resource;
         self.publish_about(&pool.object_ref(&()), event).await;
     }
@@ -248,5 +277,34 @@ impl Context {
         if let Err(error) = recorder.publish(&event, reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be published");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::played::Played;
+
+    #[tokio::test]
+    async fn a_pool_that_is_gone_is_counted_no_more() {
+        let client = Played::new(Vec::new()).await.client();
+        let metrics = Arc::new(Metrics::default());
+        let release = Release::sample();
+        let context = Context::new(client, release, "me".to_owned(), metrics.clone());
+        let context = context.expect("the managers' address is one");
+        let pool = |namespace: &str, name: &str| PoolName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let all = [pool("a", "p"), pool("a", "q"), pool("b", "p")];
+        for name in &all {
+            context.note_unreadable(name, Some(1));
+            context.remember(name, |memory| memory.failures = 3);
+        }
+        assert_eq!(metrics.unreadable.get(), 3);
+        context.keep_only("a", &["q".to_owned()].into());
+        assert_eq!(metrics.unreadable.get(), 2);
+        let failures = all.map(|name| context.recall(&name).failures);
+        assert_eq!(failures, [0, 3, 3], "of another namespace nothing was said");
     }
 }

@@ -7,6 +7,7 @@ use crate::managers::{Bearer, View};
 use crate::names::PoolName;
 use crate::observe::Observed;
 use crate::raw::RawPool;
+use crate::unserved;
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -33,9 +34,12 @@ pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
 }
 
 fn is_released(pool: &FileServerPool, now: Timestamp) -> bool {
-    let until = pool.annotations().get(RELEASED);
-    let until = until.and_then(|until| until.parse::<Timestamp>().ok());
-    until.is_some_and(|until| now < until)
+    released_until(pool).is_some_and(|until| now < until)
+}
+
+/// Until when no operator takes the finalizer back, where the pool was let go; pure.
+pub fn released_until(pool: &FileServerPool) -> Option<Timestamp> {
+    pool.annotations().get(RELEASED)?.parse().ok()
 }
 
 /// How long a finalizer is there before a deletion is let through: longer than the
@@ -121,7 +125,8 @@ pub async fn release_all(
 /// Lets go of every pool of a namespace that is the release's, or nobody's, whether
 /// it has the finalizer or not; answers their names. One write takes the finalizer
 /// off and says so on the pool: an operator that is still there sees both or
-/// neither, and takes it back only after `until`.
+/// neither, and takes it back only after `until`. Then the pool says that nobody serves
+/// it.
 ///
 /// # Errors
 /// Where the API server does not answer, or somebody changed a pool meanwhile.
@@ -147,10 +152,15 @@ pub async fn let_go(
             namespace: namespace.to_owned(),
             name: pool.name_any(),
         };
-        match change_metadata(client, &pool, &name, change).await {
-            Ok(_) => released.push(name),
-            Err(error) => failed = failed.or(Some(error)),
+        if let Err(error) = change_metadata(client, &pool, &name, change).await {
+            failed = failed.or(Some(error));
+            continue;
         }
+        // No reason to hold up an uninstall.
+        if let Err(error) = unserved::tell(client, &pool, &name, owner).await {
+            tracing::warn!(pool = name.at_manager(), %error, "it still says how it was");
+        }
+        released.push(name);
     }
     failed.map_or(Ok(released), Err)
 }

@@ -6,10 +6,8 @@ use crate::events::event;
 use crate::managers::Bearer;
 use crate::names::PoolName;
 use crds::FileServerPool;
-use kube::api::{Patch, PatchParams};
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
-use kube::{Api, ResourceExt};
-use serde_json::json;
 
 /// `<node>`.
 pub const DRAIN: &str = "fileserver.dev/drain";
@@ -49,12 +47,8 @@ pub async fn drain(
     let note = format!("{} gives its files to the others", name.pod(ordinal));
     let event = event(EventType::Normal, "Draining", "Drain", note);
     context.publish(pool, event).await;
-    let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
-    let gone = json!({ "metadata": { "annotations": { DRAIN: null } } });
-    let patched = pools
-        .patch(&name.name, &PatchParams::default(), &Patch::Merge(gone))
-        .await;
-    patched.map(drop).map_err(|error| error.to_string())
+    let done = context.annotate(name, &[(DRAIN, None)]).await;
+    done.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

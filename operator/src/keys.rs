@@ -4,6 +4,7 @@
 
 use crate::apply::ApplyError;
 use crate::build::MANAGED_BY;
+use crate::conflict::Conflict;
 use crate::names::{self, FIELD_MANAGER, PoolName, component, unowned, unpruned};
 use crate::release::Release;
 use k8s_openapi::ByteString;
@@ -35,8 +36,14 @@ pub async fn keep(
         let made = secrets.create(&PostParams::default(), &secret).await;
         return made.map(drop).map_err(failed);
     };
-    if there.annotations().get(MANAGED_BY) != Some(&release.owner()) {
-        return Err(ApplyError::NameConflict(vec![format!("Secret {name}")]));
+    let (says, owner) = (there.annotations().get(MANAGED_BY), release.owner());
+    if says != Some(&owner) {
+        return Err(ApplyError::NameConflict(vec![Conflict::Keys {
+            namespace: pool.namespace.clone(),
+            name,
+            says: says.cloned(),
+            release: owner,
+        }]));
     }
     let has = there.data.as_ref().and_then(|data| data.get(&pool.name));
     if has == Some(&wanted) {

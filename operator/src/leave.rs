@@ -32,7 +32,7 @@ pub struct LeaveArgs {
 /// Where the pools of a namespace that is there could not be let go.
 pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
-    let owner = format!("{}/{}", args.of.namespace, args.of.release);
+    let owner = args.of.owner();
     let mut failed = Vec::new();
     for namespace in args.of.namespaces() {
         match of_namespace(&client, &namespace, &owner).await {

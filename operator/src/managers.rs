@@ -1,7 +1,7 @@
 //! The managers' Admin service, as the operator asks it.
 
 use crate::names::PoolName;
-use crate::plan::{DrainFacts, Known};
+use crate::plan::{DrainFacts, Known, Refusal};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{
     AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
@@ -19,6 +19,9 @@ use uuid::Uuid;
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a call may take: a drain weighs every record of its nodes.
 const CALL: Duration = Duration::from_secs(60);
+
+/// How managers begin to say that a volume belongs to another store.
+const FOREIGN: &str = "the volume belongs to cluster ";
 
 /// What the managers know of one pool.
 #[derive(Debug, Clone, Default)]
@@ -216,8 +219,8 @@ fn view(
     }
     for line in drains {
         if let Some(ordinal) = name.ordinal(&line.node_id) {
-            let volume = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
-            view.drains.insert(ordinal, drain(line, volume));
+            let node = view.nodes.get(&ordinal).map(|(_, node)| node);
+            view.drains.insert(ordinal, drain(line, node));
         }
     }
     view
@@ -229,29 +232,62 @@ fn known(line: &NodeLine) -> Known {
         merged: line.merged,
         volume: Uuid::from_slice(&line.volume_id).unwrap_or_default(),
         corrupt: line.corrupt_files,
-        refused: (!line.refused.is_empty()).then(|| line.refused.clone()),
+        refused: (!line.refused.is_empty()).then(|| refusal(&line.refused)),
+    }
+}
+
+/// What a refusal is about, by how the managers begin it.
+pub fn refusal(why: &str) -> Refusal {
+    Refusal {
+        why: why.to_owned(),
+        foreign: why.starts_with(FOREIGN),
     }
 }
 
 /// A drain is done when the node said so itself (rule 15). One that never joined
-/// this store has nothing to say: that is no proof that it holds nothing.
-fn drain(line: &DrainLine, volume: Option<Uuid>) -> DrainFacts {
+/// this store has nothing to say: that is no proof that it holds nothing; nor is what
+/// one counts whose disk takes no writes, since a file that it could not put anywhere
+/// is in none of its counts.
+fn drain(line: &DrainLine, node: Option<&NodeLine>) -> DrainFacts {
+    let stuck = node.filter(|node| node.read_only);
     let empty = line.sealed && line.files_left == 0 && line.quarantined == 0;
-    let stranger = volume.is_some_and(|volume| volume.is_nil());
+    let stranger = node.is_some_and(|node| known(node).volume.is_nil());
+    let holds = match stuck {
+        Some(node) => read_only(&node.read_only_why),
+        None => line.holds.clone(),
+    };
     DrainFacts {
         ordered: line.ordered,
-        done: empty && line.records_left == 0,
+        done: empty && line.records_left == 0 && stuck.is_none(),
         unseen: stranger && line.records_left == 0,
         records: line.records_left,
         files: line.files_left,
-        holds: (!line.holds.is_empty()).then(|| line.holds.clone()),
+        holds: (!holds.is_empty()).then_some(holds),
         seconds_left: line.seconds_left.map(|seconds| seconds.max(0.0) as u64),
     }
+}
+
+/// What a node waits for whose disk takes no writes. It is not said how to restart it:
+/// a claim that is being deleted would go with its pod.
+fn read_only(why: &str) -> String {
+    let why = match why {
+        "" => String::new(),
+        why => format!(" ({why})"),
+    };
+    format!("it takes no writes until it is restarted on a disk that does{why}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A node that has a volume.
+    fn joined() -> NodeLine {
+        NodeLine {
+            volume_id: Uuid::max().as_bytes().to_vec().into(),
+            ..NodeLine::default()
+        }
+    }
 
     #[test]
     fn a_drain_is_done_when_nothing_at_all_is_left() {
@@ -261,7 +297,7 @@ mod tests {
                 ..DrainLine::default()
             };
             change(&mut line);
-            drain(&line, Some(Uuid::max())).done
+            drain(&line, Some(&joined())).done
         };
         assert!(done(|_| {}));
         assert!(!done(|line| line.sealed = false));
@@ -273,10 +309,52 @@ mod tests {
                 records_left,
                 ..DrainLine::default()
             };
-            drain(&line, Some(Uuid::nil()))
+            drain(&line, Some(&NodeLine::default()))
         };
         assert!(stranger(0).unseen && !stranger(1).unseen);
         assert!(!stranger(0).done, "another store may know its files");
+    }
+
+    #[test]
+    fn a_node_whose_disk_takes_no_writes_is_not_known_to_be_empty() {
+        let line = DrainLine {
+            sealed: true,
+            ordered: true,
+            ..DrainLine::default()
+        };
+        let mut node = joined();
+        assert!(drain(&line, Some(&node)).done);
+        for why in ["", "a flush failed: EROFS"] {
+            (node.read_only, node.read_only_why) = (true, why.to_owned());
+            let drained = drain(&line, Some(&node));
+            assert!(!drained.done && !drained.unseen);
+            let holds = drained.holds.expect("it says so");
+            assert!(
+                holds.contains("restarted") && holds.contains(why),
+                "{holds}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_about_the_store_only_where_the_managers_say_so() {
+        let foreign = "the volume belongs to cluster 1, this manager's store is of cluster 2";
+        for (why, wanted) in [
+            (foreign, true),
+            (
+                "the volume is new, and node p-node-0 is refused since it belongs to another cluster",
+                false,
+            ),
+            ("VolumeReplaced: node id a/p-node-0 has records", false),
+        ] {
+            let line = NodeLine {
+                refused: why.to_owned(),
+                ..NodeLine::default()
+            };
+            let refused = known(&line).refused.expect("a refusal");
+            assert_eq!((refused.why.as_str(), refused.foreign), (why, wanted));
+        }
+        assert_eq!(known(&NodeLine::default()).refused, None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! refused before anything is changed; then the definition of FileServerPool is
 //! brought up to date.
 
+use crate::build;
 use crate::config::OfRelease;
 use crate::definition::bring;
 use crate::names::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
@@ -71,23 +72,22 @@ pub async fn run(args: PrepareArgs) -> Result<()> {
 }
 
 async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
-    let own = |component: &str| {
-        let labels = format!("{INSTANCE}={},{COMPONENT}={component}", of.release);
-        ListParams::default().labels(&labels)
-    };
+    let own = |component: &str| format!("{INSTANCE}={},{COMPONENT}={component}", of.release);
+    let listed = |labels: &str| ListParams::default().labels(labels);
+    let of_managers = listed(&own("manager"));
+    let of_nodes = listed(&format!("{},{MANAGED_BY}={FIELD_MANAGER}", own("node")));
+    let owner = of.owner();
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &of.namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &of.namespace);
-    let managers = sets.list(&own("manager")).await.context("StatefulSets")?;
-    let claims = claims.list(&own("manager")).await.context("claims")?;
+    let managers = sets.list(&of_managers).await.context("StatefulSets")?;
+    let claims = claims.list(&of_managers).await.context("claims")?;
     let mut nodes = Vec::new();
     for namespace in of.namespaces() {
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
-        let found = sets.list(&own("node")).await;
+        let found = sets.list(&of_nodes).await;
         for set in found.with_context(|| format!("StatefulSets of {namespace}"))? {
-            let labels = set.labels();
-            let ours = labels.get(MANAGED_BY).is_some_and(|by| by == FIELD_MANAGER);
-            if let Some(name) = labels.get(NAME).filter(|_| ours) {
-                nodes.push((format!("{namespace}/{}", set.name_any()), name.clone()));
+            if let Some(name) = selected_by(&set, &owner) {
+                nodes.push((format!("{namespace}/{}", set.name_any()), name.to_owned()));
             }
         }
     }
@@ -96,6 +96,16 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
         claims: claims.iter().map(ResourceExt::name_any).collect(),
         nodes,
     })
+}
+
+/// The name by which a pool's StatefulSet selects its pods, where it is the release's;
+/// pure. A release of the same name in another namespace may serve pools beside it,
+/// under another name; earlier versions did not say which of the two.
+fn selected_by<'a>(set: &'a StatefulSet, owner: &str) -> Option<&'a str> {
+    let says = set.annotations().get(build::MANAGED_BY);
+    let ours = says.is_none_or(|says| says == owner);
+    let name = set.labels().get(NAME).filter(|_| ours);
+    name.map(String::as_str)
 }
 
 /// Why these names can't be taken, where they can't; pure.
@@ -208,6 +218,22 @@ mod tests {
         on_own.store_claim = Some("data-files-manager-0".to_owned());
         let there = found(&[], &["data-files-manager-0"], &[]);
         assert_eq!(refusal(&on_own, &there), None);
+    }
+
+    #[test]
+    fn nodes_of_another_release_of_that_name_have_names_of_their_own() {
+        let selected = |annotations: serde_json::Value| {
+            let set: StatefulSet = serde_json::from_value(serde_json::json!({ "metadata": {
+                "name": "p-node", "labels": { NAME: "files" }, "annotations": annotations,
+            }}))
+            .expect("a set");
+            selected_by(&set, "dfs/files").map(str::to_owned)
+        };
+        let says = |owner: &str| serde_json::json!({ build::MANAGED_BY: owner });
+        assert_eq!(selected(says("dfs/files")).as_deref(), Some("files"));
+        assert_eq!(selected(says("other/files")), None);
+        let earlier = selected(serde_json::json!({}));
+        assert_eq!(earlier.as_deref(), Some("files"));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use crate::adopt::{ADOPT, Owner};
 use crate::apply::ApplyError;
 use crate::build::Shape;
 use crate::cache::Cache;
+use crate::conflict::Conflict;
 use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::drain::DRAIN;
 use crate::events::flips;
-use crate::managers::{Bearer, View, bearer};
+use crate::managers::{Bearer, View, bearer, refusal};
 use crate::names::PoolName;
 use crate::observe::{Observed, last_warning, observe};
 use crate::plan::scale::Step;
@@ -20,6 +21,7 @@ use crate::raw::{RawPool, skip};
 use crate::report::{Facts, said, status, without_numbers};
 use crate::token::token;
 use crate::turn;
+use crate::unserved::is_silent;
 use crds::FileServerPool;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -152,8 +154,10 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
         return look.leave_alone(("TokenRefused", why)).await;
     }
     if stranger.is_some() {
-        let set = format!("StatefulSet {}", look.name.nodes());
-        let error = ApplyError::NameConflict(vec![set]);
+        let error = ApplyError::NameConflict(vec![Conflict::Owned {
+            object: format!("StatefulSet {}", look.name.nodes()),
+            pool: name.clone(),
+        }]);
         return look.leave_alone((error.reason(), error.to_string())).await;
     }
     if !deleting && is_paused(pool) {
@@ -355,11 +359,7 @@ impl Look<'_> {
         if !self.pool.annotations().contains_key(ADOPT) {
             return Ok(());
         }
-        let pools: Api<FileServerPool> =
-            Api::namespaced(self.context.client.clone(), &self.name.namespace);
-        let gone = Patch::Merge(json!({ "metadata": { "annotations": { ADOPT: null } } }));
-        let params = PatchParams::default();
-        pools.patch(&self.name.name, &params, &gone).await.map(drop)
+        self.context.annotate(self.name, &[(ADOPT, None)]).await
     }
 
     fn decide(&self) -> Decided {
@@ -369,7 +369,10 @@ impl Look<'_> {
         let nodes = observed.nodes(self.name, view);
         let claims = observed.claim_facts(self.name);
         let strangers = view.map_or(&[][..], |view| view.pool.strangers.as_slice());
-        let strangers: Vec<String> = strangers.iter().map(|s| s.node_id.clone()).collect();
+        let strangers = strangers
+            .iter()
+            .map(|s| (s.node_id.clone(), refusal(&s.why)));
+        let strangers: Vec<_> = strangers.collect();
         let doubt = view.and_then(|_| store::doubt(&nodes, &strangers, &claims));
         let (wanted, desired) = self.wanted(doubt.is_some());
         let mut seen = scale::Scale {
@@ -496,6 +499,9 @@ impl Look<'_> {
     /// Writes the status where it changed, and the events that follow from it;
     /// answers whether the pool is ready.
     async fn tell(&self, decided: &Decided, outcome: &Outcome) -> Result<bool, Failed> {
+        if is_silent(self.pool, Timestamp::now()) {
+            return Ok(false);
+        }
         let before = self.pool.status.as_ref();
         let obstacle = self.obstacle(decided).await;
         let trouble = outcome.trouble.as_ref();

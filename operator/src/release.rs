@@ -52,4 +52,26 @@ impl Release {
     pub fn owner(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            namespace: "dfs".to_owned(),
+            name: "files".to_owned(),
+            chart: "distributed-file-server".to_owned(),
+            namespaces: vec!["dfs".to_owned(), "team".to_owned()],
+            manager: "http://files-managers.dfs.svc:9000".to_owned(),
+            node_image: "node:1".to_owned(),
+            pull_policy: None,
+            pull_secrets: Vec::new(),
+            node_resources: Some(serde_json::json!({ "limits": { "memory": "1Gi" } })),
+            token: TokenSource {
+                secret: "files-token".to_owned(),
+                key: "token".to_owned(),
+                make: true,
+            },
+            keys: "files-nodes".to_owned(),
+        }
+    }
 }

@@ -23,6 +23,7 @@ use kube::runtime::{Controller, WatchStreamExt, controller, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_lease_manager::LeaseManagerBuilder;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io::Write;
 use std::sync::Arc;
@@ -156,6 +157,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
         () = looking => {}
         () = ended => {}
         () = sweep(&context) => {}
+        () = forget_gone(&context) => {}
         () = make_token(&context) => {}
         () = crate::prune::keep(&context) => {}
     }
@@ -169,6 +171,10 @@ async fn sweep(context: &Context) {
     loop {
         for name in &context.release.namespaces {
             let namespace = namespaces.get_opt(name).await;
+            if matches!(namespace, Ok(None)) {
+                // Its watch may have ended before the last of its pools went.
+                context.keep_only(name, &BTreeSet::new());
+            }
             let dies = matches!(&namespace, Ok(Some(n)) if n.metadata.deletion_timestamp.is_some());
             if !dies {
                 continue;
@@ -181,6 +187,21 @@ async fn sweep(context: &Context) {
     }
 }
 
+/// Forgets pools that are gone, as watches have shown it.
+async fn forget_gone(context: &Context) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        for namespace in &context.release.namespaces {
+            let cache = context.caches.of(namespace);
+            let Some(pools) = cache.and_then(|cache| cache.list::<RawPool>()) else {
+                continue;
+            };
+            let names = pools.iter().map(|pool| pool.name_any()).collect();
+            context.keep_only(namespace, &names);
+        }
+    }
+}
+
 /// The pools of a namespace, and all of theirs, which a cache keeps.
 fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
     let client = &context.client;
@@ -190,7 +211,9 @@ fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
     let all = watcher::Config::default;
     let mut cache = Cache::default();
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
-    let controller = Controller::new(pools, all())
+    let controller = Controller::new(pools, all());
+    cache.add(controller.store());
+    let controller = controller
         .owns_stream(cached::<StatefulSet>(client, namespace, ours(), &mut cache))
         .owns_stream(cached::<Service>(client, namespace, ours(), &mut cache))
         .owns_stream(cached::<ServiceAccount>(

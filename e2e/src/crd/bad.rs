@@ -103,6 +103,10 @@ pub(super) const BAD: &[Bad] = &[
         "storage.labels: keys of fileserver.dev/",
     ),
     bad(
+        r#"{"storage":{"size":"1Gi","annotations":{"fileserver.dev/volume":"empty"}}}"#,
+        "storage.annotations: keys of fileserver.dev/",
+    ),
+    bad(
         r#"{"security":{"assignedByCluster":"yes"},"storage":{"size":"1Gi"}}"#,
         "spec.security.assignedByCluster",
     ),

@@ -34,12 +34,15 @@ pub fn claim(
     claim
 }
 
-/// A person's own, and ours over them.
+/// A person's own, and ours over them. What we say there of a volume nobody else says,
+/// whatever an earlier definition let through.
 fn over(
     own: &BTreeMap<String, String>,
     ours: BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
+    let prefix = format!("{}/", crds::GROUP);
     let mut all = own.clone();
+    all.retain(|key, _| !key.starts_with(&prefix));
     all.extend(ours);
     all
 }

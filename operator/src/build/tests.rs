@@ -2,27 +2,6 @@
 
 use super::*;
 use crate::plan::store::Mark;
-use crate::release::TokenSource;
-
-fn release() -> Release {
-    Release {
-        namespace: "dfs".to_owned(),
-        name: "files".to_owned(),
-        chart: "distributed-file-server".to_owned(),
-        namespaces: vec!["dfs".to_owned(), "team".to_owned()],
-        manager: "http://files-managers.dfs.svc:9000".to_owned(),
-        node_image: "node:1".to_owned(),
-        pull_policy: None,
-        pull_secrets: Vec::new(),
-        node_resources: Some(json!({ "limits": { "memory": "1Gi" } })),
-        token: TokenSource {
-            secret: "files-token".to_owned(),
-            key: "token".to_owned(),
-            make: true,
-        },
-        keys: "files-nodes".to_owned(),
-    }
-}
 
 fn pool(spec: Value) -> FileServerPool {
     let mut whole = json!({ "storage": { "size": "1Gi" } });
@@ -40,7 +19,7 @@ fn pool(spec: Value) -> FileServerPool {
 
 /// The StatefulSet and the first claim of a pool.
 fn built(spec: Value) -> (Value, Value) {
-    let (release, pool) = (release(), pool(spec));
+    let (release, pool) = (Release::sample(), pool(spec));
     let name = PoolName::of(&pool);
     let parts = Parts {
         release: &release,
@@ -54,7 +33,7 @@ fn built(spec: Value) -> (Value, Value) {
 
 #[test]
 fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
-    let (release, pool) = (release(), pool(json!({})));
+    let (release, pool) = (Release::sample(), pool(json!({})));
     let name = PoolName::of(&pool);
     let budget = |frozen| {
         let parts = Parts {
@@ -92,6 +71,21 @@ fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
     assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
     let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
     assert_eq!(options, "Prune=false,Delete=false");
+}
+
+#[test]
+fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
+    let pool = pool(json!({
+        "storage": { "size": "1Gi", "annotations": { crate::mark::VOLUME: "empty" } },
+    }));
+    let name = PoolName::of(&pool);
+    for (mark, says) in [
+        (Mark::Missing, Value::Null),
+        (Mark::Started, json!("started")),
+    ] {
+        let claim = claim(&Release::sample(), &pool, &name, 0, mark);
+        assert_eq!(claim["metadata"]["annotations"][crate::mark::VOLUME], says);
+    }
 }
 
 #[test]

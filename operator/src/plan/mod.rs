@@ -57,7 +57,17 @@ pub struct Known {
     /// Copies whose bytes do not match their records.
     pub corrupt: u64,
     /// Why somebody who came under its name is refused.
-    pub refused: Option<String>,
+    pub refused: Option<Refusal>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// As the managers say it.
+    pub why: String,
+    /// Whether the volume belongs to another store than the managers'. Whatever else it
+    /// is, it holds the pool as well; but another store is no help against it.
+    pub foreign: bool,
 }
 
 /// A drain.

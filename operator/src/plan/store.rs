@@ -2,9 +2,9 @@
 //! that is in doubt nothing leaves the pool and nothing new comes to it
 //! (invariant 7): what such a store says of files holds for other files.
 
-use super::NodeFacts;
 use super::scale::left_empty;
 use super::storage::ClaimFacts;
+use super::{NodeFacts, Refusal};
 use uuid::Uuid;
 
 /// What is written on a claim about its volume, by [`crate::mark`].
@@ -24,10 +24,12 @@ pub enum Mark {
 /// Why the store may be a stranger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
-    /// Nodes are refused, since they belong to another store.
+    /// Nodes are refused.
     Refused {
-        /// One of them.
+        /// One of them; one that belongs to another store, where there is such a one.
         node: String,
+        /// Why it is refused.
+        refusal: Refusal,
         /// How many others are refused.
         more: usize,
     },
@@ -56,27 +58,37 @@ impl Doubt {
 }
 
 /// Whether somebody who came under a node's id is refused for another volume than the
-/// one that its records are on. Any other refusal is about the store.
+/// one that its records are on.
 pub fn is_replaced(node: &NodeFacts) -> bool {
     let known = node.known.as_ref().filter(|known| !known.volume.is_nil());
     let why = known.and_then(|known| known.refused.as_ref());
-    why.is_some_and(|why| why.starts_with("VolumeReplaced"))
+    why.is_some_and(|refusal| refusal.why.starts_with("VolumeReplaced"))
 }
 
 /// What speaks against the store, if anything; pure. `strangers` are nodes of the
-/// pool that it does not know and refuses.
-pub fn doubt(nodes: &[NodeFacts], strangers: &[String], claims: &[ClaimFacts]) -> Option<Doubt> {
+/// pool that it does not know and refuses. Whatever a node is refused for, the store
+/// does not have its files.
+pub fn doubt(
+    nodes: &[NodeFacts],
+    strangers: &[(String, Refusal)],
+    claims: &[ClaimFacts],
+) -> Option<Doubt> {
     let is_refused = |node: &&NodeFacts| {
         let known = node.known.as_ref();
         known.is_some_and(|known| known.refused.is_some())
     };
     let refused = nodes.iter().filter(is_refused);
-    let of_store = refused.clone().filter(|node| !is_replaced(node));
-    let mut names: Vec<String> = strangers.to_vec();
-    names.extend(of_store.map(|node| format!("node {}", node.ordinal)));
-    if let Some(node) = names.first() {
+    let others = refused.clone().filter(|node| !is_replaced(node));
+    let mut names = strangers.to_vec();
+    names.extend(others.filter_map(|node| {
+        let refusal = node.known.as_ref()?.refused.clone()?;
+        Some((format!("node {}", node.ordinal), refusal))
+    }));
+    let foreign = names.iter().find(|(_, refusal)| refusal.foreign);
+    if let Some((node, refusal)) = foreign.or(names.first()) {
         return Some(Doubt::Refused {
             node: node.clone(),
+            refusal: refusal.clone(),
             more: names.len() - 1,
         });
     }
@@ -103,19 +115,23 @@ pub fn doubt(nodes: &[NodeFacts], strangers: &[String], claims: &[ClaimFacts]) -
 
 /// What is to be written on claims, by ordinal; pure. `replicas` are the set's. A
 /// claim says that it is empty before managers forget its node, and that it is not
-/// before anybody could think so.
+/// before anybody could think so. Which volume it holds is seen only while its node is
+/// there: the row of one that is away may be about a claim that is gone, and what was
+/// seen last stands.
 pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
     let wanted = |claim: &ClaimFacts| {
         let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
         let known = node.known.as_ref();
         let joined = known.filter(|known| !known.volume.is_nil() && known.refused.is_none());
         let left = claim.ordinal >= replicas && node.pod.is_none() && left_empty(node);
-        match (joined, left) {
-            (Some(_), true) => Some(Mark::Empty),
-            (Some(known), false) => Some(Mark::Volume(known.volume)),
-            (None, _) => {
+        match joined {
+            Some(_) if left => Some(Mark::Empty),
+            Some(known) if known.available => Some(Mark::Volume(known.volume)),
+            joined => {
+                // One that joined may have gone before this claim said so.
                 let runs = node.pod.as_ref().is_some_and(|pod| pod.ready);
-                (runs && claim.mark == Mark::Empty).then_some(Mark::Started)
+                let may_hold = runs || joined.is_some();
+                (may_hold && claim.mark == Mark::Empty).then_some(Mark::Started)
             }
         }
     };
@@ -130,6 +146,7 @@ pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::managers::refusal;
     use crate::plan::{DrainFacts, Known, PodFacts};
 
     const OWN: Uuid = Uuid::max();
@@ -139,7 +156,7 @@ mod tests {
             ordinal,
             known: volume.map(|volume| Known {
                 volume,
-                refused: refused.map(str::to_owned),
+                refused: refused.map(refusal),
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -158,23 +175,31 @@ mod tests {
     fn a_store_that_does_not_know_the_pools_volumes_is_doubted() {
         let marked = [claim(0, Mark::Volume(OWN)), claim(1, Mark::Volume(OWN))];
         let whole = [node(0, Some(OWN), None), node(1, Some(OWN), None)];
-        let knocks = ["a/p-node-0".to_owned(), "a/p-node-1".to_owned()];
-        let unknown = |ordinal, more| Some(Doubt::Unknown { ordinal, more });
-        let refused = |node: &str, more| {
-            let node = node.to_owned();
-            Some(Doubt::Refused { node, more })
-        };
         let other = "the volume belongs to cluster x";
+        let elsewhere = "the address is another node's";
+        let knock = |node: &str, why| (node.to_owned(), refusal(why));
+        let knocks = [knock("a/p-node-0", other), knock("a/p-node-1", other)];
+        let mixed = [knock("a/p-node-0", elsewhere), knock("a/p-node-1", other)];
+        let unknown = |ordinal, more| Some(Doubt::Unknown { ordinal, more });
+        let refused_for = |why, node: &str, more| {
+            let (node, refusal) = knock(node, why);
+            Some(Doubt::Refused {
+                node,
+                refusal,
+                more,
+            })
+        };
+        let refused = |node: &str, more| refused_for(other, node, more);
         let replaced = "VolumeReplaced: node id a/p-node-1 has records";
         let nil = Some(Uuid::nil());
         let (a, b) = (Mark::Empty, Mark::Started);
         type Case<'a> = (
             &'a [NodeFacts],
-            &'a [String],
+            &'a [(String, Refusal)],
             &'a [ClaimFacts],
             Option<Doubt>,
         );
-        let cases: [Case<'_>; 11] = [
+        let cases: [Case<'_>; 13] = [
             (&whole, &[], &marked, None),
             (&whole, &[], &[], None),
             // A pool that only just begins, or a node that left empty.
@@ -191,6 +216,14 @@ mod tests {
             (&[node(0, nil, None)], &[], &marked[..1], unknown(0, 0)),
             (&[], &knocks, &[], refused("a/p-node-0", 1)),
             (&whole, &knocks[1..], &marked, refused("a/p-node-1", 0)),
+            // What says more of the store is said first.
+            (&[], &mixed, &[], refused("a/p-node-1", 1)),
+            (
+                &[],
+                &mixed[..1],
+                &[],
+                refused_for(elsewhere, "a/p-node-0", 0),
+            ),
             (&[node(1, nil, Some(other))], &[], &[], refused("node 1", 0)),
             (
                 &[node(1, Some(OWN), Some(other))],
@@ -227,18 +260,31 @@ mod tests {
             });
             node
         };
-        let joined = node(1, Some(OWN), None);
+        let away = node(1, Some(OWN), None);
+        let mut joined = away.clone();
+        joined.known.as_mut().expect("known").available = true;
         let other = node(1, Some(OWN), Some("VolumeReplaced: other"));
         let own = Mark::Volume(OWN);
+        let another = Mark::Volume(Uuid::from_u128(1));
         for (node, replicas, before, after) in [
+            // The claim may be a new one, of which the row says nothing.
+            (away.clone(), 2, another, None),
+            (away.clone(), 2, Mark::Started, None),
+            (away.clone(), 2, Mark::Missing, None),
+            (away.clone(), 1, Mark::Missing, None),
+            (away.clone(), 2, own, None),
+            // But it is not taken for empty any more.
+            (away.clone(), 2, Mark::Empty, Some(Mark::Started)),
+            (joined.clone(), 2, another, Some(own)),
             (joined.clone(), 2, Mark::Empty, Some(own)),
             (joined.clone(), 2, own, None),
             (joined.clone(), 2, Mark::Missing, Some(own)),
             // It left, but not empty.
             (joined.clone(), 1, Mark::Missing, Some(own)),
+            (drained(away), 1, own, Some(Mark::Empty)),
             (drained(joined.clone()), 1, own, Some(Mark::Empty)),
             (drained(joined.clone()), 2, own, None),
-            (drained(ready(joined)), 1, own, None),
+            (drained(ready(joined.clone())), 1, own, None),
             (other, 2, Mark::Empty, None),
             (
                 ready(node(1, None, None)),
@@ -256,7 +302,6 @@ mod tests {
         }
         let mut going = claim(1, Mark::Empty);
         going.terminating = true;
-        let joined = [node(1, Some(OWN), None)];
-        assert!(marks(&joined, &[going], 2).is_empty());
+        assert!(marks(&[joined], &[going], 2).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use crate::events::event;
 use crate::keys;
 use crate::mark;
 use crate::plan::scale::Step;
-use crate::plan::storage;
+use crate::plan::storage::{self, ClaimFacts};
 use crate::plan::store::Mark;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service, ServiceAccount};
@@ -31,10 +31,13 @@ impl Look<'_> {
         decided: &Decided,
         outcome: &mut Outcome,
     ) -> Result<(), ApplyError> {
-        if self.view.is_ok()
-            && let Err(why) = abandon(self.context, self.bearer, self.pool, self.name).await
-        {
-            outcome.trouble = Some(("AbandonRefused", why));
+        if let Ok(view) = self.view {
+            match abandon(self.context, self.bearer, self.pool, self.name, view).await {
+                Ok(false) => {}
+                // All else was decided with the node that is no more.
+                Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
+                Err(why) => outcome.trouble = Some(("AbandonRefused", why)),
+            }
         }
         if self.view.is_ok()
             && decided.doubt.is_none()
@@ -152,24 +155,29 @@ impl Look<'_> {
     ) -> Result<(), ApplyError> {
         let size = &self.pool.spec.storage.size.0;
         let mut resized = false;
-        for ordinal in storage.make.iter().chain(&storage.resize) {
-            let there = self.observed.claim_facts(self.name).into_iter();
-            let mut there = there.filter(|claim| claim.ordinal == *ordinal);
-            let mark = there.next().map_or(Mark::Empty, |claim| claim.mark);
-            let wanted = claim(&self.context.release, self.pool, self.name, *ordinal, mark);
-            let applier = &self.context.applier;
+        let applier = &self.context.applier;
+        let wanted = |ordinal, mark| {
+            let release = &self.context.release;
+            claim(release, self.pool, self.name, ordinal, mark)
+        };
+        for ordinal in &storage.make {
+            // Claims have no owner: one that came since may hold files.
+            let wanted = wanted(*ordinal, Mark::Empty);
+            applier.create::<PersistentVolumeClaim>(wanted).await?;
+        }
+        let claims = self.observed.claim_facts(self.name);
+        let grow = |claim: &&ClaimFacts| storage.resize.contains(&claim.ordinal);
+        for there in claims.iter().filter(grow) {
+            let wanted = wanted(there.ordinal, there.mark);
             match applier
                 .apply::<PersistentVolumeClaim>(wanted, None, self.cache)
                 .await
             {
                 Ok(Applied::Overridden(what)) => self.overridden(&what).await,
-                Ok(Applied::Written) => resized |= storage.resize.contains(ordinal),
+                Ok(Applied::Written) => resized = true,
                 Ok(Applied::Same) => {}
                 // A node that has its claim needs no larger one to come, go or restart.
-                Err(error) if storage.resize.contains(ordinal) => {
-                    outcome.trouble = Some((error.reason(), error.to_string()));
-                }
-                Err(error) => return Err(error),
+                Err(error) => outcome.trouble = Some((error.reason(), error.to_string())),
             }
         }
         if resized {

@@ -2,10 +2,14 @@
 //! things say the same.
 
 mod conditions;
+mod state;
+mod told;
 mod words;
 
-use conditions::{Holds, Told, conditions};
-pub use conditions::{said, well_holds};
+use conditions::conditions;
+pub use conditions::well_holds;
+pub use state::said;
+use told::{Holds, Told};
 use words::in_about;
 
 use crate::managers::View;

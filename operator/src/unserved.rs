@@ -1,0 +1,120 @@
+//! What a pool says once its release was told to leave: nobody is left to say that it
+//! is not ready, so that it must not say for ever that it is.
+
+use crate::delete::{RELEASED_FOR, released_until};
+use crate::names::{FIELD_MANAGER, PoolName};
+use crate::raw::RawPool;
+use crds::FileServerPool;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+/// How long the operator itself writes no status after that: longer than Helm takes to
+/// remove it, once the Job before an uninstall is done. Where it is still there then,
+/// the pool is served as before, and says so.
+const SILENT_FOR: SignedDuration = SignedDuration::from_secs(20);
+
+/// Whether a pool was let go only just now, and its status is left as that had it; pure.
+pub fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
+    let after_silence = RELEASED_FOR - SILENT_FOR;
+    let ends = released_until(pool).and_then(|until| until.checked_sub(after_silence).ok());
+    ends.is_some_and(|ends| now < ends)
+}
+
+/// Has a pool say that nobody serves it, where it says something of being ready.
+///
+/// # Errors
+/// Where the API server refuses, or does not answer.
+pub async fn tell(
+    client: &Client,
+    pool: &RawPool,
+    name: &PoolName,
+    owner: &str,
+) -> kube::Result<()> {
+    let conditions = pool.status.get("conditions").cloned().unwrap_or_default();
+    // What can't be read is nobody's of ours.
+    let conditions = serde_json::from_value(conditions).unwrap_or_default();
+    let Some(conditions) = unserved(conditions, owner, Timestamp::now()) else {
+        return Ok(());
+    };
+    let pools: Api<RawPool> = Api::namespaced(client.clone(), &name.namespace);
+    let patch = Patch::Merge(json!({ "status": { "conditions": conditions } }));
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    match pools.patch_status(&name.name, &params, &patch).await {
+        // It went meanwhile.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        done => done.map(drop),
+    }
+}
+
+/// All conditions, of which `Ready` is unknown; nothing where there is none; pure.
+fn unserved(mut conditions: Vec<Condition>, owner: &str, now: Timestamp) -> Option<Vec<Condition>> {
+    let ready = conditions.iter_mut().find(|one| one.type_ == "Ready")?;
+    if ready.status != "Unknown" {
+        ready.last_transition_time = Time(now);
+    }
+    ready.status = "Unknown".to_owned();
+    ready.reason = "NotServed".to_owned();
+    ready.message = format!(
+        "release {owner} was told to leave, and nobody serves the pool or says how it is; a \
+         release of that name in that namespace takes it up again"
+    );
+    Some(conditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delete::RELEASED;
+
+    fn condition(type_: &str, status: &str) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: "AsItWas".to_owned(),
+            message: "as it was".to_owned(),
+            observed_generation: Some(1),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn a_pool_that_nobody_serves_is_not_said_to_be_ready() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(9);
+        assert_eq!(unserved(Vec::new(), "dfs/files", now), None);
+        let all = vec![condition("Ready", "True"), condition("Rolling", "False")];
+        let told = unserved(all.clone(), "dfs/files", now).expect("it was ready");
+        assert_eq!(told[1], all[1]);
+        let ready = &told[0];
+        assert_eq!(
+            (ready.status.as_str(), ready.last_transition_time.0),
+            ("Unknown", now)
+        );
+        assert!(ready.message.contains("dfs/files"), "{}", ready.message);
+        let again = unserved(told.clone(), "dfs/files", now + SILENT_FOR);
+        assert_eq!(again, Some(told), "no flip is a second one");
+    }
+
+    #[test]
+    fn an_operator_that_is_still_there_goes_on_to_say_how_a_pool_is() {
+        let left: Timestamp = "2026-11-28T06:00:00Z".parse().expect("a time");
+        let pool = |annotations: serde_json::Value| -> FileServerPool {
+            serde_json::from_value(json!({
+                "apiVersion": "fileserver.dev/v1alpha1",
+                "kind": "FileServerPool",
+                "metadata": { "name": "p", "annotations": annotations },
+                "spec": { "storage": { "size": "1Gi" } },
+            }))
+            .expect("a pool")
+        };
+        let released = pool(json!({ RELEASED: (left + RELEASED_FOR).to_string() }));
+        assert!(is_silent(&released, left));
+        assert!(!is_silent(&released, left + SILENT_FOR));
+        assert!(!is_silent(&pool(json!({})), left));
+    }
+}
