@@ -4,12 +4,15 @@
 
 use super::activity::InFlight;
 use super::gate::Place;
-use super::server::H2_SEND;
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+
+/// Bytes of an answer that are handed on before they are written: one piece that is
+/// on its way to the socket, and the next one, so that the socket never waits.
+const AHEAD: usize = 2 * proto::CHUNK;
 
 /// What an answer holds: given back with the last reference to it. That may
 /// happen while the library holds its own locks, so that nothing of the library
@@ -55,7 +58,7 @@ impl Unsent {
     }
 
     fn has_room(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) < H2_SEND
+        self.bytes.load(Ordering::Acquire) < AHEAD
     }
 
     /// The bytes, as ones that hold what the answer holds until they are written.
@@ -127,7 +130,7 @@ mod tests {
         let room = || poll_fn(|cx| answer.poll_room(cx)).now_or_never();
         let small = answer.piece(vec![0; 10].into());
         assert!(room().is_some());
-        let large = answer.piece(vec![0; H2_SEND].into());
+        let large = answer.piece(vec![0; AHEAD].into());
         assert!(room().is_none());
         drop(small);
         assert!(room().is_none());
@@ -138,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_wakes_who_waits_for_room() {
         let (_activity, answer) = answer();
-        let piece = answer.piece(vec![0; H2_SEND].into());
+        let piece = answer.piece(vec![0; AHEAD].into());
         let waits = tokio::spawn(async move { poll_fn(|cx| answer.poll_room(cx)).await });
         tokio::task::yield_now().await;
         assert!(!waits.is_finished());

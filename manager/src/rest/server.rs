@@ -42,9 +42,9 @@ const H2_NARROW: (u32, u32) = (65_535, 32 << 10);
 const H2_WIDE: (u32, u32) = (2 << 20, 512 << 10);
 /// Connections with wide windows at once.
 pub(super) const H2_WIDE_PLACES: usize = 64;
-/// Bytes of an answer that one HTTP/2 stream holds until its client takes them; past
-/// it no further piece is asked for.
-pub(super) const H2_SEND: usize = 128 << 10;
+/// Bytes of an answer that the HTTP/2 library has of one stream before it waits to be
+/// given the next piece.
+const H2_SEND: usize = 128 << 10;
 /// How often a silent HTTP/2 client is asked whether it is there.
 const H2_PING: Duration = Duration::from_secs(20);
 
