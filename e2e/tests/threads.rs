@@ -54,7 +54,7 @@ async fn works(client: Client, name: String, number: u64) -> Result<()> {
     client.put(&name, data.clone()).await?.expect(201)?;
     let body = client.get(&name).await?.expect(200)?.body;
     ensure!(body == data, "{name} has other bytes");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         client.delete(&name).await?.expect(204)?;
     }
     Ok(())
