@@ -257,7 +257,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let left = send(&answers, heard()).await.expect_err("it takes none");
         assert!(left.message().contains("took no answer"), "{left}");
-        assert!(begun.elapsed() >= SILENCE);
+        assert!(begun.elapsed() < SILENCE * 2);
         let taken = stream.recv().await.expect("an answer");
         assert!(taken.is_ok());
         send(&answers, heard()).await.expect("there is room again");
