@@ -1,4 +1,4 @@
-//! A release that nobody touches: its operator writes nothing.
+//! A release that nobody touches: its operator writes nothing, and reads little.
 
 use super::World;
 use crate::kubernetes::release::values;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const POOL: &str = "quiet";
 /// After this its last numbers are told.
 const CALM: Duration = Duration::from_secs(25);
+/// What it may ask the API server for, beside what it watches.
+const READS_A_SECOND: f64 = 1.0;
 
 /// Installs it, beside the other release.
 pub(super) fn install(world: &World) -> Result<()> {
@@ -49,14 +51,16 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         world.still.namespace,
         world.still.full_name()
     );
-    let (mut leases, mut writes) = (0, Vec::new());
+    let (mut leases, mut reads, mut writes) = (0, 0, Vec::new());
     for line in text.lines() {
         let event: Value = serde_json::from_str(line).context("the audit log")?;
         if event["user"]["username"] != operator.as_str() || age_of(&event)? > age {
             continue;
         }
+        let verb = event["verb"].as_str();
         match event["objectRef"]["resource"].as_str() {
             Some("leases") => leases += 1,
+            _ if matches!(verb, Some("get" | "list")) => reads += 1,
             other => writes.push(format!(
                 "{} {other:?} {}",
                 event["verb"], event["objectRef"]["name"]
@@ -66,7 +70,11 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ensure!(leases > 0, "the log has not even its lease");
     ensure!(writes.is_empty(), "it was left alone, and wrote {writes:?}");
     let seconds = age.as_secs();
-    Ok(format!("no write in {seconds} s but {leases} of its lease"))
+    let a_second = f64::from(reads) / age.as_secs_f64();
+    ensure!(a_second <= READS_A_SECOND, "{reads} reads in {seconds} s");
+    Ok(format!(
+        "no write in {seconds} s but {leases} requests for its lease; {a_second:.2} reads a second"
+    ))
 }
 
 /// How long ago a request came.
