@@ -201,7 +201,7 @@ async fn reserve(
     };
     if is_same(&found, &record) {
         // An earlier adoption was broken off here, or goes on beside this one.
-        return Ok((take_over(core, found).await?, false));
+        return Ok((take_over(core, found, node.session()).await?, false));
     }
     if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
         return Err(in_use(&found));
@@ -222,10 +222,17 @@ fn is_same(found: &Record, record: &Record) -> bool {
 }
 
 /// Makes a record one's own before anything is sent (rule 1): whoever adopts the same
-/// copy can't take it back any more.
-async fn take_over(core: &Core, mut found: Record) -> Result<Record, Failure> {
+/// copy can't take it back any more. From then on a delete that comes first leaves a
+/// tombstone in the node's present session (rule 3).
+async fn take_over(core: &Core, mut found: Record, session: u64) -> Result<Record, Failure> {
     for _ in 0..TRIES {
-        let owned = next_rev(&found);
+        let mut owned = next_rev(&found);
+        let (node, generation) = (owned.node.clone(), owned.generation);
+        for copy in &mut owned.copies {
+            if copy.node == node && copy.generation == generation {
+                copy.session = session;
+            }
+        }
         match swap(&*core.store, &owned).await? {
             Changed::Done => return Ok(owned),
             Changed::Lost(Some(now)) if is_same(&now, &found) => found = now,
@@ -290,7 +297,8 @@ mod tests {
             let inserted = insert(&*core.store, &record).await.expect("a store");
             assert!(matches!(inserted, Changed::Done));
             if other_goes_on {
-                take_over(&core, record.clone()).await.expect("taken over");
+                let owned = take_over(&core, record.clone(), 77).await;
+                assert_eq!(owned.expect("taken over").copies[0].session, 77);
             }
             withdraw(&core, &record, true).await;
             let left = core.store.get(&record.name).await.expect("a store");
