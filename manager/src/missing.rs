@@ -56,6 +56,14 @@ impl Missing {
         all.remove(name);
     }
 
+    /// Forgets what was denied, unless something else was since.
+    fn forget_denied(&self, name: &FileName, denied: &Denied) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(name) == Some(denied) {
+            all.remove(name);
+        }
+    }
+
     /// Whether a record is one of them.
     pub fn has(&self, record: &Record) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,7 +123,7 @@ pub(crate) async fn watch(core: Arc<Core>) {
             };
             match found.filter(|record| Denied::of(record) == denied) {
                 Some(record) => still.entry(denied.node).or_default().push(record),
-                None => core.missing.forget(&name),
+                None => core.missing.forget_denied(&name, &denied),
             }
         }
         for (node, records) in still {
@@ -125,7 +133,8 @@ pub(crate) async fn watch(core: Arc<Core>) {
 }
 
 async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
-    let Some(node) = core.nodes.available(node) else {
+    // One whose disk is silent would hold up the others.
+    let Some(node) = core.nodes.available(node).filter(|node| !node.is_silent()) else {
         return;
     };
     let copies = records.iter().map(home_ref).collect();
@@ -134,7 +143,8 @@ async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
     };
     for (record, state) in records.iter().zip(states) {
         if is_whole(record, &state) {
-            core.missing.forget(&record.name);
+            let denied = Denied::of(record);
+            core.missing.forget_denied(&record.name, &denied);
         }
     }
 }
@@ -157,7 +167,10 @@ mod tests {
         moved.node = sample::node("elsewhere");
         assert!(!missing.has(&moved));
         assert_eq!(missing.names_on(&denied.node), ["a"]);
-        missing.forget_node(&denied.node);
+        missing.note(&adopted);
+        missing.forget_denied(&denied.name, &Denied::of(&denied));
+        assert!(missing.has(&adopted), "it was denied since");
+        missing.forget_denied(&adopted.name, &Denied::of(&adopted));
         assert_eq!(missing.count(), 0);
     }
 }
