@@ -154,6 +154,8 @@ struct Stand {
     rev: u64,
     since: Instant,
     round: u64,
+    /// The last round in which its settling was tried.
+    tried: Option<u64>,
 }
 
 impl Stands {
@@ -172,6 +174,8 @@ impl Stands {
                     rev,
                     since: now,
                     round,
+                    // To try it raises the rev.
+                    tried: stand.tried.filter(|_| stand.id == id),
                 };
                 Duration::ZERO
             }
@@ -182,12 +186,26 @@ impl Stands {
                         rev,
                         since: now,
                         round,
+                        tried: None,
                     };
                     self.0.insert(record.name.clone(), stand);
                 }
                 Duration::ZERO
             }
         }
+    }
+
+    /// Notes that one is tried.
+    fn tries(&mut self, name: &FileName, round: u64) {
+        if let Some(stand) = self.0.get_mut(name) {
+            stand.tried = Some(round);
+        }
+    }
+
+    /// The order of turns: first those that were never tried, then those whose last
+    /// try was longest ago. So none that fails each time stands before another for good.
+    fn in_turn(&self, records: &mut [Record]) {
+        records.sort_by_key(|record| self.0.get(&record.name).and_then(|stand| stand.tried));
     }
 
     /// Forgets what was not seen in a round: it is settled.
@@ -272,30 +290,32 @@ impl Round {
                     continue;
                 }
                 match turn_of(core, &record, self) {
-                    Turn::Now => settled += try_to_settle(core, &record).await,
+                    Turn::Now => settled += self.try_to_settle(core, stands, &record).await,
                     Turn::Last if last.len() < PAGE => last.push(record),
                     Turn::Last | Turn::NextRound => {}
                 }
             }
         }
+        stands.in_turn(&mut last);
         for record in &last {
             // The first of a node shows whether it answers again.
             if turn_of(core, record, self) != Turn::NextRound && !core.is_busy(&record.id) {
-                settled += try_to_settle(core, record).await;
+                settled += self.try_to_settle(core, stands, record).await;
             }
         }
         stands.end(self.number);
         Ok(settled)
     }
-}
 
-/// Answers how many it settled.
-async fn try_to_settle(core: &Arc<Core>, record: &Record) -> usize {
-    match settle(core, record).await {
-        Ok(()) => 1,
-        Err(why) => {
-            tracing::debug!(name = %record.name, state = ?record.state, %why, "waits");
-            0
+    /// Answers how many it settled.
+    async fn try_to_settle(&self, core: &Arc<Core>, stands: &mut Stands, record: &Record) -> usize {
+        stands.tries(&record.name, self.number);
+        match settle(core, record).await {
+            Ok(()) => 1,
+            Err(why) => {
+                tracing::debug!(name = %record.name, state = ?record.state, %why, "waits");
+                0
+            }
         }
     }
 }
@@ -364,6 +384,30 @@ mod tests {
         ] {
             assert_eq!(turn(nodes, &round), wanted);
         }
+    }
+
+    #[test]
+    fn a_record_that_fails_each_time_stands_before_no_other() {
+        let mut stands = Stands::default();
+        let now = Instant::now();
+        let mut records: Vec<_> = ["a", "b", "c"]
+            .map(|name| manager_store::suite::sample::record(name, 1))
+            .into();
+        let names = |records: &[Record]| -> Vec<String> {
+            records.iter().map(|r| r.name.to_string()).collect()
+        };
+        for record in &records {
+            stands.still(record, 0, now);
+        }
+        stands.tries(&records[0].name, 0);
+        // Trying it raised its rev.
+        records[0].rev += 1;
+        stands.still(&records[0], 1, now);
+        stands.in_turn(&mut records);
+        assert_eq!(names(&records), ["b", "c", "a"]);
+        stands.tries(&records[0].name, 1);
+        stands.in_turn(&mut records);
+        assert_eq!(names(&records), ["c", "a", "b"]);
     }
 
     #[test]
