@@ -102,7 +102,7 @@ async fn downloads_in_flight(cluster: &Cluster) -> Result<u64> {
 async fn a_reader_that_takes_too_little_loses_its_place() -> Result<()> {
     let cluster = Cluster::start_with(Options {
         nodes: 1,
-        manager_args: ["--rate-grace=2s", "--min-download-rate=1MiB"]
+        manager_args: ["--rate-grace=6s", "--min-download-rate=1MiB"]
             .map(str::to_owned)
             .to_vec(),
         ..Options::default()

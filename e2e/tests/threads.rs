@@ -20,7 +20,9 @@ async fn a_node_at_its_limit_of_threads_goes_on() -> Result<()> {
     }
     let mut cluster = Cluster::prepare(Options::default())?;
     let node = cluster.new_node()?;
-    // It starts with fewer, and would have some thirty under this load.
+    // It starts with fewer, on however many cores, and would have some thirty under
+    // this load.
+    cluster.nodes[node].env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
     cluster.run_as(node, USER, &["--nproc=14"])?;
     cluster.start_manager().await?;
     cluster.start_node(node).await?;
