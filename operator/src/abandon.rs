@@ -5,7 +5,7 @@ use crate::events::event;
 use crate::managers::{Bearer, View};
 use crate::mark;
 use crate::names::PoolName;
-use crate::plan::store::Mark;
+use crate::plan::store::{Doubt, Mark};
 use crds::FileServerPool;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -46,15 +46,30 @@ enum Next {
     Order,
     /// They did so, and whoever ordered it ended before the rest was done.
     Finish,
+    /// Whether they did so is not known: their store may be another one.
+    Wait,
 }
 
 /// What is left to do, pure: `known` is the volume by which the managers know the node.
 /// A node that they do not know was given up only where the order to do so was noted
-/// before: any other store does not know it either.
-fn next(volume: Uuid, has_begun: bool, known: Option<Uuid>) -> Next {
+/// before, and where it is all that this store does not know: any other store does not
+/// know it either.
+fn next(volume: Uuid, has_begun: bool, known: Option<Uuid>, is_ours: bool) -> Next {
     match has_begun && known != Some(volume) {
-        true => Next::Finish,
+        true if is_ours => Next::Finish,
+        true => Next::Wait,
         false => Next::Order,
+    }
+}
+
+/// Whether the store is the pool's own, but for a node that may have been given up.
+fn is_ours(doubt: Option<&Doubt>, given_up: i32) -> bool {
+    match doubt {
+        None => true,
+        Some(Doubt::Unknown { ordinal, more: 0 } | Doubt::Replaced { ordinal }) => {
+            *ordinal == given_up
+        }
+        Some(Doubt::Unknown { .. } | Doubt::Refused { .. }) => false,
     }
 }
 
@@ -71,6 +86,7 @@ pub async fn abandon(
     pool: &FileServerPool,
     name: &PoolName,
     view: &View,
+    doubt: Option<&Doubt>,
 ) -> Result<bool, String> {
     let failed = |error: kube::Error| error.to_string();
     let begun = pool.annotations().get(BEGUN);
@@ -85,12 +101,19 @@ pub async fn abandon(
     let (ordinal, volume) = parse(name, text)?;
     let known = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
     let has_begun = begun == Some(text);
-    let cost = match next(volume, has_begun, known) {
+    let cost = match next(volume, has_begun, known, is_ours(doubt, ordinal)) {
         Next::Order => {
             let cost = order(context, bearer, name, (ordinal, volume), text).await?;
             format!(": {} files, {} bytes", cost.files, cost.bytes)
         }
         Next::Finish => String::new(),
+        Next::Wait => {
+            let pod = name.pod(ordinal);
+            return Err(format!(
+                "whether {pod} was given up is known once the managers' store is the one that \
+                 was told to"
+            ));
+        }
     };
     // Nobody misses what its claim holds any more; unless another volume joined since,
     // of which the next look says so.
@@ -154,11 +177,24 @@ mod tests {
             (true, Some(other), Next::Finish),
         ] {
             assert_eq!(
-                next(volume, has_begun, known),
+                next(volume, has_begun, known, true),
                 wanted,
                 "{has_begun} {known:?}"
             );
         }
+        assert_eq!(next(volume, true, None, false), Next::Wait);
+        assert_eq!(next(volume, false, None, false), Next::Order);
+    }
+
+    #[test]
+    fn a_store_that_knows_none_of_the_others_either_gave_nobody_up() {
+        let unknown = |ordinal, more| Doubt::Unknown { ordinal, more };
+        assert!(is_ours(None, 2));
+        assert!(is_ours(Some(&unknown(2, 0)), 2));
+        assert!(is_ours(Some(&Doubt::Replaced { ordinal: 2 }), 2));
+        assert!(!is_ours(Some(&unknown(2, 1)), 2));
+        assert!(!is_ours(Some(&unknown(1, 0)), 2));
+        assert!(!is_ours(Some(&Doubt::Replaced { ordinal: 0 }), 2));
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Look<'_> {
         outcome: &mut Outcome,
     ) -> Result<(), ApplyError> {
         if let Ok(view) = self.view {
-            match abandon(self.context, self.bearer, self.pool, self.name, view).await {
+            let doubt = decided.doubt.as_ref();
+            match abandon(self.context, self.bearer, self.pool, self.name, view, doubt).await {
                 Ok(false) => {}
                 // All else was decided with the node that is no more.
                 Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
