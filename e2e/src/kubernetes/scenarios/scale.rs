@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How long a leader that slept is watched.
 const AWAKE: Duration = Duration::from_secs(3);
+/// Within this a condition has the words of what was just changed.
+const AT_ONCE: Duration = Duration::from_secs(30);
 
 /// Each file of the service is on one volume and no other, where that can be seen.
 async fn on_one_disk_each(world: &World, pods: &[String]) -> Result<String> {
@@ -101,17 +103,10 @@ fn no_alarm_for_who_comes(release: &Release) -> Result<()> {
 /// the pool says that they grow until somebody does, played here by hand.
 async fn grow_claims(world: &World) -> Result<()> {
     let release = &world.release;
-    let namespace = &release.namespace;
     let size = |size: &str| json!({ "storage": { "size": size } });
     release.patch_pool(POOL, &size("2Gi"))?;
     release.told(POOL, "StorageReady", false, "Growing").await?;
-    for pod in pods(3) {
-        let found = release.kube.get(namespace, "pvc", &format!("data-{pod}"))?;
-        ensure!(
-            found["spec"]["resources"]["requests"]["storage"] == "2Gi",
-            "{found}"
-        );
-    }
+    asked_for(release, "2Gi")?;
     resized(release, "2Gi")?;
     release.told(POOL, "StorageReady", true, "Sized").await?;
     release.patch_pool(POOL, &size("1Gi"))?;
@@ -119,10 +114,36 @@ async fn grow_claims(world: &World) -> Result<()> {
         .told(POOL, "StorageReady", false, "SizeRefused")
         .await?;
     ensure!(why.contains("volumes can't shrink"), "{why}");
+    // A growth that was never done can't be taken back to the very size that is there,
+    // but to one above it.
+    resized(release, "1Gi")?;
+    wait::until(AT_ONCE, async || {
+        let why = release.told(POOL, "StorageReady", false, "SizeRefused");
+        let why = why.await?;
+        ensure!(why.contains("can't be set back to the 1Gi"), "{why}");
+        Ok(())
+    })
+    .await?;
+    resized(release, "512Mi")?;
+    release.told(POOL, "StorageReady", false, "Growing").await?;
+    asked_for(release, "1Gi")?;
     // The volumes of the machine have 1Gi, and new claims have to find one.
     resized(release, "1Gi")?;
     release.told(POOL, "StorageReady", true, "Sized").await?;
     release.ready(POOL, 3).await
+}
+
+/// Every claim asks for that size.
+fn asked_for(release: &Release, size: &str) -> Result<()> {
+    for pod in pods(3) {
+        let claim = format!("data-{pod}");
+        let found = release.kube.get(&release.namespace, "pvc", &claim)?;
+        ensure!(
+            found["spec"]["resources"]["requests"]["storage"] == size,
+            "{found}"
+        );
+    }
+    Ok(())
 }
 
 /// What a resizer says once a volume has another size.
