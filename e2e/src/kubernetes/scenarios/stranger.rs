@@ -2,12 +2,15 @@
 //! autoscaling wants, no node leaves and none joins (invariant 7).
 
 use super::{POOL, World};
+use crate::wait;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The pool's nodes.
 const NODES: i32 = 3;
+/// How long the operator may take to see a change.
+const SETTLE: Duration = Duration::from_secs(60);
 /// For how long nothing may happen: a shrink used to take 3 s.
 const STILL: Duration = Duration::from_secs(15);
 /// The least patience that autoscaling takes, in seconds, and a few looks.
@@ -35,6 +38,13 @@ pub(super) async fn holds(world: &World) -> Result<String> {
         stands(world, STILL).await?;
     }
     release.scale(POOL, NODES)?;
+    // Autoscaling begins with the number that was wanted before it.
+    wait::until(SETTLE, async || {
+        let desired = &release.status(POOL)?["desiredReplicas"];
+        ensure!(*desired == NODES, "{desired} nodes are wanted");
+        Ok(())
+    })
+    .await?;
     let auto = json!({ "autoscaling": {
         "minReplicas": 1, "maxReplicas": 9, "filesPerNode": 1_000_000,
         "shrinkAfterSeconds": PATIENCE,
