@@ -227,11 +227,8 @@ fn is_same(found: &Record, record: &Record) -> bool {
 async fn take_over(core: &Core, mut found: Record, session: u64) -> Result<Record, Failure> {
     for _ in 0..TRIES {
         let mut owned = next_rev(&found);
-        let (node, generation) = (owned.node.clone(), owned.generation);
-        for copy in &mut owned.copies {
-            if copy.node == node && copy.generation == generation {
-                copy.session = session;
-            }
+        for copy in owned.copies.iter_mut().filter(|copy| found.counts(copy)) {
+            copy.session = session;
         }
         match swap(&*core.store, &owned).await? {
             Changed::Done => return Ok(owned),

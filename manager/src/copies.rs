@@ -79,10 +79,6 @@ fn choose(named: usize, held: &[Held], doomed: &[bool]) -> Choice {
     }
 }
 
-fn is_named(record: &Record, copy: &Copy) -> bool {
-    copy.node == record.node && copy.generation == record.generation
-}
-
 async fn look(core: &Core, trace: Trace, record: &Record, copy: &Copy) -> Result<Held, CallError> {
     let state = state_at(core, trace, record, copy).await?;
     Ok(Held::of(record, &state))
@@ -148,7 +144,7 @@ pub(crate) async fn end(core: &Arc<Core>, trace: Trace, kept: Record) -> Result<
 async fn unlist_others(core: &Core, kept: &Record) -> Result<Record, Unsettled> {
     let mut settled = next_rev(kept);
     settled.state = State::Stored;
-    settled.copies.retain(|copy| is_named(kept, copy));
+    settled.copies.retain(|copy| kept.counts(copy));
     commit(core, &settled).await?;
     Ok(settled)
 }
@@ -197,7 +193,7 @@ async fn doom_others(core: &Core, record: Record) -> Result<Record, Unsettled> {
 
 /// Asks for the named copy, and for the others only where that is not whole.
 async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, Unsettled> {
-    let named = record.copies.iter().position(|c| is_named(record, c));
+    let named = record.copies.iter().position(|c| record.counts(c));
     let named = named.unwrap_or_default();
     let first = look(core, trace, record, &record.copies[named]).await?;
     if let Held::Whole(_) = first {
@@ -241,7 +237,7 @@ async fn name_other(
 
 /// Nothing is there beside the named copy, and after this nothing can come.
 async fn refuse_others(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
-    for copy in record.copies.iter().filter(|c| !is_named(record, c)) {
+    for copy in record.copies.iter().filter(|c| !record.counts(c)) {
         if refuse_copy(core, trace, record, copy).await? {
             // It arrived after the look: the next one finds it.
             return Err(Unsettled::Underway(copy.node.clone()));

@@ -8,7 +8,7 @@ use manager_store::Record;
 use proto::{FileId, FileName, NodeId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How many are remembered.
@@ -42,9 +42,13 @@ impl Denied {
 pub struct Missing(Mutex<BTreeMap<FileName, Denied>>);
 
 impl Missing {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<FileName, Denied>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers one.
     pub fn note(&self, record: &Record) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         if all.len() < REMEMBERED {
             all.insert(record.name.clone(), Denied::of(record));
         }
@@ -52,13 +56,13 @@ impl Missing {
 
     /// Forgets a file that has gone, or has its bytes again.
     pub fn forget(&self, name: &FileName) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         all.remove(name);
     }
 
     /// Forgets what was denied, unless something else was since.
     fn forget_denied(&self, name: &FileName, denied: &Denied) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         if all.get(name) == Some(denied) {
             all.remove(name);
         }
@@ -66,15 +70,15 @@ impl Missing {
 
     /// Whether a record is one of them.
     pub fn has(&self, record: &Record) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         all.get(&record.name)
             .is_some_and(|denied| *denied == Denied::of(record))
     }
 
     /// The names of those that live on a node.
     pub fn names_on(&self, node: &NodeId) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter()
+        self.all()
+            .iter()
             .filter(|(_, denied)| denied.node == *node)
             .map(|(name, _)| name.to_string())
             .collect()
@@ -82,25 +86,25 @@ impl Missing {
 
     /// Forgets those of a node, which are about to be looked for again.
     pub(crate) fn forget_node(&self, node: &NodeId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         all.retain(|_, denied| denied.node != *node);
     }
 
     /// How many are known.
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.all().len()
     }
 
     /// Some of their names, in order.
     pub fn names(&self, limit: usize) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         all.keys().take(limit).map(ToString::to_string).collect()
     }
 
     /// Some after a name, in order.
     fn some_after(&self, name: Option<&FileName>) -> Vec<(FileName, Denied)> {
         let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         all.range((from, Bound::Unbounded))
             .take(SOME)
             .map(|(name, denied)| (name.clone(), denied.clone()))

@@ -48,6 +48,13 @@ pub struct NodeReport {
     pub scrub: ScrubProgress,
 }
 
+impl NodeReport {
+    /// Whether its disk had not answered for too long.
+    fn is_silent(&self) -> bool {
+        self.disk_silent >= proto::DISK_SILENT
+    }
+}
+
 struct Heard {
     report: NodeReport,
     at: Instant,
@@ -170,7 +177,7 @@ impl Node {
 
     /// Whether its disk has not answered for too long.
     pub fn is_silent(&self) -> bool {
-        self.report().disk_silent >= proto::DISK_SILENT
+        self.report().is_silent()
     }
 
     /// Waits until that is so.
@@ -246,8 +253,7 @@ impl Node {
     /// Whether files may be placed there.
     pub fn takes_files(&self) -> bool {
         let report = self.report();
-        let answers = report.disk_silent < proto::DISK_SILENT;
-        !report.sealed && !report.read_only && !report.leaving && answers
+        !report.sealed && !report.read_only && !report.leaving && !report.is_silent()
     }
 
     /// Whether a drain takes its files away: the node itself is sealed (rule 15).
@@ -307,7 +313,6 @@ pub(crate) fn home_ref(record: &Record) -> CopyRef {
 
 /// Any copy of a record, as a message names it.
 pub(crate) fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
-    let home = copy.node == record.node && copy.generation == record.generation;
-    let leaf = if home { record.leaf } else { None };
+    let leaf = record.leaf.filter(|_| record.counts(copy));
     copy_ref(record.id, copy.generation, &record.name, leaf)
 }

@@ -90,9 +90,12 @@ pub struct Record {
 impl Record {
     /// The copy that counts, with its session.
     pub fn counting_copy(&self) -> Option<&Copy> {
-        self.copies
-            .iter()
-            .find(|c| c.node == self.node && c.generation == self.generation)
+        self.copies.iter().find(|copy| self.counts(copy))
+    }
+
+    /// Whether a copy is the one that counts.
+    pub fn counts(&self, copy: &Copy) -> bool {
+        copy.node == self.node && copy.generation == self.generation
     }
 }
 
