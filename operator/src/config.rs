@@ -1,6 +1,6 @@
 //! The flags of `operator run`. In a pod the chart sets them by their variables.
 
-use crate::release::{Release, TokenSource};
+use crate::release::{self, Release, TokenSource};
 use clap::Args;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ impl OfRelease {
 
     /// What its objects say of whose they are.
     pub fn owner(&self) -> String {
-        format!("{}/{}", self.namespace, self.release)
+        release::owner(&self.namespace, &self.release)
     }
 }
 

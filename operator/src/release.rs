@@ -38,6 +38,11 @@ pub struct TokenSource {
     pub make: bool,
 }
 
+/// What objects say of whose they are.
+pub(crate) fn owner(namespace: &str, release: &str) -> String {
+    format!("{namespace}/{release}")
+}
+
 impl Release {
     /// The Secret with the pools' keys in a namespace. Elsewhere another release of
     /// the same name may have one as well.
@@ -50,7 +55,7 @@ impl Release {
 
     /// What `status.managedBy` says of its pools.
     pub fn owner(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        owner(&self.namespace, &self.name)
     }
 
     /// One for tests.
