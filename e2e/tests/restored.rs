@@ -3,13 +3,12 @@
 //! nothing is deleted and nothing that was deleted comes back.
 #![allow(clippy::unwrap_used)]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::client::Client;
 use e2e::cluster::{Cluster, SOON, Status};
 use e2e::tree::{self, Tree};
 use e2e::{content, wait};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 async fn put(client: &Client, name: &str, seed: u64) -> Result<()> {
     let body = content::bytes(seed, 500 + seed as usize);
@@ -19,13 +18,6 @@ async fn put(client: &Client, name: &str, seed: u64) -> Result<()> {
 async fn holds(client: &Client, name: &str, seed: u64) -> Result<()> {
     let body = client.get(name).await?.expect(200)?.body;
     ensure!(body == content::bytes(seed, 500 + seed as usize), "{name}");
-    Ok(())
-}
-
-async fn stop_manager(cluster: &mut Cluster) -> Result<()> {
-    let manager = cluster.manager.take().context("it runs")?;
-    let status = manager.terminate(SOON).await?;
-    ensure!(status.success(), "{status}");
     Ok(())
 }
 
@@ -56,7 +48,7 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     for i in 0..20 {
         put(&client, &format!("old{i}"), i).await?;
     }
-    stop_manager(&mut cluster).await?;
+    cluster.stop_manager().await?;
     let backup = cluster.folder().join("backup");
     tree::copy_folder(&cluster.store(), &backup)?;
     cluster.start_manager().await?;
@@ -77,16 +69,12 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
         status.unsettled == 0 && counts.iter().all(|files| *files >= 8)
     };
     cluster.wait_status("balance", SOON, balanced).await?;
-    // Nodes hear how old the store is once a second, from a manager that leads.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    cluster.heard().await;
     let before = on_disk(&cluster)?;
     ensure!(before == 25, "{before}");
 
     // The nodes go on; only the store is set back.
-    stop_manager(&mut cluster).await?;
-    std::fs::remove_dir_all(cluster.store())?;
-    std::fs::rename(backup, cluster.store())?;
-    cluster.start_manager().await?;
+    cluster.set_store_back(&backup).await?;
     cluster.wait_available(3).await?;
     let moved = cluster.tree(2)?.files.len();
     let quarantined = |status: &Status| {

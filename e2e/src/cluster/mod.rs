@@ -5,6 +5,7 @@ pub mod binaries;
 mod managers;
 pub mod process;
 mod status;
+mod store;
 mod user;
 mod waits;
 

@@ -3,13 +3,9 @@
 
 use super::scenarios::{is_told_read_only, uploads_go_on};
 use super::{Bad, Kind, REPORTED};
-use crate::cluster::{SOON, Status};
+use crate::cluster::Status;
 use crate::tree;
-use anyhow::{Context, Result, ensure};
-use std::time::Duration;
-
-/// Nodes hear once a second how old the store is.
-const HEARD: Duration = Duration::from_secs(2);
+use anyhow::{Result, ensure};
 
 /// All that a node does with its disk works there; it goes on elsewhere when the
 /// volume is gone, and comes back with it.
@@ -23,13 +19,7 @@ pub(super) async fn is_behind_it() -> Result<String> {
     bad.volume.abort()?;
     let longest = uploads_go_on(&mut bad).await?;
     let told = is_told_read_only(&bad, "not connected").await?;
-    bad.cluster.kill_node(0).await?;
-    bad.volume.repair()?;
-    bad.cluster.start_node(0).await?;
-    bad.cluster.wait_available(2).await?;
-    bad.takes_files_again().await?;
-    bad.read_all().await?;
-    bad.clean().await?;
+    bad.repaired().await?;
     Ok(format!(
         "{adopted} adopted, longest upload {longest:.1?}; /readyz: {told}"
     ))
@@ -37,19 +27,15 @@ pub(super) async fn is_behind_it() -> Result<String> {
 
 /// Files that the store forgot leave the tree and come back into it.
 async fn quarantines_and_adopts(bad: &mut Bad) -> Result<u64> {
-    let (store, backup) = (bad.cluster.store(), bad.cluster.folder().join("backup"));
-    stop(bad).await?;
-    tree::copy_folder(&store, &backup)?;
+    let backup = bad.cluster.folder().join("backup");
+    bad.cluster.stop_manager().await?;
+    tree::copy_folder(&bad.cluster.store(), &backup)?;
     bad.cluster.start_manager().await?;
     bad.cluster.wait_available(2).await?;
     bad.upload(20, 1000).await?;
-    // Until the nodes heard how far the store has come.
     bad.cluster.leader(REPORTED).await?;
-    tokio::time::sleep(HEARD).await;
-    stop(bad).await?;
-    std::fs::remove_dir_all(&store)?;
-    tree::copy_folder(&backup, &store)?;
-    bad.cluster.start_manager().await?;
+    bad.cluster.heard().await;
+    bad.cluster.set_store_back(&backup).await?;
     let quarantined = |status: &Status| status.rest["quarantined"].as_u64().unwrap_or(0);
     let status = bad
         .cluster
@@ -66,11 +52,4 @@ async fn quarantines_and_adopts(bad: &mut Bad) -> Result<u64> {
         .await?;
     bad.read_all().await?;
     Ok(quarantined(&status))
-}
-
-async fn stop(bad: &mut Bad) -> Result<()> {
-    let manager = bad.cluster.manager.take().context("it runs")?;
-    let status = manager.terminate(SOON).await?;
-    ensure!(status.success(), "{status}");
-    Ok(())
 }

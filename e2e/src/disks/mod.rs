@@ -198,6 +198,17 @@ impl Bad {
         Ok(())
     }
 
+    /// Repairs the volume and restarts its node: all is well again.
+    async fn repaired(&mut self) -> Result<()> {
+        self.cluster.kill_node(0).await?;
+        self.volume.repair()?;
+        self.cluster.start_node(0).await?;
+        self.cluster.wait_available(2).await?;
+        self.takes_files_again().await?;
+        self.read_all().await?;
+        self.clean().await
+    }
+
     /// Waits until store and disks agree.
     async fn clean(&self) -> Result<()> {
         wait::until(REPORTED * 3, async || {

@@ -6,7 +6,7 @@ use super::{NOTICED, Run, SETTLE, is_leader};
 use crate::mongo::Server;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Files that are stored after the backup.
 const NEWER: usize = 100;
@@ -14,8 +14,6 @@ const NEWER: usize = 100;
 const GONE: [&str; 3] = ["gone-1", "gone-2", "gone-3"];
 /// An adoption stands still between its record and its bytes.
 const ADOPTION: &str = "manager::stall_in_adopt=1*return(9000)";
-/// Nodes hear once a second how old the database is.
-const HEARD: Duration = Duration::from_secs(2);
 
 impl Run {
     pub(super) async fn set_back_the_database(&mut self, server: &mut Server) -> Result<()> {
@@ -36,7 +34,7 @@ impl Run {
         self.one_that("leads", is_leader).await?;
         let nodes = self.cluster.nodes.len() - 1;
         self.balanced(nodes).await?;
-        tokio::time::sleep(HEARD).await;
+        self.cluster.heard().await;
 
         server.switch(&backup).await?;
         let found = wait::until(SETTLE, async || {

@@ -4,7 +4,7 @@
 
 mod model;
 
-use crate::cluster::{Cluster, Options, SOON, Status};
+use crate::cluster::{Cluster, Options, Status};
 use crate::mongo::Server;
 use crate::report::table;
 use crate::tree::{self, Tree};
@@ -58,8 +58,6 @@ const MOMENTS: [Moment; 4] = [
 
 /// How long a balance, a drain or a recovery may take.
 const SETTLE: Duration = Duration::from_secs(240);
-/// Nodes hear once a second how old the store is.
-const HEARD: Duration = Duration::from_secs(2);
 
 /// Does the run and prints what came of it.
 ///
@@ -164,7 +162,7 @@ impl Run {
             self.cluster.wait_drained("node-1", SETTLE).await?;
         }
         self.settled().await?;
-        tokio::time::sleep(HEARD).await;
+        self.cluster.heard().await;
 
         self.set_back(&backup).await?;
         let status = self.settled().await?;
@@ -256,52 +254,53 @@ impl Run {
         if let Some(server) = &mut self.server {
             return server.switch(backup).await;
         }
-        let manager = self.cluster.manager.take().context("it runs")?;
-        let status = manager.terminate(SOON).await?;
-        ensure!(status.success(), "{status}");
-        std::fs::remove_dir_all(self.cluster.store())?;
-        tree::copy_folder(backup, &self.cluster.store())?;
-        self.cluster.start_manager().await
+        self.cluster.set_store_back(backup).await
     }
 
     /// Waits until every manager sees all nodes merged, nothing under way and
     /// nothing that has to wait, and the disks are balanced.
     async fn settled(&self) -> Result<Status> {
+        let settled = |status: &Status| {
+            let rest = &status.rest;
+            let waits = ["set_back", "store_away"];
+            ensure!(
+                waits.iter().all(|key| !rest.contains_key(*key)),
+                "{status:?}"
+            );
+            let all = status.nodes.len() == self.cluster.nodes.len();
+            let merged = status.nodes.iter().all(|node| node.merged);
+            let quiet = status.unsettled == 0 && status.moves.is_empty();
+            ensure!(all && merged && quiet && status.skew <= 1, "{status:?}");
+            Ok(())
+        };
+        let last = self.every_manager(settled).await?;
+        self.cluster.leader(SETTLE).await?;
+        Ok(last)
+    }
+
+    /// Waits until each manager's `/status` is as wanted; answers the last one's.
+    async fn every_manager(&self, wanted: impl Fn(&Status) -> Result<()>) -> Result<Status> {
         let mut last = Status::default();
         for at in 0..=self.cluster.others.len() {
-            last = wait::until(SETTLE, async || {
+            let asked = wait::until(SETTLE, async || {
                 let status = self.cluster.client_at(at).status().await?;
-                let rest = &status.rest;
-                let waits = ["set_back", "store_away"];
-                ensure!(
-                    waits.iter().all(|key| !rest.contains_key(*key)),
-                    "{status:?}"
-                );
-                let all = status.nodes.len() == self.cluster.nodes.len();
-                let merged = status.nodes.iter().all(|node| node.merged);
-                let quiet = status.unsettled == 0 && status.moves.is_empty();
-                ensure!(all && merged && quiet && status.skew <= 1, "{status:?}");
+                wanted(&status)?;
                 Ok(status)
-            })
-            .await?;
+            });
+            last = asked.await.with_context(|| format!("manager {at}"))?;
         }
-        self.cluster.leader(SETTLE).await?;
         Ok(last)
     }
 
     /// No manager takes a file for missing that was adopted, by whichever of them: it
     /// would never move again.
     async fn nothing_is_missing(&self) -> Result<()> {
-        for at in 0..=self.cluster.others.len() {
-            wait::until(SETTLE, async || {
-                let status = self.cluster.client_at(at).status().await?;
-                let missing = &status.rest["missing"];
-                ensure!(missing["files"] == 0, "manager {at}: {missing}");
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
+        let none = |status: &Status| {
+            let missing = &status.rest["missing"];
+            ensure!(missing["files"] == 0, "{missing}");
+            Ok(())
+        };
+        self.every_manager(none).await.map(drop)
     }
 
     /// Every acknowledged file is on some disk, in the tree or in quarantine.
