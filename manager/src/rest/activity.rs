@@ -2,6 +2,7 @@
 //! socket see them, and the answers that its client is slow to take.
 
 use super::pace::{MinRate, Pace};
+use super::vet::KnownHost;
 use futures::task::AtomicWaker;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,8 @@ pub(super) struct Activity {
     full: AtomicBool,
     /// Who reads from the socket, and has no deadline while a request goes on.
     reader: AtomicWaker,
+    /// The host that the client names.
+    pub(super) host: KnownHost,
 }
 
 #[derive(Debug)]

@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The media type of every JSON answer.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Fields that answers have, but for rare ones.
+const FIELDS: usize = 13;
+
 /// An error.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
@@ -124,11 +127,24 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
 
 /// An answer that is at hand.
 pub(super) fn bytes(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<Body> {
-    let length = HeaderValue::from(body.len() as u64);
-    let mut response = Response::new(Body::from(body));
+    let length = body.len() as u64;
+    head(status, length, kind, Body::from(body))
+}
+
+/// An answer of a known length. Its map of fields has room for those that are added
+/// on its way out: one that grows copies and hashes what it has, for each answer.
+pub(super) fn head(
+    status: StatusCode,
+    length: u64,
+    kind: HeaderValue,
+    body: Body,
+) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let headers = response.headers_mut();
+    headers.reserve(FIELDS);
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_LENGTH, length.into());
     response
 }
 

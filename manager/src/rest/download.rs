@@ -9,8 +9,8 @@ use crate::download::{Found, ReadError, find};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, LAST_MODIFIED, RANGE, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, LAST_MODIFIED, RANGE,
+    VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -138,11 +138,12 @@ async fn respond(
         Plan::One(part) => {
             let body = file_body::range(rest, &mut found, Some(part)).await?;
             let size = found.record.size;
-            let mut response = head(StatusCode::PARTIAL_CONTENT, part.len, value(&kind), body);
+            let mut response =
+                answer::head(StatusCode::PARTIAL_CONTENT, part.len, value(&kind), body);
             raw_fields(response.headers_mut(), &found.record);
             response
                 .headers_mut()
-                .insert(CONTENT_RANGE, value(&part.content_range(size)));
+                .insert(CONTENT_RANGE, value(part.content_range(size)));
             response
         }
         Plan::Several(ranges) => {
@@ -150,11 +151,11 @@ async fn respond(
             let framing = Framing::new(&boundary, &kind, found.record.size);
             let (length, kind) = (
                 framing.content_length(&ranges),
-                value(&framing.content_type()),
+                value(framing.content_type()),
             );
             let record = found.record.clone();
             let body = file_body::several(rest, found, framing, ranges).await?;
-            let mut response = head(StatusCode::PARTIAL_CONTENT, length, kind, body);
+            let mut response = answer::head(StatusCode::PARTIAL_CONTENT, length, kind, body);
             raw_fields(response.headers_mut(), &record);
             validators(response.headers_mut(), &record, json);
             return Ok(response);
@@ -173,7 +174,7 @@ fn bodiless(plan: &Plan, record: &Record) -> Response<Body> {
         Plan::Unsatisfiable => {
             let why = format!("`Range`: the file has {} bytes", record.size);
             let mut response = refuse(StatusCode::RANGE_NOT_SATISFIABLE, &why);
-            let size = value(&range::unsatisfied_content_range(record.size));
+            let size = value(range::unsatisfied_content_range(record.size));
             response.headers_mut().insert(CONTENT_RANGE, size);
             response
         }
@@ -185,23 +186,14 @@ fn bodiless(plan: &Plan, record: &Record) -> Response<Body> {
     }
 }
 
-fn head(status: StatusCode, length: u64, kind: HeaderValue, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, kind);
-    headers.insert(CONTENT_LENGTH, length.into());
-    response
-}
-
 fn json_head(record: &Record, body: Body) -> Response<Body> {
     let id = record.id.to_string();
     let length = file_body::envelope(record, &id).content_length();
-    head(StatusCode::OK, length, answer::JSON, body)
+    answer::head(StatusCode::OK, length, answer::JSON, body)
 }
 
 fn whole_head(record: &Record, kind: &str, body: Body) -> Response<Body> {
-    let mut response = head(StatusCode::OK, record.size, value(kind), body);
+    let mut response = answer::head(StatusCode::OK, record.size, value(kind), body);
     raw_fields(response.headers_mut(), record);
     // Without a coding, the content is the representation.
     let digest = response.headers().get(&REPR_DIGEST).cloned();
@@ -218,10 +210,10 @@ fn raw_fields(headers: &mut HeaderMap, record: &Record) {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
         CONTENT_DISPOSITION,
-        value(&disposition::attachment(record.name.as_str())),
+        value(disposition::attachment(record.name.as_str())),
     );
     let digest = digest::field_value(Algorithm::Sha256, &record.sha256);
-    headers.insert(REPR_DIGEST.clone(), value(&digest));
+    headers.insert(REPR_DIGEST.clone(), value(digest));
 }
 
 /// What lets clients and caches ask again cheaply. A name may be deleted and
@@ -230,7 +222,7 @@ fn validators(headers: &mut HeaderMap, record: &Record, json: bool) {
     headers.insert(ETAG, etag(record, json));
     headers.insert(
         LAST_MODIFIED,
-        value(&httpdate::fmt_http_date(created(record))),
+        value(httpdate::fmt_http_date(created(record))),
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(VARY, HeaderValue::from_static("accept"));
@@ -239,7 +231,7 @@ fn validators(headers: &mut HeaderMap, record: &Record, json: bool) {
 /// The strong entity tag: an id stands for the same bytes for ever, and the
 /// JSON form is another representation.
 pub(super) fn etag(record: &Record, json: bool) -> HeaderValue {
-    value(&tag(record, json))
+    value(tag(record, json))
 }
 
 fn tag(record: &Record, json: bool) -> String {
@@ -282,8 +274,11 @@ fn created(record: &Record) -> SystemTime {
 
 /// A value that is visible ASCII by its making. A content type was checked on
 /// upload; one that a damaged record holds is not passed on.
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(media::UNKNOWN))
+fn value<T>(text: T) -> HeaderValue
+where
+    HeaderValue: TryFrom<T>,
+{
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(media::UNKNOWN))
 }
 
 #[cfg(test)]
@@ -300,7 +295,7 @@ mod tests {
         record: &Record,
         json: bool,
     ) -> Plan {
-        let headers = HeaderMap::from_iter([(name.clone(), value(text))]);
+        let headers = HeaderMap::from_iter([(name.clone(), value(*text))]);
         plan(method, &headers, record, json)
     }
 

@@ -2,7 +2,7 @@
 //! metrics, its line in the log, and an answer even if a handler panics.
 
 use super::Rest;
-use super::activity::InFlight;
+use super::activity::{Activity, InFlight};
 use super::answer::{self, Refusal};
 use super::clients::Client;
 use super::gate::Place;
@@ -59,7 +59,7 @@ impl Front {
         let route = routes::label(request.uri().path());
         let (mut request, lender) = lent::lend(request);
         request.extensions_mut().insert(trace);
-        let admitted = match self.vet(&request) {
+        let admitted = match self.vet(&request, in_flight.activity()) {
             Ok(bytes) => self
                 .rest
                 .gates
@@ -106,13 +106,13 @@ impl Front {
     }
 
     /// The length of the request's head, unless no route is to see it.
-    fn vet<B>(&self, request: &Request<B>) -> Result<u64, Refusal> {
+    fn vet<B>(&self, request: &Request<B>, connection: &Activity) -> Result<u64, Refusal> {
         let limit = self.rest.limits.max_header_bytes;
         let bytes = head_bytes(request.method(), request.uri(), request.headers());
         if bytes > limit {
             return Err(head_too_long(limit));
         }
-        vet::vet(request, &self.rest.hosts)?;
+        vet::vet(request, &self.rest.hosts, &connection.host)?;
         Ok(bytes)
     }
 
@@ -160,7 +160,8 @@ fn parse_id(text: &[u8]) -> Option<Trace> {
 }
 
 fn id_value(trace: Trace) -> HeaderValue {
-    HeaderValue::from_str(&trace.to_string()).expect("hex digits are a header's value")
+    let digits = answer::hex(&trace.0.to_be_bytes());
+    HeaderValue::try_from(digits).expect("hex digits are a header's value")
 }
 
 /// The length of the head as HTTP/1.1 writes it, about.

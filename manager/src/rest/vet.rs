@@ -6,43 +6,79 @@ use super::hosts::Hosts;
 use http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use std::sync::OnceLock;
 
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The first `Host` that was served on a connection, if it is not long: nearly all of
+/// its requests name the same, and it need not be taken apart for each of them.
+#[derive(Debug, Default)]
+pub(super) struct KnownHost(OnceLock<HeaderValue>);
+
+impl KnownHost {
+    const LONGEST: usize = 256;
+
+    /// Whether a request is for that host, and names no other.
+    fn is_of<B>(&self, request: &Request<B>) -> bool {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let (host, more) = (hosts.next(), hosts.next());
+        let only = request.uri().authority().is_none() && more.is_none();
+        only && host.is_some() && host == self.0.get()
+    }
+
+    /// Keeps the host of a request that is served.
+    fn keep<B>(&self, request: &Request<B>) {
+        let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+        if let Some(host) = host.filter(|host| host.len() <= Self::LONGEST)
+            && request.uri().authority().is_none()
+        {
+            // A copy: a part of the request would keep all that was read with it.
+            let _ = HeaderValue::from_bytes(host).map(|host| self.0.set(host));
+        }
+    }
+}
 
 /// Refuses what no route is to see.
 ///
 /// # Errors
 /// 400 without one `Host`, 421 for a host that is not served, 501 for a transfer
 /// coding other than chunked, 403 for a change that another site's page asks for.
-pub(super) fn vet<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
+pub(super) fn vet<B>(
+    request: &Request<B>,
+    hosts: &Hosts,
+    known: &KnownHost,
+) -> Result<(), Refusal> {
     let headers = request.headers();
-    let own = authority(request.version(), request.uri(), headers)?;
-    if let Some(own) = &own
-        && !hosts.serves(own.host())
-    {
-        return Err(Refusal::invalid(
+    if !known.is_of(request) {
+        served(request, hosts)?;
+        known.keep(request);
+    }
+    codings(headers)?;
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => Ok(()),
+        _ => origin(request, hosts),
+    }
+}
+
+/// Refuses what is for a host that is not served.
+fn served<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
+    match authority(request)? {
+        Some(own) if !hosts.serves(own.host()) => Err(Refusal::invalid(
             StatusCode::MISDIRECTED_REQUEST,
             format_args!(
                 "`Host`: {:?} is not served here; --allowed-hosts names those that are",
                 own.host()
             ),
-        ));
-    }
-    codings(headers)?;
-    match *request.method() {
-        Method::GET | Method::HEAD | Method::OPTIONS => Ok(()),
-        _ => origin(headers, own.as_ref(), hosts),
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
 /// Whom the request is for. Only HTTP/1.0 may leave that out (RFC 9112,
 /// section 3.2).
-fn authority(
-    version: Version,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Option<Authority>, Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn authority<B>(request: &Request<B>) -> Result<Option<Authority>, Refusal> {
+    let version = request.version();
+    let mut hosts = request.headers().get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     let wanted = |why| Err(Refusal::bad(format_args!("`Host`: {why}")));
     if more.is_some() {
@@ -51,7 +87,7 @@ fn authority(
     if version == Version::HTTP_11 && host.is_none() {
         return wanted("is missing");
     }
-    let own = match (uri.authority(), host) {
+    let own = match (request.uri().authority(), host) {
         (Some(authority), _) => authority.clone(),
         (None, Some(host)) => match Authority::try_from(host.as_bytes()) {
             Ok(authority) => authority,
@@ -95,7 +131,12 @@ pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
 
 /// Browsers say from which site a change comes. Other clients say nothing of
 /// it, and are not asked: a page can't make a browser leave it out.
-fn origin(headers: &HeaderMap, own: Option<&Authority>, hosts: &Hosts) -> Result<(), Refusal> {
+fn origin<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
+    let headers = request.headers();
+    if !headers.contains_key(ORIGIN) && !headers.contains_key(&SEC_FETCH_SITE) {
+        return Ok(());
+    }
+    let own = authority(request)?;
     let text = |value: Option<&HeaderValue>| {
         value.map(|value| value.to_str().unwrap_or_default().to_owned())
     };
@@ -105,13 +146,13 @@ fn origin(headers: &HeaderMap, own: Option<&Authority>, hosts: &Hosts) -> Result
         let theirs = uri.as_ref().and_then(Uri::authority);
         theirs.is_some_and(|theirs| {
             hosts.names(theirs.host())
-                || own.is_some_and(|own| {
+                || own.as_ref().is_some_and(|own| {
                     own.host().eq_ignore_ascii_case(theirs.host())
                         && own.port_u16() == theirs.port_u16()
                 })
         })
     });
-    let foreign = match text(headers.get(SEC_FETCH_SITE)).as_deref() {
+    let foreign = match text(headers.get(&SEC_FETCH_SITE)).as_deref() {
         // A proxy may have changed the host; the browser knows better.
         Some("same-origin" | "none") => false,
         Some(_) => !trusted,
@@ -136,10 +177,14 @@ mod tests {
             request = request.header(*name, *value);
         }
         let hosts = Hosts::new(vec!["files.example".parse().expect("a host")], true);
-        match vet(&request.body(()).expect("a request"), &hosts) {
+        let request = request.body(()).expect("a request");
+        let known = KnownHost::default();
+        let vetted = [(); 2].map(|()| match vet(&request, &hosts, &known) {
             Ok(()) => 200,
             Err(refusal) => refusal.response().status().as_u16(),
-        }
+        });
+        assert_eq!(vetted[0], vetted[1], "the same again");
+        vetted[0]
     }
 
     fn get(fields: &[(&str, &str)]) -> u16 {
@@ -168,6 +213,26 @@ mod tests {
         assert_eq!(status(Method::GET, Version::HTTP_2, target, &[]), 421);
         assert_eq!(status(Method::GET, Version::HTTP_10, "/files", &[]), 200);
         assert_eq!(status(Method::GET, Version::HTTP_2, "/files", &[]), 400);
+    }
+
+    #[test]
+    fn what_was_served_before_says_nothing_of_another_host() {
+        let hosts = Hosts::new(Vec::new(), true);
+        let known = KnownHost::default();
+        let request = |uri: &str, named: &[&str]| {
+            let mut request = Request::builder().uri(uri);
+            for host in named {
+                request = request.header("host", *host);
+            }
+            vet(&request.body(()).expect("a request"), &hosts, &known).is_ok()
+        };
+        assert!(request("/files", &["localhost"]));
+        assert!(request("/files", &["localhost"]));
+        assert!(!request("/files", &["evil.example"]));
+        assert!(!request("/files", &[]));
+        assert!(!request("/files", &["localhost", "localhost"]));
+        assert!(!request("http://evil.example/files", &["localhost"]));
+        assert!(request("/files", &["127.0.0.1"]));
     }
 
     #[test]
