@@ -209,6 +209,9 @@ async fn a_caller_without_a_ticket_is_refused_before_it_sends_a_byte() -> Result
         let refused = asked.map(drop).unwrap_err();
         ensure!(refused.code() == tonic::Code::Unauthenticated, "{refused}");
     }
+    let asked = client.resume_file(proto::v1::ResumeRequest::default());
+    let refused = asked.await.map(drop).unwrap_err();
+    ensure!(refused.code() == tonic::Code::Unauthenticated, "{refused}");
     Ok(())
 }
 

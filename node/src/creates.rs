@@ -4,10 +4,12 @@
 use crate::disk::meta::{CopyKey, Meta};
 use crate::disk::stage::Staged;
 use crate::fault::Failure;
+use crate::kept::Kept;
 use proto::FileName;
 use proto::v1::Fault;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// The most creates open at once.
 pub const MAX_OPEN: usize = 4096;
@@ -45,6 +47,29 @@ struct Create {
     number: u64,
     touched: Instant,
     state: State,
+    /// Tells the stream that brings it to put aside what has come.
+    stop: Option<CancellationToken>,
+}
+
+/// A create whose bytes come in a stream.
+pub struct Stream {
+    /// The create's number.
+    pub number: u64,
+    /// What an earlier stream brought of it: this one goes on there.
+    pub staged: Option<Box<Staged>>,
+    /// Cancelled where its sender comes anew: what has come is to be put aside.
+    pub stop: CancellationToken,
+}
+
+/// Where a copy goes on whose stream broke off.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Not yet: its stream is told to end, or its Finish has come.
+    Underway,
+    /// So many bytes are kept.
+    At(u64),
+    /// Nothing is known of it.
+    Nothing,
 }
 
 /// What a Finish found.
@@ -72,6 +97,7 @@ pub struct Creates {
     session: u64,
     next: u64,
     open: HashMap<CopyKey, Create>,
+    kept: Kept<Box<Staged>>,
     tombstones: HashSet<CopyKey>,
     max_tombstones: usize,
     sealed: bool,
@@ -84,6 +110,7 @@ impl Creates {
             session: fresh(),
             next: 0,
             open: HashMap::new(),
+            kept: Kept::default(),
             tombstones: HashSet::new(),
             max_tombstones,
             sealed,
@@ -111,17 +138,7 @@ impl Creates {
     /// # Errors
     /// By rules 3, 4 and 15, or when too many are open.
     pub fn open(&mut self, key: CopyKey, session: u64) -> Result<u64, Failure> {
-        if session != self.session {
-            let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
-            failure.session = self.session;
-            return Err(failure);
-        }
-        if self.is_doomed(key) {
-            return Err(tombstone());
-        }
-        if self.sealed {
-            return Err(sealed());
-        }
+        self.admits(key, session)?;
         if self.open.contains_key(&key) {
             return Err(Failure::invalid(
                 "that create is open already: it is sent once",
@@ -135,9 +152,82 @@ impl Creates {
             number: self.next,
             touched: Instant::now(),
             state: State::Writing(None),
+            stop: None,
         };
         self.open.insert(key, create);
         Ok(self.next)
+    }
+
+    fn admits(&self, key: CopyKey, session: u64) -> Result<(), Failure> {
+        if session != self.session {
+            let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
+            failure.session = self.session;
+            return Err(failure);
+        }
+        if self.is_doomed(key) {
+            return Err(tombstone());
+        }
+        if self.sealed {
+            return Err(sealed());
+        }
+        Ok(())
+    }
+
+    /// Opens a create whose bytes come in a stream. One that goes on at an `offset`
+    /// takes over what is kept of the copy up to there: whoever has that is the only
+    /// one that writes it.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or where nothing is kept up to `offset`.
+    pub fn open_stream(
+        &mut self,
+        key: CopyKey,
+        session: u64,
+        offset: Option<u64>,
+    ) -> Result<Stream, Failure> {
+        let number = self.open(key, session)?;
+        let offset = offset.unwrap_or_default();
+        let staged = self.kept.take(key, offset);
+        if offset > 0 && staged.is_none() {
+            self.end(key, number);
+            let why = format!("no {offset} bytes are kept of that copy");
+            return Err(Failure::new(Fault::NotFound, why));
+        }
+        let stop = CancellationToken::new();
+        if let Some(create) = self.get(key, number) {
+            create.stop = Some(stop.clone());
+        }
+        Ok(Stream {
+            number,
+            staged,
+            stop,
+        })
+    }
+
+    /// A stream ended before its Finish: what it brought is kept for the next one,
+    /// unless the create was ended.
+    pub fn put_aside(&mut self, key: CopyKey, number: u64, staged: Box<Staged>) {
+        if self.get(key, number).is_some() {
+            self.open.remove(&key);
+            self.kept.put(key, staged.size(), staged, Instant::now());
+        }
+    }
+
+    /// Where a copy goes on whose stream broke off. One that is still open is told
+    /// to end.
+    ///
+    /// # Errors
+    /// By rules 3, 4 and 15.
+    pub fn resume(&mut self, key: CopyKey, session: u64) -> Result<Resume, Failure> {
+        self.admits(key, session)?;
+        if let Some(create) = self.open.get(&key) {
+            if let Some(stop) = &create.stop {
+                stop.cancel();
+            }
+            return Ok(Resume::Underway);
+        }
+        let kept = self.kept.look(key, Instant::now());
+        Ok(kept.map_or(Resume::Nothing, Resume::At))
     }
 
     /// Keeps a refusal for the Finish that will come. Bounded: past the bound
@@ -149,6 +239,7 @@ impl Creates {
                 number: self.next,
                 touched: Instant::now(),
                 state: State::Failed(failure),
+                stop: None,
             };
             self.open.insert(key, create);
         }
@@ -281,7 +372,7 @@ impl Creates {
         None
     }
 
-    /// A delete of that copy: ends an open create, and leaves a tombstone if
+    /// A delete of that copy: ends an open create, lets go what is kept of one, and leaves a tombstone if
     /// the copy was listed in this session (rule 3). Where the tombstones are
     /// full the node begins a new session (rule 4). What it returns is to be
     /// answered once the lock is given back.
@@ -291,10 +382,13 @@ impl Creates {
             if self.tombstones.len() >= self.max_tombstones {
                 self.session = fresh();
                 self.tombstones.clear();
+                // Nothing of the session before may go on.
+                self.kept.clear();
             } else {
                 self.tombstones.insert(key);
             }
         }
+        self.kept.forget(key);
         if self.open.get(&key).is_some_and(Create::can_end) {
             return self.open.remove(&key).and_then(Create::waiting);
         }
@@ -323,15 +417,18 @@ impl Creates {
     pub fn set_sealed(&mut self, sealed: bool) -> Vec<Finish> {
         self.sealed = sealed;
         if sealed {
+            self.kept.clear();
             self.end_where(|_| true)
         } else {
             Vec::new()
         }
     }
 
-    /// Ends creates for which nothing happened for `idle`.
+    /// Ends creates for which nothing happened for `idle`, and lets go what was kept
+    /// for long enough.
     #[must_use]
     pub fn sweep(&mut self, idle: Duration) -> Vec<Finish> {
+        self.kept.sweep(Instant::now());
         self.end_where(|create| {
             let waits = matches!(create.state, State::Staged(_) | State::Failed(_));
             waits && create.touched.elapsed() > idle

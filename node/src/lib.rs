@@ -9,6 +9,7 @@ pub mod failpoints;
 pub mod fault;
 pub mod identity;
 pub mod join;
+pub mod kept;
 pub mod metrics;
 pub mod node;
 pub mod pool;

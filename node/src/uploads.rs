@@ -4,7 +4,7 @@
 //! and bytes are flushed, still without a name: gone; 3. from the link on: see
 //! the committer.
 
-use crate::creates::{Finish, Finished, Written};
+use crate::creates::{Finish, Finished, Stream, Written};
 use crate::disk::meta::{CopyKey, Meta};
 use crate::disk::stage::Staged;
 use crate::disk::{Done, Op};
@@ -25,6 +25,8 @@ pub struct Opening {
     pub session: u64,
     /// Its size, where that is known.
     pub size: Option<u64>,
+    /// Where it begins, of a sender that goes on after a break.
+    pub offset: Option<u64>,
     /// The id of the client's request.
     pub trace: u64,
 }
@@ -43,6 +45,7 @@ impl Opening {
             },
             session: open.session,
             size: open.size,
+            offset: open.offset,
             trace: open.trace,
         })
     }
@@ -54,10 +57,30 @@ impl Node {
     /// # Errors
     /// By rules 3, 4 and 15; `Busy` while the node leaves.
     pub fn open(&self, opening: &Opening) -> Result<u64, Failure> {
+        self.stays()?;
+        self.creates().open(opening.key, opening.session)
+    }
+
+    /// Opens a create whose bytes come in a stream.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or where nothing is kept up to its offset.
+    pub fn open_stream(&self, opening: &Opening) -> Result<Stream, Failure> {
+        self.stays()?;
+        let Opening {
+            key,
+            session,
+            offset,
+            ..
+        } = *opening;
+        self.creates().open_stream(key, session, offset)
+    }
+
+    fn stays(&self) -> Result<(), Failure> {
         if self.leaving.is_cancelled() {
             return Err(Failure::new(Fault::Busy, "the node is leaving"));
         }
-        self.creates().open(opening.key, opening.session)
+        Ok(())
     }
 
     /// A create that came as one message: stages it on a thread of the pool.

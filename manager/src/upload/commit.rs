@@ -213,6 +213,7 @@ impl Received {
             session: placement.session,
             size: Some(self.size),
             trace: self.trace.0,
+            offset: None,
         };
         placement
             .node

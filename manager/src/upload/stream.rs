@@ -45,6 +45,7 @@ impl Stream {
             session: placement.session,
             size,
             trace: trace.0,
+            offset: None,
         };
         let part = UploadPart {
             part: Some(Part::Open(open)),

@@ -227,6 +227,11 @@ impl Staged {
         &mut open.expect("it is taken only at its end").claim
     }
 
+    /// Bytes that were appended.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Appends bytes.
     ///
     /// # Errors

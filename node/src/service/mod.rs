@@ -1,11 +1,14 @@
 //! The Storage service: from messages to the node's verbs and back.
 
+mod delivery;
 mod download;
 mod exchange;
 mod inventory;
 mod peers;
 mod piece;
+mod resume;
 mod transfer;
+mod tries;
 mod upload;
 mod verify;
 
@@ -76,6 +79,20 @@ impl StorageService {
     }
 }
 
+impl StorageService {
+    /// The ticket of a call that anybody can make: who has none holds no place and
+    /// sends nothing.
+    fn claim<T>(&self, request: &Request<T>) -> Result<Claim, Status> {
+        let claim = Claim::read(request.metadata())
+            .filter(|claim| self.keys.iter().any(|key| key.takes(claim)))
+            .ok_or_else(|| Status::unauthenticated("no ticket for this copy"))?;
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            peer.admit();
+        }
+        Ok(claim)
+    }
+}
+
 /// Waits for a place among the streams of a kind.
 async fn turn(
     places: &Arc<Semaphore>,
@@ -96,24 +113,26 @@ impl v1::handover_server::Handover for StorageService {
         &self,
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
-        // Anybody can call this: who has no ticket holds no place and sends nothing.
-        let claim = Claim::read(request.metadata())
-            .filter(|claim| self.keys.iter().any(|key| key.takes(claim)))
-            .ok_or_else(|| Status::unauthenticated("no ticket for this copy"))?;
-        if let Some(peer) = request.extensions().get::<Peer>() {
-            peer.admit();
-        }
-        let _permit = turn(&self.limits.handovers, "too many transfers at once").await?;
-        let admits = |open: &v1::Open| {
-            let claimed = (claim.generation, claim.session) == (open.generation, open.session)
-                && claim.id == open.id;
-            match claimed {
-                true => Ok(()),
-                false => Err(Failure::invalid("the ticket is for another copy")),
-            }
-        };
-        let linked = upload::serve(&self.node, request.into_inner(), self.idle, admits).await;
+        let claim = self.claim(&request)?;
+        let permit = turn(&self.limits.handovers, "too many transfers at once").await?;
+        let (node, idle) = (Arc::clone(&self.node), self.idle);
+        // A task of its own: where the connection breaks this call is dropped, and what
+        // has come is put aside all the same.
+        let serving = tokio::spawn(async move {
+            let _permit = permit;
+            let admits = |open: &v1::Open| {
+                resume::is_claimed(&claim, &open.id, open.generation, open.session)
+            };
+            upload::serve(&node, request.into_inner(), idle, admits).await
+        });
+        let linked = serving.await.unwrap_or_else(|_| Err(crate::node::gone()));
         Ok(Response::new(upload_reply(&self.node, linked)))
+    }
+
+    async fn resume_file(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeReply> {
+        let claim = self.claim(&request)?;
+        let reply = resume::serve(&self.node, request.into_inner(), &claim).await;
+        Ok(Response::new(reply))
     }
 }
 
@@ -138,7 +157,10 @@ impl v1::storage_server::Storage for StorageService {
         request: Request<Streaming<v1::UploadPart>>,
     ) -> Answer<v1::UploadReply> {
         let _permit = turn(&self.limits.uploads, "too many uploads at once").await?;
-        let any = |_: &v1::Open| Ok(());
+        let any = |open: &v1::Open| match open.offset {
+            None => Ok(()),
+            Some(_) => Err(Failure::invalid("an upload does not go on at an offset")),
+        };
         let linked = upload::serve(&self.node, request.into_inner(), self.idle, any).await;
         Ok(Response::new(upload_reply(&self.node, linked)))
     }

@@ -2,7 +2,7 @@
 
 use super::Trace;
 use super::piece::Piece;
-use crate::creates::Finish;
+use crate::creates::{Finish, Stream};
 use crate::disk::meta::{CopyKey, Meta};
 use crate::disk::stage::Staged;
 use crate::fault::Failure;
@@ -48,14 +48,15 @@ pub(super) async fn serve(
     };
     let trace = opening.trace;
     tracing::debug!(request = %Trace(trace), id = %opening.key.id, "upload");
-    let number = node.open(&opening)?;
+    let stream = node.open_stream(&opening)?;
+    let number = stream.number;
     let mut guard = Guard {
         node,
         key: opening.key,
         number,
         armed: true,
     };
-    let (staged, finish) = receive(node, &opening, number, &mut parts, idle).await?;
+    let (staged, finish) = receive(node, &opening, stream, &mut parts, idle).await?;
     let meta = finish
         .meta
         .ok_or_else(|| Failure::invalid("finish has no record"))?;
@@ -89,19 +90,43 @@ pub(super) async fn serve(
     linked
 }
 
-/// Takes the chunks, and writes each piece while the next one arrives.
+/// Takes the chunks, and writes each piece while the next one arrives. Where no part
+/// comes any more, what has come of a sender that can go on is put aside for it.
 async fn receive(
     node: &Arc<Node>,
     opening: &Opening,
-    number: u64,
+    stream: Stream,
     parts: &mut Streaming<v1::UploadPart>,
     idle: Duration,
 ) -> Result<(Box<Staged>, v1::Finish), Failure> {
-    let mut writer = Writer::begin(node, opening.size);
+    let Stream {
+        number,
+        staged,
+        stop,
+    } = stream;
+    let mut writer = match staged {
+        Some(staged) => Writer::go_on(staged),
+        None => Writer::begin(node, opening.size),
+    };
     writer.begun().await?;
     let mut piece = Piece::default();
+    let stopped = stop.cancelled();
+    tokio::pin!(stopped);
     loop {
-        match next(parts, idle).await? {
+        let part = tokio::select! {
+            part = next(parts, idle) => part,
+            () = &mut stopped => Err(Failure::invalid("its sender has come anew")),
+        };
+        let part = match part {
+            Err(failure) if opening.offset.is_some() => {
+                writer.write(node, piece.end()).await?;
+                let staged = writer.end().await?;
+                node.creates().put_aside(opening.key, number, staged);
+                return Err(failure);
+            }
+            part => part?,
+        };
+        match part {
             Part::Open(_) => return Err(Failure::invalid("open is sent once")),
             Part::Chunk(chunk) => {
                 if let Some(full) = piece.push(chunk) {
@@ -142,14 +167,18 @@ impl Writer {
         Self { running }
     }
 
+    fn go_on(staged: Box<Staged>) -> Self {
+        let (send, running) = oneshot::channel();
+        // It is held here.
+        let _ = send.send(Ok(staged));
+        Self { running }
+    }
+
     /// Waits until the file is begun: a disk that refuses is reported before more
     /// bytes have come than the sender keeps.
     async fn begun(&mut self) -> Result<(), Failure> {
         let staged = (&mut self.running).await.unwrap_or_else(|_| Err(gone()))?;
-        let (send, running) = oneshot::channel();
-        // It is held here.
-        let _ = send.send(Ok(staged));
-        self.running = running;
+        *self = Self::go_on(staged);
         Ok(())
     }
 

@@ -160,6 +160,10 @@ pub struct Open {
     pub size: ::core::option::Option<u64>,
     #[prost(fixed64, tag = "5")]
     pub trace: u64,
+    /// Of ReceiveFile only: the byte at which it goes on, as ResumeFile answered, or 0.
+    /// Missing where the sender can't go on with what broke off.
+    #[prost(uint64, optional, tag = "6")]
+    pub offset: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadPart {
@@ -193,6 +197,40 @@ pub mod upload_reply {
         #[prost(message, tag = "1")]
         Linked(super::Linked),
         #[prost(message, tag = "2")]
+        Failure(super::Failure),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeRequest {
+    /// As it is to arrive.
+    #[prost(message, optional, tag = "1")]
+    pub copy: ::core::option::Option<CopyRef>,
+    /// The node's session as the record has it (rule 4).
+    #[prost(fixed64, tag = "2")]
+    pub session: u64,
+    #[prost(fixed64, tag = "3")]
+    pub trace: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeReply {
+    #[prost(oneof = "resume_reply::Result", tags = "1, 2, 3, 4")]
+    pub result: ::core::option::Option<resume_reply::Result>,
+}
+/// Nested message and enum types in `ResumeReply`.
+pub mod resume_reply {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        /// Bytes that are kept of it; 0 where it begins anew.
+        #[prost(uint64, tag = "1")]
+        Offset(u64),
+        /// A stream of it is being ended, or Finish has come and its flush goes on: ask
+        /// again.
+        #[prost(bool, tag = "2")]
+        Underway(bool),
+        /// It is there.
+        #[prost(message, tag = "3")]
+        Linked(super::Linked),
+        #[prost(message, tag = "4")]
         Failure(super::Failure),
     }
 }
@@ -1888,7 +1926,8 @@ pub mod handover_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// As Storage.UploadFile.
+        /// As Storage.UploadFile. Where Open has an offset, what was brought is kept for a
+        /// while when the stream ends before Finish, and the next one may go on from there.
         pub async fn receive_file(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::UploadPart>,
@@ -1910,6 +1949,29 @@ pub mod handover_client {
                 .insert(GrpcMethod::new("dfs.v1.Handover", "ReceiveFile"));
             self.inner.client_streaming(req, path, codec).await
         }
+        /// Where a copy goes on whose ReceiveFile broke off. A stream of it that the node
+        /// still takes for open is ended, so that no two bring the same copy.
+        pub async fn resume_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dfs.v1.Handover/ResumeFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dfs.v1.Handover", "ResumeFile"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1925,11 +1987,18 @@ pub mod handover_server {
     /// Generated trait containing gRPC methods that should be implemented for use with HandoverServer.
     #[async_trait]
     pub trait Handover: std::marker::Send + std::marker::Sync + 'static {
-        /// As Storage.UploadFile.
+        /// As Storage.UploadFile. Where Open has an offset, what was brought is kept for a
+        /// while when the stream ends before Finish, and the next one may go on from there.
         async fn receive_file(
             &self,
             request: tonic::Request<tonic::Streaming<super::UploadPart>>,
         ) -> std::result::Result<tonic::Response<super::UploadReply>, tonic::Status>;
+        /// Where a copy goes on whose ReceiveFile broke off. A stream of it that the node
+        /// still takes for open is ended, so that no two bring the same copy.
+        async fn resume_file(
+            &self,
+            request: tonic::Request<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeReply>, tonic::Status>;
     }
     /// What nodes serve to one another. They have no key of another pool: a ticket of
     /// the manager's, in the header dfs-claim-bin, admits one copy.
@@ -2050,6 +2119,49 @@ pub mod handover_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dfs.v1.Handover/ResumeFile" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeFileSvc<T: Handover>(pub Arc<T>);
+                    impl<T: Handover> tonic::server::UnaryService<super::ResumeRequest>
+                    for ResumeFileSvc<T> {
+                        type Response = super::ResumeReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Handover>::resume_file(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeFileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -1,0 +1,143 @@
+//! What came of copies whose transfers broke off: it is kept for a while, so that
+//! they go on where they were. Nothing here can be linked: a stream takes it over,
+//! or it goes.
+
+use crate::disk::meta::CopyKey;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The most that are kept: as many as other nodes may bring at once.
+pub const MOST: usize = 32;
+/// How long one is kept: as long as its sender tries to go on, and the 30 s by which
+/// one of the two may notice later than the other that the connection is gone.
+pub const LONG: Duration = Duration::from_secs(90);
+
+struct One<T> {
+    key: CopyKey,
+    offset: u64,
+    since: Instant,
+    file: T,
+}
+
+/// Files that are kept, each for its copy, the one longest untouched first.
+pub struct Kept<T>(VecDeque<One<T>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Kept<T> {
+    /// Keeps the first `offset` bytes of a copy. Past the bound the one longest
+    /// untouched goes.
+    pub fn put(&mut self, key: CopyKey, offset: u64, file: T, now: Instant) {
+        self.forget(key);
+        while self.0.len() >= MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(One {
+            key,
+            offset,
+            since: now,
+            file,
+        });
+    }
+
+    /// How many bytes of a copy are kept; they stay as long again.
+    pub fn look(&mut self, key: CopyKey, now: Instant) -> Option<u64> {
+        let at = self.0.iter().position(|one| one.key == key)?;
+        let mut one = self.0.remove(at)?;
+        let offset = one.offset;
+        one.since = now;
+        self.0.push_back(one);
+        Some(offset)
+    }
+
+    /// Gives what is kept of a copy to the one that goes on at `offset`, and to
+    /// nobody else from then on. What ends elsewhere is of no use, and goes.
+    pub fn take(&mut self, key: CopyKey, offset: u64) -> Option<T> {
+        let at = self.0.iter().position(|one| one.key == key)?;
+        let one = self.0.remove(at)?;
+        (one.offset == offset).then_some(one.file)
+    }
+
+    /// Lets go what is kept of a copy.
+    pub fn forget(&mut self, key: CopyKey) {
+        self.0.retain(|one| one.key != key);
+    }
+
+    /// Lets all go.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Lets go what was kept for long enough.
+    pub fn sweep(&mut self, now: Instant) {
+        self.0
+            .retain(|one| now.saturating_duration_since(one.since) < LONG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::FileId;
+
+    fn key() -> CopyKey {
+        CopyKey {
+            id: FileId::random(),
+            generation: 2,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_where_it_ended_and_to_one_only() {
+        let (mut kept, copy, now) = (Kept::default(), key(), Instant::now());
+        kept.put(copy, 100, "bytes", now);
+        assert_eq!(kept.look(copy, now), Some(100));
+        let later = CopyKey {
+            generation: 3,
+            ..copy
+        };
+        assert_eq!(kept.look(later, now), None, "another copy of the file");
+        assert_eq!(kept.take(later, 100), None);
+        assert_eq!(kept.take(copy, 100), Some("bytes"));
+        assert_eq!(kept.take(copy, 100), None);
+        kept.put(copy, 100, "bytes", now);
+        assert_eq!(kept.take(copy, 0), None, "it begins anew");
+        assert_eq!(kept.look(copy, now), None);
+    }
+
+    #[test]
+    fn it_is_kept_for_a_while_after_it_was_last_asked_for() {
+        let (mut kept, copy, now) = (Kept::default(), key(), Instant::now());
+        kept.put(copy, 1, (), now);
+        kept.sweep(now + LONG / 2);
+        assert_eq!(kept.look(copy, now + LONG / 2), Some(1));
+        kept.sweep(now + LONG);
+        assert_eq!(kept.look(copy, now + LONG / 2), Some(1));
+        kept.sweep(now + LONG / 2 + LONG);
+        assert_eq!(kept.look(copy, now), None);
+    }
+
+    #[test]
+    fn their_number_is_bounded_and_the_one_longest_untouched_goes() {
+        let (mut kept, now) = (Kept::default(), Instant::now());
+        let keys: Vec<CopyKey> = (0..=MOST).map(|_| key()).collect();
+        for key in &keys[..MOST] {
+            kept.put(*key, 1, (), now);
+        }
+        assert_eq!(kept.look(keys[0], now), Some(1));
+        kept.put(keys[MOST], 1, (), now);
+        let left: Vec<usize> = (0..=MOST)
+            .filter(|at| kept.look(keys[*at], now).is_some())
+            .collect();
+        assert_eq!(left.len(), MOST);
+        assert!(!left.contains(&1) && left.contains(&0), "{left:?}");
+        kept.forget(keys[0]);
+        assert_eq!(kept.look(keys[0], now), None);
+        kept.clear();
+        assert!(keys.iter().all(|key| kept.look(*key, now).is_none()));
+    }
+}
