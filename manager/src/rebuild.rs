@@ -60,21 +60,32 @@ pub(crate) async fn restore(
     };
     record.state = State::Stored;
     record.leaf = Some(leaf);
-    let mut found = found;
+    Ok(list(&*core.store, found, record, meta).await?)
+}
+
+/// Lists a copy in `record`, if it wins over what its name has by now; `found` is
+/// what it had a moment ago.
+async fn list(
+    store: &dyn Store,
+    mut found: Option<Record>,
+    mut record: Record,
+    meta: &FileMeta,
+) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
         let outcome = match found {
-            None => insert(&*core.store, &record).await?,
+            None => insert(store, &record).await?,
             Some(found) if judge(&found, meta) == Verdict::Loses => return Ok(false),
-            Some(found) if found.id == id => {
+            Some(found) if found.id == record.id => {
                 // The same file, at a later step of a move.
                 record.rev = next_rev(&found).rev;
-                swap(&*core.store, &record).await?
+                swap(store, &record).await?
             }
             Some(found) => {
-                tracing::warn!(%name, old = %found.id, new = %id, "the newer of two files wins");
-                core.store.remove(name, found.id, found.rev).await?;
+                let (old, new) = (found.id, record.id);
+                tracing::warn!(name = %record.name, %old, %new, "the newer of two files wins");
+                store.remove(&record.name, old, found.rev).await?;
                 record.rev = 1;
-                insert(&*core.store, &record).await?
+                insert(store, &record).await?
             }
         };
         match outcome {
@@ -129,6 +140,7 @@ impl Restoring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
     use manager_store::Copy;
     use proto::NodeId;
 
@@ -180,6 +192,83 @@ mod tests {
                 &meta(theirs.0, theirs.1, theirs.2),
             );
             assert_eq!(judged, verdict, "{ours:?} {theirs:?}");
+        }
+    }
+
+    fn meta_of(record: &Record) -> FileMeta {
+        FileMeta {
+            id: record.id.to_wire(),
+            created_ms: record.created_ms,
+            generation: record.generation,
+            ..FileMeta::default()
+        }
+    }
+
+    /// Two copies of one name, the one that wins first.
+    fn rivals(name: &str, same_file: bool) -> [Record; 2] {
+        let older = Record {
+            name: FileName::new(name).expect("a name"),
+            token: 1,
+            ..record(5, 1, 1)
+        };
+        let newer = match same_file {
+            true => record(5, 1, 2),
+            false => record(6, 2, 1),
+        };
+        let newer = Record {
+            name: older.name.clone(),
+            token: 2,
+            ..newer
+        };
+        [newer, older]
+    }
+
+    #[tokio::test]
+    async fn of_two_nodes_that_bring_one_name_the_order_does_not_decide_which_copy_wins() {
+        let (core, _dir) = testing::core().await;
+        let store = &*core.store;
+        for same_file in [true, false] {
+            for newer_first in [true, false] {
+                let [newer, older] = rivals(&format!("{same_file}-{newer_first}"), same_file);
+                let mut order = [newer.clone(), older];
+                if !newer_first {
+                    order.reverse();
+                }
+                // Both merges have found no record before either of them inserts one.
+                for record in order {
+                    let wins = record.token == newer.token;
+                    let listed = list(store, None, record.clone(), &meta_of(&record)).await;
+                    let first = !newer_first || wins;
+                    assert_eq!(listed.expect("a store"), first, "{record:?}");
+                }
+                let kept = store.get(&newer.name).await.expect("a store");
+                assert_eq!(kept.expect("a record").token, newer.token);
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_newer_copy_wins_while_two_nodes_merge_at_once() {
+        let (core, _dir) = testing::core().await;
+        let bring = |which: usize| {
+            let core = core.clone();
+            tokio::spawn(async move {
+                for number in 0..100 {
+                    let record = rivals(&format!("f{number}"), number % 2 == 0)[which].clone();
+                    let found = core.store.get(&record.name).await.expect("a store");
+                    let meta = meta_of(&record);
+                    let listed = list(&*core.store, found, record, &meta).await;
+                    assert!(listed.expect("a store") || which == 1, "f{number}");
+                }
+            })
+        };
+        let (newer, older) = (bring(0), bring(1));
+        newer.await.expect("merged");
+        older.await.expect("merged");
+        for number in 0..100 {
+            let name = FileName::new(&format!("f{number}")).expect("a name");
+            let kept = core.store.get(&name).await.expect("a store");
+            assert_eq!(kept.expect("a record").token, 2, "f{number}");
         }
     }
 }
