@@ -118,11 +118,7 @@ async fn adopt_copy(
     let (record, is_new) = reserve(core, node, &name, id, meta).await?;
     stall(STALL_IN_ADOPT).await;
     let copy = copy_ref(id, meta.generation, &name, None);
-    let request = QuarantineRequest {
-        copy: Some(copy.clone()),
-        reason: String::new(),
-        leader: core.order_number().await?,
-    };
+    let request = order(&record, copy.clone(), core.order_number().await?);
     let leaf = match node.link.adopt(request).await {
         Ok(Some(leaf)) => leaf,
         Ok(None) => match in_tree(node, copy).await? {
@@ -167,6 +163,18 @@ async fn in_tree(node: &Node, copy: CopyRef) -> Result<Option<u32>, Failure> {
 fn is_file(record: &Record, node: &NodeId, meta: &FileMeta) -> bool {
     matches!(record.state, State::Stored | State::Moving)
         && standing(Some(record), node, meta) == Standing::Listed
+}
+
+/// Orders the node to bring the copy back, in the session in which the record lists it:
+/// one that is held up is refused where the tombstone of a delete may have gone.
+fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
+    let listed = record.copies.iter().find(|copy| record.counts(copy));
+    QuarantineRequest {
+        copy: Some(copy),
+        reason: String::new(),
+        leader,
+        session: listed.map_or(0, |copy| copy.session),
+    }
 }
 
 /// Takes the record of an adoption back that brought no bytes into the tree, unless
@@ -301,6 +309,13 @@ mod tests {
             let left = core.store.get(&record.name).await.expect("a store");
             assert_eq!(left.is_some(), other_goes_on, "{name}");
         }
+    }
+
+    #[test]
+    fn an_order_names_the_session_in_which_its_record_lists_the_copy() {
+        let mut record = sample::record("a", 1);
+        record.copies[0].session = 77;
+        assert_eq!(order(&record, CopyRef::default(), 5).session, 77);
     }
 
     #[test]

@@ -248,6 +248,7 @@ pub(crate) async fn quarantine(
         copy,
         reason,
         leader: core.order_number().await?,
+        session: 0,
     };
     if node.link.quarantine(request).await? {
         tracing::warn!(node = %node.id, %name, %id, "bytes without a record were quarantined");

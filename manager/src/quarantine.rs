@@ -55,6 +55,7 @@ pub(crate) async fn remove(
         copy: Some(copy_ref(id, generation, &name, None)),
         reason: String::new(),
         leader: core.order_number().await?,
+        session: 0,
     };
     if node.link.discard(request).await.map_err(unavailable)? {
         Ok(name)

@@ -160,9 +160,7 @@ impl Creates {
 
     fn admits(&self, key: CopyKey, session: u64) -> Result<(), Failure> {
         if session != self.session {
-            let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
-            failure.session = self.session;
-            return Err(failure);
+            return Err(self.wrong_session());
         }
         if self.is_doomed(key) {
             return Err(tombstone());
@@ -228,6 +226,29 @@ impl Creates {
         }
         let kept = self.kept.look(key, Instant::now());
         Ok(kept.map_or(Resume::Nothing, Resume::At))
+    }
+
+    fn wrong_session(&self) -> Failure {
+        let mut failure = Failure::new(Fault::WrongSession, "the node has another session");
+        failure.session = self.session;
+        failure
+    }
+
+    /// Whether a copy that was listed in `session` may come back from quarantine; one
+    /// that names none, as the release before, is only compared with the tombstones.
+    ///
+    /// # Errors
+    /// By rules 3 and 4: after a delete of it, and where there may have been one whose
+    /// tombstone went with its session.
+    pub fn may_adopt(&self, key: CopyKey, session: u64) -> Result<(), Failure> {
+        if self.is_doomed(key) {
+            let why = "the copy was deleted: to adopt it all the same, restart its node first";
+            return Err(Failure::new(Fault::Tombstone, why));
+        }
+        match session == 0 || session == self.session {
+            true => Ok(()),
+            false => Err(self.wrong_session()),
+        }
     }
 
     /// Keeps a refusal for the Finish that will come. Bounded: past the bound

@@ -274,18 +274,16 @@ impl Node {
         }
     }
 
-    /// Moves a copy back from quarantine, unless a delete of it came first: no record
-    /// lists it any more then (rules 2 and 3). Answers its leaf, if it was there.
+    /// Moves a copy back from quarantine that was listed in `session`, unless a delete
+    /// of it came first: no record lists it any more then (rules 2 and 3). Answers its
+    /// leaf, if it was there.
     ///
     /// # Errors
-    /// `Tombstone`, or as the committer says.
-    pub(crate) async fn adopt(&self, copy: Copy) -> Result<Option<u32>, Failure> {
+    /// `Tombstone`, `WrongSession`, or as the committer says.
+    pub(crate) async fn adopt(&self, copy: Copy, session: u64) -> Result<Option<u32>, Failure> {
         let receive = {
             let creates = self.creates();
-            if creates.is_doomed(copy.key) {
-                let why = "the copy was deleted: to adopt it all the same, restart its node first";
-                return Err(Failure::new(Fault::Tombstone, why));
-            }
+            creates.may_adopt(copy.key, session)?;
             // Under the lock: a delete that comes later stands behind it.
             self.submit(|done| Op::Adopt { copy, done })
         };

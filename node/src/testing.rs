@@ -18,6 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A node, and its directory.
 pub(crate) fn node() -> (Arc<Node>, TempDir) {
+    node_with(MAX_TOMBSTONES)
+}
+
+/// The same, with room for so many tombstones.
+pub(crate) fn node_with(max_tombstones: usize) -> (Arc<Node>, TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let id = NodeId::new("n1").expect("a node id");
     let volume = Volume::open(dir.path(), &id, false).expect("a volume");
@@ -36,7 +41,7 @@ pub(crate) fn node() -> (Arc<Node>, TempDir) {
     };
     let scrub = Scrub::open(dir.path(), pace).expect("a scrub");
     let disk = disk.expect("a disk");
-    let node = Node::new(volume, disk, scrub, metrics, leaving, MAX_TOMBSTONES);
+    let node = Node::new(volume, disk, scrub, metrics, leaving, max_tombstones);
     (node.expect("threads"), dir)
 }
 

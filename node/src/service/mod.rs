@@ -257,7 +257,7 @@ impl v1::storage_server::Storage for StorageService {
         let copy = Copy::from_wire(request.copy)?;
         self.node.obey(request.leader).await?;
         tracing::info!(name = %copy.name, "adopt from quarantine");
-        let leaf = self.node.adopt(copy).await?;
+        let leaf = self.node.adopt(copy, request.session).await?;
         Ok(Response::new(quarantine_reply(leaf)))
     }
 

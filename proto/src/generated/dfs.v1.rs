@@ -378,6 +378,11 @@ pub struct QuarantineRequest {
     pub reason: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
     pub leader: u64,
+    /// With Adopt: the session in which the copy was listed. A node of another session
+    /// has no tombstones of this one, and refuses (rules 3 and 4). 0, as from the
+    /// release before, is not compared.
+    #[prost(fixed64, tag = "4")]
+    pub session: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QuarantineReply {
