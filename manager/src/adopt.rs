@@ -13,7 +13,7 @@ use crate::swap::{Changed, insert, swap};
 use crate::trace::Trace;
 use futures::TryStreamExt;
 use manager_store::{Record, State, Swap};
-use proto::v1::{Adopted, CopyRef, FileMeta, QuarantineRequest};
+use proto::v1::{Adopted, CopyRef, Fault, FileMeta, QuarantineRequest};
 use proto::{Code, FileId, FileName, NodeId};
 use std::cmp::Reverse;
 use std::hash::{BuildHasher, RandomState};
@@ -115,7 +115,7 @@ async fn adopt_copy(
     let id = FileId::from_wire(&meta.id).map_err(|_| damaged())?;
     let _busy = core.busy(id);
     // Rule 2: listed durably before the bytes appear in the tree.
-    let (record, is_new) = reserve(core, node, &name, id, meta).await?;
+    let (record, whose) = reserve(core, node, &name, id, meta).await?;
     stall(STALL_IN_ADOPT).await;
     let copy = copy_ref(id, meta.generation, &name, None);
     let request = order(&record, copy.clone(), core.order_number().await?);
@@ -124,13 +124,14 @@ async fn adopt_copy(
         Ok(None) => match in_tree(node, copy).await? {
             Some(leaf) => leaf,
             None => {
-                withdraw(core, &record, is_new).await;
+                withdraw(core, &record, whose, Left::Nothing).await;
                 return Err(Failure::new(Code::FileDoesNotExist).because("it left quarantine"));
             }
         },
         Err(error) => {
             if error.certainly_not_done() {
-                withdraw(core, &record, is_new).await;
+                let left = what_is_left(node, copy, &error).await;
+                withdraw(core, &record, whose, left).await;
             }
             return Err(unavailable(error));
         }
@@ -177,10 +178,48 @@ fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
     }
 }
 
+/// Whose the record is that an adoption has made its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// It is new.
+    New,
+    /// Another order for the same copy began it, and may go on with it.
+    Shared,
+    /// A file or an upload had it before.
+    Others,
+}
+
+/// What an adoption that brought no bytes leaves to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The copy lies nowhere, or was deleted: no order for it brings bytes any more.
+    Nothing,
+    /// Another order may bring it.
+    Copy,
+}
+
+/// What is left by a refusal.
+async fn what_is_left(node: &Node, copy: CopyRef, refused: &CallError) -> Left {
+    let deleted = matches!(refused, CallError::Fault(Fault::Tombstone, _));
+    match deleted && matches!(in_tree(node, copy).await, Ok(None)) {
+        true => Left::Nothing,
+        false => Left::Copy,
+    }
+}
+
+/// Whether the record of an adoption that brought no bytes goes; pure.
+fn goes(whose: Whose, left: Left) -> bool {
+    match (whose, left) {
+        // Whoever goes on with it has raised its rev.
+        (Whose::New, Left::Nothing | Left::Copy) | (Whose::Shared, Left::Nothing) => true,
+        (Whose::Shared, Left::Copy) | (Whose::Others, Left::Nothing | Left::Copy) => false,
+    }
+}
+
 /// Takes the record of an adoption back that brought no bytes into the tree, unless
 /// another order goes on with it: that one has raised its rev.
-async fn withdraw(core: &Core, record: &Record, is_new: bool) {
-    if !is_new {
+async fn withdraw(core: &Core, record: &Record, whose: Whose, left: Left) {
+    if !goes(whose, left) {
         return;
     }
     let removed = core.store.remove(&record.name, record.id, record.rev);
@@ -189,27 +228,32 @@ async fn withdraw(core: &Core, record: &Record, is_new: bool) {
     }
 }
 
-/// Lists the copy in a record of its name: a new one (then answers true), or one
-/// that has lost its own bytes.
+/// Lists the copy in a record of its name: a new one, that of another order for it, or
+/// one that has lost its own bytes.
 async fn reserve(
     core: &Arc<Core>,
     node: &Node,
     name: &FileName,
     id: FileId,
     meta: &FileMeta,
-) -> Result<(Record, bool), Failure> {
+) -> Result<(Record, Whose), Failure> {
     let mut record = record_of(&node.id, node.session(), name, id, meta)?;
     // Not `pending`: a janitor, here or elsewhere, would doom what its node denies,
     // and its order might arrive after the bytes did (invariant 8). Until they are
     // there the file is code 4, and a repeated order goes on from here.
     record.state = State::Stored;
     let found = match insert(&*core.store, &record).await? {
-        Changed::Done => return Ok((record, true)),
+        Changed::Done => return Ok((record, Whose::New)),
         Changed::Lost(found) => found.ok_or_else(changing)?,
     };
     if is_same(&found, &record) {
         // An earlier adoption was broken off here, or goes on beside this one.
-        return Ok((take_over(core, found, node.session()).await?, false));
+        let owned = take_over(core, found, node.session()).await?;
+        let whose = match owned.state {
+            State::Stored => Whose::Shared,
+            State::Pending | State::Moving | State::Deleting => Whose::Others,
+        };
+        return Ok((owned, whose));
     }
     if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
         return Err(in_use(&found));
@@ -219,7 +263,7 @@ async fn reserve(
     if denied.map_err(told)?.is_empty() {
         return Err(in_use(&found));
     }
-    Ok((replace(core, &found, record).await?, false))
+    Ok((replace(core, &found, record).await?, Whose::Others))
 }
 
 /// Whether two records are of one copy, and of a file or of one that may become it.
@@ -305,9 +349,46 @@ mod tests {
                 let owned = take_over(&core, record.clone(), 77).await;
                 assert_eq!(owned.expect("taken over").copies[0].session, 77);
             }
-            withdraw(&core, &record, true).await;
+            withdraw(&core, &record, Whose::New, Left::Copy).await;
             let left = core.store.get(&record.name).await.expect("a store");
             assert_eq!(left.is_some(), other_goes_on, "{name}");
+        }
+    }
+
+    /// The first has begun the record and the second has taken it over, whichever of
+    /// them fails first.
+    #[tokio::test]
+    async fn two_orders_for_a_copy_that_is_gone_leave_no_record() {
+        let (core, _dir) = testing::core().await;
+        for (name, first_fails_first) in [("first", true), ("second", false)] {
+            let first = sample::record(name, 1);
+            let inserted = insert(&*core.store, &first).await.expect("a store");
+            assert!(matches!(inserted, Changed::Done));
+            let second = take_over(&core, first.clone(), 77).await;
+            let second = second.expect("taken over");
+            let mut ends = [(&first, Whose::New), (&second, Whose::Shared)];
+            if !first_fails_first {
+                ends.reverse();
+            }
+            for (record, whose) in ends {
+                withdraw(&core, record, whose, Left::Nothing).await;
+            }
+            let left = core.store.get(&first.name).await.expect("a store");
+            assert_eq!(left, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_goes_only_where_nobody_can_bring_its_bytes_any_more() {
+        for (whose, left, wanted) in [
+            (Whose::New, Left::Copy, true),
+            (Whose::New, Left::Nothing, true),
+            (Whose::Shared, Left::Nothing, true),
+            (Whose::Shared, Left::Copy, false),
+            (Whose::Others, Left::Nothing, false),
+            (Whose::Others, Left::Copy, false),
+        ] {
+            assert_eq!(goes(whose, left), wanted, "{whose:?} {left:?}");
         }
     }
 
