@@ -88,7 +88,7 @@ async fn add_node(cluster: &mut Cluster, hosts: &Path) -> Result<()> {
 
 /// The same program where `/etc/hosts` is another file; its process stays the
 /// one that is started.
-fn with_hosts(launch: Launch, hosts: &Path) -> Result<Launch> {
+pub(super) fn with_hosts(launch: Launch, hosts: &Path) -> Result<Launch> {
     let root = rustix::process::geteuid().is_root();
     let spaces = if root { "-m" } else { "-rm" };
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";

@@ -3,6 +3,7 @@
 //! Before it the store's behaviour suite runs on the same server.
 
 mod by_name;
+mod cut_off;
 mod paused;
 mod set_back;
 mod stalled;
@@ -57,6 +58,7 @@ pub async fn run(args: Args) -> Result<()> {
     run.fill(args.files).await?;
     run.steady_load(3).await?;
     run.files_that_stay(&server).await?;
+    run.cut_one_manager_off(&server).await?;
     run.lose_a_manager_while_balancing().await?;
     run.pause_the_leader().await?;
     run.stalled_requests().await?;
