@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use manager_store::suite::{self, Place, sample};
-use manager_store::{Embedded, Insert, Store, StoreError};
+use manager_store::{Embedded, Insert, Store, StoreError, Which};
 use tempfile::TempDir;
 
 /// A directory that goes when the test ends.
@@ -52,6 +53,35 @@ async fn the_embedded_engine_keeps_every_promise_of_the_suite() {
 #[tokio::test]
 async fn the_suite_also_passes_on_one_thread() {
     suite::run(Temporary::new).await;
+}
+
+/// With its only thread for such work taken, a runtime gets no further with a scan, and
+/// does not do it itself.
+#[test]
+fn only_reads_of_one_record_run_on_the_threads_of_the_runtime() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(1).build().unwrap();
+    let dir = TempDir::new().unwrap();
+    runtime.block_on(async {
+        let store = Embedded::open(dir.path()).await.unwrap();
+        let record = sample::record("f", 1);
+        store.insert(record.clone()).await.unwrap();
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || held.recv());
+        let (name, node) = (&record.name, &record.node);
+        assert!(store.get(name).now_or_never().is_some());
+        let names = [name.clone()];
+        assert!(store.get_many(&names).now_or_never().is_none());
+        assert!(store.page("", None, 9).now_or_never().is_none());
+        assert!(store.unsettled(None, 9).now_or_never().is_none());
+        assert!(store.listed_on(node, None, 9).now_or_never().is_none());
+        let count = store.count(Which::ListedOn(node), None, 9);
+        assert!(count.now_or_never().is_none());
+        assert!(store.nodes().now_or_never().is_none());
+        go_on.send(()).unwrap();
+        taken.await.unwrap().unwrap();
+        assert_eq!(store.nodes().await.unwrap(), []);
+    });
 }
 
 #[tokio::test]
