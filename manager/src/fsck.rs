@@ -4,7 +4,7 @@
 
 use crate::core::Core;
 use crate::listed::Listed;
-use crate::merge::{self, MergeError, Standing, readable, standing};
+use crate::merge::{self, Doubt, MergeError, Standing, readable, standing};
 use crate::nodes::Node;
 use crate::quarantine;
 use futures::{StreamExt, TryStreamExt};
@@ -160,10 +160,15 @@ async fn check_corrupt(core: &Core, node: &Node, findings: &Findings) -> Result<
 async fn check_records(core: &Core, node: &Node, findings: &Findings) -> Result<(), MergeError> {
     let mut listed = Listed::on(core, &node.id, PAGE);
     while let Some(page) = listed.next().await? {
-        for record in merge::denied(core, node, &page).await? {
-            if record.state == State::Stored {
-                tell_record(findings, kind::MISSING_BYTES, &record, "its node denies it").await;
+        for (record, doubt) in merge::doubted(core, node, &page).await? {
+            if record.state != State::Stored {
+                continue;
             }
+            let (kind, why) = match doubt {
+                Doubt::Denied => (kind::MISSING_BYTES, "its node denies it"),
+                Doubt::Unreadable => (kind::UNREADABLE, "its node can't read it"),
+            };
+            tell_record(findings, kind, &record, why).await;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::rebuild::restore;
 use crate::set_back::HIGHEST;
 use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
-use proto::v1::{FileMeta, InventoryEntry, QuarantineRequest};
+use proto::v1::{CopyState, FileMeta, InventoryEntry, QuarantineRequest};
 use proto::{FileId, FileName, NodeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -270,6 +270,24 @@ async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeE
     Ok(missing)
 }
 
+/// What a node says of bytes that it does not confirm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// They are not there.
+    Denied,
+    /// It can't read them, or where they would be.
+    Unreadable,
+}
+
+/// What is doubtful about a copy; pure.
+fn doubt(state: &CopyState) -> Option<Doubt> {
+    match (state.held, &state.meta) {
+        (false, _) => Some(Doubt::Denied),
+        (true, None) => Some(Doubt::Unreadable),
+        (true, Some(_)) => None,
+    }
+}
+
 /// The records among `page` that live on the node, that it denies, and that
 /// are still at the same rev after the denial.
 ///
@@ -280,6 +298,20 @@ pub(crate) async fn denied(
     node: &Node,
     page: &[Record],
 ) -> Result<Vec<Record>, MergeError> {
+    let doubted = doubted(core, node, page).await?.into_iter();
+    let denied = doubted.filter(|(_, doubt)| *doubt == Doubt::Denied);
+    Ok(denied.map(|(record, _)| record).collect())
+}
+
+/// The same, with those that it can't read.
+///
+/// # Errors
+/// When node or store do not answer.
+pub(crate) async fn doubted(
+    core: &Core,
+    node: &Node,
+    page: &[Record],
+) -> Result<Vec<(Record, Doubt)>, MergeError> {
     let here: Vec<&Record> = page
         .iter()
         .filter(|r| r.node == node.id && matches!(r.state, State::Stored | State::Moving))
@@ -291,17 +323,17 @@ pub(crate) async fn denied(
         .link
         .inspect(here.iter().map(|r| home_ref(r)).collect())
         .await?;
-    let mut missing = Vec::new();
+    let mut doubted = Vec::new();
     for (record, state) in here.into_iter().zip(states) {
-        if state.held {
+        let Some(doubt) = doubt(&state) else {
             continue;
-        }
+        };
         if let Some(again) = core.store.get(&record.name).await?
             && again.rev == record.rev
             && again.id == record.id
         {
-            missing.push(again);
+            doubted.push((again, doubt));
         }
     }
-    Ok(missing)
+    Ok(doubted)
 }

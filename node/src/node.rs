@@ -64,7 +64,8 @@ impl Node {
         leaving: CancellationToken,
         max_tombstones: usize,
     ) -> std::io::Result<Arc<Self>> {
-        let sealed = volume.identity().sealed;
+        let creates = Creates::new(volume.identity().sealed, max_tombstones);
+        disk.begin_session(creates.session());
         Ok(Arc::new(Self {
             volume,
             disk,
@@ -74,7 +75,7 @@ impl Node {
             walkers: Pool::new("walker", WALKERS)?,
             metrics,
             leaving,
-            creates: Mutex::new(Creates::new(sealed, max_tombstones)),
+            creates: Mutex::new(creates),
             changed: watch::Sender::new(()),
             beat: Mutex::default(),
             counts: Mutex::default(),
@@ -219,8 +220,9 @@ impl Node {
     /// Removes exactly that copy (rule 3). The committer takes up what was
     /// asked before, so that a create it already has is linked first and then
     /// removed.
-    pub fn delete(self: &Arc<Self>, copy: Copy, session: u64, done: Done<bool>) {
+    pub fn delete(self: &Arc<Self>, mut copy: Copy, session: u64, done: Done<bool>) {
         let node = Arc::clone(self);
+        copy.session = session;
         let key = copy.key;
         let counted: Done<bool> = Box::new(move |result| {
             Metrics::count(&node.metrics.deletes, &result);
@@ -241,8 +243,9 @@ impl Node {
 
     /// Ends an open create of that copy and refuses a late one, as a delete does,
     /// but removes nothing; answers whether the copy is there (rule 17).
-    pub fn refuse(self: &Arc<Self>, copy: Copy, session: u64, done: Done<bool>) {
+    pub fn refuse(self: &Arc<Self>, mut copy: Copy, session: u64, done: Done<bool>) {
         let node = Arc::clone(self);
+        copy.session = session;
         let key = copy.key;
         let flushed: Done<()> = Box::new(move |flushed| {
             let reader = Arc::clone(&node);
@@ -262,6 +265,7 @@ impl Node {
         let before = creates.session();
         let waiting = creates.doom(key, session);
         let renewed = creates.session() != before;
+        self.disk.begin_session(creates.session());
         let why = creates.why_gone(key);
         self.disk.submit(then);
         drop(creates);
@@ -335,7 +339,7 @@ impl Node {
                     ..v1::CopyState::default()
                 });
             }
-            // There, but of no use: no reason to hold up the answer on others.
+            // There or not, it is not denied: no reason to hold up the answer on others.
             Err(_) => {
                 return Ok(v1::CopyState {
                     held: true,

@@ -72,5 +72,10 @@ pub(crate) async fn store(node: &Node, name: &str, data: &'static [u8]) -> Copy 
         done,
     });
     let leaf = Some(linked.await.expect("linked"));
-    Copy { name, key, leaf }
+    Copy {
+        name,
+        key,
+        leaf,
+        session: 0,
+    }
 }

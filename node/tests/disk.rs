@@ -48,21 +48,25 @@ fn ask<T: Send + 'static>(disk: &Disk, op: impl FnOnce(Done<T>) -> Op) -> T {
     receive.recv().unwrap().unwrap()
 }
 
-fn store(disk: &Disk, name: &str, data: Bytes) -> Kept {
-    let name = FileName::new(name).unwrap();
-    let key = CopyKey {
-        id: FileId::random(),
-        generation: 1,
-    };
-    let meta = Meta {
-        key,
+fn meta_of(data: &Bytes) -> Meta {
+    Meta {
+        key: CopyKey {
+            id: FileId::random(),
+            generation: 1,
+        },
         size: data.len() as u64,
-        crc64: checksum(CrcAlgorithm::Crc64Nvme, &data),
+        crc64: checksum(CrcAlgorithm::Crc64Nvme, data),
         sha256: None,
         created_ms: 0,
         content_type: String::new(),
         idempotency_key: String::new(),
-    };
+    }
+}
+
+fn store(disk: &Disk, name: &str, data: Bytes) -> Kept {
+    let name = FileName::new(name).unwrap();
+    let meta = meta_of(&data);
+    let key = meta.key;
     let mut staged = Box::new(disk.stage(Some(meta.size)).unwrap());
     staged.append(std::slice::from_ref(&data)).unwrap();
     staged.seal(meta.clone()).unwrap();
@@ -73,7 +77,12 @@ fn store(disk: &Disk, name: &str, data: Bytes) -> Kept {
         done,
     });
     let leaf = Some(leaf);
-    let copy = Copy { name, key, leaf };
+    let copy = Copy {
+        name,
+        key,
+        leaf,
+        session: 0,
+    };
     Kept { copy, data }
 }
 

@@ -157,6 +157,7 @@ mod tests {
             generation: u32::MAX,
             name: "n".repeat(crate::FileName::MAX_BYTES),
             leaf: Some(u32::MAX),
+            session: u64::MAX,
         };
         let corrupt = v1::ListCorruptReply {
             copies: vec![copy; 10_000],

@@ -153,6 +153,7 @@ impl Link {
             generation: meta.generation,
             name: meta.name.clone(),
             leaf: None,
+            session: 0,
         };
         let mut again = Some(meta);
         while Instant::now() + AGAIN < until {
@@ -205,9 +206,9 @@ impl Link {
     pub async fn stat(&self, trace: u64, copy: CopyRef) -> Result<CopyState, CallError> {
         let op = request::Op::Stat(StatRequest { copy: Some(copy) });
         match self.exchange.ask(trace, op, CALL).await? {
-            // There, but its record can't be read: neither whole nor denied.
+            // It, or where it would be, can't be read: neither whole nor denied.
             reply::Result::State(state) if state.held && state.meta.is_none() => {
-                let why = "the copy is there, and can't be read".to_owned();
+                let why = "the node can't read the copy, or where it would be".to_owned();
                 Err(CallError::Fault(Fault::Io, why))
             }
             reply::Result::State(state) => Ok(state),

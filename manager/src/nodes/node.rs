@@ -303,16 +303,25 @@ pub(crate) fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Optio
         generation,
         name: name.as_str().to_owned(),
         leaf,
+        session: 0,
     }
 }
 
 /// The copy of a record that counts, as a message names it.
 pub(crate) fn home_ref(record: &Record) -> CopyRef {
-    copy_ref(record.id, record.generation, &record.name, record.leaf)
+    let copy = copy_ref(record.id, record.generation, &record.name, record.leaf);
+    let listed = record.copies.iter().find(|copy| record.counts(copy));
+    CopyRef {
+        session: listed.map_or(0, |listed| listed.session),
+        ..copy
+    }
 }
 
 /// Any copy of a record, as a message names it.
 pub(crate) fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
     let leaf = record.leaf.filter(|_| record.counts(copy));
-    copy_ref(record.id, copy.generation, &record.name, leaf)
+    CopyRef {
+        session: copy.session,
+        ..copy_ref(record.id, copy.generation, &record.name, leaf)
+    }
 }

@@ -197,9 +197,11 @@ impl Committer {
             name: name.clone(),
             key: meta.key,
             leaf: None,
+            session: 0,
         };
-        // The same copy again: it is there already, and flushed.
-        match self.shared.find(Place::Data, &copy) {
+        // The same copy again: it is there already, and flushed. Its create came in a
+        // session of this process (rule 4), so that it was seen.
+        match self.shared.find_read(Place::Data, &copy) {
             Ok(None) => {}
             Ok(Some(found)) => return done(Ok(found.leaf)),
             Err(failure) => return done(Err(failure.before_link())),
@@ -289,7 +291,8 @@ impl Committer {
             Place::Data => Place::Quarantine,
             Place::Quarantine => Place::Data,
         };
-        let Some(found) = self.shared.find(from, copy)? else {
+        let found = self.shared.find(from, copy);
+        let Some(found) = found.map_err(Failure::before_link)? else {
             return Ok(None);
         };
         if let Some(reason) = reason {

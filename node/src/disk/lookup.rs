@@ -10,6 +10,8 @@ use proto::{FileId, FileName, LEAF_COUNT};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 /// One copy, with a hint at where it lies.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct Copy {
     pub key: CopyKey,
     /// The leaf that the record tells.
     pub leaf: Option<u32>,
+    /// The session in which a record lists it; 0 where that is not known.
+    pub session: u64,
 }
 
 /// An open file that is the copy asked for.
@@ -46,6 +50,7 @@ impl Copy {
                 generation: copy.generation,
             },
             leaf: copy.leaf,
+            session: copy.session,
         })
     }
 
@@ -57,6 +62,7 @@ impl Copy {
             generation: self.key.generation,
             name: self.name.to_string(),
             leaf: self.leaf,
+            session: 0,
         }
     }
 
@@ -79,8 +85,38 @@ impl Copy {
     }
 }
 
+/// A directory where a copy may lie though no leaf that was read has it: the one of its
+/// hint, or any; pure. One that was listed after the start was seen when it came.
+fn may_hide<'a>(unread: &'a [Range<u32>], copy: &Copy, session: u64) -> Option<&'a Range<u32>> {
+    if copy.session != 0 && copy.session == session {
+        return None;
+    }
+    let may = |leaves: &&Range<u32>| copy.leaf.is_none_or(|leaf| leaves.contains(&leaf));
+    unread.iter().find(may)
+}
+
 impl Shared {
+    /// Looks for a copy; one that may lie where nothing could be read is not denied.
     pub(super) fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
+        if let Some(found) = self.find_read(place, copy)? {
+            return Ok(Some(found));
+        }
+        let session = self.session.load(Ordering::Acquire);
+        match may_hide(&self.unread[place as usize], copy, session) {
+            None => Ok(None),
+            Some(leaves) => {
+                let (tree, leaf) = (place.directory(), proto::leaf_path(leaves.start));
+                let why = format!(
+                    "the node could not read all of {tree}/ when it started ({tree}/{leaf}), and \
+                     does not know whether it holds the copy"
+                );
+                Err(Failure::new(Fault::Io, why))
+            }
+        }
+    }
+
+    /// Looks for a copy in the leaves that could be read.
+    pub(super) fn find_read(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
         let mut unreadable = None;
         for leaf in copy.candidates(self, place) {
             let file = match self.open(place, leaf, &copy.name) {
@@ -206,5 +242,40 @@ impl Found {
     pub fn is_whole(&self) -> Result<bool, Failure> {
         let stat = rustix::fs::fstat(&self.file).map_err(|e| Failure::io("stat", e))?;
         Ok(stat.st_size as u64 == self.meta.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_denied_only_where_every_leaf_was_read_that_may_have_it() {
+        let unread: Vec<Range<u32>> = vec![36..72, 90..91];
+        for (leaf, session, hidden) in [
+            (Some(3), 0, None),
+            (Some(36), 0, Some(36..72)),
+            (Some(71), 8, Some(36..72)),
+            (Some(90), 0, Some(90..91)),
+            // It may lie anywhere.
+            (None, 0, Some(36..72)),
+            (None, 8, Some(36..72)),
+            // It came after the start.
+            (None, 7, None),
+        ] {
+            let copy = Copy {
+                name: FileName::new("f").expect("a name"),
+                key: CopyKey {
+                    id: FileId::from([1; 16]),
+                    generation: 1,
+                },
+                leaf,
+                session,
+            };
+            assert_eq!(may_hide(&unread, &copy, 7).cloned(), hidden, "{copy:?}");
+            assert_eq!(may_hide(&[], &copy, 7), None);
+            let none = Copy { session: 0, ..copy };
+            assert_eq!(may_hide(&unread, &none, 0).is_some(), leaf != Some(3));
+        }
     }
 }

@@ -36,6 +36,7 @@ use rustix::io::Errno;
 use scan::Scan;
 use space::{Claim, Space};
 use stage::Staged;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -118,6 +119,11 @@ pub(crate) struct Shared {
     between: [AtomicU64; 2],
     bytes: AtomicU64,
     troubles: Troubles,
+    /// By place: leaves that could not be read at the start. What they hold is not
+    /// known, and not denied.
+    unread: [Vec<Range<u32>>; 2],
+    /// The session of now, since whose start every copy listed in it was seen.
+    session: AtomicU64,
     plain_rename: bool,
     health: Arc<Health>,
     space: Arc<Space>,
@@ -178,6 +184,8 @@ impl Disk {
             between: Default::default(),
             bytes: AtomicU64::new(data.bytes),
             troubles,
+            unread: [data.unread, quarantine.unread],
+            session: AtomicU64::new(0),
             plain_rename: options.plain_rename,
             health,
             space: Arc::new(space),
@@ -274,11 +282,17 @@ impl Disk {
         self.shared.queue.len()
     }
 
+    /// Takes in that a session begins: what is listed in it was not there before.
+    pub fn begin_session(&self, session: u64) {
+        self.shared.session.store(session, Ordering::Release);
+    }
+
     /// Looks for a copy among the flushed files; with a hint at its leaf that
     /// is looked at first.
     ///
     /// # Errors
-    /// When a candidate can't be read.
+    /// When a candidate can't be read, or it may lie in a directory that could not be
+    /// read at the start.
     pub fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
         self.shared.find(place, copy)
     }

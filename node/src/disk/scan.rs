@@ -22,6 +22,8 @@ pub(super) struct Scan {
     pub(super) index: Index,
     pub(super) counts: Vec<u8>,
     pub(super) blocked: Vec<Range<u32>>,
+    /// Those of them that could not be read.
+    pub(super) unread: Vec<Range<u32>>,
     pub(super) bytes: u64,
     /// What its files take, each in whole blocks.
     pub(super) blocks: u64,
@@ -32,6 +34,7 @@ struct Found {
     index: Index,
     counts: Vec<u8>,
     blocked: Vec<Range<u32>>,
+    unread: Vec<Range<u32>>,
     bytes: u64,
     blocks: u64,
 }
@@ -87,6 +90,7 @@ impl Scan {
             index: found.index,
             counts: found.counts,
             blocked: found.blocked,
+            unread: found.unread,
             bytes: found.bytes,
             blocks: found.blocks,
         })
@@ -116,6 +120,12 @@ fn path(level: usize, number: u32) -> String {
     let mut path = proto::leaf_path(leaf);
     path.truncate(level * 2 - 1);
     path
+}
+
+/// The leaves below directory `number` among those of its level.
+fn leaves(level: usize, number: u32) -> Range<u32> {
+    let width = 36u32.pow((LEVELS - level) as u32);
+    number * width..(number + 1) * width
 }
 
 impl Walk<'_> {
@@ -210,9 +220,7 @@ impl Walk<'_> {
 
     /// Keeps files from a directory.
     fn block(&self, level: usize, number: u32) {
-        let width = 36u32.pow((LEVELS - level) as u32);
-        let range = number * width..(number + 1) * width;
-        lock(&self.found).blocked.push(range);
+        lock(&self.found).blocked.push(leaves(level, number));
     }
 
     /// Leaves a directory alone that can't be read: what it holds is not known.
@@ -224,6 +232,7 @@ impl Walk<'_> {
         );
         self.troubles.note(&path, &why);
         self.block(level, number);
+        lock(&self.found).unread.push(leaves(level, number));
     }
 
     fn read_inner(&self, level: usize, number: u32) -> Result<Inner, Errno> {

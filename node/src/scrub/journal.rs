@@ -90,6 +90,7 @@ impl Journal {
                 name,
                 key,
                 leaf: None,
+                session: 0,
             })
         };
         self.corrupt.iter().filter_map(copy).collect()
@@ -111,6 +112,7 @@ mod tests {
                 generation: 3,
             },
             leaf: Some(9),
+            session: 0,
         };
         let progress = Progress {
             begun_ms: 5,

@@ -227,6 +227,7 @@ mod tests {
                 generation: 1,
             },
             leaf: None,
+            session: 0,
         }
     }
 

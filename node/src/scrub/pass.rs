@@ -117,6 +117,7 @@ impl Scrub {
             name: listed.name.clone(),
             key: meta.key,
             leaf: Some(listed.leaf),
+            session: 0,
         };
         let found = match disk.find(Place::Data, &copy) {
             Ok(Some(found)) => found,

@@ -245,6 +245,9 @@ pub struct CopyRef {
     pub name: ::prost::alloc::string::String,
     #[prost(uint32, optional, tag = "4")]
     pub leaf: ::core::option::Option<u32>,
+    /// The session in which the copy was listed; 0 where the sender does not say.
+    #[prost(fixed64, tag = "5")]
+    pub session: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadRequest {
@@ -357,6 +360,7 @@ pub struct InspectReply {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CopyState {
+    /// Without `meta`: it is there, or may be, and can't be read.
     #[prost(bool, tag = "1")]
     pub held: bool,
     #[prost(uint32, tag = "2")]
