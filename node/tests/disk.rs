@@ -9,6 +9,7 @@ use node::disk::meta::{CopyKey, Meta};
 use node::disk::{Copy, Disk, Done, Op, Options, Place};
 use node::metrics::Metrics;
 use node::vital::Vital;
+use proto::v1::Fault;
 use proto::{FileId, FileName, MAX_ENTRIES};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -311,6 +312,44 @@ fn what_others_put_into_the_tree_takes_its_own_place_only() {
     assert_eq!(listed, 200, "the walk goes on past what is not its own");
     assert!(Walk::of(&dir.join("data")).largest <= MAX_ENTRIES);
     assert_eq!(std::fs::read(dir.join("data/0/1")).unwrap(), b"mine");
+}
+
+/// Removes the files below a directory.
+fn remove_files(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => remove_files(&path),
+            false => std::fs::remove_file(path).unwrap(),
+        }
+    }
+}
+
+/// A staged file that somebody took away costs itself: every directory is as good as
+/// it was, and takes the next file.
+#[test]
+fn a_staged_file_that_has_gone_closes_no_directory() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = open(folder.path(), true);
+    store(&disk, "before", Bytes::from_static(b"bytes"));
+    let data = Bytes::from_static(b"bytes");
+    let meta = meta_of(&data);
+    let mut staged = Box::new(disk.stage(Some(meta.size)).unwrap());
+    staged.append(std::slice::from_ref(&data)).unwrap();
+    staged.seal(meta.clone()).unwrap();
+    remove_files(&folder.path().join("staging"));
+    let (send, receive) = mpsc::channel();
+    disk.submit(Op::Link {
+        staged,
+        name: FileName::new("gone").unwrap(),
+        meta: Box::new(meta),
+        done: Box::new(move |result| send.send(result).unwrap()),
+    });
+    let failure = receive.recv().unwrap().unwrap_err();
+    assert_eq!(failure.fault, Fault::Disk, "{failure}");
+    assert_eq!(disk.troubles().count(), 0, "{:?}", disk.troubles().first(9));
+    let next = store(&disk, "after", data);
+    assert_eq!(next.copy.leaf, Some(0));
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Committer {
             match error {
                 // Somebody else's, which the scan did not see.
                 Unusable::In(Errno::EXIST) => taken.push(leaf),
+                // The file itself has gone, and nothing was put anywhere.
+                Unusable::In(Errno::NOENT) if self.is_there(place, leaf) => {
+                    let why = "the file to be linked has gone from where it was";
+                    return Err(Failure::new(Fault::Disk, why));
+                }
                 Unusable::In(error) if !is_of_the_directory(error) => {
                     return Err(self.shared.health.at_link("link", error));
                 }
@@ -78,6 +83,12 @@ impl Committer {
             }
         }
         Err(last)
+    }
+
+    /// Whether a leaf's directory can be opened.
+    fn is_there(&self, place: Place, leaf: u32) -> bool {
+        let path = DirKey::new(place, LEVELS, leaf).path();
+        rustix::fs::openat(self.shared.root(place), path, DIRECTORY, Mode::empty()).is_ok()
     }
 
     /// The highest directory of a leaf's path that can't be opened, or else that
