@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::fit::Load;
 use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
-use crate::{abandon, adopt, fsck, quarantine};
+use crate::{abandon, adopt, fsck, leader, quarantine};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
@@ -109,7 +109,8 @@ impl Admin for AdminService {
         if request.strangers_too {
             drain::note_strangers(&self.0, &ids).await?;
         }
-        Ok(drains_reply(drain::order(&self.0, &ids).await?))
+        let drains = drain::order(&self.0, &ids).await?;
+        Ok(drains_reply(&self.0, drains).await)
     }
 
     async fn cancel_drain(
@@ -117,7 +118,8 @@ impl Admin for AdminService {
         request: Request<DrainRequest>,
     ) -> Result<Response<DrainsReply>, Status> {
         let ids = node_ids(&request.into_inner())?;
-        Ok(drains_reply(drain::cancel(&self.0, &ids).await?))
+        let drains = drain::cancel(&self.0, &ids).await?;
+        Ok(drains_reply(&self.0, drains).await)
     }
 
     async fn list_drains(
@@ -125,7 +127,7 @@ impl Admin for AdminService {
         _: Request<ListDrainsRequest>,
     ) -> Result<Response<DrainsReply>, Status> {
         let drains = drain::list(&self.0).await.map_err(Failure::from)?;
-        Ok(drains_reply(drains))
+        Ok(drains_reply(&self.0, drains).await)
     }
 
     async fn abandon(
@@ -230,7 +232,7 @@ fn node_ids(request: &DrainRequest) -> Result<Vec<NodeId>, Status> {
     request.node_ids.iter().map(|id| node_id(id)).collect()
 }
 
-fn drains_reply(drains: Vec<Counted>) -> Response<DrainsReply> {
+async fn drains_reply(core: &Core, drains: Vec<Counted>) -> Response<DrainsReply> {
     let wire = |(line, records): Counted| v1::DrainLine {
         node_id: line.node,
         sealed: line.sealed,
@@ -242,8 +244,15 @@ fn drains_reply(drains: Vec<Counted>) -> Response<DrainsReply> {
         ordered: line.ordered,
         holds: proto::clip(line.holds.unwrap_or_default()),
     };
+    let lease = match core.store.is_shared() {
+        // Where the store does not say who leads, how the drains stand is told all the same.
+        true => core.store.lease().await.unwrap_or_default(),
+        false => None,
+    };
+    let leader = leader::elsewhere(core.leader(), lease.as_ref());
     Response::new(DrainsReply {
         drains: drains.into_iter().map(wire).collect(),
+        leader: proto::clip(leader.unwrap_or_default()),
     })
 }
 

@@ -15,6 +15,25 @@ const TERM: Duration = Duration::from_secs(3);
 /// How often it is renewed, or looked at.
 const BEAT: Duration = Duration::from_millis(500);
 
+/// Who holds the lease, for this process: people find it by machine and port.
+pub(crate) fn holder(grpc: u16) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let (process, one) = (std::process::id(), uuid::Uuid::new_v4());
+    format!("{}:{grpc}/{process}/{one}", host.trim())
+}
+
+/// The manager that leads, where it is another one than this; pure. `number` is that of
+/// the own lease, and `lease` what a store has that others share.
+pub(crate) fn elsewhere(number: u64, lease: Option<&Lease>) -> Option<String> {
+    let lease = lease.filter(|_| number == 0)?;
+    let parts: Vec<_> = lease.holder.split('/').collect();
+    Some(match parts[..] {
+        [at, _process, _one] => at.to_owned(),
+        // Of the release before, or a rebuild.
+        _ => "another one".to_owned(),
+    })
+}
+
 /// Holds the lease whenever it can, until the token is cancelled: whatever it waits
 /// for then, it leaves, as a crash would.
 pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
@@ -135,6 +154,24 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::testing::{Away, core_on};
+
+    #[test]
+    fn the_manager_that_leads_is_named_by_the_others() {
+        let lease = |holder: String| Lease {
+            holder,
+            number: 3,
+            counter: 9,
+            term: 1,
+            begun: 0,
+        };
+        let other = lease(holder(9000));
+        let named = elsewhere(0, Some(&other)).expect("another one leads");
+        assert!(named.ends_with(":9000") && !named.contains('/'), "{named}");
+        assert_eq!(elsewhere(3, Some(&other)), None, "this one leads");
+        assert_eq!(elsewhere(0, None), None);
+        let earlier = elsewhere(0, Some(&lease("77/some-id".to_owned())));
+        assert_eq!(earlier.as_deref(), Some("another one"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_while_it_waits_for_the_store_to_note_that_it_was_set_back() {

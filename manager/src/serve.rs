@@ -128,7 +128,8 @@ impl Manager {
         // Nodes, leader and ops port stay until the last request has ended.
         let inner = CancellationToken::new();
         let mut tasks = Essential::new(inner.clone());
-        let holder = format!("{}/{}", std::process::id(), uuid::Uuid::new_v4());
+        let port = grpc.local_addr().map_or(0, |at| at.port());
+        let holder = leader::holder(port);
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = readiness(core.clone(), stopping.clone());
         tasks.run(

@@ -3,7 +3,8 @@
 use super::connect;
 use crate::config::{AbandonArgs, DrainArgs, RemoteArgs};
 use proto::v1::{
-    AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
+    AbandonReply, AbandonRequest, DrainLine, DrainRequest, DrainsReply, ListDrainsRequest,
+    ListNodesRequest,
 };
 use std::process::ExitCode;
 
@@ -51,8 +52,12 @@ pub async fn drain(args: DrainArgs) -> anyhow::Result<()> {
     } else {
         client.drain(request).await?
     };
-    for drain in &reply.into_inner().drains {
+    let reply = reply.into_inner();
+    for drain in &reply.drains {
         println!("{}", line(drain));
+    }
+    if let Some(hint) = who_knows_more(&reply) {
+        println!("{hint}");
     }
     Ok(())
 }
@@ -68,7 +73,23 @@ pub async fn drains(args: RemoteArgs) -> anyhow::Result<()> {
         println!("{}", line(drain));
     }
     println!("{} drains", reply.drains.len());
+    if let Some(hint) = who_knows_more(&reply) {
+        println!("{hint}");
+    }
     Ok(())
+}
+
+/// Whom to ask why files stay, where the manager that was asked does not move them.
+fn who_knows_more(reply: &DrainsReply) -> Option<String> {
+    let unexplained = |drain: &DrainLine| drain.files_left > 0 && drain.holds.is_empty();
+    let asks = !reply.leader.is_empty() && reply.drains.iter().any(unexplained);
+    asks.then(|| {
+        format!(
+            "the manager that moves files is {}, not this one: if files stay, ask that one why \
+             (--manager)",
+            reply.leader
+        )
+    })
 }
 
 fn line(drain: &DrainLine) -> String {
@@ -123,4 +144,33 @@ fn cost(reply: &AbandonReply) -> String {
         text += &format!(", {} uploads and deletes under way", reply.unfinished);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_without_a_reason_names_the_manager_that_may_know_one() {
+        for (leader, files_left, holds, told) in [
+            ("host:9000", 5, "", true),
+            // This one leads.
+            ("", 5, "", false),
+            ("host:9000", 0, "", false),
+            ("host:9000", 5, "the node is unavailable", false),
+        ] {
+            let drain = DrainLine {
+                files_left,
+                holds: holds.to_owned(),
+                ..DrainLine::default()
+            };
+            let reply = DrainsReply {
+                drains: vec![drain],
+                leader: leader.to_owned(),
+            };
+            let hint = who_knows_more(&reply);
+            assert_eq!(hint.is_some(), told, "{reply:?}");
+            assert!(hint.is_none_or(|hint| hint.contains("host:9000")));
+        }
+    }
 }

@@ -2511,6 +2511,10 @@ pub struct ListDrainsRequest {}
 pub struct DrainsReply {
     #[prost(message, repeated, tag = "1")]
     pub drains: ::prost::alloc::vec::Vec<DrainLine>,
+    /// Where the manager that was asked does not lead: the one that does, as a machine and
+    /// its port. Only that one knows which files could not be moved, and why.
+    #[prost(string, tag = "2")]
+    pub leader: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AbandonRequest {
