@@ -5,6 +5,8 @@ use anyhow::Result;
 use bytes::Bytes;
 use e2e::client::{Body, Route};
 use e2e::cluster::{Cluster, Options, SOON};
+use proto::v1::admin_client::AdminClient;
+use proto::v1::{PoolStatusRequest, RefusedFor};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -213,18 +215,25 @@ async fn a_volume_of_another_cluster_is_refused_and_left_untouched() -> Result<(
     let mut first = Cluster::start(1).await?;
     first.client().put("precious", "x").await?.expect(201)?;
     first.kill_node(0).await?;
-    let mut second = Cluster::start(1).await?;
+    let mut second = Cluster::prepare(Options::default())?;
+    second.start_manager().await?;
+    // Under the same id.
     let stranger = second.new_node()?;
     second.nodes[stranger].folder = first.nodes[0].folder.clone();
-    let launch = second.node_launch(stranger);
-    let mut child = launch.spawn()?;
-    e2e::wait::until(SOON, async || {
-        let text = std::fs::read_to_string(&launch.stderr)?;
-        anyhow::ensure!(text.contains("cluster"), "nothing of a cluster in {text}");
-        Ok(())
+    let mut child = second.node_launch(stranger).spawn()?;
+    let url = format!("http://{}", second.grpc());
+    let strangers = e2e::wait::until(SOON, async || {
+        let mut admin = AdminClient::connect(url.clone()).await?;
+        let pool = PoolStatusRequest::default();
+        let strangers = admin.pool_status(pool).await?.into_inner().strangers;
+        anyhow::ensure!(!strangers.is_empty(), "nobody was refused yet");
+        Ok(strangers)
     })
     .await?;
-    assert_eq!(second.client().status().await?.available(), 1);
+    // The operator advises by what a refusal is about, whatever its words are.
+    let about: Vec<_> = strangers.iter().map(|s| s.refused_for()).collect();
+    assert_eq!(about, [RefusedFor::Store], "{strangers:?}");
+    assert_eq!(second.client().status().await?.available(), 0);
     let _ = child.kill().await;
     first.start_node(0).await?;
     first.wait_available(1).await?;

@@ -13,7 +13,8 @@ use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
     AbandonReply, AbandonRequest, Adopted, DrainRequest, DrainsReply, Finding, FsckRequest,
     ListDrainsRequest, ListNodesReply, ListNodesRequest, ListQuarantineRequest, NodeLine,
-    PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef, Stranger,
+    PoolStatusReply, PoolStatusRequest, QuarantineAnswer, Quarantined, QuarantinedRef, RefusedFor,
+    Stranger,
 };
 use proto::{FileId, NodeId};
 use std::pin::Pin;
@@ -83,11 +84,12 @@ impl Admin for AdminService {
             }));
         }
         let mut strangers = self.0.nodes.refused_of(&pool);
-        strangers.retain(|(id, _)| known.iter().all(|row| row.id != *id));
+        strangers.retain(|(id, ..)| known.iter().all(|row| row.id != *id));
         strangers.truncate(STRANGERS);
-        let stranger = |(id, why): (NodeId, String)| Stranger {
+        let stranger = |(id, why, about): (NodeId, String, RefusedFor)| Stranger {
             node_id: id.to_string(),
             why,
+            refused_for: about.into(),
         };
         Ok(Response::new(PoolStatusReply {
             strangers: strangers.into_iter().map(stranger).collect(),
@@ -305,5 +307,6 @@ fn node_line(node: NodeStatus) -> NodeLine {
         troubles: node.troubles,
         disk_silent_ms: (node.disk_silent_seconds * 1000.0) as u64,
         refused: proto::clip(node.refused.unwrap_or_default()),
+        refused_for: node.refused_for.into(),
     }
 }

@@ -6,7 +6,7 @@ use crate::merge::row;
 use crate::nodes::{Expected, identify};
 use crate::set_back::{self, HIGHEST};
 use manager_store::{Lease, NodeRow, Stay, StoreError};
-use proto::v1::Hello;
+use proto::v1::{Hello, RefusedFor};
 use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +120,9 @@ pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, St
              nothing was changed (a store that was lost is restored by `manager rebuild`)",
             core.cluster_id()
         );
-        core.nodes.note_foreign(&claim.id, &claim.pool, why.clone());
+        let about = RefusedFor::Store;
+        core.nodes
+            .note_refused(&claim.id, &claim.pool, why.clone(), about);
         return Err(Status::failed_precondition(why));
     }
     refuse_fresh(core, claim).await?;
@@ -157,7 +159,9 @@ async fn refuse_fresh(core: &Core, claim: &Claim) -> Result<(), Status> {
         "the volume is new, and node {other} is refused since it belongs to another cluster: \
          no new volume joins this store before that is settled"
     );
-    core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+    let about = RefusedFor::Other;
+    core.nodes
+        .note_refused(&claim.id, &claim.pool, why.clone(), about);
     Err(Status::failed_precondition(why))
 }
 
@@ -231,7 +235,9 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Status
                  its records stay untouched and answer code 4 until that volume is back",
                 claim.id, found.volume_id, claim.volume_id
             );
-            core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+            let about = RefusedFor::Volume;
+            core.nodes
+                .note_refused(&claim.id, &claim.pool, why.clone(), about);
             return Err(Status::failed_precondition(why));
         }
         // A drain that was ordered before the node ever joined holds for it.

@@ -11,7 +11,8 @@ use kit::token::PoolCaller;
 use manager_store::NodeRow;
 use proto::v1::registry_server::Registry;
 use proto::v1::{
-    Heard, Hello, ManagerMessage, NodeMessage, Report, Welcome, manager_message, node_message,
+    Heard, Hello, ManagerMessage, NodeMessage, RefusedFor, Report, Welcome, manager_message,
+    node_message,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -101,7 +102,9 @@ async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Status> 
         .map_err(|error| {
             let why = error.to_string();
             tracing::warn!(node = %claim.id, why, "refused");
-            core.nodes.note_refused(&claim.id, &claim.pool, why.clone());
+            let about = RefusedFor::Other;
+            core.nodes
+                .note_refused(&claim.id, &claim.pool, why.clone(), about);
             Status::failed_precondition(why)
         })
 }

@@ -8,6 +8,7 @@ use crate::moves::{MoveLine, StuckFiles};
 use crate::nodes::{Node, NodeReport};
 use crate::set_back;
 use manager_store::{NodeRow, Stay, StoreError};
+use proto::v1::RefusedFor;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -112,6 +113,9 @@ pub(crate) struct NodeStatus {
     /// Why somebody who came under this id is not let in; missing where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// What that is about, for the operator.
+    #[serde(skip)]
+    pub refused_for: RefusedFor,
     /// How far it is with re-reading its files.
     pub scrub: ScrubStatus,
 }
@@ -272,6 +276,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         Some(node) if node.is_draining() => "draining",
         Some(_) => "available",
     };
+    let (refused, refused_for) = core.nodes.refused(&row.id).unzip();
     NodeStatus {
         id: row.id.to_string(),
         pool: row.pool.clone(),
@@ -294,7 +299,8 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         volume: row.volume_id,
         corrupt: report.corrupt_files,
         merged: node.is_some_and(|node| row.is_merged(node.session())),
-        refused: core.nodes.refused(&row.id),
+        refused,
+        refused_for: refused_for.unwrap_or_default(),
         scrub: scrub_status(&report),
     }
 }

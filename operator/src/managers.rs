@@ -1,11 +1,11 @@
 //! The managers' Admin service, as the operator asks it.
 
 use crate::names::PoolName;
-use crate::plan::{DrainFacts, Known, Refusal};
+use crate::plan::{About, DrainFacts, Known, Refusal};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{
     AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
-    NodeLine, PoolStatusReply, PoolStatusRequest,
+    NodeLine, PoolStatusReply, PoolStatusRequest, RefusedFor,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +20,11 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long a call may take: a drain weighs every record of its nodes.
 const CALL: Duration = Duration::from_secs(60);
 
-/// How managers begin to say that a volume belongs to another store.
+/// How managers that say nothing else begin to say that a volume belongs to another
+/// store.
 const FOREIGN: &str = "the volume belongs to cluster ";
+/// How they begin to say that a node came with another volume.
+const REPLACED: &str = "VolumeReplaced";
 
 /// What the managers know of one pool.
 #[derive(Debug, Clone, Default)]
@@ -232,15 +235,33 @@ fn known(line: &NodeLine) -> Known {
         merged: line.merged,
         volume: Uuid::from_slice(&line.volume_id).unwrap_or_default(),
         corrupt: line.corrupt_files,
-        refused: (!line.refused.is_empty()).then(|| refusal(&line.refused)),
+        refused: (!line.refused.is_empty()).then(|| refusal(&line.refused, line.refused_for)),
     }
 }
 
-/// What a refusal is about, by how the managers begin it.
-pub fn refusal(why: &str) -> Refusal {
+/// A refusal as the managers tell it, `refused_for` being what they say it is about;
+/// pure.
+pub fn refusal(why: &str, refused_for: i32) -> Refusal {
+    let about = match RefusedFor::try_from(refused_for) {
+        Ok(RefusedFor::Store) => About::Store,
+        Ok(RefusedFor::Volume) => About::Volume,
+        Ok(RefusedFor::Other) => About::Other,
+        // An older manager, or a newer one that knows more.
+        Ok(RefusedFor::Unspecified) | Err(_) => by_wording(why),
+    };
     Refusal {
         why: why.to_owned(),
-        foreign: why.starts_with(FOREIGN),
+        about,
+    }
+}
+
+fn by_wording(why: &str) -> About {
+    if why.starts_with(FOREIGN) {
+        About::Store
+    } else if why.starts_with(REPLACED) {
+        About::Volume
+    } else {
+        About::Other
     }
 }
 
@@ -337,22 +358,31 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_about_the_store_only_where_the_managers_say_so() {
+    fn a_refusal_is_about_what_the_managers_say_and_only_older_ones_are_read_by_their_words() {
         let foreign = "the volume belongs to cluster 1, this manager's store is of cluster 2";
-        for (why, wanted) in [
-            (foreign, true),
-            (
-                "the volume is new, and node p-node-0 is refused since it belongs to another cluster",
-                false,
-            ),
-            ("VolumeReplaced: node id a/p-node-0 has records", false),
+        let fresh =
+            "the volume is new, and node p-node-0 is refused since it belongs to another cluster";
+        let replaced = "VolumeReplaced: node id a/p-node-0 has records";
+        let reworded = "words of another release";
+        let silent = RefusedFor::Unspecified.into();
+        for (why, refused_for, wanted) in [
+            (foreign, silent, About::Store),
+            (fresh, silent, About::Other),
+            (replaced, silent, About::Volume),
+            (foreign, 99, About::Store),
+            (reworded, RefusedFor::Store.into(), About::Store),
+            (reworded, RefusedFor::Volume.into(), About::Volume),
+            // What they say counts, whatever the words are like.
+            (foreign, RefusedFor::Other.into(), About::Other),
         ] {
             let line = NodeLine {
                 refused: why.to_owned(),
+                refused_for,
                 ..NodeLine::default()
             };
             let refused = known(&line).refused.expect("a refusal");
-            assert_eq!((refused.why.as_str(), refused.foreign), (why, wanted));
+            let got = (refused.why.as_str(), refused.about);
+            assert_eq!(got, (why, wanted), "{refused_for}");
         }
         assert_eq!(known(&NodeLine::default()).refused, None);
     }

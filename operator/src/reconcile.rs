@@ -371,7 +371,7 @@ impl Look<'_> {
         let strangers = view.map_or(&[][..], |view| view.pool.strangers.as_slice());
         let strangers = strangers
             .iter()
-            .map(|s| (s.node_id.clone(), refusal(&s.why)));
+            .map(|s| (s.node_id.clone(), refusal(&s.why, s.refused_for)));
         let strangers: Vec<_> = strangers.collect();
         let doubt = view.and_then(|_| store::doubt(&nodes, &strangers, &claims));
         let (wanted, desired) = self.wanted(doubt.is_some());

@@ -1,6 +1,7 @@
 //! Who came lately and was not let in, for people to see.
 
 use proto::NodeId;
+use proto::v1::RefusedFor;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,12 +21,11 @@ struct Refusal {
     at: Instant,
     pool: String,
     why: String,
-    /// Whether its volume is of another cluster.
-    foreign: bool,
+    about: RefusedFor,
 }
 
 impl Refused {
-    pub(super) fn note(&self, id: &NodeId, pool: &str, why: String, foreign: bool) {
+    pub(super) fn note(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= MOST {
             refused.retain(|_, refusal| refusal.at.elapsed() < FRESH);
@@ -36,7 +36,7 @@ impl Refused {
                 at,
                 pool,
                 why,
-                foreign,
+                about,
             };
             refused.insert(id.clone(), refusal);
         }
@@ -47,10 +47,10 @@ impl Refused {
         refused.remove(id);
     }
 
-    pub(super) fn why(&self, id: &NodeId) -> Option<String> {
+    pub(super) fn why(&self, id: &NodeId) -> Option<(String, RefusedFor)> {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(id)?;
-        (refusal.at.elapsed() < FRESH).then(|| refusal.why.clone())
+        (refusal.at.elapsed() < FRESH).then(|| (refusal.why.clone(), refusal.about))
     }
 
     /// A node whose volume is of another cluster and that was refused lately: one of
@@ -59,19 +59,19 @@ impl Refused {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut foreign = refused.iter().filter(|(_, refusal)| {
             let of_pool = pool.is_empty() || refusal.pool == pool;
-            of_pool && refusal.foreign && refusal.at.elapsed() < FRESH
+            of_pool && refusal.about == RefusedFor::Store && refusal.at.elapsed() < FRESH
         });
         foreign.next().map(|(id, _)| id.clone())
     }
 
     /// Who was refused lately as a node of a pool, or of any, and why.
-    pub(super) fn of(&self, pool: &str) -> Vec<(NodeId, String)> {
+    pub(super) fn of(&self, pool: &str) -> Vec<(NodeId, String, RefusedFor)> {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = refused.iter().filter(|(_, refusal)| {
             (pool.is_empty() || refusal.pool == pool) && refusal.at.elapsed() < FRESH
         });
         fresh
-            .map(|(id, refusal)| (id.clone(), refusal.why.clone()))
+            .map(|(id, refusal)| (id.clone(), refusal.why.clone(), refusal.about))
             .collect()
     }
 }
@@ -84,13 +84,19 @@ mod tests {
     fn refusals_are_told_by_id_and_by_pool_until_the_node_is_let_in() {
         let refused = Refused::default();
         let id = |text: &str| NodeId::new(text).expect("a node id");
-        refused.note(&id("a"), "p", "first".to_owned(), false);
-        refused.note(&id("a"), "p", "second".to_owned(), false);
-        refused.note(&id("b"), "q", "other".to_owned(), true);
-        assert_eq!(refused.why(&id("a")).as_deref(), Some("second"));
-        let second = (id("a"), "second".to_owned());
+        let (volume, other) = (RefusedFor::Volume, RefusedFor::Other);
+        refused.note(&id("a"), "p", "first".to_owned(), other);
+        refused.note(&id("a"), "p", "second".to_owned(), volume);
+        refused.note(&id("b"), "q", "other".to_owned(), RefusedFor::Store);
+        assert_eq!(
+            refused.why(&id("a")),
+            Some(("second".to_owned(), volume)),
+            "what it is about as well"
+        );
+        let second = (id("a"), "second".to_owned(), volume);
         assert_eq!(refused.of("p"), std::slice::from_ref(&second));
-        assert_eq!(refused.of(""), [second, (id("b"), "other".to_owned())]);
+        let foreign = (id("b"), "other".to_owned(), RefusedFor::Store);
+        assert_eq!(refused.of(""), [second, foreign]);
         assert_eq!(refused.foreign("p"), None);
         assert_eq!(refused.foreign("q"), Some(id("b")));
         assert_eq!(refused.foreign(""), Some(id("b")));
@@ -103,11 +109,12 @@ mod tests {
         let refused = Refused::default();
         let id = |n: usize| NodeId::new(&format!("n{n}")).expect("a node id");
         for n in 0..=MOST {
-            refused.note(&id(n), "p", "first".to_owned(), false);
+            refused.note(&id(n), "p", "first".to_owned(), RefusedFor::Other);
         }
-        refused.note(&id(0), "p", "again".to_owned(), false);
+        refused.note(&id(0), "p", "again".to_owned(), RefusedFor::Other);
         assert_eq!(refused.of("").len(), MOST);
-        assert_eq!(refused.why(&id(0)).as_deref(), Some("again"));
+        let again = refused.why(&id(0)).map(|(why, _)| why);
+        assert_eq!(again.as_deref(), Some("again"));
         assert_eq!(refused.why(&id(MOST)), None);
     }
 }

@@ -4,6 +4,7 @@ use super::node::Node;
 use super::refused::Refused;
 use crate::placement::{Candidate, Unplaced, choose};
 use proto::NodeId;
+use proto::v1::RefusedFor;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -81,13 +82,8 @@ impl Nodes {
     }
 
     /// Notes why somebody who came under this id was not let in.
-    pub fn note_refused(&self, id: &NodeId, pool: &str, why: String) {
-        self.refused.note(id, pool, why, false);
-    }
-
-    /// The same for a node whose volume is of another cluster.
-    pub fn note_foreign(&self, id: &NodeId, pool: &str, why: String) {
-        self.refused.note(id, pool, why, true);
+    pub fn note_refused(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
+        self.refused.note(id, pool, why, about);
     }
 
     /// A node of a pool, or of any, whose volume is of another cluster and that was
@@ -97,12 +93,12 @@ impl Nodes {
     }
 
     /// Who was not let in lately as a node of a pool, or of any, and why.
-    pub fn refused_of(&self, pool: &str) -> Vec<(NodeId, String)> {
+    pub fn refused_of(&self, pool: &str) -> Vec<(NodeId, String, RefusedFor)> {
         self.refused.of(pool)
     }
 
     /// Why somebody who came under this id lately was not let in.
-    pub fn refused(&self, id: &NodeId) -> Option<String> {
+    pub fn refused(&self, id: &NodeId) -> Option<(String, RefusedFor)> {
         self.refused.why(id)
     }
 

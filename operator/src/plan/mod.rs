@@ -65,9 +65,21 @@ pub struct Known {
 pub struct Refusal {
     /// As the managers say it.
     pub why: String,
-    /// Whether the volume belongs to another store than the managers'. Whatever else it
-    /// is, it holds the pool as well; but another store is no help against it.
-    pub foreign: bool,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What a refusal is about. Whichever it is, it holds the pool; but another store is a
+/// help against the first alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum About {
+    /// The volume belongs to another store than the managers'.
+    Store,
+    /// The node has records on another volume than the one that came.
+    Volume,
+    /// Anything else.
+    #[default]
+    Other,
 }
 
 /// A drain.

@@ -4,7 +4,7 @@
 
 use super::scale::left_empty;
 use super::storage::ClaimFacts;
-use super::{NodeFacts, Refusal};
+use super::{About, NodeFacts, Refusal};
 use uuid::Uuid;
 
 /// What is written on a claim about its volume, by [`crate::mark`].
@@ -62,7 +62,7 @@ impl Doubt {
 pub fn is_replaced(node: &NodeFacts) -> bool {
     let known = node.known.as_ref().filter(|known| !known.volume.is_nil());
     let why = known.and_then(|known| known.refused.as_ref());
-    why.is_some_and(|refusal| refusal.why.starts_with("VolumeReplaced"))
+    why.is_some_and(|refusal| refusal.about == About::Volume)
 }
 
 /// What speaks against the store, if anything; pure. `strangers` are nodes of the
@@ -84,7 +84,9 @@ pub fn doubt(
         let refusal = node.known.as_ref()?.refused.clone()?;
         Some((format!("node {}", node.ordinal), refusal))
     }));
-    let foreign = names.iter().find(|(_, refusal)| refusal.foreign);
+    let foreign = names
+        .iter()
+        .find(|(_, refusal)| refusal.about == About::Store);
     if let Some((node, refusal)) = foreign.or(names.first()) {
         return Some(Doubt::Refused {
             node: node.clone(),
@@ -156,7 +158,7 @@ mod tests {
             ordinal,
             known: volume.map(|volume| Known {
                 volume,
-                refused: refused.map(refusal),
+                refused: refused.map(|why| refusal(why, 0)),
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -177,7 +179,7 @@ mod tests {
         let whole = [node(0, Some(OWN), None), node(1, Some(OWN), None)];
         let other = "the volume belongs to cluster x";
         let elsewhere = "the address is another node's";
-        let knock = |node: &str, why| (node.to_owned(), refusal(why));
+        let knock = |node: &str, why| (node.to_owned(), refusal(why, 0));
         let knocks = [knock("a/p-node-0", other), knock("a/p-node-1", other)];
         let mixed = [knock("a/p-node-0", elsewhere), knock("a/p-node-1", other)];
         let unknown = |ordinal, more| Some(Doubt::Unknown { ordinal, more });

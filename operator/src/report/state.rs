@@ -8,7 +8,7 @@ use crate::drain::DRAIN;
 use crate::managers::View;
 use crate::names::PoolName;
 use crate::plan::store::{Doubt, is_replaced};
-use crate::plan::{Known, NodeFacts, scale};
+use crate::plan::{About, Known, NodeFacts, scale};
 
 pub(super) fn reachable(facts: &Facts<'_>) -> Told {
     match facts.view {
@@ -88,12 +88,12 @@ pub fn said(pool: &PoolName, doubt: &Doubt) -> String {
         } => {
             let node = node.rsplit('/').next().unwrap_or(node);
             let (more, are) = (and_more(*more), is_or_are(*more));
-            match refusal.foreign {
-                true => format!(
+            match refusal.about {
+                About::Store => format!(
                     "{node}{more} {are} refused: the managers' store is not theirs. Bring that \
                      store back, or rebuild it from the nodes (the chart's manager.rebuild.nodes)"
                 ),
-                false => format!(
+                About::Volume | About::Other => format!(
                     "{node}{more} {are} refused, and no node comes or goes until that is settled: \
                      {}",
                     refusal.why
@@ -320,7 +320,7 @@ mod tests {
                 ..PodFacts::default()
             }),
             known: Some(Known {
-                refused: refused.map(refusal),
+                refused: refused.map(|why| refusal(why, 0)),
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -383,7 +383,7 @@ mod tests {
         };
         let refused = |why| Doubt::Refused {
             node: pool.node_id(2),
-            refusal: refusal(why),
+            refusal: refusal(why, 0),
             more: 12,
         };
         for doubt in [

@@ -2429,6 +2429,9 @@ pub struct NodeLine {
     /// Files and directories of it that can't be used: path and why, the first of them.
     #[prost(string, repeated, tag = "22")]
     pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With refused: what that is about.
+    #[prost(enumeration = "RefusedFor", tag = "23")]
+    pub refused_for: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoolStatusRequest {
@@ -2469,6 +2472,8 @@ pub struct Stranger {
     pub node_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub why: ::prost::alloc::string::String,
+    #[prost(enumeration = "RefusedFor", tag = "3")]
+    pub refused_for: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {
@@ -2603,6 +2608,43 @@ pub struct Adopted {
     /// Why it stays in quarantine; empty where it was adopted.
     #[prost(string, tag = "5")]
     pub kept: ::prost::alloc::string::String,
+}
+/// What somebody is refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RefusedFor {
+    /// An older manager, which says so in words alone.
+    Unspecified = 0,
+    /// The volume belongs to another store than the manager's.
+    Store = 1,
+    /// The id has records on another volume than the one that came.
+    Volume = 2,
+    /// Anything else.
+    Other = 3,
+}
+impl RefusedFor {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REFUSED_FOR_UNSPECIFIED",
+            Self::Store => "REFUSED_FOR_STORE",
+            Self::Volume => "REFUSED_FOR_VOLUME",
+            Self::Other => "REFUSED_FOR_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REFUSED_FOR_UNSPECIFIED" => Some(Self::Unspecified),
+            "REFUSED_FOR_STORE" => Some(Self::Store),
+            "REFUSED_FOR_VOLUME" => Some(Self::Volume),
+            "REFUSED_FOR_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod registry_client {
