@@ -17,6 +17,7 @@ pub mod managers;
 pub mod many;
 pub mod memory;
 pub mod mongo;
+pub mod pools;
 pub mod powercut;
 pub mod pressure;
 pub mod raw;

@@ -24,6 +24,8 @@ enum Command {
     Disks(e2e::disks::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
     Crd,
+    /// What the operator asks a real Kubernetes API server for, of hundreds of pools at rest.
+    Pools(e2e::pools::Args),
     /// Chart, operator and pools on a real Kubernetes of several nodes.
     Kubernetes(e2e::kubernetes::Args),
     /// Memory of both processes during the upload of one large file.
@@ -59,6 +61,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Histories(_)
         | Command::Disks(_)
         | Command::Crd
+        | Command::Pools(_)
         | Command::Kubernetes(_)
         | Command::Memory(_)
         | Command::Pressure(_)
@@ -74,6 +77,7 @@ fn run() -> anyhow::Result<()> {
             Command::Histories(args) => e2e::histories::run(args).await,
             Command::Disks(args) => e2e::disks::run(args).await,
             Command::Crd => e2e::crd::run().await,
+            Command::Pools(args) => e2e::pools::run(args).await,
             Command::Kubernetes(args) => e2e::kubernetes::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Pressure(args) => e2e::pressure::run(args).await,

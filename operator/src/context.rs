@@ -6,10 +6,11 @@ use crate::cache::Cache;
 use crate::managers::Managers;
 use crate::metrics::Metrics;
 use crate::names::PoolName;
+use crate::obstacle::{Obstacle, Warnings};
 use crate::plan::autoscale::Window;
 use crate::release::Release;
 use crds::FileServerPool;
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Api, Client};
@@ -22,6 +23,12 @@ use tokio::sync::watch;
 
 /// For how long what was asked holds at rest.
 const LATELY: Duration = Duration::from_secs(5);
+/// For how long an answer holds on while one look asks anew.
+const ASKING: Duration = Duration::from_secs(2);
+/// For how long keys that were found hold.
+const KEYS: Duration = Duration::from_secs(30);
+/// For how long what the cluster says against objects of a namespace holds.
+const WARNINGS: Duration = Duration::from_secs(10);
 
 /// What is remembered of a pool.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +44,8 @@ pub struct Memory {
     /// Whether nothing was to be done at the last look: then the next one begins with
     /// what watches have shown.
     pub rests: bool,
-    /// When its keys were last found where they belong.
-    pub keys: Option<Instant>,
+    /// What the cluster said against a pod or a volume that does not come.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// What watches have shown, by namespace.
@@ -61,26 +68,44 @@ impl Caches {
 
 /// What was asked lately and is the same for all pools of a namespace, or of all.
 #[derive(Debug)]
-pub struct Lately<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+pub struct Lately<K, V> {
+    answers: Mutex<HashMap<K, (Instant, V)>>,
+    holds: Duration,
+}
 
 impl<K, V> Default for Lately<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self::holding(LATELY)
+    }
+}
+
+impl<K, V> Lately<K, V> {
+    /// One whose answers hold for this long.
+    fn holding(holds: Duration) -> Self {
+        Self {
+            answers: Mutex::default(),
+            holds,
+        }
     }
 }
 
 impl<K: Eq + Hash, V: Clone> Lately<K, V> {
-    /// What was answered within the last seconds.
+    /// What was answered within the last seconds. Of several looks that come later only
+    /// one hears nothing, and asks; for the others the answer holds a little longer.
     pub fn get(&self, key: &K) -> Option<V> {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, answer) = answers.get(key)?;
-        (at.elapsed() < LATELY).then(|| answer.clone())
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, answer) = answers.get_mut(key)?;
+        if Instant::now() < *until {
+            return Some(answer.clone());
+        }
+        *until = Instant::now() + ASKING;
+        None
     }
 
     /// Keeps an answer. The keys are few: namespaces, classes, the token.
     pub fn put(&self, key: K, answer: V) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(key, (Instant::now(), answer));
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(key, (Instant::now() + self.holds, answer));
     }
 }
 
@@ -140,6 +165,10 @@ pub struct Context {
     pub expands: Lately<String, Option<bool>>,
     /// The release's token.
     pub token: Lately<(), String>,
+    /// What the cluster says against the objects of a namespace.
+    pub warnings: Lately<String, Arc<Warnings>>,
+    /// The keys of a namespace's pools.
+    pub keys: Lately<String, Arc<Secret>>,
     /// Looks that have begun and not ended.
     pub under_way: UnderWay,
     reporter: Reporter,
@@ -176,6 +205,8 @@ impl Context {
             terminating: Lately::default(),
             expands: Lately::default(),
             token: Lately::default(),
+            warnings: Lately::holding(WARNINGS),
+            keys: Lately::holding(KEYS),
             under_way: UnderWay::default(),
             pools: Mutex::default(),
             unreadable: Mutex::default(),
@@ -284,6 +315,15 @@ impl Context {
 mod tests {
     use super::*;
     use crate::played::Played;
+
+    #[test]
+    fn of_many_looks_that_find_an_answer_too_old_one_asks_anew() {
+        let lately = Lately::holding(Duration::ZERO);
+        assert_eq!(lately.get(&"a"), None);
+        lately.put("a", 1);
+        let found: Vec<_> = (0..3).map(|_| lately.get(&"a")).collect();
+        assert_eq!(found, [None, Some(1), Some(1)]);
+    }
 
     #[tokio::test]
     async fn a_pool_that_is_gone_is_counted_no_more() {

@@ -15,8 +15,8 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Has the keys of a pool there. They are all that its nodes get: good for joins as
-/// its nodes, and for these.
+/// Has the keys of a pool there, and answers the Secret with them. They are all that its
+/// nodes get: good for joins as its nodes, and for these.
 ///
 /// # Errors
 /// `NameConflict` where another's Secret has the name; it is left as it is.
@@ -25,7 +25,7 @@ pub async fn keep(
     release: &Release,
     pool: &PoolName,
     token: &str,
-) -> Result<(), ApplyError> {
+) -> Result<Secret, ApplyError> {
     let name = release.keys_secret(&pool.namespace);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
     let what = format!("Secret {}/{name}", pool.namespace);
@@ -34,7 +34,7 @@ pub async fn keep(
     let Some(there) = secrets.get_opt(&name).await.map_err(failed)? else {
         let secret = first(release, &name, pool, wanted);
         let made = secrets.create(&PostParams::default(), &secret).await;
-        return made.map(drop).map_err(failed);
+        return made.map_err(failed);
     };
     let (says, owner) = (there.annotations().get(MANAGED_BY), release.owner());
     if says != Some(&owner) {
@@ -45,9 +45,8 @@ pub async fn keep(
             release: owner,
         }]));
     }
-    let has = there.data.as_ref().and_then(|data| data.get(&pool.name));
-    if has == Some(&wanted) {
-        return Ok(());
+    if of_pool(&there, pool) == Some(&wanted) {
+        return Ok(there);
     }
     let patch = Patch::Merge(json!({ "data": { pool.name.as_str(): wanted } }));
     let params = PatchParams {
@@ -55,7 +54,17 @@ pub async fn keep(
         ..PatchParams::default()
     };
     let written = secrets.patch(&name, &params, &patch).await;
-    written.map(drop).map_err(failed)
+    written.map_err(failed)
+}
+
+fn of_pool<'a>(secret: &'a Secret, pool: &PoolName) -> Option<&'a ByteString> {
+    secret.data.as_ref()?.get(&pool.name)
+}
+
+/// Whether a Secret is the release's and has the keys of a pool; pure.
+pub fn are_in(secret: &Secret, release: &Release, pool: &PoolName, token: &str) -> bool {
+    let ours = secret.annotations().get(MANAGED_BY) == Some(&release.owner());
+    ours && of_pool(secret, pool) == Some(&keys(token, pool))
 }
 
 /// One for each line of the token; pure.
@@ -77,4 +86,27 @@ fn first(release: &Release, name: &str, pool: &PoolName, keys: ByteString) -> Se
     secret.metadata.annotations = Some(annotations);
     secret.data = Some(BTreeMap::from([(pool.name.clone(), keys)]));
     secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_at_the_secret_answers_for_every_pool_in_it() {
+        let release = Release::sample();
+        let pool = |name: &str| PoolName {
+            namespace: "team".to_owned(),
+            name: name.to_owned(),
+        };
+        let (p, q, token) = (pool("p"), pool("q"), "a token that is long enough");
+        let mut secret = first(&release, "dfs.files-nodes", &p, keys(token, &p));
+        assert!(are_in(&secret, &release, &p, token));
+        assert!(!are_in(&secret, &release, &q, token), "another pool");
+        assert!(!are_in(&secret, &release, &p, "another"), "it was changed");
+        secret
+            .annotations_mut()
+            .insert(MANAGED_BY.to_owned(), "other/files".to_owned());
+        assert!(!are_in(&secret, &release, &p, token), "another release's");
+    }
 }

@@ -22,6 +22,7 @@ pub mod mark;
 pub mod metrics;
 pub mod names;
 pub mod observe;
+pub mod obstacle;
 pub mod plan;
 #[cfg(test)]
 mod played;

@@ -10,8 +10,7 @@ use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PASSING, PodFacts, STOPS};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, Event, Namespace, PersistentVolumeClaim, Pod, PodCondition,
-    PodStatus,
+    Container, ContainerStatus, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -31,10 +30,6 @@ const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
 /// Characters of a container's last line that are repeated.
 const LAST_WORDS: usize = 300;
-/// Events of one object that are read.
-const WARNINGS: u32 = 100;
-/// For how long an event says something about now.
-const SAID: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
@@ -166,33 +161,6 @@ async fn expands(
     let expands = found.map(|class| class.allow_volume_expansion.unwrap_or(false));
     context.expands.put(class, expands);
     Ok(expands)
-}
-
-/// What the cluster last said against an object, in the last ten minutes. It is for
-/// people alone: where it can't be read, nothing is said.
-pub async fn last_warning(
-    client: &Client,
-    namespace: &str,
-    kind: &str,
-    name: &str,
-) -> Option<String> {
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let about = format!("type=Warning,involvedObject.kind={kind},involvedObject.name={name}");
-    let about = ListParams::default().fields(&about).limit(WARNINGS);
-    let said = match events.list(&about).await {
-        Ok(said) => said.items,
-        Err(error) => {
-            tracing::debug!(%error, name, "events can't be read");
-            return None;
-        }
-    };
-    let at = |event: &Event| {
-        let last = event.last_timestamp.as_ref().map(|time| time.0);
-        last.or(event.event_time.as_ref().map(|time| time.0))
-    };
-    let newest = said.into_iter().max_by_key(at)?;
-    let is_new = at(&newest).is_some_and(|at| Timestamp::now().duration_since(at) < SAID);
-    newest.message.filter(|_| is_new)
 }
 
 fn claim_ordinal(name: &PoolName, claim: &PersistentVolumeClaim) -> Option<i32> {

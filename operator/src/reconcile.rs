@@ -14,7 +14,8 @@ use crate::drain::DRAIN;
 use crate::events::flips;
 use crate::managers::{Bearer, View, bearer, refusal};
 use crate::names::PoolName;
-use crate::observe::{Observed, last_warning, observe};
+use crate::observe::{Observed, observe};
+use crate::obstacle;
 use crate::plan::scale::Step;
 use crate::plan::{NodeFacts, autoscale, roll, scale, storage, store};
 use crate::raw::{RawPool, skip};
@@ -349,8 +350,10 @@ impl Look<'_> {
             && decided.roll.outdated.is_empty()
             && outcome.trouble.is_none();
         let ready = self.tell(&decided, &outcome).await?;
+        // One that is not ready waits for managers or pods: what is then to be done is
+        // seen in what watches show as well.
         self.context
-            .remember(self.name, |memory| memory.rests = rests && ready);
+            .remember(self.name, |memory| memory.rests = rests);
         Ok(Action::requeue(if rests && ready { LATER } else { SOON }))
     }
 
@@ -474,7 +477,7 @@ impl Look<'_> {
     }
 
     /// What the cluster says against a pod or a volume that is not there; asked for only
-    /// where one is missing.
+    /// where one is missing, and not at each look.
     async fn obstacle(&self, decided: &Decided) -> Option<String> {
         let replicas = self.observed.replicas()?;
         let has_pod = |ordinal| {
@@ -486,14 +489,15 @@ impl Look<'_> {
             .then(|| ("StatefulSet", self.name.nodes()));
         let pending = decided.storage.pending.first();
         let claim = pending.map(|ordinal| ("PersistentVolumeClaim", self.name.claim(*ordinal)));
-        for (kind, name) in claim.into_iter().chain(set) {
-            let client = &self.context.client;
-            let said = last_warning(client, &self.name.namespace, kind, &name).await;
-            if said.is_some() {
-                return said;
-            }
-        }
-        None
+        let lacking = claim.into_iter().chain(set).collect();
+        let mut known = self.context.recall(self.name).obstacle;
+        let Context {
+            client, warnings, ..
+        } = self.context;
+        let said = obstacle::ask(client, &self.name.namespace, lacking, warnings, &mut known).await;
+        self.context
+            .remember(self.name, |memory| memory.obstacle = known);
+        said
     }
 
     /// Writes the status where it changed, and the events that follow from it;

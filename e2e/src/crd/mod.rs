@@ -35,14 +35,15 @@ pub async fn run() -> Result<()> {
 }
 
 /// What the program prints, which is what people install.
-fn definition() -> Result<String> {
+pub(crate) fn definition() -> Result<String> {
     let program = binaries::find()?.manager.with_file_name("operator");
     let output = Command::new(program).arg("crd").output()?;
     ensure!(output.status.success(), "operator crd: {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 
-async fn install(server: &ApiServer, definition: &str) -> Result<()> {
+/// Brings it, and waits until it is served.
+pub(crate) async fn install(server: &ApiServer, definition: &str) -> Result<()> {
     let told = server.kubectl(&["apply", "--server-side", "-f", "-"], definition)?;
     ensure!(told.ok, "{}", told.text);
     wait::until(SERVED, async || {

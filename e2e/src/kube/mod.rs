@@ -4,10 +4,11 @@ mod build;
 
 pub use build::program;
 
-use crate::cluster::Launch;
+use crate::cluster::{Launch, binaries};
 use crate::tools::{self, Told, feed};
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,6 +75,36 @@ impl ApiServer {
             .env_remove("KUBECONFIG")
             .env("HOME", &self.folder);
         feed(command, input)
+    }
+
+    /// How a program of ours is started that asks this server.
+    ///
+    /// # Errors
+    /// Where there is no such program, or its folder can't be written.
+    pub fn launch(&self, name: &str, args: &[&str], env: &[(&str, String)]) -> Result<Launch> {
+        let program = binaries::find()?.manager.with_file_name(name);
+        let config = self.folder.join("kubeconfig");
+        // JSON is YAML.
+        let text = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "own",
+            "contexts": [{ "name": "own", "context": { "cluster": "own", "user": "admin" } }],
+            "clusters": [{
+                "name": "own",
+                "cluster": { "server": self.address, "insecure-skip-tls-verify": true },
+            }],
+            "users": [{ "name": "admin", "user": { "token": self.token } }],
+        });
+        std::fs::write(&config, text.to_string())?;
+        let own = ("KUBECONFIG".to_owned(), config.display().to_string());
+        let env = env
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let mut launch = launch(program, Vec::new(), &self.folder, &format!("{name}.log"));
+        launch.args = args.iter().map(Into::into).collect();
+        launch.env = env.chain([own]).collect();
+        Ok(launch)
     }
 
     fn log(&self) -> String {

@@ -19,10 +19,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::events::EventType;
 use serde_json::json;
-use std::time::{Duration, Instant};
-
-/// How often the pool's keys are asked for at rest.
-const KEYS: Duration = Duration::from_secs(30);
+use std::sync::Arc;
 
 impl Look<'_> {
     /// Has the cluster and the managers as it was decided.
@@ -124,18 +121,19 @@ impl Look<'_> {
     }
 
     /// Has the pool's keys there. No watch shows them, so that they are asked for; at
-    /// rest only now and then.
+    /// rest only now and then, and for all pools of a namespace at once.
     async fn apply_keys(&self, rests: bool) -> Result<Applied, ApplyError> {
-        let seen = self.context.recall(self.name).keys;
-        if rests && seen.is_some_and(|seen| seen.elapsed() < KEYS) {
-            return Ok(Applied::Same);
-        }
         let Context {
             client, release, ..
         } = self.context;
-        keys::keep(client, release, self.name, self.token).await?;
-        self.context
-            .remember(self.name, |memory| memory.keys = Some(Instant::now()));
+        let (name, token) = (self.name, self.token);
+        let known = self.context.keys.get(&name.namespace).filter(|_| rests);
+        if known.is_some_and(|known| keys::are_in(&known, release, name, token)) {
+            return Ok(Applied::Same);
+        }
+        let secret = keys::keep(client, release, name, token).await?;
+        let namespace = name.namespace.clone();
+        self.context.keys.put(namespace, Arc::new(secret));
         Ok(Applied::Same)
     }
 
