@@ -45,7 +45,7 @@ def restricted(thing, spec):
     if spec.get("hostNetwork") or spec.get("hostPID") or spec.get("hostIPC"):
         yield "is in the host's namespaces"
     account = spec.get("serviceAccountName", "")
-    needs = account.endswith(("-operator", "-prepare"))
+    needs = account.endswith(("-operator", "-prepare", "-unwatched"))
     if spec.get("automountServiceAccountToken") is not needs:
         yield "an account's token where none is needed, or none where one is"
     if spec.get("enableServiceLinks") is not False:

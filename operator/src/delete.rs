@@ -7,7 +7,7 @@ use crate::managers::{Bearer, View};
 use crate::names::PoolName;
 use crate::observe::Observed;
 use crate::raw::RawPool;
-use crate::unserved;
+use crate::unserved::{self, Unserved};
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -142,27 +142,40 @@ pub async fn let_go(
         if pool.managed_by().is_some_and(|by| by != owner) {
             continue;
         }
-        let mut finalizers = pool.finalizers().to_vec();
-        finalizers.retain(|f| f != FINALIZER);
-        let change = json!({
-            "finalizers": finalizers,
-            "annotations": { RELEASED: until.to_string() },
-        });
-        let name = PoolName {
-            namespace: namespace.to_owned(),
-            name: pool.name_any(),
-        };
-        if let Err(error) = change_metadata(client, &pool, &name, change).await {
-            failed = failed.or(Some(error));
-            continue;
+        match let_go_of(client, &pool, until, Unserved::Left(owner)).await {
+            Ok(name) => released.push(name),
+            Err(error) => failed = failed.or(Some(error)),
         }
-        // No reason to hold up an uninstall.
-        if let Err(error) = unserved::tell(client, &pool, &name, owner).await {
-            tracing::warn!(pool = name.at_manager(), %error, "it still says how it was");
-        }
-        released.push(name);
     }
     failed.map_or(Ok(released), Err)
+}
+
+/// Lets go of one of them.
+///
+/// # Errors
+/// Where the API server does not answer, or somebody changed it meanwhile.
+pub async fn let_go_of(
+    client: &Client,
+    pool: &RawPool,
+    until: Timestamp,
+    why: Unserved<'_>,
+) -> kube::Result<PoolName> {
+    let mut finalizers = pool.finalizers().to_vec();
+    finalizers.retain(|f| f != FINALIZER);
+    let change = json!({
+        "finalizers": finalizers,
+        "annotations": { RELEASED: until.to_string() },
+    });
+    let name = PoolName {
+        namespace: pool.namespace().unwrap_or_default(),
+        name: pool.name_any(),
+    };
+    change_metadata(client, pool, &name, change).await?;
+    // No reason to hold up an uninstall, or an upgrade.
+    if let Err(error) = unserved::tell(client, pool, &name, why).await {
+        tracing::warn!(pool = name.at_manager(), %error, "it still says how it was");
+    }
+    Ok(name)
 }
 
 /// What a deleted pool waits for; nothing once its files are gone.

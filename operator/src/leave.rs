@@ -1,15 +1,20 @@
 //! `operator leave`: before a release is uninstalled. Its pools are let go, so that
 //! none has a finalizer that nobody is left to release. Pools, claims, files and the
 //! operator itself stay: where the release stays as well, since the uninstall failed
-//! or this ran from a plain manifest, the operator goes on after a while.
+//! or this ran from a plain manifest, the operator goes on after a while. After an
+//! upgrade the same becomes of pools in namespaces that the release watches no more.
 
 use crate::config::OfRelease;
-use crate::delete::{RELEASED_FOR, let_go};
+use crate::delete::{FINALIZER, RELEASED_FOR, let_go, let_go_of};
+use crate::raw::RawPool;
+use crate::unserved::{Unserved, is_told_otherwise};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::jiff::Timestamp;
-use kube::{Api, Client};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -24,6 +29,9 @@ pub struct LeaveArgs {
     /// Which release goes
     #[command(flatten)]
     pub of: OfRelease,
+    /// Let go of its pools in namespaces that it does not watch any more, and of no others
+    #[arg(long)]
+    pub unwatched: bool,
 }
 
 /// Lets go of the release's pools, in each namespace by itself.
@@ -32,6 +40,10 @@ pub struct LeaveArgs {
 /// Where the pools of a namespace that is there could not be let go.
 pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
+    if args.unwatched {
+        let said = unwatched(&client, &args.of).await?;
+        return Ok(writeln!(std::io::stdout(), "{said}")?);
+    }
     let owner = args.of.owner();
     let mut failed = Vec::new();
     for namespace in args.of.namespaces() {
@@ -69,5 +81,109 @@ async fn of_namespace(client: &Client, namespace: &str, owner: &str) -> Result<S
             Err(error) => tracing::info!(namespace, %error, tries, "tried again"),
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Lets go of pools that are the release's by their own word, and lie in no namespace
+/// that it serves.
+async fn unwatched(client: &Client, of: &OfRelease) -> Result<String> {
+    let (owner, served) = (of.owner(), of.namespaces());
+    let pools: Api<RawPool> = Api::all(client.clone());
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let all = pools.list(&ListParams::default()).await.context("pools")?;
+        let (mut names, mut failed) = (Vec::new(), None);
+        for pool in all.iter().filter(|pool| is_left(pool, &owner, &served)) {
+            let until = Timestamp::now() + RELEASED_FOR;
+            match let_go_of(client, pool, until, Unserved::Unwatched(&owner)).await {
+                Ok(name) => names.push(name.at_manager()),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            None => return Ok(format!("not watched any more: {}", names.join(", "))),
+            Some(error) if tries == TRIES => return Err(error.into()),
+            // Those that were let go are not tried again.
+            Some(error) => tracing::info!(%error, tries, "tried again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a pool was the release's, and nobody has let go of it yet; pure.
+fn is_left(pool: &RawPool, owner: &str, served: &BTreeSet<String>) -> bool {
+    let is_served = served.contains(&pool.namespace().unwrap_or_default());
+    let holds = pool.finalizers().iter().any(|f| f == FINALIZER);
+    pool.managed_by() == Some(owner) && !is_served && (holds || is_told_otherwise(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::played::Played;
+    use serde_json::{Value, json};
+
+    fn pool(namespace: &str, owner: &str, reason: &str, finalizers: &[&str]) -> Value {
+        json!({
+            "apiVersion": "fileserver.dev/v1alpha1",
+            "kind": "FileServerPool",
+            "metadata": {
+                "name": "p", "namespace": namespace, "resourceVersion": "7",
+                "finalizers": finalizers,
+            },
+            "spec": { "storage": { "size": "1Gi" } },
+            "status": {
+                "managedBy": owner,
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-11-28T06:00:00Z",
+                }],
+            },
+        })
+    }
+
+    #[tokio::test]
+    async fn a_pool_whose_namespace_is_not_watched_any_more_is_not_said_to_be_ready_for_ever() {
+        let of = OfRelease {
+            namespace: "dfs".to_owned(),
+            watch_namespaces: vec!["team".to_owned()],
+            release: "files".to_owned(),
+        };
+        let left = pool("gone", "dfs/files", "Ready", &[]);
+        let list = json!({
+            "apiVersion": "fileserver.dev/v1alpha1",
+            "kind": "FileServerPoolList",
+            "metadata": {},
+            "items": [
+                left,
+                pool("team", "dfs/files", "Ready", &[FINALIZER]),
+                pool("dfs", "dfs/files", "Ready", &[]),
+                pool("gone", "other/files", "Ready", &[FINALIZER]),
+                pool("told", "dfs/files", "NotServed", &[]),
+            ],
+        });
+        let answers = vec![(200, list), (200, left.clone()), (200, left)];
+        let server = Played::new(answers).await;
+        let said = unwatched(&server.client(), &of).await.expect("it answers");
+        assert_eq!(said, "not watched any more: gone/p");
+        let asked = server.asked();
+        let path = "/apis/fileserver.dev/v1alpha1/namespaces/gone/fileserverpools/p";
+        assert!(asked[1].starts_with(&format!("PATCH {path}?")), "{asked:?}");
+        assert!(
+            asked[2].starts_with(&format!("PATCH {path}/status?")),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
+    fn a_finalizer_that_was_kept_is_let_go_too() {
+        let served = BTreeSet::from(["dfs".to_owned()]);
+        let is_left = |finalizers: &[&str]| {
+            let pool = pool("gone", "dfs/files", "NotServed", finalizers);
+            let pool = serde_json::from_value(pool).expect("a pool");
+            is_left(&pool, "dfs/files", &served)
+        };
+        assert!(is_left(&[FINALIZER]) && !is_left(&["other/finalizer"]));
     }
 }

@@ -1,5 +1,6 @@
-//! What a pool says once its release was told to leave: nobody is left to say that it
-//! is not ready, so that it must not say for ever that it is.
+//! What a pool says once its release was told to leave, or watches its namespace no
+//! more: nobody is left to say that it is not ready, so that it must not say for ever
+//! that it is.
 
 use crate::delete::{RELEASED_FOR, released_until};
 use crate::names::{FIELD_MANAGER, PoolName};
@@ -16,6 +17,48 @@ use serde_json::json;
 /// the pool is served as before, and says so.
 const SILENT_FOR: SignedDuration = SignedDuration::from_secs(20);
 
+/// The reason that such a pool gives.
+const REASON: &str = "NotServed";
+
+/// Why a release does not serve a pool any more; each names the release.
+#[derive(Debug, Clone, Copy)]
+pub enum Unserved<'a> {
+    /// It was told to leave.
+    Left(&'a str),
+    /// It does not watch the pool's namespace.
+    Unwatched(&'a str),
+}
+
+impl Unserved<'_> {
+    fn said(self) -> String {
+        match self {
+            Self::Left(owner) => format!(
+                "release {owner} was told to leave, and nobody serves the pool or says how it is; \
+                 a release of that name in that namespace takes it up again"
+            ),
+            Self::Unwatched(owner) => format!(
+                "release {owner} does not watch this namespace any more, and nobody serves the \
+                 pool or says how it is; with the namespace in its watchNamespaces it takes the \
+                 pool up again"
+            ),
+        }
+    }
+}
+
+/// Whether a pool says something else of being ready than that nobody serves it; pure.
+pub fn is_told_otherwise(pool: &RawPool) -> bool {
+    let ready = conditions(pool)
+        .into_iter()
+        .find(|one| one.type_ == "Ready");
+    ready.is_some_and(|ready| ready.reason != REASON)
+}
+
+fn conditions(pool: &RawPool) -> Vec<Condition> {
+    let conditions = pool.status.get("conditions").cloned().unwrap_or_default();
+    // What can't be read is nobody's of ours.
+    serde_json::from_value(conditions).unwrap_or_default()
+}
+
 /// Whether a pool was let go only just now, and its status is left as that had it; pure.
 pub fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
     let after_silence = RELEASED_FOR - SILENT_FOR;
@@ -31,12 +74,9 @@ pub async fn tell(
     client: &Client,
     pool: &RawPool,
     name: &PoolName,
-    owner: &str,
+    why: Unserved<'_>,
 ) -> kube::Result<()> {
-    let conditions = pool.status.get("conditions").cloned().unwrap_or_default();
-    // What can't be read is nobody's of ours.
-    let conditions = serde_json::from_value(conditions).unwrap_or_default();
-    let Some(conditions) = unserved(conditions, owner, Timestamp::now()) else {
+    let Some(conditions) = unserved(conditions(pool), why, Timestamp::now()) else {
         return Ok(());
     };
     let pools: Api<RawPool> = Api::namespaced(client.clone(), &name.namespace);
@@ -53,17 +93,18 @@ pub async fn tell(
 }
 
 /// All conditions, of which `Ready` is unknown; nothing where there is none; pure.
-fn unserved(mut conditions: Vec<Condition>, owner: &str, now: Timestamp) -> Option<Vec<Condition>> {
+fn unserved(
+    mut conditions: Vec<Condition>,
+    why: Unserved<'_>,
+    now: Timestamp,
+) -> Option<Vec<Condition>> {
     let ready = conditions.iter_mut().find(|one| one.type_ == "Ready")?;
     if ready.status != "Unknown" {
         ready.last_transition_time = Time(now);
     }
     ready.status = "Unknown".to_owned();
-    ready.reason = "NotServed".to_owned();
-    ready.message = format!(
-        "release {owner} was told to leave, and nobody serves the pool or says how it is; a \
-         release of that name in that namespace takes it up again"
-    );
+    ready.reason = REASON.to_owned();
+    ready.message = why.said();
     Some(conditions)
 }
 
@@ -86,9 +127,10 @@ mod tests {
     #[test]
     fn a_pool_that_nobody_serves_is_not_said_to_be_ready() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(9);
-        assert_eq!(unserved(Vec::new(), "dfs/files", now), None);
+        let left = Unserved::Left("dfs/files");
+        assert_eq!(unserved(Vec::new(), left, now), None);
         let all = vec![condition("Ready", "True"), condition("Rolling", "False")];
-        let told = unserved(all.clone(), "dfs/files", now).expect("it was ready");
+        let told = unserved(all.clone(), left, now).expect("it was ready");
         assert_eq!(told[1], all[1]);
         let ready = &told[0];
         assert_eq!(
@@ -96,7 +138,7 @@ mod tests {
             ("Unknown", now)
         );
         assert!(ready.message.contains("dfs/files"), "{}", ready.message);
-        let again = unserved(told.clone(), "dfs/files", now + SILENT_FOR);
+        let again = unserved(told.clone(), left, now + SILENT_FOR);
         assert_eq!(again, Some(told), "no flip is a second one");
     }
 

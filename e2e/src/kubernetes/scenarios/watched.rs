@@ -1,11 +1,12 @@
 //! A watched namespace that goes, with a pool in it that has a finalizer, holds up
-//! nobody: not itself, nor the operator, nor its end.
+//! nobody: not itself, nor the operator, nor its end. Pools of one that is not watched
+//! any more say so.
 
 use super::{POOL, World};
 use crate::kubernetes::release::{Release, values};
 use crate::wait;
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The watched namespace.
@@ -22,6 +23,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let mut watching = values();
     watching["watchNamespaces"] = json!([NAMESPACE]);
     release.helm("upgrade", &watching)?;
+    unwatched(&release, &elsewhere, &watching).await?;
     // Without a node: the namespace's controller would wait for its pod for minutes, and
     // files of the first pool would move there.
     elsewhere.apply_pool("away", json!({ "replicas": 0, "deletionPolicy": "Delete" }))?;
@@ -70,4 +72,18 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         "a watched namespace went without its operator, which ended in {:.1} s; {compared} compared",
         took.as_secs_f64()
     ))
+}
+
+/// For as long as a namespace is not watched its pool does not say that it is ready.
+async fn unwatched(release: &Release, elsewhere: &Release, watching: &Value) -> Result<()> {
+    elsewhere.apply_pool("left", json!({ "replicas": 0 }))?;
+    elsewhere.ready("left", 0).await?;
+    release.helm("upgrade", &values())?;
+    let (ready, reason, message) = elsewhere.condition("left", "Ready")?;
+    ensure!(
+        !ready && reason == "NotServed" && message.contains("watchNamespaces"),
+        "{reason}: {message}"
+    );
+    release.helm("upgrade", watching)?;
+    elsewhere.ready("left", 0).await
 }
