@@ -77,3 +77,5 @@ COPY --from=build --chown=10001:10001 /empty /data
 WORKDIR /data
 EXPOSE 9100 9101
 ENTRYPOINT ["/usr/local/bin/node"]
+# Whoever runs a container reaches it from outside: Kubernetes' probes, for one.
+ENV DFS_OPS=[::]:9101

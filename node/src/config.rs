@@ -38,12 +38,12 @@ pub struct ServeArgs {
     /// Pool that this node belongs to
     #[arg(long, env = "DFS_POOL", value_name = "NAME", default_value = "default", value_parser = pool)]
     pub pool: String,
-    /// Address of /livez, /readyz and /metrics
+    /// Address of /livez, /readyz and /metrics, which ask for no token
     #[arg(
         long,
         env = "DFS_OPS",
         value_name = "ADDR:PORT",
-        default_value = "[::]:9101"
+        default_value = "127.0.0.1:9101"
     )]
     pub ops: SocketAddr,
     /// Bytes of the disk that uploads never use (suffixes KiB, MiB, GiB, TiB)
@@ -231,6 +231,32 @@ fn pool(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn what_asks_for_no_token_is_served_to_this_machine_alone_unless_told_otherwise() {
+        let told = |more: &[&str]| {
+            let must = [
+                "node",
+                "--data",
+                "d",
+                "--id",
+                "n",
+                "--manager",
+                "http://m:9000",
+            ];
+            let cli = Cli::try_parse_from(must.iter().chain(more)).expect("flags");
+            cli.serve.ops.to_string()
+        };
+        assert_eq!(told(&[]), "127.0.0.1:9101");
+        assert_eq!(told(&["--ops", "[::]:9101"]), "[::]:9101");
+    }
 
     #[test]
     fn a_manager_is_an_http_address() {
