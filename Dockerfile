@@ -5,8 +5,15 @@
 #
 # For both architectures: docker buildx build --platform linux/amd64,linux/arm64 …
 
+# What the images are built on; a digest says more than a tag:
+#
+#   docker build --build-arg BUILD_IMAGE=docker.io/library/rust:1.95-bookworm@sha256:… \
+#       --build-arg BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:… …
+ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
 # The compiler runs on the machine's own architecture, whatever it builds for.
-FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95-bookworm AS build
+FROM --platform=$BUILDPLATFORM $BUILD_IMAGE AS build
 ARG BUILDARCH
 ARG TARGETARCH
 WORKDIR /src
@@ -47,7 +54,7 @@ SH
 
 # The C library, certificates, and no shell. The user is a number, so that
 # Kubernetes can tell that it is not root.
-FROM gcr.io/distroless/cc-debian12:nonroot AS base
+FROM $BASE_IMAGE AS base
 USER 10001:10001
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="distributed-file-server"
@@ -75,7 +82,7 @@ LABEL org.opencontainers.image.title="node" \
 COPY --from=build /out/node /usr/local/bin/node
 COPY --from=build --chown=10001:10001 /empty /data
 WORKDIR /data
-EXPOSE 9100 9101
-ENTRYPOINT ["/usr/local/bin/node"]
 # Whoever runs a container reaches it from outside: Kubernetes' probes, for one.
 ENV DFS_OPS=[::]:9101
+EXPOSE 9100 9101
+ENTRYPOINT ["/usr/local/bin/node"]
