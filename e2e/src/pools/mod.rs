@@ -23,9 +23,9 @@ const NAMESPACES: [&str; 3] = ["files", "team-a", "team-b"];
 /// How long it is counted what an API server asks by itself.
 const IDLE: Duration = Duration::from_secs(5);
 /// How long requests are counted.
-const COUNTED: Duration = Duration::from_secs(25);
+const COUNTED: Duration = Duration::from_secs(20);
 /// After this what was done last is no more seen in what is asked.
-const CALM: Duration = Duration::from_secs(12);
+const CALM: Duration = Duration::from_secs(10);
 /// How long it may take until all pools have been looked at, or are ready.
 const LOOKED_AT: Duration = Duration::from_secs(180);
 /// How often it is looked whether they are.
