@@ -2,7 +2,7 @@
 //! it, under which conditions, and the head of the answer.
 
 use super::answer::Refusal;
-use super::put::{caller, trace};
+use super::caller::Caller;
 use super::{Rest, answer, file_body, name};
 use crate::Failure;
 use crate::download::{Found, ReadError, find};
@@ -42,17 +42,17 @@ pub(super) async fn get(State(rest): State<Arc<Rest>>, request: Request) -> Resp
 
 async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failure> {
     let name: FileName = name::in_path(&parts.uri)?;
-    let client = caller(parts)?;
+    let caller = Caller::of(parts)?;
     // Before the name is looked up, which costs the store and the node.
     let place = match parts.method == Method::HEAD {
-        true => rest.gates.request(&client).await?,
-        false => rest.gates.download(&client).await?,
+        true => rest.gates.request(&caller.client).await?,
+        false => rest.gates.download(&caller.client).await?,
     };
     for _ in 0..TRIES {
-        let found = find(&rest.core, trace(parts), &name).await?;
+        let found = find(&rest.core, caller.trace, &name).await?;
         match respond(rest, parts, found).await {
-            Ok(mut response) => {
-                place.go_with(&mut response);
+            Ok(response) => {
+                caller.hold(place);
                 return Ok(response);
             }
             // No byte has left yet, so another file may be answered (rule 12).

@@ -4,8 +4,8 @@
 use super::Rest;
 use super::activity::{Activity, InFlight};
 use super::answer::{self, Refusal};
+use super::caller::Caller;
 use super::clients::Client;
-use super::gate::Place;
 use super::sent::{Holds, Unsent};
 use super::{lent, routes, vet};
 use crate::Failure;
@@ -58,7 +58,6 @@ impl Front {
         let method = request.method().clone();
         let route = routes::label(request.uri().path());
         let (mut request, lender) = lent::lend(request);
-        request.extensions_mut().insert(trace);
         let admitted = match self.vet(&request, in_flight.activity()) {
             Ok(bytes) => self
                 .rest
@@ -68,7 +67,8 @@ impl Front {
                 .map_err(Refusal::from),
             Err(refusal) => Err(refusal),
         };
-        request.extensions_mut().insert(client);
+        let caller = Caller::new(client, trace);
+        request.extensions_mut().insert(Arc::clone(&caller));
         let (mut response, head) = match admitted {
             Err(refusal) => (refusal.response(), None),
             Ok(head) => {
@@ -95,7 +95,7 @@ impl Front {
         }
         let holds = Holds {
             in_flight,
-            _place: Place::of(&mut response),
+            _place: caller.held(),
             _head: head,
         };
         Ok(response.map(|body| Counted {

@@ -6,7 +6,6 @@ use super::clients::Client;
 use crate::Failure;
 use crate::metrics::InFlight;
 use bytes::Bytes;
-use http::Response;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::{Code, SMALL};
 use std::sync::Arc;
@@ -32,18 +31,6 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
     taken: Gauge,
     places: i64,
-}
-
-impl Place {
-    /// Gives it to an answer, which holds it until its last byte has gone.
-    pub(super) fn go_with<B>(self, response: &mut Response<B>) {
-        response.extensions_mut().insert(Arc::new(self));
-    }
-
-    /// The place that an answer was given.
-    pub(super) fn of<B>(response: &mut Response<B>) -> Option<Arc<Self>> {
-        response.extensions_mut().remove()
-    }
 }
 
 impl Drop for Place {

@@ -2,7 +2,7 @@
 //! read from the store in steps as the client takes it, so that memory does not
 //! grow with the page (invariant 9).
 
-use super::put::caller;
+use super::caller::Caller;
 use super::query::{DEFAULT_LIMIT, ListQuery};
 use super::{Rest, answer};
 use crate::Failure;
@@ -92,8 +92,8 @@ async fn answer_list(
     form: Form,
 ) -> Result<Response<Body>, Failure> {
     let query = ListQuery::parse(parts.uri.query().unwrap_or_default())?;
-    let client = caller(parts)?;
-    let place = rest.gates.download(&client).await?;
+    let caller = Caller::of(parts)?;
+    let place = rest.gates.download(&caller.client).await?;
     let mut walk = Walk {
         core: rest.core.clone(),
         left: query.limit.unwrap_or(form.default_limit()),
@@ -107,7 +107,7 @@ async fn answer_list(
         None => Body::from_stream(stream(walk, first, form)),
     };
     let mut response = Response::new(body);
-    place.go_with(&mut response);
+    caller.hold(place);
     response.headers_mut().insert(CONTENT_TYPE, form.media());
     response
         .headers_mut()

@@ -3,6 +3,7 @@
 
 mod activity;
 mod answer;
+mod caller;
 mod clients;
 mod docs;
 mod download;

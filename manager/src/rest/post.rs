@@ -2,8 +2,9 @@
 //! whatever the order of its fields.
 
 use super::answer::Refusal;
+use super::caller::Caller;
 use super::gate::Admitted;
-use super::put::{caller, checker, created, key, refuse_parts_and_codings, trace};
+use super::put::{checker, created, key, refuse_parts_and_codings};
 use super::request_body::RequestBody;
 use super::{Rest, name};
 use crate::Failure;
@@ -67,8 +68,9 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     };
     form.checker = checker(headers, REPR_DIGEST)?;
     let length = body.length()?;
-    let mut admitted = rest.gates.upload(&caller(parts)?).await?;
-    let mut upload = Upload::begin(&rest.core, trace(parts), likely_size(&kind, length));
+    let caller = Caller::of(parts)?;
+    let mut admitted = rest.gates.upload(&caller.client).await?;
+    let mut upload = Upload::begin(&rest.core, caller.trace, likely_size(&kind, length));
     if let Err(stop) = form.take_in(kind, body, &mut upload, &mut admitted).await {
         return Err(match stop {
             Stop::Body(error) => body.refusal(error),

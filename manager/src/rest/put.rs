@@ -2,12 +2,11 @@
 //! share: the fields about the file, the check of its digests, the answer.
 
 use super::answer::{self, Refusal};
-use super::clients::Client;
+use super::caller::Caller;
 use super::request_body::RequestBody;
 use super::vet::tokens;
 use super::{Rest, download, name};
 use crate::Failure;
-use crate::trace::Trace;
 use crate::upload::{Stored, Upload, UploadMeta};
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
@@ -51,9 +50,10 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         checker(headers, REPR_DIGEST)?,
     ];
     let size = body.length()?;
-    let mut admitted = rest.gates.upload(&caller(parts)?).await?;
+    let caller = Caller::of(parts)?;
+    let mut admitted = rest.gates.upload(&caller.client).await?;
     allowed(rest, parts, &name, key.as_deref()).await?;
-    let mut upload = Upload::begin(&rest.core, trace(parts), size);
+    let mut upload = Upload::begin(&rest.core, caller.trace, size);
     upload.name(&name, key.is_some()).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| body.refusal(error))?;
@@ -110,21 +110,6 @@ async fn allowed(
         true => Ok(()),
         false => Err(download::precondition_failed()),
     }
-}
-
-/// The id that the front gave the request.
-pub(super) fn trace(parts: &Parts) -> Trace {
-    parts
-        .extensions
-        .get()
-        .copied()
-        .unwrap_or_else(Trace::random)
-}
-
-/// Who sent the request, as the front noted.
-pub(super) fn caller(parts: &Parts) -> Result<Arc<Client>, Failure> {
-    let client = parts.extensions.get::<Arc<Client>>().cloned();
-    client.ok_or_else(|| Failure::new(Code::Internal).because("the request has no caller"))
 }
 
 /// What would store other bytes than the client means.

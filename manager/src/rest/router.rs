@@ -1,6 +1,7 @@
 //! From the table of routes to axum's router, and the handlers that are too
 //! thin for a file of their own.
 
+use super::caller::Caller;
 use super::routes::{Action, OPERATIONS};
 use super::{Rest, answer, docs, download, listing, name, post, put};
 use crate::{Failure, status};
@@ -57,10 +58,10 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
     let (parts, _) = request.into_parts();
     let deleted = async {
         let name = name::in_path(&parts.uri)?;
-        let client = put::caller(&parts)?;
-        let _place = rest.gates.request(&client).await?;
+        let caller = Caller::of(&parts)?;
+        let _place = rest.gates.request(&caller.client).await?;
         let wanted = |record: &Record| download::may_change(&parts, Some(record));
-        crate::delete::delete(&rest.core, put::trace(&parts), &name, wanted).await
+        crate::delete::delete(&rest.core, caller.trace, &name, wanted).await
     };
     match deleted.await {
         Ok(true) => {
@@ -76,18 +77,13 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
 async fn show_status(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let asked = async {
-        let client = put::caller(&parts)?;
-        let place = rest.gates.request(&client).await?;
-        Ok::<_, Failure>((status::status(&rest.core).await, place))
+        let caller = Caller::of(&parts)?;
+        let place = rest.gates.request(&caller.client).await?;
+        let response = answer::json(StatusCode::OK, &status::status(&rest.core).await);
+        caller.hold(place);
+        Ok::<_, Failure>(response)
     };
-    match asked.await {
-        Ok((status, place)) => {
-            let mut response = answer::json(StatusCode::OK, &status);
-            place.go_with(&mut response);
-            response
-        }
-        Err(failure) => answer::failure(failure),
-    }
+    asked.await.unwrap_or_else(answer::failure)
 }
 
 async fn openapi(State(rest): State<Arc<Rest>>) -> Response<Body> {

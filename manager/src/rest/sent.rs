@@ -20,7 +20,7 @@ const AHEAD: usize = 2 * proto::CHUNK;
 pub(super) struct Holds {
     pub(super) in_flight: InFlight,
     /// Its place among requests or downloads.
-    pub(super) _place: Option<Arc<Place>>,
+    pub(super) _place: Option<Place>,
     /// The room of its head.
     pub(super) _head: Option<Place>,
 }

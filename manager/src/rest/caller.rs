@@ -1,0 +1,49 @@
+//! Who sent a request, as its handler knows it, and what the answer is to hold.
+
+use super::clients::Client;
+use super::gate::Place;
+use crate::Failure;
+use crate::trace::Trace;
+use http::request::Parts;
+use proto::Code;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One request's sender. The front notes it among the request's extensions, all in
+/// one: each extension is a piece of memory of its own, for every request.
+pub(super) struct Caller {
+    /// Whose places the request takes.
+    pub(super) client: Arc<Client>,
+    /// The request's id.
+    pub(super) trace: Trace,
+    held: Mutex<Option<Place>>,
+}
+
+impl Caller {
+    pub(super) fn new(client: Arc<Client>, trace: Trace) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            trace,
+            held: Mutex::default(),
+        })
+    }
+
+    /// The one that the front noted.
+    ///
+    /// # Errors
+    /// Code 5 where it did not.
+    pub(super) fn of(parts: &Parts) -> Result<&Self, Failure> {
+        let caller = parts.extensions.get::<Arc<Self>>().map(Arc::as_ref);
+        caller.ok_or_else(|| Failure::new(Code::Internal).because("the request has no caller"))
+    }
+
+    /// Gives a place to the answer, which holds it until its last byte has gone.
+    pub(super) fn hold(&self, place: Place) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    /// What the answer was given.
+    pub(super) fn held(&self) -> Option<Place> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take()
+    }
+}
