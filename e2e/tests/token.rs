@@ -1,8 +1,9 @@
 //! The inner ports refuse callers without the token, and it is never shown.
 #![allow(clippy::unwrap_used)]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, Options, Process, SOON};
+use http::Method;
 use kit::token::pool_key;
 use proto::v1::handover_client::HandoverClient;
 use std::os::unix::fs::PermissionsExt;
@@ -88,6 +89,28 @@ async fn keyed(cluster: &mut Cluster, id: &str, pool: &str, key_of: &str) -> Res
     cluster.nodes[index].env = vec![("DFS_TOKEN".to_owned(), key)];
     cluster.start_node(index).await?;
     Ok(index)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nodes_and_their_volumes_are_is_said_for_the_token_alone() -> Result<()> {
+    let (mut cluster, file) = guarded().await?;
+    let file = file.display().to_string();
+    let index = cluster.new_node()?;
+    cluster.nodes[index].args = vec!["--token-file".to_owned(), file.clone()];
+    cluster.start_node(index).await?;
+    cluster.wait_available(1).await?;
+    let (_, lines) = cluster.ask(&["nodes", "--token-file", &file]).await?;
+    let said = |field: &str| {
+        let mut words = lines.split_whitespace();
+        words.find_map(|word| word.strip_prefix(field).map(str::to_owned))
+    };
+    let public = cluster.client().call(Method::GET, "/status").await?;
+    let public = String::from_utf8(public.expect(200)?.body.to_vec())?;
+    for field in ["endpoint=", "volume="] {
+        let value = said(field).with_context(|| format!("{field} in {lines}"))?;
+        ensure!(!public.contains(&value), "{value} in {public}");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,10 +101,11 @@ pub(crate) struct NodeStatus {
     /// the reason, some of them; missing where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
-    /// Where it is reached.
+    /// Where it is reached: for `Admin` alone, which asks for the token.
+    #[serde(skip)]
     pub endpoint: String,
-    /// Its volume.
-    #[schemars(with = "String")]
+    /// Its volume; for `Admin` alone.
+    #[serde(skip)]
     pub volume: Uuid,
     /// Files whose bytes do not match their records.
     pub corrupt: u64,
