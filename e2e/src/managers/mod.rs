@@ -307,6 +307,10 @@ impl Run {
             Ok(())
         })
         .await?;
+        let leads = self.cluster.leader(SETTLE).await? == 0;
+        let (_, told) = self.cluster.ask(&["drains"]).await?;
+        let named = told.contains("the manager that moves files is");
+        ensure!(named != leads, "it leads: {leads}; {told}");
         self.cluster
             .ask(&["drain", "--node", "node-2", "--cancel"])
             .await?;
