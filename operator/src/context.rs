@@ -69,8 +69,16 @@ impl Caches {
 /// What was asked lately and is the same for all pools of a namespace, or of all.
 #[derive(Debug)]
 pub struct Lately<K, V> {
-    answers: Mutex<HashMap<K, (Instant, V)>>,
+    answers: Mutex<HashMap<K, Answer<V>>>,
     holds: Duration,
+}
+
+#[derive(Debug)]
+struct Answer<V> {
+    until: Instant,
+    /// When a look first found it too old.
+    asked: Option<Instant>,
+    value: V,
 }
 
 impl<K, V> Default for Lately<K, V> {
@@ -91,21 +99,41 @@ impl<K, V> Lately<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     /// What was answered within the last seconds. Of several looks that come later only
-    /// one hears nothing, and asks; for the others the answer holds a little longer.
+    /// one hears nothing, and asks; for the others the answer holds a little longer, and
+    /// no longer than that while no new one comes.
     pub fn get(&self, key: &K) -> Option<V> {
+        self.get_at(key, Instant::now())
+    }
+
+    fn get_at(&self, key: &K, now: Instant) -> Option<V> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, answer) = answers.get_mut(key)?;
-        if Instant::now() < *until {
-            return Some(answer.clone());
-        }
-        *until = Instant::now() + ASKING;
-        None
+        let answer = answers.get_mut(key)?;
+        let holds = match answer.asked {
+            _ if now < answer.until => true,
+            Some(asked) => now.duration_since(asked) < ASKING,
+            None => {
+                answer.asked = Some(now);
+                false
+            }
+        };
+        holds.then(|| answer.value.clone())
+    }
+
+    /// Forgets an answer: whoever asked anew got none.
+    pub fn forget(&self, key: &K) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.remove(key);
     }
 
     /// Keeps an answer. The keys are few: namespaces, classes, the token.
     pub fn put(&self, key: K, answer: V) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(key, (Instant::now() + self.holds, answer));
+        let answer = Answer {
+            until: Instant::now() + self.holds,
+            asked: None,
+            value: answer,
+        };
+        answers.insert(key, answer);
     }
 }
 
@@ -321,8 +349,16 @@ mod tests {
         let lately = Lately::holding(Duration::ZERO);
         assert_eq!(lately.get(&"a"), None);
         lately.put("a", 1);
-        let found: Vec<_> = (0..3).map(|_| lately.get(&"a")).collect();
+        let now = Instant::now();
+        let found: Vec<_> = (0..3).map(|_| lately.get_at(&"a", now)).collect();
         assert_eq!(found, [None, Some(1), Some(1)]);
+        // No new answer comes: the old one is given to nobody any more.
+        for later in [ASKING, ASKING * 2, ASKING * 3] {
+            assert_eq!(lately.get_at(&"a", now + later), None);
+        }
+        lately.put("a", 2);
+        lately.forget(&"a");
+        assert_eq!(lately.get(&"a"), None);
     }
 
     #[tokio::test]

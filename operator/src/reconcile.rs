@@ -175,9 +175,13 @@ async fn known_token(context: &Context) -> anyhow::Result<String> {
     if let Some(known) = context.token.get(&()) {
         return Ok(known);
     }
-    let token = token(&context.client, &context.release).await?;
-    context.token.put((), token.clone());
-    Ok(token)
+    let read = token(&context.client, &context.release).await;
+    match &read {
+        Ok(token) => context.token.put((), token.clone()),
+        // One that was withdrawn is good for nothing, for no pool.
+        Err(_) => context.token.forget(&()),
+    }
+    Ok(read?)
 }
 
 /// Whether a person has asked that nothing of a pool is changed; pure.

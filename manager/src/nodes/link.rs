@@ -161,7 +161,8 @@ impl Link {
             match tokio::time::timeout_at(until, state).await {
                 Ok(Ok(state)) if state.held && !state.corrupt => return Ok(state.leaf),
                 Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
-                Ok(Ok(_)) => match again.take() {
+                // Where a part of the tree can't be read, a node denies nothing.
+                Ok(Ok(_) | Err(CallError::Fault(Fault::Io, _))) => match again.take() {
                     Some(meta) => {
                         if let Ok(leaf) = self.finish_once(trace, meta, until).await {
                             return Ok(leaf);

@@ -86,12 +86,14 @@ impl Copy {
 }
 
 /// A directory where a copy may lie though no leaf that was read has it: the one of its
-/// hint, or any; pure. One that was listed after the start was seen when it came.
+/// hint, or any; pure. One without a hint that was listed after the start was seen when
+/// it came.
 fn may_hide<'a>(unread: &'a [Range<u32>], copy: &Copy, session: u64) -> Option<&'a Range<u32>> {
-    if copy.session != 0 && copy.session == session {
-        return None;
-    }
-    let may = |leaves: &&Range<u32>| copy.leaf.is_none_or(|leaf| leaves.contains(&leaf));
+    let is_new = copy.session != 0 && copy.session == session;
+    let may = |leaves: &&Range<u32>| match copy.leaf {
+        Some(leaf) => leaves.contains(&leaf),
+        None => !is_new,
+    };
     unread.iter().find(may)
 }
 
@@ -256,6 +258,8 @@ mod tests {
             (Some(3), 0, None),
             (Some(36), 0, Some(36..72)),
             (Some(71), 8, Some(36..72)),
+            // An adoption that was taken over in this session may have brought it before.
+            (Some(71), 7, Some(36..72)),
             (Some(90), 0, Some(90..91)),
             // It may lie anywhere.
             (None, 0, Some(36..72)),

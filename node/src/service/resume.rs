@@ -43,7 +43,7 @@ async fn look(
     request: v1::ResumeRequest,
     claim: &Claim,
 ) -> Result<Outcome, Failure> {
-    let copy = Copy::from_wire(request.copy)?;
+    let mut copy = Copy::from_wire(request.copy)?;
     let (id, session) = (copy.key.id.to_wire(), request.session);
     is_claimed(claim, &id, copy.key.generation, session)?;
     if node.leaving.is_cancelled() {
@@ -56,11 +56,52 @@ async fn look(
         Resume::At(offset) => return Ok(Outcome::Offset(offset)),
         Resume::Nothing => {}
     }
-    // Its Finish may have been answered, and the answer lost.
+    // Its Finish may have been answered, and the answer lost. It can have come in this
+    // session alone, so that it lies in no leaf that could not be read at the start.
+    copy.session = session;
     let states = node.states(vec![copy]).await?;
-    Ok(match states.first() {
-        Some(state) if state.held => Outcome::Linked(v1::Linked { leaf: state.leaf }),
-        Some(state) if state.underway => Outcome::Underway(true),
-        Some(_) | None => Outcome::Offset(0),
-    })
+    states.first().map_or(Ok(Outcome::Offset(0)), way_on)
+}
+
+/// What the state of a copy says of the way on; pure.
+fn way_on(state: &v1::CopyState) -> Result<Outcome, Failure> {
+    match state {
+        state if state.held && (state.corrupt || state.meta.is_none()) => {
+            let why = "the copy is there, and can't be read";
+            Err(Failure::new(Fault::Io, why))
+        }
+        state if state.held => Ok(Outcome::Linked(v1::Linked { leaf: state.leaf })),
+        state if state.underway => Ok(Outcome::Underway(true)),
+        _ => Ok(Outcome::Offset(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_copy_that_is_there_whole_has_arrived() {
+        let whole = v1::CopyState {
+            held: true,
+            leaf: 7,
+            meta: Some(v1::FileMeta::default()),
+            ..v1::CopyState::default()
+        };
+        let linked = Outcome::Linked(v1::Linked { leaf: 7 });
+        assert_eq!(way_on(&whole).expect("there"), linked);
+        let corrupt = v1::CopyState {
+            corrupt: true,
+            ..whole.clone()
+        };
+        let unreadable = v1::CopyState {
+            meta: None,
+            ..whole.clone()
+        };
+        for state in [corrupt, unreadable] {
+            assert_eq!(way_on(&state).expect_err("of no use").fault, Fault::Io);
+        }
+        let absent = v1::CopyState::default();
+        assert_eq!(way_on(&absent).expect("anew"), Outcome::Offset(0));
+    }
 }

@@ -62,8 +62,9 @@ impl Tries {
 /// then nothing is tried again.
 pub(super) fn is_verdict(status: &Status) -> bool {
     let failure = v1::Failure::decode(status.details());
-    if failure.is_ok_and(|failure| failure.fault != 0) {
-        return true;
+    if let Some(failure) = failure.ok().filter(|failure| failure.fault != 0) {
+        // It has no place now.
+        return failure.fault() != v1::Fault::Busy;
     }
     match status.code() {
         Code::Unauthenticated | Code::Unimplemented => true,
@@ -111,6 +112,7 @@ impl Next {
             }
             Some(Outcome::Underway(_)) => Self::Wait,
             Some(Outcome::Linked(linked)) => Self::Arrived(linked.leaf),
+            Some(Outcome::Failure(failure)) if failure.fault() == v1::Fault::Busy => Self::Wait,
             Some(Outcome::Failure(failure)) => Self::Refused(of_other(failure)),
             None => {
                 let why = "the other node's answer is empty";
@@ -209,7 +211,8 @@ mod tests {
             };
             let details = failure.encode_to_vec().into();
             let status = Status::with_details(Code::Internal, "text", details);
-            assert!(is_verdict(&status), "{status:?}");
+            let busy = number == i32::from(Fault::Busy);
+            assert_eq!(is_verdict(&status), !busy, "{status:?}");
         }
         for code in (0..17).map(Code::from_i32) {
             let status = Status::new(code, "h2 protocol error");
@@ -234,6 +237,11 @@ mod tests {
             message: "deleted".to_owned(),
             session: 0,
         };
+        let busy = v1::Failure {
+            fault: Fault::Busy.into(),
+            ..failure.clone()
+        };
+        assert_eq!(of(Some(Outcome::Failure(busy))), Next::Wait);
         let Next::Refused(refused) = of(Some(Outcome::Failure(failure))) else {
             panic!("it is refused");
         };

@@ -187,8 +187,6 @@ fn environment(parts: &Parts<'_>) -> Value {
         ("DFS_MANAGER", parts.release.manager.clone()),
         ("DFS_DATA", DATA.to_owned()),
         ("DFS_REQUIRE_MOUNT", "true".to_owned()),
-        // Probes and Prometheus come from elsewhere.
-        ("DFS_OPS", format!("[::]:{OPS}")),
         ("DFS_TOKEN_FILE", format!("{TOKEN}/token")),
         ("DFS_RESERVE", whole(&spec.storage.reserve).to_string()),
         (

@@ -53,15 +53,6 @@ fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
 }
 
 #[test]
-fn a_nodes_health_is_asked_for_from_outside_of_its_pod() {
-    let (set, _) = built(json!({}));
-    let container = &set["spec"]["template"]["spec"]["containers"][0];
-    let env = container["env"].as_array().expect("a list");
-    let ops = env.iter().find(|one| one["name"] == "DFS_OPS");
-    assert_eq!(ops.map(|ops| &ops["value"]), Some(&json!("[::]:9101")));
-}
-
-#[test]
 fn a_set_says_whose_it_is_with_the_namespace() {
     let (set, _) = built(json!({}));
     let annotations = &set["metadata"]["annotations"];

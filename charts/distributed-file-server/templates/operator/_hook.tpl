@@ -2,5 +2,5 @@
 {{- define "dfs.unwatchedHook" -}}
 helm.sh/hook: post-upgrade,post-rollback
 helm.sh/hook-weight: {{ . | quote }}
-helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
 {{- end -}}
