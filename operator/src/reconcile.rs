@@ -181,7 +181,7 @@ async fn known_token(context: &Context) -> anyhow::Result<String> {
         // One that was withdrawn is good for nothing, for no pool.
         Err(_) => context.token.forget(&()),
     }
-    Ok(read?)
+    read
 }
 
 /// Whether a person has asked that nothing of a pool is changed; pure.
