@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// How often a slow client reads or writes a little.
@@ -99,8 +99,15 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// From another address than the well-behaved client's: each has its own share.
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
+    socket.connect(address).await
+}
+
 async fn stay(address: SocketAddr, head: &str, act: Act, open: &AtomicU64) -> Result<()> {
-    let mut stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    let mut stream = tokio::time::timeout(CONNECT, connect(address)).await??;
     open.fetch_add(1, Ordering::Relaxed);
     let _counted = Counted(open);
     stream.write_all(head.as_bytes()).await?;

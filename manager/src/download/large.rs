@@ -11,7 +11,7 @@ use proto::v1::{DownloadPart, Fault, ReadRequest};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -41,6 +41,7 @@ pub(super) struct Wanted {
 struct Source {
     node: Arc<Node>,
     parts: tonic::Streaming<DownloadPart>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Opens the stream. Its first part tells whether the node holds the copy, while the
@@ -87,8 +88,13 @@ async fn open(
         length,
         trace: found.trace.0,
     };
+    let place = found.shares.enter(&node.id).await?;
     let parts = node.link.download(read).await?;
-    Ok(Source { node, parts })
+    Ok(Source {
+        node,
+        parts,
+        _place: place,
+    })
 }
 
 impl Source {

@@ -6,7 +6,7 @@ mod large;
 
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::nodes::{CallError, Node, home_ref};
+use crate::nodes::{CallError, Node, NodeShares, home_ref};
 use crate::trace::Trace;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
@@ -32,6 +32,8 @@ pub(crate) type Body = BoxStream<'static, io::Result<Bytes>>;
 pub(crate) struct Found {
     core: Arc<Core>,
     trace: Trace,
+    /// What its client may have of each node's downloads.
+    shares: Arc<NodeShares>,
     /// Its record.
     pub record: Arc<Record>,
 }
@@ -58,6 +60,7 @@ impl From<Failure> for ReadError {
 pub(crate) async fn find(
     core: &Arc<Core>,
     trace: Trace,
+    shares: &Arc<NodeShares>,
     name: &FileName,
 ) -> Result<Found, Failure> {
     let cached = core
@@ -70,6 +73,7 @@ pub(crate) async fn find(
     Ok(Found {
         core: core.clone(),
         trace,
+        shares: shares.clone(),
         record,
     })
 }

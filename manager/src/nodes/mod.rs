@@ -9,6 +9,7 @@ mod link;
 mod node;
 mod pace;
 mod refused;
+mod shares;
 mod steps;
 mod table;
 
@@ -16,4 +17,5 @@ pub(crate) use call_error::CallError;
 pub(crate) use connect::{Expected, identify};
 pub(crate) use link::Link;
 pub(crate) use node::{Node, NodeReport, SILENCE, copy_ref, home_ref, listed_ref};
+pub(crate) use shares::NodeShares;
 pub(crate) use table::{NoNode, Nodes, Placement};

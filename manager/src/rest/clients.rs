@@ -2,6 +2,7 @@
 //! no single one can take all places from the others (invariant 9).
 
 use super::RestLimits;
+use crate::nodes::NodeShares;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,10 @@ pub(super) struct Client {
     pub(super) downloads: Arc<Semaphore>,
     pub(super) requests: Arc<Semaphore>,
     pub(super) heads: Arc<Semaphore>,
+    /// Downloads that have a stream from a node, for each node.
+    pub(super) reads: Arc<NodeShares>,
+    /// The same for uploads.
+    pub(super) writes: Arc<NodeShares>,
     /// HTTP/2 connections with wide windows.
     pub(super) wide: Arc<Semaphore>,
     most_at_once: usize,
@@ -50,6 +55,7 @@ impl Client {
         let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
+        let streams = || NodeShares::new(limits.share_of(proto::STREAMS as usize), limits.max_wait);
         let bytes_share = limits.share_of(bytes).max(2 * BESIDE_FIRST);
         Arc::new(Self {
             uploads: share(limits.max_uploads),
@@ -57,6 +63,8 @@ impl Client {
             downloads: share(limits.max_downloads),
             requests: share(limits.max_requests),
             heads: Arc::new(Semaphore::new(limits.share_of(heads).max(LONGEST_HEADS))),
+            reads: streams(),
+            writes: streams(),
             wide: share(super::server::H2_WIDE_PLACES),
             most_at_once: bytes_share - BESIDE_FIRST,
         })

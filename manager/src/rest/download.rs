@@ -49,7 +49,7 @@ async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failur
         false => rest.gates.download(&caller.client).await?,
     };
     for _ in 0..TRIES {
-        let found = find(&rest.core, caller.trace, &name).await?;
+        let found = find(&rest.core, caller.trace, &caller.client.reads, &name).await?;
         match respond(rest, parts, found).await {
             Ok(response) => {
                 caller.hold(place);

@@ -70,7 +70,12 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     let length = body.length()?;
     let caller = Caller::of(parts)?;
     let mut admitted = rest.gates.upload(&caller.client).await?;
-    let mut upload = Upload::begin(&rest.core, caller.trace, likely_size(&kind, length));
+    let mut upload = Upload::begin(
+        &rest.core,
+        caller.trace,
+        &caller.client.writes,
+        likely_size(&kind, length),
+    );
     if let Err(stop) = form.take_in(kind, body, &mut upload, &mut admitted).await {
         return Err(match stop {
             Stop::Body(error) => body.refusal(error),

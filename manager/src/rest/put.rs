@@ -53,7 +53,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     let caller = Caller::of(parts)?;
     let mut admitted = rest.gates.upload(&caller.client).await?;
     allowed(rest, parts, &name, key.as_deref()).await?;
-    let mut upload = Upload::begin(&rest.core, caller.trace, size);
+    let mut upload = Upload::begin(&rest.core, caller.trace, &caller.client.writes, size);
     upload.name(&name, key.is_some()).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| body.refusal(error))?;

@@ -5,7 +5,7 @@ use super::{FIRST_GENERATION, Kept, Stream, TRIES, UploadMeta, refusal};
 use crate::core::{Busy, Core, next_rev, now_ms};
 use crate::failpoints::{STALL_BEFORE_FINISH, stall};
 use crate::failure::Failure;
-use crate::nodes::{CallError, Placement};
+use crate::nodes::{CallError, NodeShares, Placement};
 use crate::swap::{Changed, swap};
 use crate::trace::Trace;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(crate) struct Received {
     pub(super) core: Arc<Core>,
     pub(super) trace: Trace,
+    pub(super) shares: Arc<NodeShares>,
     pub(super) id: FileId,
     pub(super) bytes: Bytes,
     pub(super) stream: Option<Stream>,
@@ -113,7 +114,9 @@ impl Received {
         let placement = self.core.nodes.place(Some(self.size), tried).ok()?;
         let relisted = relist(record, &placement);
         let generation = relisted.generation;
-        let opened = Stream::open(placement, self.id, generation, Some(self.size), self.trace);
+        let place = self.shares.enter(&placement.node.id).await.ok()?;
+        let size = Some(self.size);
+        let opened = Stream::open(placement, place, self.id, generation, size, self.trace);
         let mut stream = opened.ok()?;
         match self.list(&relisted, true, &mut NameWait::new()).await {
             Ok(Reserved::Yes) => *record = relisted,

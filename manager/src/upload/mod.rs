@@ -10,7 +10,7 @@ pub(crate) use commit::{Received, Stored};
 
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::nodes::CallError;
+use crate::nodes::{CallError, NodeShares};
 use crate::trace::Trace;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
@@ -53,6 +53,8 @@ pub(crate) struct UploadMeta {
 pub(crate) struct Upload {
     core: Arc<Core>,
     trace: Trace,
+    /// What its client may have of each node's uploads.
+    shares: Arc<NodeShares>,
     id: FileId,
     size_hint: Option<u64>,
     size: u64,
@@ -105,10 +107,16 @@ impl Kept {
 
 impl Upload {
     /// Begins an upload of a size that may be known.
-    pub(crate) fn begin(core: &Arc<Core>, trace: Trace, size_hint: Option<u64>) -> Self {
+    pub(crate) fn begin(
+        core: &Arc<Core>,
+        trace: Trace,
+        shares: &Arc<NodeShares>,
+        size_hint: Option<u64>,
+    ) -> Self {
         Self {
             core: core.clone(),
             trace,
+            shares: shares.clone(),
             id: FileId::random(),
             size_hint,
             size: 0,
@@ -165,8 +173,10 @@ impl Upload {
 
     async fn open_stream(&self) -> Result<Stream, Failure> {
         let placement = self.core.nodes.place(self.size_hint, &self.tried)?;
+        let place = self.shares.enter(&placement.node.id).await;
         Stream::open(
             placement,
+            place.map_err(|error| refusal(&error))?,
             self.id,
             FIRST_GENERATION,
             self.size_hint,
@@ -208,6 +218,7 @@ impl Upload {
         Received {
             core: self.core,
             trace: self.trace,
+            shares: self.shares,
             id: self.id,
             bytes: self.small.split().freeze(),
             stream: self.stream.take(),

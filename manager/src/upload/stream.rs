@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proto::v1::{Fault, FileMeta, Finish, Open, UploadPart, upload_part::Part};
 use proto::{CHUNK, Code, FileId};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,6 +20,7 @@ pub(super) struct Stream {
     pub(super) placement: Placement,
     parts: mpsc::Sender<UploadPart>,
     outcome: JoinHandle<Result<u32, CallError>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Drop for Stream {
@@ -33,6 +34,7 @@ impl Stream {
     /// Begins a file on the node of a placement.
     pub(super) fn open(
         placement: Placement,
+        place: OwnedSemaphorePermit,
         id: FileId,
         generation: u32,
         size: Option<u64>,
@@ -54,6 +56,7 @@ impl Stream {
             placement,
             parts,
             outcome,
+            _place: place,
         };
         // There is room for the first one, unless the node has just left.
         match stream.parts.try_send(part) {
