@@ -22,8 +22,7 @@ async fn with_a_lost_node() -> Result<(Cluster, String)> {
             .await?
             .expect(201)?;
     }
-    let status = client.status().await?;
-    let volume = status.node("node-3").unwrap().volume.clone();
+    let volume = cluster.volume_of("node-3").await?;
     let alive = ["abandon", "--node", "node-3", "--volume", &volume];
     refused(&cluster, &alive, "alive").await?;
     cluster.kill_node(2).await?;

@@ -214,8 +214,8 @@ async fn a_node_that_was_given_up_after_a_rebuild_restores_nothing() -> Result<(
         ensure!(put(&client, i).await? == 201);
     }
     rebuild(&mut cluster, "2").await?;
-    let status = cluster.wait_available(2).await?;
-    let volume = status.node("node-2").unwrap().volume.clone();
+    cluster.wait_available(2).await?;
+    let volume = cluster.volume_of("node-2").await?;
     let lost: Vec<String> = cluster.tree(1)?.files.into_keys().collect();
     cluster.kill_node(1).await?;
     cluster.wait_available(1).await?;

@@ -212,6 +212,17 @@ impl Cluster {
         Ok((code, out))
     }
 
+    /// The id of a node's volume, as `manager nodes` says it.
+    pub async fn volume_of(&self, node: &str) -> Result<String> {
+        let (_, lines) = self.ask(&["nodes"]).await?;
+        let line = lines
+            .lines()
+            .find(|line| line.starts_with(&format!("{node} ")));
+        let volume = line.and_then(|line| line.split_once("volume="));
+        let (_, volume) = volume.with_context(|| format!("{node} in {lines}"))?;
+        Ok(volume.to_owned())
+    }
+
     /// How the manager is started.
     pub fn manager_launch(&self) -> Launch {
         self.launch_at([self.http, self.grpc, self.ops], "manager.log")

@@ -39,8 +39,6 @@ pub struct NodeStatus {
     pub bytes: u64,
     /// Bytes free on its file system.
     pub free: u64,
-    /// Its volume.
-    pub volume: String,
     /// Whether its files and the records were compared since it joined.
     pub merged: bool,
     /// Whether it takes no writes until it is restarted.

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
 use crate::wait;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,8 +39,7 @@ impl Run {
             second.put(&name, "content").await?.expect(201)?;
             first.get(&name).await?.expect(200)?;
         }
-        let status = first.status().await?;
-        let volume = status.nodes.first().context("a node")?.volume.clone();
+        let volume = cluster.volume_of("node-1").await?;
 
         drop(way);
         sees(&first, 0).await?;
