@@ -119,8 +119,24 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
         holds.then(|| answer.value.clone())
     }
 
-    /// Forgets an answer: whoever asked anew got none.
-    pub fn forget(&self, key: &K) {
+    /// What was answered lately, or else what `ask` answers now. Where it has no answer
+    /// the old one is given to nobody any more.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub async fn or_ask<E>(&self, key: K, ask: impl Future<Output = Result<V, E>>) -> Result<V, E> {
+        if let Some(known) = self.get(&key) {
+            return Ok(known);
+        }
+        let asked = ask.await;
+        match &asked {
+            Ok(answer) => self.put(key, answer.clone()),
+            Err(_) => self.forget(&key),
+        }
+        asked
+    }
+
+    fn forget(&self, key: &K) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.remove(key);
     }
@@ -356,9 +372,18 @@ mod tests {
         for later in [ASKING, ASKING * 2, ASKING * 3] {
             assert_eq!(lately.get_at(&"a", now + later), None);
         }
-        lately.put("a", 2);
-        lately.forget(&"a");
-        assert_eq!(lately.get(&"a"), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_can_t_be_renewed_is_given_to_nobody() {
+        let lately = Lately::default();
+        let answer = |answer: Result<i32, &'static str>| async move { answer };
+        assert_eq!(lately.or_ask("a", answer(Ok(1))).await, Ok(1));
+        assert_eq!(lately.or_ask("a", answer(Err("away"))).await, Ok(1));
+        let lately = Lately::holding(Duration::ZERO);
+        lately.put("a", 1);
+        assert_eq!(lately.or_ask("a", answer(Err("away"))).await, Err("away"));
+        assert_eq!(lately.get(&"a"), None, "nor to the one that comes next");
     }
 
     #[tokio::test]

@@ -137,12 +137,26 @@ pub async fn let_go(
     until: Timestamp,
 ) -> kube::Result<Vec<PoolName>> {
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
+    let all = pools.list(&ListParams::default()).await?;
+    let ours = all
+        .iter()
+        .filter(|pool| pool.managed_by().is_none_or(|by| by == owner));
+    let_go_of(client, ours, until, Unserved::Left(owner)).await
+}
+
+/// Lets go of these pools, of each by itself; answers their names.
+///
+/// # Errors
+/// Where one of them could not be let go: the first reason.
+pub async fn let_go_of<'a>(
+    client: &Client,
+    pools: impl Iterator<Item = &'a RawPool>,
+    until: Timestamp,
+    why: Unserved<'_>,
+) -> kube::Result<Vec<PoolName>> {
     let (mut released, mut failed) = (Vec::new(), None);
-    for pool in pools.list(&ListParams::default()).await? {
-        if pool.managed_by().is_some_and(|by| by != owner) {
-            continue;
-        }
-        match let_go_of(client, &pool, until, Unserved::Left(owner)).await {
+    for pool in pools {
+        match let_one_go(client, pool, until, why).await {
             Ok(name) => released.push(name),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -150,11 +164,7 @@ pub async fn let_go(
     failed.map_or(Ok(released), Err)
 }
 
-/// Lets go of one of them.
-///
-/// # Errors
-/// Where the API server does not answer, or somebody changed it meanwhile.
-pub async fn let_go_of(
+async fn let_one_go(
     client: &Client,
     pool: &RawPool,
     until: Timestamp,

@@ -6,6 +6,7 @@
 
 use crate::config::OfRelease;
 use crate::delete::{FINALIZER, RELEASED_FOR, let_go, let_go_of};
+use crate::names::PoolName;
 use crate::raw::RawPool;
 use crate::unserved::{Unserved, is_told_otherwise};
 use anyhow::{Context, Result, bail};
@@ -96,19 +97,16 @@ async fn unwatched(client: &Client, of: &OfRelease) -> Result<String> {
     loop {
         tries += 1;
         let all = pools.list(&ListParams::default()).await.context("pools")?;
-        let (mut names, mut failed) = (Vec::new(), None);
-        for pool in all.iter().filter(|pool| is_left(pool, &owner, &served)) {
-            let until = Timestamp::now() + RELEASED_FOR;
-            match let_go_of(client, pool, until, Unserved::Unwatched(&owner)).await {
-                Ok(name) => names.push(name.at_manager()),
-                Err(error) => failed = Some(error),
+        // Those that were let go are not tried again.
+        let left = all.iter().filter(|pool| is_left(pool, &owner, &served));
+        let until = Timestamp::now() + RELEASED_FOR;
+        match let_go_of(client, left, until, Unserved::Unwatched(&owner)).await {
+            Ok(names) => {
+                let names: Vec<_> = names.iter().map(PoolName::at_manager).collect();
+                return Ok(format!("not watched any more: {}", names.join(", ")));
             }
-        }
-        match failed {
-            None => return Ok(format!("not watched any more: {}", names.join(", "))),
-            Some(error) if tries == TRIES => return Err(error.into()),
-            // Those that were let go are not tried again.
-            Some(error) => tracing::info!(%error, tries, "tried again"),
+            Err(error) if tries == TRIES => return Err(error.into()),
+            Err(error) => tracing::info!(%error, tries, "tried again"),
         }
         tokio::time::sleep(PAUSE).await;
     }

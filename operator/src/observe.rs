@@ -113,14 +113,9 @@ async fn recall(
         .filter(is_claim)
         .map(|claim| (**claim).clone())
         .collect();
-    let terminating = match context.terminating.get(&name.namespace) {
-        Some(known) => known,
-        None => {
-            let dies = terminating(&context.client, &name.namespace).await?;
-            context.terminating.put(name.namespace.clone(), dies);
-            dies
-        }
-    };
+    let dies = terminating(&context.client, &name.namespace);
+    let namespace = name.namespace.clone();
+    let terminating = context.terminating.or_ask(namespace, dies).await?;
     let expands = expands(context, &claims).await?;
     Ok(Some(Observed {
         set: Some((*set).clone()),
@@ -153,14 +148,13 @@ async fn expands(
     let Some(class) = class.filter(|class| !class.is_empty()) else {
         return Ok(None);
     };
-    if let Some(known) = context.expands.get(&class) {
-        return Ok(known);
-    }
     let classes: Api<StorageClass> = Api::all(context.client.clone());
-    let found = classes.get_opt(&class).await?;
-    let expands = found.map(|class| class.allow_volume_expansion.unwrap_or(false));
-    context.expands.put(class, expands);
-    Ok(expands)
+    let name = class.clone();
+    let ask = async move {
+        let found = classes.get_opt(&name).await?;
+        Ok(found.map(|class| class.allow_volume_expansion.unwrap_or(false)))
+    };
+    context.expands.or_ask(class, ask).await
 }
 
 fn claim_ordinal(name: &PoolName, claim: &PersistentVolumeClaim) -> Option<i32> {

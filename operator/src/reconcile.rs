@@ -172,16 +172,8 @@ async fn look(pool: &FileServerPool, context: &Context, name: &PoolName) -> Resu
 
 /// The release's token, as it was a few seconds ago at the most.
 async fn known_token(context: &Context) -> anyhow::Result<String> {
-    if let Some(known) = context.token.get(&()) {
-        return Ok(known);
-    }
-    let read = token(&context.client, &context.release).await;
-    match &read {
-        Ok(token) => context.token.put((), token.clone()),
-        // One that was withdrawn is good for nothing, for no pool.
-        Err(_) => context.token.forget(&()),
-    }
-    read
+    let read = token(&context.client, &context.release);
+    context.token.or_ask((), read).await
 }
 
 /// Whether a person has asked that nothing of a pool is changed; pure.
