@@ -114,10 +114,9 @@ impl Received {
         let placement = self.core.nodes.place(Some(self.size), tried).ok()?;
         let relisted = relist(record, &placement);
         let generation = relisted.generation;
-        let place = self.shares.enter(&placement.node.id).await.ok()?;
-        let size = Some(self.size);
-        let opened = Stream::open(placement, place, self.id, generation, size, self.trace);
-        let mut stream = opened.ok()?;
+        let (shares, size) = (&self.shares, Some(self.size));
+        let opened = Stream::open(shares, placement, self.id, generation, size, self.trace);
+        let mut stream = opened.await.ok()?;
         match self.list(&relisted, true, &mut NameWait::new()).await {
             Ok(Reserved::Yes) => *record = relisted,
             Ok(Reserved::Repeated(_) | Reserved::Wait) | Err(_) => return None,

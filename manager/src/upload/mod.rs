@@ -173,15 +173,15 @@ impl Upload {
 
     async fn open_stream(&self) -> Result<Stream, Failure> {
         let placement = self.core.nodes.place(self.size_hint, &self.tried)?;
-        let place = self.shares.enter(&placement.node.id).await;
         Stream::open(
+            &self.shares,
             placement,
-            place.map_err(|error| refusal(&error))?,
             self.id,
             FIRST_GENERATION,
             self.size_hint,
             self.trace,
         )
+        .await
     }
 
     /// Sends bytes on; where the node fails, all of them go to the next one as
