@@ -120,10 +120,7 @@ pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, St
              nothing was changed (a store that was lost is restored by `manager rebuild`)",
             core.cluster_id()
         );
-        let about = RefusedFor::Store;
-        core.nodes
-            .note_refused(&claim.id, &claim.pool, why.clone(), about);
-        return Err(Status::failed_precondition(why));
+        return Err(refused(core, claim, why, RefusedFor::Store));
     }
     refuse_fresh(core, claim).await?;
     refuse_second_holder(core, claim).await?;
@@ -134,6 +131,13 @@ pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, St
         }
     }
     Err(Status::aborted("the node's row keeps changing"))
+}
+
+/// Notes for people why a node is not let in, and says it to the node.
+pub(crate) fn refused(core: &Core, claim: &Claim, why: String, about: RefusedFor) -> Status {
+    let nodes = &core.nodes;
+    nodes.note_refused(&claim.id, &claim.pool, why.clone(), about);
+    Status::failed_precondition(why)
 }
 
 /// A store that nodes of another cluster knock at may be the wrong one: no fresh
@@ -159,10 +163,7 @@ async fn refuse_fresh(core: &Core, claim: &Claim) -> Result<(), Status> {
         "the volume is new, and node {other} is refused since it belongs to another cluster: \
          no new volume joins this store before that is settled"
     );
-    let about = RefusedFor::Other;
-    core.nodes
-        .note_refused(&claim.id, &claim.pool, why.clone(), about);
-    Err(Status::failed_precondition(why))
+    Err(refused(core, claim, why, RefusedFor::Other))
 }
 
 async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> {
@@ -235,10 +236,7 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Status
                  its records stay untouched and answer code 4 until that volume is back",
                 claim.id, found.volume_id, claim.volume_id
             );
-            let about = RefusedFor::Volume;
-            core.nodes
-                .note_refused(&claim.id, &claim.pool, why.clone(), about);
-            return Err(Status::failed_precondition(why));
+            return Err(refused(core, claim, why, RefusedFor::Volume));
         }
         // A drain that was ordered before the node ever joined holds for it.
         let stay = match found.volume_id.is_nil() {

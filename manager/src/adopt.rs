@@ -169,7 +169,7 @@ fn is_file(record: &Record, node: &NodeId, meta: &FileMeta) -> bool {
 /// Orders the node to bring the copy back, in the session in which the record lists it:
 /// one that is held up is refused where the tombstone of a delete may have gone.
 fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
-    let listed = record.copies.iter().find(|copy| record.counts(copy));
+    let listed = record.counting_copy();
     QuarantineRequest {
         copy: Some(copy),
         reason: String::new(),

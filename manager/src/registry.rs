@@ -1,7 +1,7 @@
 //! The Registry service: nodes join here, and stay for as long as their
 //! stream is open and their reports arrive.
 
-use crate::admission::{Claim, admit};
+use crate::admission::{Claim, admit, refused};
 use crate::core::Core;
 use crate::drain;
 use crate::merge::{self, row};
@@ -102,10 +102,7 @@ async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Status> 
         .map_err(|error| {
             let why = error.to_string();
             tracing::warn!(node = %claim.id, why, "refused");
-            let about = RefusedFor::Other;
-            core.nodes
-                .note_refused(&claim.id, &claim.pool, why.clone(), about);
-            Status::failed_precondition(why)
+            refused(core, claim, why, RefusedFor::Other)
         })
 }
 

@@ -309,11 +309,9 @@ pub(crate) fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Optio
 
 /// The copy of a record that counts, as a message names it.
 pub(crate) fn home_ref(record: &Record) -> CopyRef {
-    let copy = copy_ref(record.id, record.generation, &record.name, record.leaf);
-    let listed = record.copies.iter().find(|copy| record.counts(copy));
-    CopyRef {
-        session: listed.map_or(0, |listed| listed.session),
-        ..copy
+    match record.counting_copy() {
+        Some(copy) => listed_ref(record, copy),
+        None => copy_ref(record.id, record.generation, &record.name, record.leaf),
     }
 }
 

@@ -36,22 +36,18 @@ impl NodeShares {
         match tokio::time::timeout(self.wait, waiting).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => {
-                let why = format!("--client-share of this client of the streams of node {node}");
-                Err(CallError::Fault(Fault::Busy, why + " is in use"))
+                let why = format!(
+                    "--client-share of this client of the streams of node {node} is in use"
+                );
+                Err(CallError::Fault(Fault::Busy, why))
             }
         }
     }
 
     fn of(&self, node: &NodeId) -> Arc<Semaphore> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        match nodes.get(node) {
-            Some(places) => Arc::clone(places),
-            None => {
-                let places = Arc::new(Semaphore::new(self.places));
-                nodes.insert(node.clone(), Arc::clone(&places));
-                places
-            }
-        }
+        let of_node = nodes.entry(node.clone());
+        Arc::clone(of_node.or_insert_with(|| Arc::new(Semaphore::new(self.places))))
     }
 }
 
