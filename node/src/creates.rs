@@ -393,10 +393,10 @@ impl Creates {
         None
     }
 
-    /// A delete of that copy: ends an open create, lets go what is kept of one, and leaves a tombstone if
-    /// the copy was listed in this session (rule 3). Where the tombstones are
-    /// full the node begins a new session (rule 4). What it returns is to be
-    /// answered once the lock is given back.
+    /// A delete of that copy: ends an open create, lets go what is kept of one, and
+    /// leaves a tombstone if the copy was listed in this session (rule 3). Where the
+    /// tombstones are full the node begins a new session (rule 4). What it returns is
+    /// to be answered once the lock is given back.
     #[must_use]
     pub fn doom(&mut self, key: CopyKey, session: u64) -> Option<Finish> {
         if session == self.session {

@@ -76,7 +76,11 @@ impl Node {
         self.creates().open_stream(key, session, offset)
     }
 
-    fn stays(&self) -> Result<(), Failure> {
+    /// Refuses what begins while the node leaves.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(crate) fn stays(&self) -> Result<(), Failure> {
         if self.leaving.is_cancelled() {
             return Err(Failure::new(Fault::Busy, "the node is leaving"));
         }

@@ -77,9 +77,7 @@ impl StorageService {
             idle,
         }
     }
-}
 
-impl StorageService {
     /// The ticket of a call that anybody can make: who has none holds no place and
     /// sends nothing.
     fn claim<T>(&self, request: &Request<T>) -> Result<Claim, Status> {

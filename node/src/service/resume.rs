@@ -46,9 +46,7 @@ async fn look(
     let mut copy = Copy::from_wire(request.copy)?;
     let (id, session) = (copy.key.id.to_wire(), request.session);
     is_claimed(claim, &id, copy.key.generation, session)?;
-    if node.leaving.is_cancelled() {
-        return Err(Failure::new(Fault::Busy, "the node is leaving"));
-    }
+    node.stays()?;
     let found = node.creates().resume(copy.key, session)?;
     tracing::debug!(request = %Trace(request.trace), name = %copy.name, ?found, "resume");
     match found {
@@ -65,15 +63,17 @@ async fn look(
 
 /// What the state of a copy says of the way on; pure.
 fn way_on(state: &v1::CopyState) -> Result<Outcome, Failure> {
-    match state {
-        state if state.held && (state.corrupt || state.meta.is_none()) => {
-            let why = "the copy is there, and can't be read";
-            Err(Failure::new(Fault::Io, why))
-        }
-        state if state.held => Ok(Outcome::Linked(v1::Linked { leaf: state.leaf })),
-        state if state.underway => Ok(Outcome::Underway(true)),
-        _ => Ok(Outcome::Offset(0)),
+    if !state.held {
+        return Ok(match state.underway {
+            true => Outcome::Underway(true),
+            false => Outcome::Offset(0),
+        });
     }
+    if state.corrupt || state.meta.is_none() {
+        let why = "the copy is there, and can't be read";
+        return Err(Failure::new(Fault::Io, why));
+    }
+    Ok(Outcome::Linked(v1::Linked { leaf: state.leaf }))
 }
 
 #[cfg(test)]
