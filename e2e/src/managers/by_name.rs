@@ -1,10 +1,10 @@
 //! Nodes find all managers behind one name, and those that join it later: each
 //! node has an `/etc/hosts` of its own, in a mount namespace of its own.
 
-use super::Run;
+use super::{Run, sees};
 use crate::cluster::{Cluster, Launch, Options, SOON};
 use crate::mongo::Server;
-use crate::{tools, wait};
+use crate::tools;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -43,19 +43,14 @@ impl Run {
         ensure!(client.status().await?.available() == 0, "it is not named");
         write_hosts(&hosts, &[FIRST, SECOND])?;
         let named = Instant::now();
-        let joined = async |nodes: usize| {
-            let status = client.status().await?;
-            ensure!(status.available() == nodes, "{status:?}");
-            Ok(())
-        };
-        wait::until(RESOLVED, async || joined(1).await).await?;
+        sees(&client, 1, RESOLVED).await?;
         let found = named.elapsed();
         client.put("by name", "x").await?.expect(201)?;
         cluster.client().get("by name").await?.expect(200)?;
 
         add_node(&mut cluster, &hosts).await?;
         cluster.wait_available(2).await?;
-        wait::until(SOON, async || joined(2).await).await?;
+        sees(&client, 2, SOON).await?;
         cluster.stop().await?;
         let seen = format!(
             "a second address was found after {:.1} s",

@@ -2,11 +2,10 @@
 //! another manager uses it (invariants 7 and 8).
 
 use super::by_name::with_hosts;
-use super::{NOTICED, Run};
+use super::{NOTICED, Run, sees};
 use crate::client::Client;
 use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
-use crate::wait;
 use anyhow::{Result, ensure};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -32,7 +31,7 @@ impl Run {
         let (node, way) = start(&mut cluster).await?;
         let (first, second) = (cluster.client(), cluster.client_of(0));
         for at in [&first, &second] {
-            sees(at, 1).await?;
+            sees(at, 1, NOTICED).await?;
         }
         for number in 0..FILES {
             let name = format!("f{number}");
@@ -42,7 +41,7 @@ impl Run {
         let volume = cluster.volume_of("node-1").await?;
 
         drop(way);
-        sees(&first, 0).await?;
+        sees(&first, 0, NOTICED).await?;
         let mut order = vec!["abandon", "--node", "node-1", "--volume", &volume];
         let (code, told) = cluster.ask(&order).await?;
         let costs = format!("costs {FILES} files");
@@ -57,7 +56,7 @@ impl Run {
         whole(&second).await?;
 
         let _way = Way::open(node).await?;
-        sees(&first, 1).await?;
+        sees(&first, 1, NOTICED).await?;
         whole(&first).await?;
         cluster.wait_fsck_clean(NOTICED).await?;
         cluster.stop().await?;
@@ -83,16 +82,6 @@ async fn start(cluster: &mut Cluster) -> Result<(SocketAddr, Way)> {
     cluster.nodes[index].args = vec!["--advertise".to_owned(), advertised];
     cluster.start_node(index).await?;
     Ok((node, way))
-}
-
-/// Waits until a manager has so many nodes.
-async fn sees(manager: &Client, nodes: usize) -> Result<()> {
-    wait::until(NOTICED, async || {
-        let status = manager.status().await?;
-        ensure!(status.available() == nodes, "{status:?}");
-        Ok(())
-    })
-    .await
 }
 
 /// Every file is there, and one more can come and go.

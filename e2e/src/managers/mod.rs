@@ -13,6 +13,7 @@ mod suite;
 mod swapped;
 mod window;
 
+use crate::client::Client;
 use crate::cluster::{Cluster, Options, Status};
 use crate::files::Files;
 use crate::mongo::Server;
@@ -38,6 +39,16 @@ const SETTLE: Duration = Duration::from_secs(240);
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Within this an absence is noticed, and a return too.
 const NOTICED: Duration = Duration::from_secs(30);
+
+/// Waits until a manager has so many nodes.
+async fn sees(manager: &Client, nodes: usize, within: Duration) -> Result<()> {
+    wait::until(within, async || {
+        let status = manager.status().await?;
+        ensure!(status.available() == nodes, "{status:?}");
+        Ok(())
+    })
+    .await
+}
 
 fn is_leader(status: &Status) -> bool {
     status.rest["leader"] == true
@@ -98,12 +109,7 @@ impl Run {
         }
         cluster.wait_available(3).await?;
         let clients = vec![cluster.client(), cluster.client_of(0)];
-        wait::until(NOTICED, async || {
-            let status = clients[1].status().await?;
-            ensure!(status.available() == 3, "{status:?}");
-            Ok(())
-        })
-        .await?;
+        sees(&clients[1], 3, NOTICED).await?;
         Ok(Self {
             cluster,
             files: Files::new(clients),

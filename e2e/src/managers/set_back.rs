@@ -2,7 +2,7 @@
 //! managers notice, what is newer is adopted by one command, and what was deleted
 //! stays away.
 
-use super::{NOTICED, Run, SETTLE, is_leader};
+use super::{NOTICED, Run, SETTLE, is_leader, sees};
 use crate::mongo::Server;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
@@ -56,12 +56,7 @@ impl Run {
         self.restart_with(ADOPTION).await?;
         self.store_is_back().await?;
         for at in 0..2 {
-            wait::until(SETTLE, async || {
-                let status = self.files.manager(at).status().await?;
-                ensure!(status.available() == nodes, "{status:?}");
-                Ok(())
-            })
-            .await?;
+            sees(self.files.manager(at), nodes, SETTLE).await?;
         }
         self.one_that("leads", is_leader).await?;
         let (code, told) = self.cluster.ask(&["quarantine", "adopt", "--all"]).await?;

@@ -1,8 +1,7 @@
 //! Requests that stand still in one manager until the janitor of the other has
 //! begun to settle what they left: neither is told what is not so.
 
-use super::{NOTICED, Run, SETTLE};
-use crate::wait;
+use super::{NOTICED, Run, SETTLE, sees};
 use anyhow::{Result, ensure};
 use http::Method;
 use std::time::Instant;
@@ -92,12 +91,7 @@ impl Run {
     /// Waits until both managers have all nodes.
     async fn all_joined(&self) -> Result<()> {
         for at in 0..2 {
-            wait::until(NOTICED, async || {
-                let status = self.files.manager(at).status().await?;
-                ensure!(status.available() == self.cluster.nodes.len(), "{status:?}");
-                Ok(())
-            })
-            .await?;
+            sees(self.files.manager(at), self.cluster.nodes.len(), NOTICED).await?;
         }
         Ok(())
     }
