@@ -1,9 +1,14 @@
 //! The command `node`.
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use node::config::ServeArgs;
 use std::process::ExitCode;
 use tokio::sync::oneshot;
+
+/// As the manager's: some hundred small allocations for each operation.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// One file-server node: keeps files on its disk and serves them to managers.
 #[derive(Parser)]

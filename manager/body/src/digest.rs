@@ -106,8 +106,8 @@ impl Stated {
     pub fn checker(self, sha256_elsewhere: bool) -> Checker {
         Checker {
             header: self.header,
-            sha256: (self.sha256.is_some() && !sha256_elsewhere).then(Sha256::new),
-            sha512: self.sha512.is_some().then(Sha512::new),
+            sha256: (self.sha256.is_some() && !sha256_elsewhere).then(Box::default),
+            sha512: self.sha512.is_some().then(Box::default),
             stated: Some(self),
             trailing: false,
         }
@@ -137,8 +137,9 @@ pub struct Checker {
     stated: Option<Stated>,
     /// The field comes after the bytes.
     trailing: bool,
-    sha256: Option<Sha256>,
-    sha512: Option<Sha512>,
+    /// Boxed, as most uploads state no digest, and each has room for two checkers.
+    sha256: Option<Box<Sha256>>,
+    sha512: Option<Box<Sha512>>,
 }
 
 impl Checker {
@@ -160,8 +161,8 @@ impl Checker {
             header,
             stated,
             trailing: true,
-            sha256: (!sha256_elsewhere).then(Sha256::new),
-            sha512: Some(Sha512::new()),
+            sha256: (!sha256_elsewhere).then(Box::default),
+            sha512: Some(Box::default()),
         }))
     }
 

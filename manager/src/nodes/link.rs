@@ -119,7 +119,8 @@ impl Link {
     pub async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
         let until = Instant::now() + CALL;
         match self.finish_once(trace, meta.clone(), until).await {
-            Err(CallError::Lost(why)) => self.linked_by(until, trace, meta, why).await,
+            // Boxed, as it is rare: each upload's future would have room for it.
+            Err(CallError::Lost(why)) => Box::pin(self.linked_by(until, trace, meta, why)).await,
             done => done,
         }
     }

@@ -162,9 +162,7 @@ pub(crate) fn rfc3339(ms: u64) -> String {
 
 /// Bytes as hex digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|d| char::from(HEX[usize::from(d)]));
-    bytes.iter().flat_map(digits).collect()
+    base16ct::lower::encode_string(bytes)
 }
 
 #[cfg(test)]

@@ -237,12 +237,12 @@ impl Received {
         finished.await
     }
 
+    /// Has the node drop the staged copy. Boxed, as it is rare: each upload's future
+    /// would have room for it, several times.
     async fn abort(&self, record: &Record, placement: &Placement) {
-        placement
-            .node
-            .link
-            .abort(self.trace.0, self.id.to_wire(), record.generation)
-            .await;
+        let (id, generation) = (self.id.to_wire(), record.generation);
+        let link = &placement.node.link;
+        Box::pin(link.abort(self.trace.0, id, generation)).await;
     }
 
     /// Commits the record as `stored` (rule 6), after which the file exists.

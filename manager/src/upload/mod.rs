@@ -77,11 +77,17 @@ struct Kept {
 }
 
 impl Kept {
-    /// Keeps what comes, unless as many uploads as may do so already.
-    fn begin() -> Self {
+    /// Keeps what comes of a body whose size may be known, unless as many uploads as
+    /// may do so already. The room is taken at once: one that grew would be copied
+    /// over and over.
+    fn begin(size: Option<u64>) -> Self {
+        let Ok(place) = KEEPING.try_acquire() else {
+            return Self::default();
+        };
+        let room = size.map_or(KEPT, |size| usize::try_from(size).unwrap_or(KEPT));
         Self {
-            bytes: Vec::new(),
-            place: KEEPING.try_acquire().ok(),
+            bytes: Vec::with_capacity(room.min(KEPT)),
+            place: Some(place),
         }
     }
 
@@ -164,7 +170,7 @@ impl Upload {
                 return Ok(());
             }
             let small = self.small.split().freeze();
-            self.kept = Kept::begin();
+            self.kept = Kept::begin(self.size_hint);
             self.stream = Some(self.open_stream().await?);
             self.send(small).await?;
         }
@@ -268,7 +274,7 @@ mod tests {
     #[test]
     fn a_body_is_kept_whole_or_not_at_all_and_gives_its_place_back() {
         let places = KEEPING.available_permits();
-        let mut kept = Kept::begin();
+        let mut kept = Kept::begin(None);
         for _ in 0..KEPT / 1024 {
             kept.push(&[7; 1024]);
         }
