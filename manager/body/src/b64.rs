@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig, Simd};
 use bytes::Bytes;
 
-use crate::upload::Event;
+use crate::event::Event;
 
 /// Text decoded at once. It and its output stay in a core's second-level cache.
 pub(crate) const PIECE: usize = 64 * 1024;

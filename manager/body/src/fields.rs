@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::b64::Decoder;
-use crate::upload::{BodyError, Event};
+use crate::event::{BodyError, Event};
 
 /// Bytes of a text field that are kept. The name's own limit is smaller and is
 /// checked where names are parsed; this one only bounds memory (invariant 9).

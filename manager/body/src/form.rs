@@ -11,8 +11,8 @@
 //!
 //! Line breaks and tabs, raw or escaped, are skipped as in every base64 text.
 
+use crate::event::BodyError;
 use crate::fields::{Field, Fields};
-use crate::upload::BodyError;
 
 const AMBIGUOUS: &str =
     "a space and '+' cannot be told apart here: write '+' as %2B, and no spaces";

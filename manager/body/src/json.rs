@@ -6,10 +6,10 @@
 //! blocking reader (`struson`), which would cost a thread an upload. Hence this
 //! small state machine; it is fed and never waits.
 
+use crate::event::BodyError;
 use crate::fields::{Field, Fields};
 use crate::json_skip::{Skip, Step};
 use crate::json_string::{Lexer, Piece, Utf8};
-use crate::upload::BodyError;
 
 enum State {
     Start,

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod b64;
+mod event;
 mod fields;
 mod form;
 mod json;
@@ -26,7 +27,8 @@ pub mod json_answer;
 pub mod media;
 pub mod range;
 
-pub use upload::{BodyError, Event, UploadKind, decode, limit};
+pub use event::{BodyError, Event};
+pub use upload::{UploadKind, decode, limit};
 
 #[cfg(test)]
 mod test_kit;

@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use crate::upload::BodyError;
+use crate::event::BodyError;
 
 /// Bytes of a media type that is given.
 pub const MAX_LEN: usize = 255;

@@ -11,9 +11,9 @@
 use bytes::{Buf, Bytes};
 use memchr::memmem::Finder;
 
+use crate::event::{BodyError, Event};
 use crate::fields::{Field, Fields};
 use crate::part_head::PartHead;
-use crate::upload::{BodyError, Event};
 
 /// Bytes of a part's head.
 const HEAD_LIMIT: usize = 16 * 1024;

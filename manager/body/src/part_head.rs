@@ -3,8 +3,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::event::BodyError;
 use crate::fields::Field;
-use crate::upload::BodyError;
 
 /// Header fields in the head of a part.
 const MAX_FIELDS: usize = 16;

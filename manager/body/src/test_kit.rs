@@ -4,7 +4,8 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt};
 
-use crate::upload::{BodyError, Event, UploadKind, decode};
+use crate::event::{BodyError, Event};
+use crate::upload::{UploadKind, decode};
 
 /// What a body said, its data joined.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt};
 
+use crate::event::BodyError;
 use crate::test_kit::{NAME, RAW, Said, TEXT, multipart, said, whole};
-use crate::upload::{BodyError, UploadKind, decode, limit};
+use crate::upload::{UploadKind, decode, limit};
 
 fn accepted(kind: UploadKind, table: &[(&str, Said)]) {
     for (body, wanted) in table {
