@@ -1,19 +1,19 @@
 //! A person gives a lost node up, by an annotation that names it and its volume.
 
+use crate::annotations::ABANDON;
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::{Bearer, View};
 use crate::mark;
 use crate::names::PoolName;
-use crate::plan::store::{Doubt, Mark};
+use crate::plan::Mark;
+use crate::plan::store::Doubt;
 use crds::FileServerPool;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use proto::v1::AbandonReply;
 use uuid::Uuid;
 
-/// `<node>/<volume-id>`.
-pub const ABANDON: &str = "fileserver.dev/abandon";
 /// The same words, written by the operator once managers know node and volume, and
 /// before they are told to give them up.
 const BEGUN: &str = "fileserver.dev/abandon-begun";

@@ -2,12 +2,10 @@
 //! or `--cascade=orphan` leaves them: taken over on a person's word, and only where
 //! nothing speaks against it.
 
+use crate::annotations::ADOPT;
 use crate::names::{FIELD_MANAGER, POOL_LABEL, PoolName};
 use crds::FileServerPool;
 use kube::{Resource, ResourceExt};
-
-/// `true`: what bears the pool's labels and has no other owner is taken over.
-pub const ADOPT: &str = "fileserver.dev/adopt";
 
 /// The label of everything that the operator made.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

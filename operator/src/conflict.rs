@@ -1,7 +1,7 @@
 //! Objects of names that a pool needs, and that are not its own: which they are, and
 //! what a person can do.
 
-use crate::adopt::ADOPT;
+use crate::annotations::ADOPT;
 use crate::build::MANAGED_BY;
 use crate::names::PoolName;
 

@@ -3,6 +3,7 @@
 
 use crate::apply::Applier;
 use crate::cache::Cache;
+use crate::lately::Lately;
 use crate::managers::Managers;
 use crate::metrics::Metrics;
 use crate::names::PoolName;
@@ -16,15 +17,10 @@ use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Api, Client};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// For how long what was asked holds at rest.
-const LATELY: Duration = Duration::from_secs(5);
-/// For how long an answer holds on while one look asks anew.
-const ASKING: Duration = Duration::from_secs(2);
 /// For how long keys that were found hold.
 const KEYS: Duration = Duration::from_secs(30);
 /// For how long what the cluster says against objects of a namespace holds.
@@ -63,93 +59,6 @@ impl Caches {
     pub fn of(&self, namespace: &str) -> Option<Arc<Cache>> {
         let caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         caches.get(namespace).cloned()
-    }
-}
-
-/// What was asked lately and is the same for all pools of a namespace, or of all.
-#[derive(Debug)]
-pub struct Lately<K, V> {
-    answers: Mutex<HashMap<K, Answer<V>>>,
-    holds: Duration,
-}
-
-#[derive(Debug)]
-struct Answer<V> {
-    until: Instant,
-    /// When a look first found it too old.
-    asked: Option<Instant>,
-    value: V,
-}
-
-impl<K, V> Default for Lately<K, V> {
-    fn default() -> Self {
-        Self::holding(LATELY)
-    }
-}
-
-impl<K, V> Lately<K, V> {
-    /// One whose answers hold for this long.
-    fn holding(holds: Duration) -> Self {
-        Self {
-            answers: Mutex::default(),
-            holds,
-        }
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Lately<K, V> {
-    /// What was answered within the last seconds. Of several looks that come later only
-    /// one hears nothing, and asks; for the others the answer holds a little longer, and
-    /// no longer than that while no new one comes.
-    pub fn get(&self, key: &K) -> Option<V> {
-        self.get_at(key, Instant::now())
-    }
-
-    fn get_at(&self, key: &K, now: Instant) -> Option<V> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = answers.get_mut(key)?;
-        let holds = match answer.asked {
-            _ if now < answer.until => true,
-            Some(asked) => now.duration_since(asked) < ASKING,
-            None => {
-                answer.asked = Some(now);
-                false
-            }
-        };
-        holds.then(|| answer.value.clone())
-    }
-
-    /// What was answered lately, or else what `ask` answers now. Where it has no answer
-    /// the old one is given to nobody any more.
-    ///
-    /// # Errors
-    /// As `ask`.
-    pub async fn or_ask<E>(&self, key: K, ask: impl Future<Output = Result<V, E>>) -> Result<V, E> {
-        if let Some(known) = self.get(&key) {
-            return Ok(known);
-        }
-        let asked = ask.await;
-        match &asked {
-            Ok(answer) => self.put(key, answer.clone()),
-            Err(_) => self.forget(&key),
-        }
-        asked
-    }
-
-    fn forget(&self, key: &K) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.remove(key);
-    }
-
-    /// Keeps an answer. The keys are few: namespaces, classes, the token.
-    pub fn put(&self, key: K, answer: V) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = Answer {
-            until: Instant::now() + self.holds,
-            asked: None,
-            value: answer,
-        };
-        answers.insert(key, answer);
     }
 }
 
@@ -359,32 +268,6 @@ impl Context {
 mod tests {
     use super::*;
     use crate::played::Played;
-
-    #[test]
-    fn of_many_looks_that_find_an_answer_too_old_one_asks_anew() {
-        let lately = Lately::holding(Duration::ZERO);
-        assert_eq!(lately.get(&"a"), None);
-        lately.put("a", 1);
-        let now = Instant::now();
-        let found: Vec<_> = (0..3).map(|_| lately.get_at(&"a", now)).collect();
-        assert_eq!(found, [None, Some(1), Some(1)]);
-        // No new answer comes: the old one is given to nobody any more.
-        for later in [ASKING, ASKING * 2, ASKING * 3] {
-            assert_eq!(lately.get_at(&"a", now + later), None);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_can_t_be_renewed_is_given_to_nobody() {
-        let lately = Lately::default();
-        let answer = |answer: Result<i32, &'static str>| async move { answer };
-        assert_eq!(lately.or_ask("a", answer(Ok(1))).await, Ok(1));
-        assert_eq!(lately.or_ask("a", answer(Err("away"))).await, Ok(1));
-        let lately = Lately::holding(Duration::ZERO);
-        lately.put("a", 1);
-        assert_eq!(lately.or_ask("a", answer(Err("away"))).await, Err("away"));
-        assert_eq!(lately.get(&"a"), None, "nor to the one that comes next");
-    }
 
     #[tokio::test]
     async fn a_pool_that_is_gone_is_counted_no_more() {

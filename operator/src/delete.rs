@@ -2,16 +2,18 @@
 //! finalizer: the pods go, the records go, and the claims go by their UIDs. In a
 //! namespace that is being deleted nothing is held up.
 
+use crate::annotations::RELEASED;
 use crate::context::Context;
 use crate::managers::{Bearer, View};
 use crate::names::PoolName;
 use crate::observe::Observed;
 use crate::raw::RawPool;
+use crate::released::is_released;
 use crate::unserved::{self, Unserved};
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -20,26 +22,9 @@ use std::time::Duration;
 /// Held while files are to be deleted with the pool.
 pub const FINALIZER: &str = "fileserver.dev/files";
 
-/// Written on a pool that `operator leave` has let go: until when no operator takes
-/// the finalizer back.
-pub const RELEASED: &str = "fileserver.dev/released-until";
-/// How long that is: longer than Helm takes to remove an operator after its hook.
-/// An operator that is still there then goes on as before, so that a release that
-/// was not uninstalled after all loses nothing.
-pub const RELEASED_FOR: SignedDuration = SignedDuration::from_mins(2);
-
 /// Whether a pool needs the finalizer; pure.
 pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
     pool.spec.deletion_policy == DeletionPolicy::Delete && !is_released(pool, now)
-}
-
-fn is_released(pool: &FileServerPool, now: Timestamp) -> bool {
-    released_until(pool).is_some_and(|until| now < until)
-}
-
-/// Until when no operator takes the finalizer back, where the pool was let go; pure.
-pub fn released_until(pool: &FileServerPool) -> Option<Timestamp> {
-    pool.annotations().get(RELEASED)?.parse().ok()
 }
 
 /// How long a finalizer is there before a deletion is let through: longer than the
@@ -259,6 +244,7 @@ pub async fn delete_files(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::released::RELEASED_FOR;
 
     fn pool(policy: &str, released: Option<&str>) -> FileServerPool {
         serde_json::from_value(json!({

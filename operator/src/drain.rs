@@ -1,6 +1,7 @@
 //! A person has a node emptied that stays in its pool, such as one whose claim was
 //! deleted while in use, by an annotation that names it.
 
+use crate::annotations::DRAIN;
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::Bearer;
@@ -8,9 +9,6 @@ use crate::names::PoolName;
 use crds::FileServerPool;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
-
-/// `<node>`.
-pub const DRAIN: &str = "fileserver.dev/drain";
 
 /// The node that an annotation names; pure.
 ///

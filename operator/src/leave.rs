@@ -5,9 +5,10 @@
 //! upgrade the same becomes of pools in namespaces that the release watches no more.
 
 use crate::config::OfRelease;
-use crate::delete::{FINALIZER, RELEASED_FOR, let_go, let_go_of};
+use crate::delete::{FINALIZER, let_go, let_go_of};
 use crate::names::PoolName;
 use crate::raw::RawPool;
+use crate::released::RELEASED_FOR;
 use crate::unserved::{Unserved, is_told_otherwise};
 use anyhow::{Context, Result, bail};
 use clap::Args;

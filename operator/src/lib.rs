@@ -4,6 +4,7 @@
 
 pub mod abandon;
 pub mod adopt;
+pub mod annotations;
 pub mod apply;
 pub mod build;
 pub mod cache;
@@ -16,6 +17,7 @@ pub mod differs;
 pub mod drain;
 pub mod events;
 pub mod keys;
+pub mod lately;
 pub mod leave;
 pub mod managers;
 pub mod mark;
@@ -32,6 +34,7 @@ pub mod quantity;
 pub mod raw;
 pub mod reconcile;
 pub mod release;
+pub mod released;
 pub mod report;
 pub mod run;
 pub mod token;

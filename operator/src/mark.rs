@@ -1,15 +1,13 @@
 //! What a claim says about its volume. It outlives pods, records and managers, and
 //! so it is what a store can be compared with that was lost or swapped.
 
+use crate::annotations::VOLUME;
 use crate::names::PoolName;
-use crate::plan::store::Mark;
+use crate::plan::Mark;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-
-/// Written on claims: `empty`, `started`, or the id of the volume that joined.
-pub const VOLUME: &str = "fileserver.dev/volume";
 
 const EMPTY: &str = "empty";
 const STARTED: &str = "started";

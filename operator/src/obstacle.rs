@@ -2,7 +2,7 @@
 //! events, which no watch shows: those of a namespace all at once, for all its pools; and
 //! where they are too many for that, those of each object, ever more rarely.
 
-use crate::context::Lately;
+use crate::lately::Lately;
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;

@@ -2,22 +2,21 @@
 
 mod act;
 
-use crate::abandon::ABANDON;
-use crate::adopt::{ADOPT, Owner};
+use crate::adopt::Owner;
+use crate::annotations::{ABANDON, ADOPT, DRAIN, PAUSED};
 use crate::apply::ApplyError;
 use crate::build::Shape;
 use crate::cache::Cache;
 use crate::conflict::Conflict;
 use crate::context::Context;
 use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
-use crate::drain::DRAIN;
 use crate::events::flips;
 use crate::managers::{Bearer, View, bearer, refusal};
 use crate::names::PoolName;
 use crate::observe::{Observed, observe};
 use crate::obstacle;
 use crate::plan::scale::Step;
-use crate::plan::{NodeFacts, autoscale, roll, scale, storage, store};
+use crate::plan::{Mark, NodeFacts, autoscale, roll, scale, storage, store};
 use crate::raw::{RawPool, skip};
 use crate::report::{Facts, said, status, without_numbers};
 use crate::token::token;
@@ -39,8 +38,6 @@ const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(10);
 /// The next look after somebody else was quicker.
 const RACED: Duration = Duration::from_millis(200);
-/// Written on a pool by a person: `true` has the operator change nothing of it.
-const PAUSED: &str = "fileserver.dev/paused";
 /// How often numbers change in the status.
 const NUMBERS: Duration = Duration::from_secs(10);
 /// The longest wait after looks that failed.
@@ -241,7 +238,7 @@ struct Decided {
     /// Why the managers' store may be a stranger.
     doubt: Option<store::Doubt>,
     /// What is to be written on claims.
-    marks: Vec<(i32, store::Mark)>,
+    marks: Vec<(i32, Mark)>,
     nodes: Vec<NodeFacts>,
     storage: storage::Decision,
     step: Step,

@@ -2,9 +2,9 @@
 //! more: nobody is left to say that it is not ready, so that it must not say for ever
 //! that it is.
 
-use crate::delete::{RELEASED_FOR, released_until};
 use crate::names::{FIELD_MANAGER, PoolName};
 use crate::raw::RawPool;
+use crate::released::{RELEASED_FOR, released_until};
 use crds::FileServerPool;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -111,7 +111,7 @@ fn unserved(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delete::RELEASED;
+    use crate::annotations::RELEASED;
 
     fn condition(type_: &str, status: &str) -> Condition {
         Condition {

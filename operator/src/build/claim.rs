@@ -3,7 +3,7 @@
 
 use super::Parts;
 use crate::names::{PoolName, labels, unowned, unpruned};
-use crate::plan::store::Mark;
+use crate::plan::Mark;
 use crate::release::Release;
 use crds::FileServerPool;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub fn claim(
         "spec": spec(pool, &pool.spec.storage.size.0),
     });
     if let Some(text) = crate::mark::text(mark) {
-        claim["metadata"]["annotations"][crate::mark::VOLUME] = json!(text);
+        claim["metadata"]["annotations"][crate::annotations::VOLUME] = json!(text);
     }
     claim
 }

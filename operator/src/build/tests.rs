@@ -1,7 +1,7 @@
 //! What others may rely on in the objects of a pool.
 
 use super::*;
-use crate::plan::store::Mark;
+use crate::plan::Mark;
 
 fn pool(spec: Value) -> FileServerPool {
     let mut whole = json!({ "storage": { "size": "1Gi" } });
@@ -76,7 +76,7 @@ fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
 #[test]
 fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
     let pool = pool(json!({
-        "storage": { "size": "1Gi", "annotations": { crate::mark::VOLUME: "empty" } },
+        "storage": { "size": "1Gi", "annotations": { crate::annotations::VOLUME: "empty" } },
     }));
     let name = PoolName::of(&pool);
     for (mark, says) in [
@@ -84,7 +84,10 @@ fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
         (Mark::Started, json!("started")),
     ] {
         let claim = claim(&Release::sample(), &pool, &name, 0, mark);
-        assert_eq!(claim["metadata"]["annotations"][crate::mark::VOLUME], says);
+        assert_eq!(
+            claim["metadata"]["annotations"][crate::annotations::VOLUME],
+            says
+        );
     }
 }
 

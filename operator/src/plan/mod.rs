@@ -7,6 +7,20 @@ pub mod scale;
 pub mod storage;
 pub mod store;
 
+/// What is written on a claim about its volume, by [`crate::mark`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: a person made it, or an earlier release.
+    #[default]
+    Missing,
+    /// No file is there: its node has never started, or left empty.
+    Empty,
+    /// Its node has started, and may have joined somebody.
+    Started,
+    /// Its node joined with this volume.
+    Volume(uuid::Uuid),
+}
+
 /// A node of the pool, as pods and managers tell of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeFacts {

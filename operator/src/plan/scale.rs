@@ -8,7 +8,7 @@
 //! the node again, so that an operator which slept between the steps can't take
 //! it away any more.
 
-use super::store::Mark;
+use super::Mark;
 use super::{DrainFacts, NodeFacts};
 
 /// What is there.
@@ -295,7 +295,7 @@ fn waiting(scale: &Scale) -> String {
             "{} never joined, and its claim does not say that it is empty; if it is: kubectl \
              annotate that claim {}=empty",
             scale.pod(scale.current - 1),
-            crate::mark::VOLUME
+            crate::annotations::VOLUME
         ),
         None => {
             let left: u64 = drains().map(|(_, drain)| drain.records).sum();

@@ -1,7 +1,7 @@
 //! The claims of a pool: made before their pods, grown, and never made smaller
 //! than what a volume has.
 
-use super::store::Mark;
+use super::Mark;
 use crate::quantity::billionths;
 
 /// A claim as it is.

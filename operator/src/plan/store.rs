@@ -4,22 +4,7 @@
 
 use super::scale::left_empty;
 use super::storage::ClaimFacts;
-use super::{About, NodeFacts, Refusal};
-use uuid::Uuid;
-
-/// What is written on a claim about its volume, by [`crate::mark`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mark {
-    /// Nothing: a person made it, or an earlier release.
-    #[default]
-    Missing,
-    /// No file is there: its node has never started, or left empty.
-    Empty,
-    /// Its node has started, and may have joined somebody.
-    Started,
-    /// Its node joined with this volume.
-    Volume(Uuid),
-}
+use super::{About, Mark, NodeFacts, Refusal};
 
 /// Why the store may be a stranger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +135,7 @@ mod tests {
     use super::*;
     use crate::managers::refusal;
     use crate::plan::{DrainFacts, Known, PodFacts};
+    use uuid::Uuid;
 
     const OWN: Uuid = Uuid::max();
 

@@ -4,7 +4,7 @@
 use super::Facts;
 use super::told::{Told, told, unknown};
 use super::words::{plural, plural_of};
-use crate::drain::DRAIN;
+use crate::annotations::DRAIN;
 use crate::managers::View;
 use crate::names::PoolName;
 use crate::plan::store::{Doubt, is_replaced};
