@@ -24,6 +24,7 @@ pub mod raw;
 pub mod report;
 pub mod set_back;
 pub mod sources;
+pub mod status;
 pub mod tools;
 pub mod tree;
 pub mod wait;

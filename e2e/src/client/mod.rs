@@ -9,7 +9,7 @@ pub use body::{Body, Pieces};
 pub use http2::Http2;
 pub use uploads::{NameAt, Route, encode_name, json_around};
 
-use crate::cluster::Status;
+use crate::status::Status;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};

@@ -4,13 +4,12 @@
 pub mod binaries;
 mod managers;
 pub mod process;
-mod status;
 mod store;
 mod user;
 mod waits;
 
+pub use crate::status::{NodeStatus, Status};
 pub use process::{Launch, Process};
-pub use status::{NodeStatus, Status};
 
 use crate::client::Client;
 use crate::tree::Tree;

@@ -1,7 +1,6 @@
 //! A volume behind FUSE, as many network file systems are: it has no rename that
 //! replaces nothing and no nameless files, and its program may end.
 
-use super::scenarios::{is_told_read_only, uploads_go_on};
 use super::{Bad, Kind, REPORTED};
 use crate::cluster::Status;
 use crate::tree;
@@ -17,8 +16,8 @@ pub(super) async fn is_behind_it() -> Result<String> {
     }
     let adopted = quarantines_and_adopts(&mut bad).await?;
     bad.volume.abort()?;
-    let longest = uploads_go_on(&mut bad).await?;
-    let told = is_told_read_only(&bad, "not connected").await?;
+    let longest = bad.uploads_go_on().await?;
+    let told = bad.is_told_read_only("not connected").await?;
     bad.repaired().await?;
     Ok(format!(
         "{adopted} adopted, longest upload {longest:.1?}; /readyz: {told}"

@@ -73,6 +73,25 @@ struct Bad {
 }
 
 impl Bad {
+    /// Uploads small files, and some with a stream of their own; answers how long the
+    /// slowest took.
+    async fn uploads_go_on(&mut self) -> Result<Duration> {
+        let small = self.upload(40, 1000).await?;
+        let large = self.upload(5, 200_000).await?;
+        Ok(small.max(large))
+    }
+
+    async fn is_told_read_only(&self, word: &str) -> Result<String> {
+        let status = self
+            .status("the node is read-only", |node| node.read_only)
+            .await?;
+        ensure!(status.read_only_why.contains(word), "{status:?}");
+        let (code, told) = self.ready().await?;
+        ensure!(code == 503 && told.contains(word), "{code} {told}");
+        ensure!(self.metric("dfs_node_read_only").await? > 0.0);
+        Ok(told)
+    }
+
     async fn start(kind: Kind, mib: u64) -> Result<Self> {
         Self::start_as(kind, mib, None).await
     }

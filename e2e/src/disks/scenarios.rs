@@ -5,7 +5,6 @@ use crate::wait;
 use anyhow::{Context, Result, ensure};
 use futures::future::LocalBoxFuture;
 use std::path::Path;
-use std::time::Duration;
 
 /// The user that a node runs as whom permissions bind.
 const USER: u32 = 65_534;
@@ -30,31 +29,13 @@ pub(super) const ALL: [(&str, Scenario); 9] = [
     ("loses one file to EIO", || Box::pin(unreadable::one_file())),
 ];
 
-/// Small ones, some with a stream of their own, and one too large to be kept.
-pub(super) async fn uploads_go_on(bad: &mut Bad) -> Result<Duration> {
-    let small = bad.upload(40, 1000).await?;
-    let large = bad.upload(5, 200_000).await?;
-    Ok(small.max(large))
-}
-
-pub(super) async fn is_told_read_only(bad: &Bad, word: &str) -> Result<String> {
-    let status = bad
-        .status("the node is read-only", |node| node.read_only)
-        .await?;
-    ensure!(status.read_only_why.contains(word), "{status:?}");
-    let (code, told) = bad.ready().await?;
-    ensure!(code == 503 && told.contains(word), "{code} {told}");
-    ensure!(bad.metric("dfs_node_read_only").await? > 0.0);
-    Ok(told)
-}
-
 async fn turns_read_only() -> Result<String> {
     let mut bad = Bad::start(Kind::Ext4, 64).await?;
     let before = bad.on_it()?.len();
     ensure!(before > 0, "it got no files");
     bad.volume.turn_read_only()?;
-    let longest = uploads_go_on(&mut bad).await?;
-    let told = is_told_read_only(&bad, "Read-only").await?;
+    let longest = bad.uploads_go_on().await?;
+    let told = bad.is_told_read_only("Read-only").await?;
     bad.upload(1, 3 << 20).await?;
     bad.read_all().await?;
     ensure!(
@@ -69,8 +50,8 @@ async fn turns_read_only() -> Result<String> {
 async fn dies() -> Result<String> {
     let mut bad = Bad::start(Kind::Xfs, 320).await?;
     bad.volume.shut_down()?;
-    let longest = uploads_go_on(&mut bad).await?;
-    let told = is_told_read_only(&bad, "error").await?;
+    let longest = bad.uploads_go_on().await?;
+    let told = bad.is_told_read_only("error").await?;
     bad.upload(1, 3 << 20).await?;
     Ok(format!("longest upload {longest:.1?}; /readyz: {told}"))
 }
@@ -78,7 +59,7 @@ async fn dies() -> Result<String> {
 async fn hangs() -> Result<String> {
     let mut bad = Bad::start(Kind::Ext4, 64).await?;
     bad.volume.freeze()?;
-    let longest = uploads_go_on(&mut bad).await?;
+    let longest = bad.uploads_go_on().await?;
     let status = bad
         .status("its disk is silent", |node| node.disk_silent_seconds >= 3.0)
         .await?;
@@ -109,7 +90,7 @@ async fn fills_up(kind: Kind) -> Result<String> {
         Kind::Ext4Inodes(_) => bad.volume.fill_inodes()?,
         _ => bad.volume.fill()?,
     }
-    let longest = uploads_go_on(&mut bad).await?;
+    let longest = bad.uploads_go_on().await?;
     bad.read_all().await?;
     // It starts on a disk that is full as well.
     bad.restart().await?;
