@@ -5,13 +5,12 @@
 use crate::copies::confirmed;
 use crate::core::{Core, next_rev};
 use crate::delete::remove_doomed;
-use crate::drain::set_stay;
 use crate::failure::Failure;
 use crate::listed::Listed;
-use crate::merge::row;
+use crate::node_rows::{row, set_stay};
 use crate::nodes::identify;
-use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
+use crate::unsettled::{Unsettled, commit};
 use manager_store::{NodeRow, Record, State, Stay, StoreError};
 use proto::{Code, NodeId};
 use std::sync::Arc;

@@ -2,9 +2,10 @@
 //! node id. A refusal changes nothing, here or on the node's volume.
 
 use crate::core::Core;
-use crate::merge::row;
+use crate::node_rows::row;
 use crate::nodes::{Expected, identify};
-use crate::set_back::{self, HIGHEST};
+use crate::set_back;
+use crate::state::HIGHEST;
 use manager_store::{Lease, NodeRow, Stay, StoreError};
 use proto::v1::{Hello, RefusedFor};
 use proto::{NodeId, PROTOCOL, PROTOCOL_MIN};

@@ -1,5 +1,6 @@
 //! The flags of the manager's commands, parsed once.
 
+use crate::limits::{Limits, RestLimits};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kit::token::TokenArgs;
@@ -164,7 +165,7 @@ pub struct ServeArgs {
     pub limits: Limits,
     /// Bounds of the REST API
     #[command(flatten)]
-    pub rest: crate::rest::RestLimits,
+    pub rest: RestLimits,
 }
 
 /// Flags of `standalone`.
@@ -214,7 +215,7 @@ pub struct StandaloneArgs {
     pub limits: Limits,
     /// Bounds of the REST API
     #[command(flatten)]
-    pub rest: crate::rest::RestLimits,
+    pub rest: RestLimits,
 }
 
 /// Flags of `rebuild`.
@@ -318,7 +319,7 @@ pub struct AbandonArgs {
     /// The lost node
     #[arg(long)]
     pub node: proto::NodeId,
-    /// Its volume, as /status tells it
+    /// Its volume, as `manager nodes` shows it
     #[arg(long, value_name = "UUID")]
     pub volume: uuid::Uuid,
     /// Do it: the number of files that are lost by it, as the command says without this flag
@@ -341,41 +342,6 @@ pub struct DrainArgs {
     /// How to reach the manager
     #[command(flatten)]
     pub remote: RemoteArgs,
-}
-
-/// Bounds and rates of the manager's own work.
-#[derive(Debug, Clone, Args)]
-pub struct Limits {
-    /// Files a second that balancing moves at the most; 0 is no limit
-    #[arg(
-        long,
-        env = "DFS_MOVE_FILES_PER_SECOND",
-        value_name = "N",
-        default_value_t = 1000
-    )]
-    pub move_files_per_second: u32,
-    /// Bytes a second that balancing moves at the most, 0 for no limit (suffixes KiB, MiB, GiB)
-    #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "SIZE", default_value = "100MiB",
-          value_parser = kit::units::size)]
-    pub move_bytes_per_second: u64,
-    /// Records kept in memory, some 500 bytes each: these files are served while the store is away
-    #[arg(
-        long,
-        env = "DFS_CACHED_FILES",
-        value_name = "N",
-        default_value_t = 100_000
-    )]
-    pub cached_files: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            move_files_per_second: 1000,
-            move_bytes_per_second: 100 << 20,
-            cached_files: 100_000,
-        }
-    }
 }
 
 #[cfg(test)]

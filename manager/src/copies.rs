@@ -6,8 +6,8 @@
 use crate::core::{Core, next_rev};
 use crate::delete::{refuse_copy, remove_copy};
 use crate::nodes::{CallError, listed_ref};
-use crate::settle::{Unsettled, commit};
 use crate::trace::Trace;
+use crate::unsettled::{Unsettled, commit};
 use manager_store::{Copy, Record, State};
 use proto::v1::CopyState;
 use std::sync::Arc;

@@ -1,19 +1,14 @@
 //! What every room of the manager works with: the store, the nodes, the limits.
 
 use crate::cache::RecordCache;
-use crate::config::Limits;
 use crate::counts::Counts;
-use crate::merge::Unfinished;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::moves::Moves;
-use crate::nodes::{NoNode, Nodes};
-use crate::rebuild::Restoring;
-use crate::set_back::SetBack;
-use crate::store_health::StoreHealth;
-use crate::{Failure, missing::Missing};
+use crate::nodes::Nodes;
+use crate::state::{Missing, Moves, Restoring, SetBack, StoreHealth, Unfinished};
 use kit::token::Token;
 use manager_store::{Lease, Record, Store, StoreError};
-use proto::{Code, FileId};
+use proto::FileId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -33,9 +28,9 @@ pub struct Core {
     /// What Prometheus sees.
     pub metrics: Metrics,
     /// Balance and drain: what is under way.
-    pub moves: Moves,
+    pub(crate) moves: Moves,
     /// Records whose bytes a node denied.
-    pub missing: Missing,
+    pub(crate) missing: Missing,
     /// Records that were read lately.
     pub(crate) cache: RecordCache,
     /// How many records there are, as they were last counted.
@@ -244,15 +239,6 @@ pub(crate) fn next_rev(record: &Record) -> Record {
     next.rev += 1;
     next.token = rand::random();
     next
-}
-
-impl From<NoNode> for Failure {
-    fn from(none: NoNode) -> Self {
-        match none {
-            NoNode::NoneAvailable => Self::new(Code::ServersUnavailable),
-            NoNode::NoRoom => Self::new(Code::InsufficientStorage),
-        }
-    }
 }
 
 #[cfg(test)]

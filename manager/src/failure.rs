@@ -1,5 +1,6 @@
 //! The one error that a request can end with: a code, and what helps beside it.
 
+use crate::nodes::NoNode;
 use manager_store::StoreError;
 use proto::Code;
 use std::fmt;
@@ -70,5 +71,14 @@ impl From<StoreError> for Failure {
 impl From<Failure> for tonic::Status {
     fn from(failure: Failure) -> Self {
         Self::new(failure.code.grpc_code(), failure.to_string())
+    }
+}
+
+impl From<NoNode> for Failure {
+    fn from(none: NoNode) -> Self {
+        match none {
+            NoNode::NoneAvailable => Self::new(Code::ServersUnavailable),
+            NoNode::NoRoom => Self::new(Code::InsufficientStorage),
+        }
     }
 }

@@ -18,13 +18,17 @@ mod essential;
 pub mod failpoints;
 mod failure;
 mod fit;
+mod format;
 mod fsck;
+mod gauges;
 mod leader;
+pub mod limits;
 mod listed;
 mod merge;
 mod metrics;
 mod missing;
 mod moves;
+mod node_rows;
 mod nodes;
 mod placement;
 mod quarantine;
@@ -38,12 +42,14 @@ mod set_back;
 mod settle;
 #[cfg(feature = "standalone")]
 pub mod standalone;
+mod state;
 mod status;
 mod store_health;
 mod swap;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod unsettled;
 mod upload;
 
 pub(crate) use failure::Failure;

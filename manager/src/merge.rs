@@ -5,15 +5,15 @@
 
 use crate::core::{Core, now_ms};
 use crate::listed::Listed;
+use crate::node_rows::row;
 use crate::nodes::{CallError, Node, copy_ref, home_ref};
 use crate::rebuild::restore;
-use crate::set_back::HIGHEST;
+use crate::state::{HIGHEST, Progress};
 use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};
 use proto::v1::{CopyState, FileMeta, InventoryEntry, QuarantineRequest};
 use proto::{FileId, FileName, NodeId};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records in one question to a node.
@@ -105,62 +105,6 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     }
     tracing::info!(node = %node.id, quarantined = found.quarantined, missing, "merged");
     Ok(())
-}
-
-/// How far the way from a disk to the store has come. It is kept where a join breaks
-/// off, so that a large node is not read from its first leaf each time.
-#[derive(Debug, Clone, Default)]
-struct Progress {
-    /// What it holds for: another session, or a row that was changed (and so perhaps
-    /// marked, rule 17), is merged from the start.
-    session: u64,
-    rev: u64,
-    /// The leaf that was reached.
-    leaf: u32,
-    quarantined: u64,
-    /// The highest generation.
-    generation: u32,
-}
-
-/// The merges that were broken off, one for each node at the most.
-#[derive(Default)]
-pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
-
-impl Unfinished {
-    fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn resume(&self, row: &NodeRow, session: u64) -> Progress {
-        let found = self.all().get(&row.id).cloned();
-        let same = |found: &Progress| found.session == session && found.rev == row.rev;
-        found.filter(same).unwrap_or(Progress {
-            session,
-            rev: row.rev,
-            ..Progress::default()
-        })
-    }
-
-    fn note(&self, node: &NodeId, progress: &Progress) {
-        self.all().insert(node.clone(), progress.clone());
-    }
-
-    fn end(&self, node: &NodeId) {
-        self.all().remove(node);
-    }
-}
-
-/// The store's row of a node.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) async fn row(core: &Core, id: &NodeId) -> Result<Option<NodeRow>, StoreError> {
-    Ok(core
-        .store
-        .nodes()
-        .await?
-        .into_iter()
-        .find(|row| row.id == *id))
 }
 
 async fn disk_to_store(

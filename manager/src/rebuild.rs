@@ -3,14 +3,12 @@
 //! of one name the newer; what loses is quarantined and reported.
 
 use crate::core::{Core, next_rev};
-use crate::merge::MergeError;
 use crate::nodes::Node;
 use crate::quarantine::record_of;
 use crate::swap::{Changed, insert, swap};
 use manager_store::{Record, State, Store, StoreError};
 use proto::v1::FileMeta;
 use proto::{FileId, FileName};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Times that a name is tried which other merges restore at the same time.
 const TRIES: usize = 20;
@@ -51,7 +49,7 @@ pub(crate) async fn restore(
     name: &FileName,
     meta: &FileMeta,
     leaf: u32,
-) -> Result<bool, MergeError> {
+) -> Result<bool, StoreError> {
     let Ok(id) = FileId::from_wire(&meta.id) else {
         return Ok(false);
     };
@@ -60,7 +58,7 @@ pub(crate) async fn restore(
     };
     record.state = State::Stored;
     record.leaf = Some(leaf);
-    Ok(list(&*core.store, found, record, meta).await?)
+    list(&*core.store, found, record, meta).await
 }
 
 /// Lists a copy in `record`, if it wins over what its name has by now; `found` is
@@ -96,45 +94,6 @@ async fn list(
         }
     }
     Ok(false)
-}
-
-/// Whether copies that no record lists are restored (rule 16), or quarantined
-/// (rule 11): restored for as long as nobody deleted a file and no node was given up
-/// since the rebuild, so that nothing can come back which a person took away.
-#[derive(Default)]
-pub(crate) struct Restoring {
-    /// It never begins in the life of a process: a rebuild runs alone.
-    ended: AtomicBool,
-}
-
-impl Restoring {
-    /// Whether it goes on.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub(crate) async fn goes_on(&self, store: &dyn Store) -> Result<bool, StoreError> {
-        if self.ended.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let goes_on = store.rebuilt_at_ms().await?.is_some();
-        if !goes_on {
-            self.ended.store(true, Ordering::Relaxed);
-        }
-        Ok(goes_on)
-    }
-
-    /// Ends it, durably, before a file is deleted or a node given up.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub(crate) async fn end(&self, store: &dyn Store) -> Result<(), StoreError> {
-        if self.goes_on(store).await? {
-            store.set_rebuilt_at_ms(None).await?;
-            self.ended.store(true, Ordering::Relaxed);
-            tracing::info!("the rebuild is over: what nodes bring from now on is quarantined");
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The command `manager rebuild`: lets the nodes join an empty store, restores
 //! their records, and leaves when as many as asked for are merged.
 
-use crate::config::{Limits, RebuildArgs};
+use crate::config::RebuildArgs;
 use crate::core::{Core, now_ms};
+use crate::limits::Limits;
 use crate::serve::{listen, serve_grpc};
 use crate::{counts, leader, quarantine};
 use anyhow::{Context, bail};

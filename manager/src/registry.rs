@@ -4,7 +4,8 @@
 use crate::admission::{Claim, admit, refused};
 use crate::core::Core;
 use crate::drain;
-use crate::merge::{self, row};
+use crate::merge;
+use crate::node_rows::row;
 use crate::nodes::{Expected, Link, Node, SILENCE, identify};
 use futures::{Stream, StreamExt};
 use kit::token::PoolCaller;

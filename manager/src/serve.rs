@@ -1,11 +1,13 @@
 //! The running manager: its listeners, its background work, its end.
 
 use crate::admin::AdminService;
-use crate::config::{Limits, ServeArgs};
+use crate::config::ServeArgs;
 use crate::core::Core;
 use crate::essential::Essential;
+use crate::gauges::Gauges;
+use crate::limits::{Limits, RestLimits};
 use crate::registry::RegistryService;
-use crate::rest::{self, RestLimits};
+use crate::rest;
 use crate::{drain, leader, missing, moves, settle, store_health};
 use anyhow::Context;
 use kit::descriptors::Port;
@@ -249,11 +251,11 @@ fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness 
 }
 
 fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
-    let refreshed = core.clone();
+    let (gauges, of) = (Gauges::of(&core.metrics), core.clone());
     Ops {
         registry: core.metrics.registry.clone(),
         readiness,
-        refresh: Arc::new(move || refreshed.metrics.refresh(&refreshed)),
+        refresh: Arc::new(move || gauges.refresh(&of)),
     }
 }
 

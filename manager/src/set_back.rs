@@ -5,10 +5,12 @@
 
 use crate::core::Core;
 use crate::merge;
+use crate::node_rows;
+use crate::state::Marking;
 use manager_store::{NodeRow, StoreError};
 use proto::NodeId;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How old a look at the rows may be that decides whether files may be deleted.
 /// The leader's loop looks several times as often.
@@ -17,82 +19,6 @@ const FRESH: Duration = Duration::from_secs(2);
 const TRIES: usize = 20;
 /// Nodes that are named.
 const NAMES: usize = 5;
-/// The highest generation that is believed: each move takes one, so that no file
-/// ever comes near it.
-pub(crate) const HIGHEST: u32 = 1 << 30;
-
-/// What is known of it in this process.
-#[derive(Default)]
-pub(crate) struct SetBack(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    /// When the rows were last looked at.
-    at: Option<Instant>,
-    /// Nodes that records list and that are not merged since.
-    waits_for: Vec<NodeId>,
-    /// See [`SetBack::floor`].
-    floor: u32,
-    /// Marks of rows that are under way: until they are durable nothing may go on.
-    marking: usize,
-    /// Counts them, so that a look from before does not count after.
-    marks: u64,
-}
-
-impl SetBack {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nodes that have to be merged before anything settles, moves or is deleted.
-    pub(crate) fn waits_for(&self) -> Vec<NodeId> {
-        self.known().waits_for.clone()
-    }
-
-    /// Whether nothing may settle, move or be deleted now, as was last seen; so it
-    /// is, too, before the first look.
-    pub(crate) fn holds(&self) -> bool {
-        let known = self.known();
-        known.at.is_none() || known.marking > 0 || !known.waits_for.is_empty()
-    }
-
-    /// The highest generation that nodes had seen when the store was set back.
-    pub(crate) fn floor(&self) -> u32 {
-        self.known().floor
-    }
-
-    fn take(&self, marks: u64, waits_for: Vec<NodeId>, floor: u32) {
-        let mut known = self.known();
-        if known.marks == marks {
-            known.at = Some(Instant::now());
-            known.waits_for = waits_for;
-            known.floor = known.floor.max(floor);
-        }
-    }
-}
-
-/// Ends the state "rows are being marked", however that ends.
-struct Marking<'a>(&'a SetBack);
-
-impl<'a> Marking<'a> {
-    fn begin(of: &'a SetBack) -> Self {
-        let mut known = of.known();
-        known.marking += 1;
-        known.marks += 1;
-        Self(of)
-    }
-}
-
-impl Drop for Marking<'_> {
-    fn drop(&mut self) {
-        let mut known = self.0.known();
-        known.marking -= 1;
-        known.marks += 1;
-        // The rows have to be looked at again before anything goes on.
-        known.at = None;
-    }
-}
-
 /// The generation of a copy that a move makes (rule 17).
 pub(crate) fn generation_of_move(next: u32, floor: u32) -> u32 {
     next.max(floor.saturating_add(1))
@@ -129,7 +55,7 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
         if core.store.put_node(marked).await? {
             return Ok(());
         }
-        match merge::row(core, &id).await? {
+        match node_rows::row(core, &id).await? {
             Some(again) => row = again,
             None => return Ok(()),
         }
@@ -142,7 +68,7 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
 /// # Errors
 /// When the store fails; what was known before holds.
 pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
-    let marks = core.set_back.known().marks;
+    let marks = core.set_back.marks();
     // Before the rows: each of these had its row when it was let in.
     let joined = core.nodes.all();
     let rows = core.store.nodes().await?;
@@ -171,11 +97,7 @@ pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
 /// # Errors
 /// When the store fails: then nothing may, either.
 pub(crate) async fn holds(core: &Core) -> Result<Option<String>, StoreError> {
-    let stale = {
-        let known = core.set_back.known();
-        known.marking == 0 && known.at.is_none_or(|at| at.elapsed() > FRESH)
-    };
-    if stale {
+    if core.set_back.is_older_than(FRESH) {
         look(core).await?;
     }
     Ok(core
@@ -217,27 +139,6 @@ mod tests {
         for (next, floor, taken) in [(2, 0, 2), (2, 1, 2), (2, 7, 8), (9, 7, 9)] {
             assert_eq!(generation_of_move(next, floor), taken);
         }
-    }
-
-    #[test]
-    fn nothing_goes_on_before_the_rows_were_seen_nor_by_a_look_from_before_the_mark() {
-        let set_back = SetBack::default();
-        assert!(set_back.holds());
-        set_back.take(0, Vec::new(), 3);
-        assert!(!set_back.holds());
-        let marking = Marking::begin(&set_back);
-        assert!(set_back.holds());
-        // This one read the rows before they were marked.
-        set_back.take(0, Vec::new(), 0);
-        assert!(set_back.holds());
-        drop(marking);
-        assert!(set_back.holds());
-        let marks = set_back.known().marks;
-        set_back.take(marks, vec![node("n1")], 2);
-        assert!(set_back.holds());
-        assert_eq!(set_back.floor(), 3, "never lower");
-        set_back.take(marks, Vec::new(), 5);
-        assert!(!set_back.holds());
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::copies::{confirmed, keep_one, state_at};
 use crate::core::{Core, next_rev};
 use crate::delete::remove_doomed;
 use crate::failpoints::{STALL_AFTER_DOOM, stall};
-use crate::nodes::{CallError, Node};
-use crate::swap::{Changed, swap};
+use crate::nodes::Node;
 use crate::trace::Trace;
+use crate::unsettled::{Unsettled, commit};
 use manager_store::{Record, State, StoreError};
-use proto::{FileId, FileName, NodeId};
+use proto::{FileId, FileName};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,29 +24,6 @@ const PAGE: usize = 256;
 const OTHERS: Duration = Duration::from_secs(5);
 /// Records whose standing still is watched at once; further ones wait.
 const STANDS: usize = 100_000;
-
-/// Why a record is not settled yet.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unsettled {
-    /// A node is out, or does not confirm: wait.
-    #[error(transparent)]
-    Node(#[from] CallError),
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Another change came first.
-    #[error("another change came first")]
-    Raced,
-    /// The upload, or a move, is not over: wait.
-    #[error("node {0} is still flushing it")]
-    Underway(NodeId),
-    /// No copy is whole, and more than one is there: a person has to decide.
-    #[error("none of its copies is whole: delete the file, or bring its bytes back")]
-    NoneWhole,
-    /// The store was set back (rule 17): wait.
-    #[error("the store was set back, and nodes have to be merged first")]
-    SetBack,
-}
 
 /// What a record that nobody works on needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,17 +67,6 @@ async fn raise(core: &Core, record: &Record) -> Result<Record, Unsettled> {
     let owned = next_rev(record);
     commit(core, &owned).await?;
     Ok(owned)
-}
-
-/// Swaps a record in that nobody else may have changed.
-///
-/// # Errors
-/// When another change came first, or the store fails.
-pub(crate) async fn commit(core: &Core, record: &Record) -> Result<(), Unsettled> {
-    match swap(&*core.store, record).await? {
-        Changed::Done => Ok(()),
-        Changed::Lost(_) => Err(Unsettled::Raced),
-    }
 }
 
 /// `pending` whose node holds the bytes whole becomes `stored`; denied, it is

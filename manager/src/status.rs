@@ -3,10 +3,10 @@
 use crate::core::Core;
 use crate::counts::{Counted, WAIT};
 use crate::drain::{self, DrainLine};
-use crate::missing::Missing;
-use crate::moves::{MoveLine, StuckFiles};
+use crate::format;
 use crate::nodes::{Node, NodeReport};
 use crate::set_back;
+use crate::state::{Missing, MoveLine, StuckFiles};
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::v1::RefusedFor;
 use schemars::JsonSchema;
@@ -243,7 +243,7 @@ pub(crate) fn corrupt_files(core: &Core) -> u64 {
 
 fn scrub_status(report: &NodeReport) -> ScrubStatus {
     let scrub = report.scrub;
-    let time = |ms| (ms > 0).then(|| crate::rest::rfc3339(ms));
+    let time = |ms| (ms > 0).then(|| format::rfc3339(ms));
     ScrubStatus {
         bytes_per_second: scrub.bytes_per_second,
         begun: time(scrub.begun_ms),

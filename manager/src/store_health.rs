@@ -2,29 +2,11 @@
 
 use crate::core::Core;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the store is asked.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What the store said last.
-#[derive(Default)]
-pub(crate) struct StoreHealth(Mutex<Option<String>>);
-
-impl StoreHealth {
-    /// Why the store is away, if it is.
-    pub(crate) fn away(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, away: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = away;
-    }
-}
 
 /// Asks the store for ever.
 pub(crate) async fn watch(core: Arc<Core>) {

@@ -1,7 +1,7 @@
 //! What tests of the manager's rooms share.
 
-use crate::config::Limits;
 use crate::core::Core;
+use crate::limits::Limits;
 use async_trait::async_trait;
 use kit::token::Token;
 use manager_store::{

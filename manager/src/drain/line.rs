@@ -1,8 +1,8 @@
 //! How a drain stands, and why it holds where it does.
 
 use crate::core::Core;
-use crate::moves::StuckFiles;
 use crate::nodes::NodeReport;
+use crate::state::StuckFiles;
 use proto::NodeId;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -155,7 +155,7 @@ impl<'a> Seen<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::moves::StuckFile;
+    use crate::state::StuckFile;
 
     #[test]
     fn a_drain_that_holds_says_what_it_waits_for() {

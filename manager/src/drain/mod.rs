@@ -11,7 +11,7 @@ use crate::counts::{self, WAIT};
 use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
-use crate::merge::row;
+use crate::node_rows::{TRIES, keeps_changing, row, set_stay};
 use crate::nodes::{CallError, Node};
 use line::Seen;
 use manager_store::{NodeRow, Stay, StoreError};
@@ -25,8 +25,6 @@ pub(crate) use line::DrainLine;
 
 /// How long the order of a drain waits for each count of records.
 const ORDERED: Duration = Duration::from_secs(20);
-/// Times that a change of a node's row is tried.
-const TRIES: usize = 5;
 /// How often the leader looks whether every drained node is sealed.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -254,7 +252,7 @@ async fn seal_by_row(core: &Core, node: &Node) -> Result<(), Failure> {
         }
         wanted = now;
     }
-    Err(row_keeps_changing())
+    Err(keeps_changing())
 }
 
 /// Seals a node or opens it again, in this manager's view at once.
@@ -321,36 +319,6 @@ fn known(rows: &[NodeRow], ids: &[NodeId]) -> Result<Vec<NodeRow>, Failure> {
         Some(row) => Ok(row.clone()),
     };
     ids.iter().map(known).collect()
-}
-
-/// Writes a node's new stay into its row.
-///
-/// # Errors
-/// When the store fails, or others keep changing the row.
-pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Result<(), Failure> {
-    for _ in 0..TRIES {
-        if found.stay == stay {
-            return Ok(());
-        }
-        let id = found.id.clone();
-        let next = NodeRow {
-            stay,
-            rev: found.rev + 1,
-            ..found
-        };
-        if core.store.put_node(next).await? {
-            return Ok(());
-        }
-        let again = row(core, &id).await?;
-        found = again.ok_or_else(|| {
-            Failure::new(Code::InvalidRequest).because(format_args!("node {id} is gone"))
-        })?;
-    }
-    Err(row_keeps_changing())
-}
-
-fn row_keeps_changing() -> Failure {
-    Failure::new(Code::ServersUnavailable).because("the node's row keeps changing")
 }
 
 /// What the nodes that stay may still take.

@@ -1,12 +1,7 @@
-//! Balance and drain: which files move, how fast, and what is under way.
+//! Balance and drain: plans which files move, and carries them.
 
 mod carry;
 mod plan;
 mod run;
-mod stuck;
-mod throttle;
 
-pub(crate) use run::{MoveLine, Moves, run};
-#[cfg(test)]
-pub(crate) use stuck::StuckFile;
-pub(crate) use stuck::StuckFiles;
+pub(crate) use run::run;

@@ -1,5 +1,6 @@
 //! The planner: which node gives how many files to which. Pure.
 
+use crate::state::Flow;
 use proto::NodeId;
 
 /// What the planner sees of an available node.
@@ -13,17 +14,6 @@ pub(super) struct NodeLoad {
     pub draining: bool,
     /// It can take files: not read-only, not full.
     pub receives: bool,
-}
-
-/// So many files shall go from one node to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flow {
-    /// The giver.
-    pub from: NodeId,
-    /// The receiver.
-    pub to: NodeId,
-    /// How many files.
-    pub files: u64,
 }
 
 /// Plans the fewest moves after which the nodes that stay differ by at most

@@ -2,20 +2,15 @@
 //! few at a time.
 
 use super::carry::carry;
-use super::plan::{Flow, NodeLoad, plan};
-use super::stuck::{Stuck, Told};
-use super::throttle::Throttle;
-use crate::config::Limits;
+use super::plan::{NodeLoad, plan};
 use crate::core::{Core, now_ms};
 use crate::nodes::Node;
-use crate::settle::Unsettled;
+use crate::state::{Flow, Told};
+use crate::unsettled::Unsettled;
 use manager_store::{Record, State, StoreError};
 use proto::{FileName, NodeId};
-use schemars::JsonSchema;
-use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,111 +29,6 @@ const SIDE_BY_SIDE: usize = 8;
 /// at first and at the most, while neither nodes nor their room change.
 const FRUITLESS: Duration = Duration::from_secs(2);
 const LONG_FRUITLESS: Duration = Duration::from_secs(30);
-
-/// One line of `/status`: files that go from one node to another.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct MoveLine {
-    /// The giver.
-    pub from: String,
-    /// The receiver.
-    pub to: String,
-    /// Files that still have to go.
-    pub files_left: u64,
-    /// Files a second, over this event so far.
-    pub rate: f64,
-    /// Seconds until it is done at that rate.
-    pub seconds_left: Option<f64>,
-}
-
-#[derive(Default)]
-struct UnderWay {
-    flows: Vec<Flow>,
-    moved: u64,
-    since: Option<Instant>,
-}
-
-/// What is under way, and how much was done.
-pub struct Moves {
-    throttle: Throttle,
-    /// Files that could not be moved.
-    pub(crate) stuck: Stuck,
-    under_way: Mutex<UnderWay>,
-    moved_files: AtomicU64,
-    moved_bytes: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Moves {
-    /// Nothing is under way.
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            throttle: Throttle::new(limits.move_files_per_second, limits.move_bytes_per_second),
-            stuck: Stuck::default(),
-            under_way: Mutex::default(),
-            moved_files: AtomicU64::new(0),
-            moved_bytes: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-        }
-    }
-
-    /// Files and bytes moved, and moves that failed, since the start.
-    pub fn totals(&self) -> (u64, u64, u64) {
-        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        (
-            read(&self.moved_files),
-            read(&self.moved_bytes),
-            read(&self.failed),
-        )
-    }
-
-    /// What is under way, for a person.
-    pub fn lines(&self) -> Vec<MoveLine> {
-        let state = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let seconds = state.since.map_or(0.0, |at| at.elapsed().as_secs_f64());
-        let rate = if seconds > 0.0 {
-            state.moved as f64 / seconds
-        } else {
-            0.0
-        };
-        let left: u64 = state.flows.iter().map(|f| f.files).sum();
-        state
-            .flows
-            .iter()
-            .map(|flow| MoveLine {
-                from: flow.from.to_string(),
-                to: flow.to.to_string(),
-                files_left: flow.files,
-                rate,
-                seconds_left: (rate > 0.0).then(|| left as f64 / rate),
-            })
-            .collect()
-    }
-
-    fn show(&self, flows: Vec<Flow>) {
-        let mut state = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if flows.is_empty() {
-            *state = UnderWay::default();
-        } else {
-            state.flows = flows;
-            state.since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    fn moved(&self, bytes: u64) {
-        self.moved_files.fetch_add(1, Ordering::Relaxed);
-        self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .moved += 1;
-    }
-}
 
 /// One pass of balancing: from the moment the nodes are out of balance until
 /// they are not, or until the nodes change. Its number is written into each
@@ -410,7 +300,7 @@ async fn start(
 
 fn failed(core: &Core, record: &Record, error: &Unsettled) {
     let name = &record.name;
-    core.moves.failed.fetch_add(1, Ordering::Relaxed);
+    core.moves.failed();
     match error {
         // Somebody else works on it; that is no fault of the file's.
         Unsettled::Raced | Unsettled::SetBack => {

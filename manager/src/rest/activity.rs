@@ -1,8 +1,9 @@
 //! The requests of one connection, as who serves them and who reads from its
 //! socket see them, and the answers that its client is slow to take.
 
-use super::pace::{MinRate, Pace};
+use super::pace::Pace;
 use super::vet::KnownHost;
+use crate::limits::MinRate;
 use futures::task::AtomicWaker;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

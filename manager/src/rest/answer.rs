@@ -8,7 +8,6 @@ use http::{HeaderValue, Response, StatusCode};
 use proto::Code;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The media type of every JSON answer.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -148,23 +147,6 @@ pub(super) fn head(
     response
 }
 
-/// A record's moment. The formats of HTTP and RFC 3339 end with the year 9999,
-/// which only a damaged record is beyond.
-pub(super) fn moment(ms: u64) -> SystemTime {
-    const END: u64 = 253_402_300_799_999;
-    UNIX_EPOCH + Duration::from_millis(ms.min(END))
-}
-
-/// Milliseconds since 1970 as RFC 3339 in UTC.
-pub(crate) fn rfc3339(ms: u64) -> String {
-    humantime::format_rfc3339_millis(moment(ms)).to_string()
-}
-
-/// Bytes as hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,13 +177,6 @@ mod tests {
             body(response).await,
             json!({"code": 2, "message": "File does not exist"})
         );
-    }
-
-    #[test]
-    fn moments_and_digests_have_their_usual_forms() {
-        assert_eq!(rfc3339(951_782_400_123), "2000-02-29T00:00:00.123Z");
-        assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59.999Z");
-        assert_eq!(hex(&[0, 1, 0xab, 0xff]), "0001abff");
     }
 
     #[test]

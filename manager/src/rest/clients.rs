@@ -1,7 +1,7 @@
 //! Who is connected: each client address has a share of every bound, so that
 //! no single one can take all places from the others (invariant 9).
 
-use super::RestLimits;
+use crate::limits::RestLimits;
 use crate::nodes::NodeShares;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -39,6 +39,8 @@ pub(super) struct Client {
     most_at_once: usize,
 }
 
+/// HTTP/2 connections with wide windows at once.
+pub(super) const H2_WIDE_PLACES: usize = 64;
 /// The least share of heads: the longest head that can be allowed fits in.
 const LONGEST_HEADS: usize = 2 << 20;
 /// What is left of a share for one piece of a body beside its first bytes.
@@ -65,7 +67,7 @@ impl Client {
             heads: Arc::new(Semaphore::new(limits.share_of(heads).max(LONGEST_HEADS))),
             reads: streams(),
             writes: streams(),
-            wide: share(super::server::H2_WIDE_PLACES),
+            wide: share(H2_WIDE_PLACES),
             most_at_once: bytes_share - BESIDE_FIRST,
         })
     }

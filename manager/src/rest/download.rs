@@ -6,6 +6,7 @@ use super::caller::Caller;
 use super::{Rest, answer, file_body, name};
 use crate::Failure;
 use crate::download::{Found, ReadError, find};
+use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{
@@ -269,7 +270,7 @@ fn content_type(record: &Record) -> &str {
 }
 
 fn created(record: &Record) -> SystemTime {
-    answer::moment(record.created_ms)
+    format::moment(record.created_ms)
 }
 
 /// A value that is visible ASCII by its making. A content type was checked on

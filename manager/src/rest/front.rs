@@ -9,6 +9,7 @@ use super::clients::Client;
 use super::sent::{Holds, Unsent};
 use super::{lent, routes, vet};
 use crate::Failure;
+use crate::format;
 use crate::metrics::RequestLabels;
 use crate::trace::Trace;
 use axum::Router;
@@ -160,7 +161,7 @@ fn parse_id(text: &[u8]) -> Option<Trace> {
 }
 
 fn id_value(trace: Trace) -> HeaderValue {
-    let digits = answer::hex(&trace.0.to_be_bytes());
+    let digits = format::hex(&trace.0.to_be_bytes());
     HeaderValue::try_from(digits).expect("hex digits are a header's value")
 }
 

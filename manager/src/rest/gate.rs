@@ -1,9 +1,9 @@
 //! Bounds on what is in flight: a request past one, or past its client's share
 //! of one, waits, and after `--max-wait` is answered code 9 (invariant 9).
 
-use super::RestLimits;
 use super::clients::Client;
 use crate::Failure;
+use crate::limits::RestLimits;
 use crate::metrics::InFlight;
 use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;

@@ -2,52 +2,8 @@
 //! same network, may reach the service by a name that its author points here
 //! (DNS rebinding): under that name the service is no other site to it.
 
+use crate::limits::HostPattern;
 use std::net::IpAddr;
-use std::str::FromStr;
-
-/// A host, or all below one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostPattern {
-    /// `*`
-    Any,
-    /// `*.example.com`, kept as `.example.com`
-    Below(String),
-    /// `files.example.com`
-    One(String),
-}
-
-impl FromStr for HostPattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim().to_ascii_lowercase();
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        let name = text.strip_prefix("*.").unwrap_or(&text);
-        let label = |label: &str| {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            !label.is_empty() && label.len() <= 63 && label.bytes().all(allowed)
-        };
-        if name.len() > 253 || !name.split('.').all(label) {
-            return Err("a host such as files.example.com, *.example.com or * is wanted".into());
-        }
-        Ok(match name.len() == text.len() {
-            true => Self::One(text),
-            false => Self::Below(format!(".{name}")),
-        })
-    }
-}
-
-impl HostPattern {
-    fn fits(&self, host: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
-            Self::One(name) => host == name,
-        }
-    }
-}
 
 /// The hosts that are served.
 #[derive(Debug, Clone)]
@@ -144,12 +100,5 @@ mod tests {
         assert!(!hosts(&["files.example"], false).serves("manager.dfs.svc"));
         assert!(hosts(&["*"], false).serves("manager.dfs.svc"));
         assert!(!hosts(&["*"], false).names("evil.example"));
-    }
-
-    #[test]
-    fn a_pattern_is_a_host_without_more() {
-        for text in ["", "*.", "a..b", "http://a", "a:80", "a/b", "*a", "a b"] {
-            assert!(text.parse::<HostPattern>().is_err(), "{text:?}");
-        }
     }
 }

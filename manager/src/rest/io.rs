@@ -2,7 +2,8 @@
 //! being idle, and for a reader that takes nothing.
 
 use super::activity::Activity;
-use super::pace::{MinRate, Pace};
+use super::pace::Pace;
+use crate::limits::MinRate;
 use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

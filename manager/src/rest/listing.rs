@@ -7,6 +7,7 @@ use super::query::{DEFAULT_LIMIT, ListQuery};
 use super::{Rest, answer};
 use crate::Failure;
 use crate::core::Core;
+use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
@@ -66,10 +67,10 @@ impl<'a> From<&'a Record> for FileLine<'a> {
             filename: record.name.as_str(),
             id: record.id.to_string(),
             size: record.size,
-            created: answer::rfc3339(record.created_ms),
+            created: format::rfc3339(record.created_ms),
             node: record.node.as_str(),
             content_type: record.content_type.as_deref(),
-            sha256: answer::hex(&record.sha256),
+            sha256: format::hex(&record.sha256),
         }
     }
 }

@@ -13,7 +13,6 @@ mod gate;
 mod hosts;
 mod io;
 mod lent;
-mod limits;
 mod listing;
 mod name;
 mod openapi;
@@ -30,11 +29,10 @@ mod server;
 mod vet;
 
 use crate::core::Core;
+use crate::limits::RestLimits;
 use bytes::Bytes;
 use std::sync::Arc;
 
-pub(crate) use answer::rfc3339;
-pub(crate) use limits::RestLimits;
 pub(crate) use server::serve;
 
 /// What the handlers share.

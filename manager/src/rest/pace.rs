@@ -1,27 +1,8 @@
 //! How slow a client may be: bytes a second, averaged over some time, so that
 //! one that trickles does not keep its place from others for ever.
 
-use std::fmt;
+use crate::limits::MinRate;
 use std::time::Duration;
-
-/// The rule.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MinRate {
-    /// Bytes a second; 0 is no rule.
-    pub(super) bytes_per_second: u64,
-    /// The time that it is averaged over.
-    pub(super) grace: Duration,
-}
-
-impl fmt::Display for MinRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes_per_second,
-            grace,
-        } = self;
-        write!(f, "{bytes_per_second} bytes a second over {grace:?}")
-    }
-}
 
 /// A client's account of time: it begins with the whole grace, the time that it
 /// keeps us waiting is taken off, and each byte earns back the time that it may

@@ -7,6 +7,7 @@ use super::request_body::RequestBody;
 use super::vet::tokens;
 use super::{Rest, download, name};
 use crate::Failure;
+use crate::format;
 use crate::upload::{Stored, Upload, UploadMeta};
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
@@ -185,9 +186,9 @@ pub(super) fn created(record: &Record) -> Response<Body> {
         filename: record.name.as_str(),
         id: record.id.to_string(),
         size: record.size,
-        created: answer::rfc3339(record.created_ms),
+        created: format::rfc3339(record.created_ms),
         content_type: record.content_type.as_deref(),
-        sha256: answer::hex(&record.sha256),
+        sha256: format::hex(&record.sha256),
     };
     let mut response = answer::json(StatusCode::CREATED, &body);
     let Ok(location) = HeaderValue::from_str(&name::path_of(&record.name)) else {

@@ -1,10 +1,10 @@
 //! A request's body as it comes in: bounded, with a deadline for its pauses and
 //! a rate that it must keep.
 
-use super::RestLimits;
 use super::answer::Refusal;
 use super::io::Alarm;
 use super::pace::Pace;
+use crate::limits::RestLimits;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::Stream;

@@ -2,12 +2,14 @@
 //! its deadlines, and an end that lets requests in flight finish.
 
 use super::activity::Activity;
+use super::clients::H2_WIDE_PLACES;
 use super::clients::{Clients, Connected};
 use super::front::Front;
 use super::hosts::Hosts;
 use super::io::{Deadlines, Guarded};
-use super::{Rest, RestLimits, router};
+use super::{Rest, router};
 use crate::core::Core;
+use crate::limits::RestLimits;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -40,8 +42,6 @@ const H2_NARROW: (u32, u32) = (65_535, 32 << 10);
 /// The same for the first [`H2_WIDE_PLACES`] connections: a window is what may
 /// be under way, so that far clients are as fast as it is wide.
 const H2_WIDE: (u32, u32) = (2 << 20, 512 << 10);
-/// Connections with wide windows at once.
-pub(super) const H2_WIDE_PLACES: usize = 64;
 /// Bytes of an answer that the HTTP/2 library has of one stream before it waits to be
 /// given the next piece.
 const H2_SEND: usize = 128 << 10;

@@ -1,36 +1,18 @@
 //! The end of an upload: reserve, link, commit.
 
+use super::received::Received;
 use super::reserve::{NameWait, Reserved, relist};
-use super::{FIRST_GENERATION, Kept, Stream, TRIES, UploadMeta, refusal};
-use crate::core::{Busy, Core, next_rev, now_ms};
+use super::{FIRST_GENERATION, Stream, TRIES, UploadMeta, refusal};
+use crate::core::{Busy, next_rev, now_ms};
 use crate::failpoints::{STALL_BEFORE_FINISH, stall};
 use crate::failure::Failure;
-use crate::nodes::{CallError, NodeShares, Placement};
+use crate::nodes::{CallError, Placement};
 use crate::swap::{Changed, swap};
-use crate::trace::Trace;
 use bytes::Bytes;
 use kit::crash_here;
 use manager_store::{Copy, Record, State, StoreError};
 use proto::v1::{Fault, FileMeta, Open};
-use proto::{Code, FileId, NodeId};
-use std::sync::Arc;
-
-/// An upload whose body has ended, with the checksums of what arrived.
-pub(crate) struct Received {
-    pub(super) core: Arc<Core>,
-    pub(super) trace: Trace,
-    pub(super) shares: Arc<NodeShares>,
-    pub(super) id: FileId,
-    pub(super) bytes: Bytes,
-    pub(super) stream: Option<Stream>,
-    pub(super) kept: Kept,
-    pub(super) tried: Vec<NodeId>,
-    /// Bytes received.
-    pub size: u64,
-    /// Their SHA-256.
-    pub sha256: [u8; 32],
-    pub(super) crc64: u64,
-}
+use proto::{Code, NodeId};
 
 /// How an upload ended well.
 #[derive(Debug)]

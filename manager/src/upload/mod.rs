@@ -3,10 +3,12 @@
 //! is committed (rule 6). Here: the bytes.
 
 mod commit;
+mod received;
 mod reserve;
 mod stream;
 
-pub(crate) use commit::{Received, Stored};
+pub(crate) use commit::Stored;
+pub(crate) use received::Received;
 
 use crate::core::Core;
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 //! Reserving a name: one `pending` record per name decides between uploads
 //! (invariant 4), and tells a repetition from a name in use.
 
-use super::commit::Received;
+use super::received::Received;
 use crate::core::next_rev;
 use crate::failure::Failure;
 use crate::nodes::Placement;

@@ -1,15 +1,34 @@
 //! The bounds of the REST API, each a flag.
 
-use super::hosts::HostPattern;
-use super::pace::MinRate;
+use super::HostPattern;
 use clap::Args;
 use kit::units::{size, size_above_0, time};
+use std::fmt;
 use std::time::Duration;
 
 /// The least of `--max-upload-bytes`: some pieces of one upload.
 const LEAST_UPLOAD_BYTES: u64 = 1 << 20;
 /// The least of `--max-request-heads`: the longest heads there can be, twice.
 const LEAST_REQUEST_HEADS: u64 = 4 << 20;
+
+/// How slow a client may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MinRate {
+    /// Bytes a second; 0 is no rule.
+    pub(crate) bytes_per_second: u64,
+    /// The time that it is averaged over.
+    pub(crate) grace: Duration,
+}
+
+impl fmt::Display for MinRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bytes_per_second,
+            grace,
+        } = self;
+        write!(f, "{bytes_per_second} bytes a second over {grace:?}")
+    }
+}
 
 /// Bounds of the REST API.
 #[derive(Debug, Clone, Args)]
@@ -94,7 +113,7 @@ pub struct RestLimits {
 
 impl RestLimits {
     /// How slow an upload may be.
-    pub(super) fn upload_rate(&self) -> MinRate {
+    pub(crate) fn upload_rate(&self) -> MinRate {
         MinRate {
             bytes_per_second: self.min_upload_rate,
             grace: self.rate_grace,
@@ -102,7 +121,7 @@ impl RestLimits {
     }
 
     /// How slow a reader may be.
-    pub(super) fn download_rate(&self) -> MinRate {
+    pub(crate) fn download_rate(&self) -> MinRate {
         MinRate {
             bytes_per_second: self.min_download_rate,
             grace: self.rate_grace,
@@ -110,7 +129,7 @@ impl RestLimits {
     }
 
     /// What one client may take of a bound.
-    pub(super) fn share_of(&self, bound: usize) -> usize {
+    pub(crate) fn share_of(&self, bound: usize) -> usize {
         (bound / 100 * usize::from(self.client_share)
             + bound % 100 * usize::from(self.client_share) / 100)
             .max(1)

@@ -61,7 +61,7 @@ pub(crate) struct Stuck(Mutex<Known>);
 
 /// What the log says of a failure.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// A warning, and how many were left out before it.
     Warn(u64),
     /// It is left out.
@@ -80,7 +80,7 @@ impl Stuck {
     }
 
     /// Notes a file that could not be moved.
-    pub(super) fn note(&self, record: &Record, why: String, now: Instant) -> Told {
+    pub(crate) fn note(&self, record: &Record, why: String, now: Instant) -> Told {
         let mut known = self.known();
         let room = known.files.len() < REMEMBERED;
         match known.files.get_mut(&record.name) {
@@ -110,7 +110,7 @@ impl Stuck {
     }
 
     /// Whether a file waits for its next try.
-    pub(super) fn waits(&self, record: &Record, now: Instant) -> bool {
+    pub(crate) fn waits(&self, record: &Record, now: Instant) -> bool {
         let known = self.known();
         let entry = known.files.get(&record.name);
         entry.is_some_and(|entry| {
@@ -119,13 +119,13 @@ impl Stuck {
     }
 
     /// Forgets a file that has moved.
-    pub(super) fn forget(&self, name: &FileName) {
+    pub(crate) fn forget(&self, name: &FileName) {
         self.known().files.remove(name);
     }
 
     /// Forgets those that were not tried again although it was time: they have gone,
     /// or need not move any more.
-    pub(super) fn tidy(&self, now: Instant) {
+    pub(crate) fn tidy(&self, now: Instant) {
         self.known()
             .files
             .retain(|_, entry| now < entry.again + LAST_RETRY);

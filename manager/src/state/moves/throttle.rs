@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Paces moves. A move that is due later waits for its turn, in order.
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     files_per_second: u32,
     bytes_per_second: u64,
     next: Mutex<Option<Instant>>,
@@ -13,7 +13,7 @@ pub(super) struct Throttle {
 
 impl Throttle {
     /// A pace; 0 means no limit.
-    pub(super) fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
+    pub(crate) fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
         Self {
             files_per_second,
             bytes_per_second,
@@ -22,7 +22,7 @@ impl Throttle {
     }
 
     /// Waits until a file of `bytes` may move.
-    pub(super) async fn wait(&self, bytes: u64) {
+    pub(crate) async fn wait(&self, bytes: u64) {
         let due = {
             let mut next = self.next.lock().await;
             let now = Instant::now();

@@ -1,0 +1,45 @@
+//! Bounds and rates, each a flag.
+
+mod hosts;
+mod rest;
+
+use clap::Args;
+
+pub use hosts::HostPattern;
+pub(crate) use rest::MinRate;
+pub use rest::RestLimits;
+
+/// Bounds and rates of the manager's own work.
+#[derive(Debug, Clone, Args)]
+pub struct Limits {
+    /// Files a second that balancing moves at the most; 0 is no limit
+    #[arg(
+        long,
+        env = "DFS_MOVE_FILES_PER_SECOND",
+        value_name = "N",
+        default_value_t = 1000
+    )]
+    pub move_files_per_second: u32,
+    /// Bytes a second that balancing moves at the most, 0 for no limit (suffixes KiB, MiB, GiB)
+    #[arg(long, env = "DFS_MOVE_BYTES_PER_SECOND", value_name = "SIZE", default_value = "100MiB",
+          value_parser = kit::units::size)]
+    pub move_bytes_per_second: u64,
+    /// Records kept in memory, some 500 bytes each: these files are served while the store is away
+    #[arg(
+        long,
+        env = "DFS_CACHED_FILES",
+        value_name = "N",
+        default_value_t = 100_000
+    )]
+    pub cached_files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            move_files_per_second: 1000,
+            move_bytes_per_second: 100 << 20,
+            cached_files: 100_000,
+        }
+    }
+}

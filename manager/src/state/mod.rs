@@ -1,0 +1,18 @@
+//! What this process remembers, apart from the tasks that keep it: nothing of it is
+//! needed for safety, and a restart forgets it all.
+
+mod missing;
+mod moves;
+mod restoring;
+mod set_back;
+mod store_health;
+mod unfinished;
+
+pub(crate) use missing::{Denied, Missing};
+#[cfg(test)]
+pub(crate) use moves::StuckFile;
+pub(crate) use moves::{Flow, MoveLine, Moves, StuckFiles, Told};
+pub(crate) use restoring::Restoring;
+pub(crate) use set_back::{HIGHEST, Marking, SetBack};
+pub(crate) use store_health::StoreHealth;
+pub(crate) use unfinished::{Progress, Unfinished};

@@ -1,0 +1,120 @@
+//! What this process knows of a store that was set back (rule 17).
+
+use proto::NodeId;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The highest generation that is believed: each move takes one, so that no file
+/// ever comes near it.
+pub(crate) const HIGHEST: u32 = 1 << 30;
+
+/// What is known of it in this process.
+#[derive(Default)]
+pub(crate) struct SetBack(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// When the rows were last looked at.
+    at: Option<Instant>,
+    /// Nodes that records list and that are not merged since.
+    waits_for: Vec<NodeId>,
+    /// See [`SetBack::floor`].
+    floor: u32,
+    /// Marks of rows that are under way: until they are durable nothing may go on.
+    marking: usize,
+    /// Counts them, so that a look from before does not count after.
+    marks: u64,
+}
+
+impl SetBack {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nodes that have to be merged before anything settles, moves or is deleted.
+    pub(crate) fn waits_for(&self) -> Vec<NodeId> {
+        self.known().waits_for.clone()
+    }
+
+    /// Whether nothing may settle, move or be deleted now, as was last seen; so it
+    /// is, too, before the first look.
+    pub(crate) fn holds(&self) -> bool {
+        let known = self.known();
+        known.at.is_none() || known.marking > 0 || !known.waits_for.is_empty()
+    }
+
+    /// The highest generation that nodes had seen when the store was set back.
+    pub(crate) fn floor(&self) -> u32 {
+        self.known().floor
+    }
+
+    /// Which marks of rows it knows of: a look at the rows takes them first.
+    pub(crate) fn marks(&self) -> u64 {
+        self.known().marks
+    }
+
+    /// Whether no row is being marked, and the last look at them is older than this.
+    pub(crate) fn is_older_than(&self, fresh: Duration) -> bool {
+        let known = self.known();
+        known.marking == 0 && known.at.is_none_or(|at| at.elapsed() > fresh)
+    }
+
+    /// Takes in a look at the rows, unless one was marked since it began.
+    pub(crate) fn take(&self, marks: u64, waits_for: Vec<NodeId>, floor: u32) {
+        let mut known = self.known();
+        if known.marks == marks {
+            known.at = Some(Instant::now());
+            known.waits_for = waits_for;
+            known.floor = known.floor.max(floor);
+        }
+    }
+}
+
+/// Ends the state "rows are being marked", however that ends.
+pub(crate) struct Marking<'a>(&'a SetBack);
+
+impl<'a> Marking<'a> {
+    /// Begins it.
+    pub(crate) fn begin(of: &'a SetBack) -> Self {
+        let mut known = of.known();
+        known.marking += 1;
+        known.marks += 1;
+        Self(of)
+    }
+}
+
+impl Drop for Marking<'_> {
+    fn drop(&mut self) {
+        let mut known = self.0.known();
+        known.marking -= 1;
+        known.marks += 1;
+        // The rows have to be looked at again before anything goes on.
+        known.at = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_on_before_the_rows_were_seen_nor_by_a_look_from_before_the_mark() {
+        let set_back = SetBack::default();
+        assert!(set_back.holds());
+        set_back.take(0, Vec::new(), 3);
+        assert!(!set_back.holds());
+        let marking = Marking::begin(&set_back);
+        assert!(set_back.holds());
+        // This one read the rows before they were marked.
+        set_back.take(0, Vec::new(), 0);
+        assert!(set_back.holds());
+        drop(marking);
+        assert!(set_back.holds());
+        let marks = set_back.marks();
+        set_back.take(marks, vec![NodeId::new("n1").expect("a node id")], 2);
+        assert!(set_back.holds());
+        assert_eq!(set_back.floor(), 3, "never lower");
+        set_back.take(marks, Vec::new(), 5);
+        assert!(!set_back.holds());
+    }
+}

@@ -1,0 +1,53 @@
+//! Merges that were broken off.
+
+use manager_store::NodeRow;
+use proto::NodeId;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How far the way from a disk to the store has come. It is kept where a join breaks
+/// off, so that a large node is not read from its first leaf each time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    /// What it holds for: another session, or a row that was changed (and so perhaps
+    /// marked, rule 17), is merged from the start.
+    session: u64,
+    rev: u64,
+    /// The leaf that was reached.
+    pub(crate) leaf: u32,
+    /// Copies that were moved aside.
+    pub(crate) quarantined: u64,
+    /// The highest generation.
+    pub(crate) generation: u32,
+}
+
+/// The merges that were broken off, one for each node at the most.
+#[derive(Default)]
+pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
+
+impl Unfinished {
+    fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the merge of a node goes on.
+    pub(crate) fn resume(&self, row: &NodeRow, session: u64) -> Progress {
+        let found = self.all().get(&row.id).cloned();
+        let same = |found: &Progress| found.session == session && found.rev == row.rev;
+        found.filter(same).unwrap_or(Progress {
+            session,
+            rev: row.rev,
+            ..Progress::default()
+        })
+    }
+
+    /// Notes how far one has come.
+    pub(crate) fn note(&self, node: &NodeId, progress: &Progress) {
+        self.all().insert(node.clone(), progress.clone());
+    }
+
+    /// It is over.
+    pub(crate) fn end(&self, node: &NodeId) {
+        self.all().remove(node);
+    }
+}
