@@ -1,0 +1,258 @@
+//! The rooms of each crate import each other in one direction: on no floor, that is
+//! among the modules beside one another in one parent, is there a circle.
+
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::binaries::workspace;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+
+/// A module's path below its crate.
+type Module = Vec<String>;
+/// Who imports whom on one floor, and by which path.
+type Floor = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Crates that are no part of the workspace.
+const APART: [&str; 2] = ["target", "engine-spike"];
+
+fn crates(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join("Cargo.toml").exists() && folder.join("src/lib.rs").exists() {
+        found.push(folder.to_owned());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let apart = name.starts_with('.') || APART.contains(&name.as_str());
+        if entry.file_type()?.is_dir() && !apart {
+            crates(&entry.path(), found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The modules of a crate with their tokens, without those of its tests.
+fn modules(
+    folder: &Path,
+    file: &Path,
+    module: Module,
+    found: &mut BTreeMap<Module, Vec<TokenTree>>,
+) -> Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let tokens: TokenStream = text.parse().map_err(|error| {
+        let file = file.display();
+        anyhow::anyhow!("{file}: {error}")
+    })?;
+    let tokens = without_tests(tokens);
+    for three in tokens.windows(3) {
+        let [word, name, end] = three else { continue };
+        if word.to_string() != "mod" || end.to_string() != ";" {
+            continue;
+        }
+        let name = name.to_string();
+        let (flat, deep) = (folder.join(format!("{name}.rs")), folder.join(&name));
+        let file = match flat.exists() {
+            true => flat,
+            false => deep.join("mod.rs"),
+        };
+        let child = [&module[..], &[name]].concat();
+        modules(&deep, &file, child, found)?;
+    }
+    found.insert(module, tokens);
+    Ok(())
+}
+
+/// Leaves out what `#[cfg(test)]` stands before.
+fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
+    let mut left = Vec::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_attribute = token.to_string() == "#";
+        let tested = tokens
+            .peek()
+            .is_some_and(|next| is_attribute && next.to_string().replace(' ', "") == "[cfg(test)]");
+        if !tested {
+            left.push(token);
+            continue;
+        }
+        while let Some(skipped) = tokens.next() {
+            let ends = match &skipped {
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                TokenTree::Punct(punct) => punct.as_char() == ';',
+                TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+            };
+            // The braces of a `use` stand before its end.
+            if ends && tokens.peek().is_none_or(|next| next.to_string() != ";") {
+                break;
+            }
+        }
+    }
+    left
+}
+
+/// Every path that begins with `crate`, `super` or `self`, wherever it stands.
+fn paths(tokens: &[TokenTree], found: &mut Vec<Module>) {
+    let mut tokens = tokens.iter().cloned().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Group(group) => {
+                let inner: Vec<_> = group.stream().into_iter().collect();
+                paths(&inner, found);
+            }
+            TokenTree::Ident(ident) => {
+                let word = ident.to_string();
+                if ["crate", "super", "self"].contains(&word.as_str()) {
+                    path(vec![word], &mut tokens, found);
+                }
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+/// What follows the first words of a path; each leaf of a tree in braces is one.
+fn path<I>(mut words: Module, tokens: &mut Peekable<I>, found: &mut Vec<Module>)
+where
+    I: Iterator<Item = TokenTree>,
+{
+    while tokens.next_if(|token| token.to_string() == ":").is_some() {
+        tokens.next_if(|token| token.to_string() == ":");
+        match tokens.peek() {
+            Some(TokenTree::Ident(ident)) => words.push(ident.to_string()),
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+                let mut inner = group.stream().into_iter().peekable();
+                while let Some(token) = inner.next() {
+                    if let TokenTree::Ident(ident) = token {
+                        let words = [&words[..], &[ident.to_string()]].concat();
+                        path(words, &mut inner, found);
+                    }
+                }
+                tokens.next();
+                return;
+            }
+            _ => break,
+        }
+        tokens.next();
+    }
+    found.push(words);
+}
+
+/// The module that a path names, as far as it names modules.
+fn resolve<T>(from: &[String], path: &[String], all: &BTreeMap<Module, T>) -> Module {
+    let mut at = from.to_vec();
+    for (place, word) in path.iter().enumerate() {
+        match word.as_str() {
+            "crate" => at.clear(),
+            "super" => drop(at.pop()),
+            "self" if place == 0 => {}
+            name => {
+                at.push(name.to_owned());
+                if !all.contains_key(&at) {
+                    at.pop();
+                    break;
+                }
+            }
+        }
+    }
+    at
+}
+
+/// Every floor of a crate, by the module that it lies in.
+fn floors(all: &BTreeMap<Module, Vec<TokenTree>>) -> BTreeMap<Module, Floor> {
+    let mut floors = BTreeMap::<Module, Floor>::new();
+    for (from, tokens) in all {
+        let mut found = Vec::new();
+        paths(tokens, &mut found);
+        for path in found {
+            let to = resolve(from, &path, all);
+            let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+            if let (Some(a), Some(b)) = (from.get(shared), to.get(shared)) {
+                let floor = floors.entry(from[..shared].to_vec()).or_default();
+                let beside = floor.entry(a.clone()).or_default();
+                let told = format!("{} has {}", from.join("::"), path.join("::"));
+                beside.entry(b.clone()).or_insert(told);
+            }
+        }
+    }
+    floors
+}
+
+/// A circle of a floor, where there is one: each of its imports.
+fn circle(floor: &Floor) -> Option<Vec<String>> {
+    let mut done = BTreeSet::new();
+    let mut way = Vec::new();
+    let rooms: Vec<_> = floor.keys().collect();
+    rooms
+        .into_iter()
+        .find_map(|room| walk(floor, room, &mut way, &mut done))
+}
+
+fn walk<'a>(
+    floor: &'a Floor,
+    room: &'a String,
+    way: &mut Vec<(&'a String, &'a String)>,
+    done: &mut BTreeSet<&'a String>,
+) -> Option<Vec<String>> {
+    if let Some(begin) = way.iter().position(|(from, _)| *from == room) {
+        return Some(
+            way[begin..]
+                .iter()
+                .map(|(_, told)| told.to_string())
+                .collect(),
+        );
+    }
+    if done.contains(room) {
+        return None;
+    }
+    for (next, told) in floor.get(room).into_iter().flatten() {
+        way.push((room, told));
+        if let Some(found) = walk(floor, next, way, done) {
+            return Some(found);
+        }
+        way.pop();
+    }
+    done.insert(room);
+    None
+}
+
+#[test]
+fn no_rooms_of_a_crate_import_each_other_in_a_circle() -> Result<()> {
+    let mut folders = Vec::new();
+    crates(&workspace(), &mut folders)?;
+    ensure!(folders.len() >= 8, "{folders:?}");
+    let mut told = Vec::new();
+    for folder in folders {
+        let (src, mut all) = (folder.join("src"), BTreeMap::new());
+        modules(&src, &src.join("lib.rs"), Module::new(), &mut all)?;
+        for (module, floor) in floors(&all) {
+            if let Some(circle) = circle(&floor) {
+                let room = folder.join(module.join("/"));
+                told.push(format!("{}: {}", room.display(), circle.join(", ")));
+            }
+        }
+    }
+    ensure!(told.is_empty(), "circles of imports:\n{}", told.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn a_circle_is_found_wherever_its_paths_stand() {
+    let parse = |text: &str| without_tests(text.parse().expect("tokens"));
+    let module = |text: &str| text.split("::").map(str::to_owned).collect::<Module>();
+    let with = |last: &str| {
+        let texts = [
+            ("a", "use crate::{x::Y, b::{self, C as D}};"),
+            ("b", "fn f() { println!(\"{}\", super::c::deep::N) }"),
+            ("c", ""),
+            ("c::deep", last),
+        ];
+        let all = texts.map(|(name, text)| (module(name), parse(text)));
+        floors(&all.into())
+    };
+    let circles = |floors: BTreeMap<Module, Floor>| floors.values().find_map(circle);
+    let found = circles(with("use crate::a::E;")).expect("a circle");
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(circles(with("use super::super::x::E;")), None);
+    let tested = "#[cfg(test)] use crate::a::{E, F}; #[cfg(test)] mod tests { use crate::a::E; }";
+    assert_eq!(circles(with(tested)), None);
+}
