@@ -4,8 +4,9 @@
 use crate::client::{Answer, Client, Route};
 use crate::content::{self, splitmix};
 use anyhow::Result;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -70,7 +71,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Journal {
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.files.lock().unwrap_or_else(|e| e.into_inner())
+        self.files.lock()
     }
 
     fn set(&self, name: &str, state: State) {
@@ -199,7 +200,7 @@ impl Journal {
             tasks.spawn(async move {
                 let mut part = Findings::default();
                 loop {
-                    let name = queue.lock().unwrap_or_else(|e| e.into_inner()).pop();
+                    let name = queue.lock().pop();
                     let Some(name) = name else {
                         return anyhow::Ok(part);
                     };

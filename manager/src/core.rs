@@ -8,10 +8,11 @@ use crate::nodes::Nodes;
 use crate::state::{Missing, Moves, Restoring, SetBack, StoreHealth, Unfinished};
 use kit::token::Token;
 use manager_store::{Lease, Record, Store, StoreError};
+use parking_lot::{Mutex, MutexGuard};
 use proto::FileId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
@@ -94,10 +95,7 @@ impl Core {
 
     /// The cluster that store and nodes belong to.
     pub fn cluster_id(&self) -> Uuid {
-        *self
-            .cluster_id
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.cluster_id.lock()
     }
 
     /// Takes over a node's cluster id, which only a rebuild does, and only
@@ -110,10 +108,7 @@ impl Core {
             return Ok(false);
         }
         self.store.set_cluster_id(id).await?;
-        *self
-            .cluster_id
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = id;
+        *self.cluster_id.lock() = id;
         Ok(true)
     }
 
@@ -147,7 +142,7 @@ impl Core {
     }
 
     fn busy_files(&self) -> MutexGuard<'_, HashMap<FileId, usize>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+        self.busy.lock()
     }
 
     /// The number of the lease held, 0 where none is (rule 10).
@@ -184,14 +179,14 @@ impl Core {
     /// The lease's counter and term as they were last read; the counter only rises
     /// while the store is not set back.
     pub(crate) fn beat(&self) -> (u64, u64) {
-        *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.beat.lock()
     }
 
     /// Notes the lease; answers whether its history lacks what was read before:
     /// then the store was set back.
     pub(crate) fn note_beat(&self, lease: Option<&Lease>) -> bool {
         let now = lease.map_or((0, 0), |lease| (lease.counter, lease.term));
-        let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut beat = self.beat.lock();
         let (counter, term) = std::mem::replace(&mut *beat, now);
         Lease::lacks(lease, counter, term)
     }

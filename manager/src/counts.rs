@@ -5,9 +5,10 @@
 
 use crate::fit::Load;
 use manager_store::{Store, StoreError, Which};
+use parking_lot::{Mutex, MutexGuard};
 use proto::{FileName, NodeId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -49,7 +50,7 @@ pub(crate) struct Counts(Mutex<BTreeMap<Option<NodeId>, Entry>>);
 
 impl Counts {
     fn known(&self) -> MutexGuard<'_, BTreeMap<Option<NodeId>, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The last count, which is begun anew where it is old; nothing where the first

@@ -7,7 +7,6 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,10 +56,7 @@ impl Gauges {
     /// Adds them to the manager's metrics.
     pub(crate) fn of(metrics: &Metrics) -> Self {
         let gauges = Self::default();
-        let mut registry = metrics
-            .registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut registry = metrics.registry.lock();
         gauges.register(&mut registry);
         gauges
     }

@@ -4,11 +4,12 @@ use crate::scrub::Pace;
 use clap::Args;
 use kit::token::{Token, TokenArgs};
 use kit::units::{long_time, size, time};
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use proto::NodeId;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Uri;
 

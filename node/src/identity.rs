@@ -2,6 +2,7 @@
 //! anything rests on it.
 
 use crate::durable::replace;
+use parking_lot::{Mutex, MutexGuard};
 use proto::NodeId;
 use rustix::fd::AsFd;
 use rustix::fs::{FlockOperation, flock};
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// The format of volumes that this version writes, and the newest it reads.
@@ -178,12 +178,12 @@ impl Volume {
 
     fn lock(&self) -> MutexGuard<'_, Identity> {
         // Replaced whole, after it is on disk: never half changed.
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+        self.identity.lock()
     }
 
     /// Changes the identity, durably before anybody sees it. Blocks.
     fn change(&self, change: impl FnOnce(&mut Identity)) -> std::io::Result<()> {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.writing.lock();
         let before = self.identity();
         let mut next = before.clone();
         change(&mut next);

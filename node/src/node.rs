@@ -9,8 +9,9 @@ use crate::identity::Volume;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrub::{PLACE_EVERY, Scrub};
+use parking_lot::{Mutex, MutexGuard};
 use proto::v1::{self, Fault};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +85,7 @@ impl Node {
 
     pub(crate) fn creates(&self) -> MutexGuard<'_, Creates> {
         // Each of its methods leaves it whole, whatever its caller does next.
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.creates.lock()
     }
 
     /// The session of now.
@@ -95,14 +96,14 @@ impl Node {
     /// The lease's counter and term as a manager last reported them: a store whose
     /// history lacks them was set back.
     pub(crate) fn beat(&self) -> (u64, u64) {
-        *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.beat.lock()
     }
 
     /// Takes a manager's word for it; a lower one too, once it was dealt with.
     pub(crate) fn hear_beat(&self, beat: u64, term: u64) {
         // One that has just started has not read the lease yet.
         if beat > 0 {
-            *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = (beat, term);
+            *self.beat.lock() = (beat, term);
         }
     }
 
@@ -118,7 +119,7 @@ impl Node {
 
     /// The same, with what is in quarantine at the same instant (invariant 7).
     pub(crate) fn counted_both(&self) -> (v1::Counted, u64) {
-        let mut last = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.counts.lock();
         *last += 1;
         let (files, quarantined) = self.disk.counts();
         let counted = v1::Counted {

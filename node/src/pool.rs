@@ -1,8 +1,9 @@
 //! A bounded pool of threads for file I/O, which never runs on a thread of the
 //! asynchronous runtime.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -114,7 +115,7 @@ impl Drop for Pool {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Jobs run outside of the lock, so that it is never poisoned halfway.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     fn work(&self) {
@@ -132,10 +133,7 @@ impl Shared {
                 return;
             } else {
                 queue.idle += 1;
-                queue = self
-                    .wake
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                self.wake.wait(&mut queue);
                 queue.idle -= 1;
             }
         }

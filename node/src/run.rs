@@ -12,10 +12,11 @@ use crate::service::StorageService;
 use crate::vital::{Held, Vital};
 use anyhow::Context;
 use kit::ops::Ops;
+use parking_lot::Mutex;
 use proto::v1::handover_server::HandoverServer;
 use proto::v1::storage_server::StorageServer;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -173,7 +174,7 @@ async fn open(
 }
 
 fn register(registry: &Mutex<prometheus_client::registry::Registry>, metrics: &Metrics, id: &str) {
-    let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registry = registry.lock();
     metrics.register(registry.sub_registry_with_label(("node".into(), id.to_owned().into())));
 }
 

@@ -12,13 +12,13 @@ use anyhow::Context;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Api, Client, Resource, ResourceExt};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
 
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
@@ -290,8 +290,8 @@ impl Applier {
         self.written().retain(|what, _| !what.ends_with(&part));
     }
 
-    fn written(&self) -> std::sync::MutexGuard<'_, HashMap<String, Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn written(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Written>> {
+        self.written.lock()
     }
 }
 

@@ -15,9 +15,10 @@ use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Api, Client};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -51,13 +52,13 @@ pub struct Caches(Mutex<HashMap<String, Arc<Cache>>>);
 impl Caches {
     /// Has a namespace in it.
     pub fn add(&self, namespace: &str, cache: Cache) {
-        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut caches = self.0.lock();
         caches.insert(namespace.to_owned(), Arc::new(cache));
     }
 
     /// What is known of a namespace.
     pub fn of(&self, namespace: &str) -> Option<Arc<Cache>> {
-        let caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let caches = self.0.lock();
         caches.get(namespace).cloned()
     }
 }
@@ -168,7 +169,7 @@ impl Context {
     }
 
     fn pools(&self) -> MutexGuard<'_, HashMap<PoolName, Memory>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pools.lock()
     }
 
     /// What is remembered of a pool.
@@ -183,14 +184,14 @@ impl Context {
 
     /// Takes the turn to restart nodes, or answers who has it.
     pub fn take_turn(&self, name: &PoolName) -> Option<PoolName> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.turn.lock();
         let holder = turn.get_or_insert_with(|| name.clone());
         (holder != name).then(|| holder.clone())
     }
 
     /// Gives the turn back.
     pub fn end_turn(&self, name: &PoolName) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.turn.lock();
         turn.take_if(|holder| holder == name);
     }
 
@@ -212,9 +213,7 @@ impl Context {
     }
 
     fn unreadable(&self) -> MutexGuard<'_, HashMap<PoolName, Option<i64>>> {
-        self.unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.unreadable.lock()
     }
 
     /// Notes that a pool can't be read; answers whether that is news.

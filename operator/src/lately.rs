@@ -1,8 +1,8 @@
 //! What was asked lately, so that many pools cost one question.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// For how long what was asked holds at rest.
@@ -50,7 +50,7 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     }
 
     fn get_at(&self, key: &K, now: Instant) -> Option<V> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         let answer = answers.get_mut(key)?;
         let holds = match answer.asked {
             _ if now < answer.until => true,
@@ -81,13 +81,13 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     }
 
     fn forget(&self, key: &K) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         answers.remove(key);
     }
 
     /// Keeps an answer. The keys are few: namespaces, classes, the token.
     pub fn put(&self, key: K, answer: V) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         let answer = Answer {
             until: Instant::now() + self.holds,
             asked: None,

@@ -1,9 +1,10 @@
 //! What Prometheus sees of the operator.
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The operator's metrics.
 #[derive(Debug)]

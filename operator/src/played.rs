@@ -2,8 +2,9 @@
 //! order, and keeps what it was asked.
 
 use kube::{Client, Config};
+use parking_lot::Mutex;
 use serde_json::Value;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,9 +25,7 @@ impl Played {
             for (status, body) in answers {
                 let (stream, _) = listener.accept().await.expect("a caller");
                 let asked = answer(stream, status, &body).await.expect("a request");
-                asks.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(asked);
+                asks.lock().push(asked);
             }
         });
         Self { address, asked }
@@ -40,7 +39,7 @@ impl Played {
 
     /// What it was asked: method and path of each request.
     pub(crate) fn asked(&self) -> Vec<String> {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.lock();
         asked.clone()
     }
 }

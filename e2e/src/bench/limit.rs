@@ -3,11 +3,12 @@
 
 use crate::{content, tree::MAX_ENTRIES};
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags, fsync, linkat, mkdirat, open, openat};
 use rustix::io::write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The directory that is being filled, as one node has one.
@@ -88,7 +89,7 @@ pub(super) fn measure(folder: &Path, size: usize, threads: usize, length: Durati
 
 /// `O_TMPFILE`, write, fsync, linkat, fsync directory.
 fn one(leaf: &Mutex<Leaf>, data: &[u8]) -> Result<()> {
-    let (directory, slot) = leaf.lock().unwrap_or_else(|e| e.into_inner()).take()?;
+    let (directory, slot) = leaf.lock().take()?;
     let flags = OFlags::TMPFILE | OFlags::WRONLY;
     let file = openat(&*directory, ".", flags, Mode::RUSR | Mode::WUSR);
     let file = file.context("O_TMPFILE")?;

@@ -17,8 +17,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -175,7 +176,7 @@ impl Client {
 
     async fn connection(&self) -> Result<Connection> {
         loop {
-            let kept = self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
+            let kept = self.idle.lock().pop();
             match kept {
                 Some(kept) if kept.is_open() => return Ok(kept),
                 Some(_) => {}
@@ -189,10 +190,7 @@ impl Client {
         let mut connection = self.connection().await?;
         let answer = connection.send(self.placed(request)?).await?;
         if connection.is_open() {
-            self.idle
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-                .push(connection);
+            self.idle.lock().push(connection);
         }
         Ok(answer)
     }
@@ -304,12 +302,12 @@ mod tests {
         Path(name): Path<String>,
         body: Bytes,
     ) -> StatusCode {
-        store.lock().unwrap().insert(name, body);
+        store.lock().insert(name, body);
         StatusCode::CREATED
     }
 
     async fn fetch(State(store): State<Store>, Path(name): Path<String>) -> (StatusCode, Bytes) {
-        match store.lock().unwrap().get(&name) {
+        match store.lock().get(&name) {
             Some(data) => (StatusCode::OK, data.clone()),
             None => (StatusCode::NOT_FOUND, r#"{"code":2,"message":""}"#.into()),
         }
@@ -333,7 +331,7 @@ mod tests {
             assert_eq!(client.put(&name, data.clone()).await.unwrap().status, 201);
             assert_eq!(client.get(&name).await.unwrap().body, data);
         }
-        assert_eq!(client.idle.lock().unwrap().len(), 1);
+        assert_eq!(client.idle.lock().len(), 1);
         assert_eq!(client.get("other").await.unwrap().outcome(), (404, Some(2)));
     }
 

@@ -1,9 +1,9 @@
 //! Has cargo bring the binaries under test up to date, and finds them.
 
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 /// Where one build of the two programs lies.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Binaries {
 /// Where cargo can't build them; its messages went to stderr.
 pub fn find() -> Result<Binaries> {
     static BUILT: Mutex<bool> = Mutex::new(false);
-    let mut built = BUILT.lock().unwrap_or_else(|e| e.into_inner());
+    let mut built = BUILT.lock();
     let (folder, given) = match std::env::var_os("E2E_BIN_DIR") {
         Some(folder) => (PathBuf::from(folder), true),
         None => (beside_us()?, false),

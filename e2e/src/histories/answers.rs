@@ -6,8 +6,8 @@ use super::wire::Sent;
 use crate::client::Answer;
 use crate::content::{base64, sha256};
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 /// What a delete says that has begun and was not confirmed.
 const BEGUN: &str = "has begun";
@@ -28,8 +28,8 @@ impl Contents {
         self.known().sums.insert(sha256(bytes), content);
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> parking_lot::MutexGuard<'_, Known> {
+        self.0.lock()
     }
 
     /// The content of a sum, whole or not at all.

@@ -8,10 +8,11 @@ use crate::content;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Method, Request};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the hammered names begin with.
@@ -75,7 +76,7 @@ impl Load {
     /// The histories, by name.
     pub(super) fn histories(&self) -> Vec<(String, Vec<Operation>)> {
         let taken = self.histories.iter().map(|history| {
-            let history = history.lock().unwrap_or_else(PoisonError::into_inner);
+            let history = history.lock();
             history.clone()
         });
         self.names.iter().cloned().zip(taken).collect()
@@ -83,7 +84,7 @@ impl Load {
 
     /// How often each kind of request had each outcome.
     pub(super) fn counts(&self) -> Counts {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock();
         counts.clone()
     }
 
@@ -205,7 +206,7 @@ impl Worker {
 
     fn note(&self, at: usize, operation: Operation) {
         let history = &self.load.histories[at];
-        let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = history.lock();
         history.push(operation);
     }
 
@@ -214,7 +215,6 @@ impl Worker {
             .load
             .counts
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .entry((call, sent.word()))
             .or_default() += 1;
         if matches!(sent, Sent::Never) {

@@ -3,9 +3,10 @@
 use crate::client::Client;
 use crate::content;
 use anyhow::Result;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,19 +111,18 @@ impl Traffic {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        let lock =
-            |list: &Mutex<Vec<u64>>| list.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lock = |list: &Mutex<Vec<u64>>| list.lock().clone();
         let answers = self.shared.answers.lock();
         Seen {
             stored: lock(&self.shared.stored),
-            answers: answers.unwrap_or_else(PoisonError::into_inner).clone(),
+            answers: answers.clone(),
         }
     }
 }
 
 impl Shared {
     fn count(&self, what: String) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         *answers.entry(what).or_default() += 1;
     }
 
@@ -147,14 +147,14 @@ impl Shared {
                     false => self.count(answered("upload", &answer)),
                 }
                 if stored {
-                    let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut stored = self.stored.lock();
                     stored.push(number);
                 }
             }
             Err(error) => self.count(format!("upload broke: {error:#}")),
         }
         let earlier = {
-            let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+            let stored = self.stored.lock();
             let at = number.wrapping_mul(7).wrapping_add(worker) as usize;
             stored.get(at % stored.len().max(1)).copied()
         };

@@ -6,8 +6,9 @@ use crate::content;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::Request;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -50,7 +51,7 @@ impl Model {
     }
 
     fn known(&self) -> MutexGuard<'_, Acknowledged> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Names of files that are stored.
@@ -148,7 +149,7 @@ impl Model {
                     let (model, names, work) = (self.clone(), names.clone(), work.clone());
                     tasks.spawn_local(async move {
                         loop {
-                            let next = names.lock().unwrap_or_else(PoisonError::into_inner).next();
+                            let next = names.lock().next();
                             let Some(name) = next else {
                                 return anyhow::Ok(());
                             };

@@ -2,8 +2,8 @@
 //! came: reports, and answers to what this manager and nobody else asked of it. So
 //! what other managers store and delete there is counted too.
 
+use parking_lot::Mutex;
 use proto::v1;
-use std::sync::{Mutex, PoisonError};
 
 /// The newest count of a node.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ impl NodeCount {
     /// Takes a count in, unless a newer one is known. Versions that don't number
     /// their counts are believed as they come.
     pub(super) fn take(&self, counted: v1::Counted) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock();
         if counted.number >= last.number {
             *last = counted;
         }
@@ -21,7 +21,7 @@ impl NodeCount {
 
     /// The files.
     pub(super) fn files(&self) -> u64 {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.0.lock();
         last.files
     }
 }

@@ -10,11 +10,12 @@ use super::call_error::CallError;
 use super::counted::NodeCount;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
 use proto::v1::{Replies, Request, Requests, reply, request};
 use proto::{Batch, Refused};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -134,7 +135,7 @@ impl Exchange {
             Ok(Ok(reply::Result::Failure(failure))) => Err(failure.into()),
             Ok(result) => result,
             Err(_) => {
-                *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                *self.late.lock() = Some(Instant::now());
                 Err(CallError::Lost(format!("no answer within {deadline:?}")))
             }
         }
@@ -142,7 +143,7 @@ impl Exchange {
 
     /// When a deadline last passed without an answer.
     pub(super) fn late(&self) -> Option<Instant> {
-        *self.late.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.late.lock()
     }
 
     /// How many operations wait for the writer.
@@ -248,7 +249,7 @@ async fn reopen(opens: &impl Opens, closed: &CancellationToken) -> Option<Stream
 /// Puts what broke off back, oldest first, where it may be done twice; the rest is
 /// lost.
 fn send_again(waiting: &Waiting, ready: &mut VecDeque<Outgoing>) {
-    let asked = std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    let asked = std::mem::take(&mut *waiting.lock());
     let mut again: Vec<Outgoing> = asked
         .into_values()
         .filter(|asked| asked.sent < SENDS && !asked.reply.is_closed())
@@ -295,7 +296,7 @@ async fn write_all(
 /// fits into no message is lost by itself.
 fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request> {
     let mut batch = Batch::new(BATCH);
-    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = waiting.lock();
     while let Some(Outgoing {
         request,
         reply,
@@ -352,7 +353,7 @@ async fn read_all(
         if let Some(counted) = message.counted {
             count.take(counted);
         }
-        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = waiting.lock();
         for reply in message.replies {
             if let (Some(asked), Some(result)) = (waiting.remove(&reply.seq), reply.result) {
                 // A caller past its deadline has gone; nobody needs the answer.

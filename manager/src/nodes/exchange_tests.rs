@@ -27,7 +27,7 @@ struct Prepared(Mutex<VecDeque<Result<Streams, NotOpened>>>);
 
 impl Opens for Prepared {
     async fn open(&self) -> Result<Streams, NotOpened> {
-        let next = self.0.lock().expect("a lock").pop_front();
+        let next = self.0.lock().pop_front();
         next.unwrap_or_else(|| Err(NotOpened::Gone("nobody there".to_owned())))
     }
 }

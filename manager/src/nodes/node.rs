@@ -3,10 +3,11 @@
 use super::link::Link;
 use super::pace::Pace;
 use manager_store::{Copy, Record};
+use parking_lot::{Mutex, MutexGuard};
 use proto::v1::{CopyRef, Counted, Hello, Report, ScrubProgress, SealReply};
 use proto::{FileId, FileName, NodeId};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -122,7 +123,7 @@ impl Node {
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock()
     }
 
     /// Takes a report in.

@@ -1,9 +1,9 @@
 //! Who came lately and was not let in, for people to see.
 
+use parking_lot::Mutex;
 use proto::NodeId;
 use proto::v1::RefusedFor;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A node tries again every few seconds; one that was not refused for this long
@@ -26,7 +26,7 @@ struct Refusal {
 
 impl Refused {
     pub(super) fn note(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
-        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.0.lock();
         if refused.len() >= MOST {
             refused.retain(|_, refusal| refusal.at.elapsed() < FRESH);
         }
@@ -43,12 +43,12 @@ impl Refused {
     }
 
     pub(super) fn forget(&self, id: &NodeId) {
-        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.0.lock();
         refused.remove(id);
     }
 
     pub(super) fn why(&self, id: &NodeId) -> Option<(String, RefusedFor)> {
-        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.0.lock();
         let refusal = refused.get(id)?;
         (refusal.at.elapsed() < FRESH).then(|| (refusal.why.clone(), refusal.about))
     }
@@ -56,7 +56,7 @@ impl Refused {
     /// A node whose volume is of another cluster and that was refused lately: one of
     /// the pool, or of any where `pool` is empty.
     pub(super) fn foreign(&self, pool: &str) -> Option<NodeId> {
-        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.0.lock();
         let mut foreign = refused.iter().filter(|(_, refusal)| {
             let of_pool = pool.is_empty() || refusal.pool == pool;
             of_pool && refusal.about == RefusedFor::Store && refusal.at.elapsed() < FRESH
@@ -66,7 +66,7 @@ impl Refused {
 
     /// Who was refused lately as a node of a pool, or of any, and why.
     pub(super) fn of(&self, pool: &str) -> Vec<(NodeId, String, RefusedFor)> {
-        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.0.lock();
         let fresh = refused.iter().filter(|(_, refusal)| {
             (pool.is_empty() || refusal.pool == pool) && refusal.at.elapsed() < FRESH
         });

@@ -2,10 +2,11 @@
 //! brings many, or does so slowly, leaves the others theirs (invariant 9).
 
 use super::CallError;
+use parking_lot::Mutex;
 use proto::NodeId;
 use proto::v1::Fault;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -45,7 +46,7 @@ impl NodeShares {
     }
 
     fn of(&self, node: &NodeId) -> Arc<Semaphore> {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.nodes.lock();
         let of_node = nodes.entry(node.clone());
         Arc::clone(of_node.or_insert_with(|| Arc::new(Semaphore::new(self.places))))
     }

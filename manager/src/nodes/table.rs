@@ -3,10 +3,11 @@
 use super::node::Node;
 use super::refused::Refused;
 use crate::placement::{Candidate, Unplaced, choose};
+use parking_lot::{Mutex, RwLock};
 use proto::NodeId;
 use proto::v1::RefusedFor;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Every node whose join stream is open.
@@ -59,7 +60,7 @@ impl Nodes {
     /// Lets a node in, in place of an earlier one of the same id.
     pub fn insert(&self, node: Arc<Node>) {
         self.refused.forget(&node.id);
-        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        let mut joined = self.joined.write();
         if let Some(earlier) = joined.insert(node.id.clone(), node) {
             earlier.closed.cancel();
         }
@@ -70,7 +71,7 @@ impl Nodes {
     /// Takes a node out, unless another took its place.
     pub fn remove(&self, node: &Arc<Node>) {
         node.closed.cancel();
-        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        let mut joined = self.joined.write();
         if joined
             .get(&node.id)
             .is_some_and(|held| Arc::ptr_eq(held, node))
@@ -124,21 +125,12 @@ impl Nodes {
 
     /// The node, if its stream is open.
     pub fn joined(&self, id: &NodeId) -> Option<Arc<Node>> {
-        self.joined
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.joined.read().get(id).cloned()
     }
 
     /// Every node whose stream is open, in order of ids.
     pub fn all(&self) -> Vec<Arc<Node>> {
-        self.joined
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.joined.read().values().cloned().collect()
     }
 
     /// Every available node, in order of ids.
@@ -155,7 +147,7 @@ impl Nodes {
     pub fn place(&self, size: Option<u64>, tried: &[NodeId]) -> Result<Placement, NoNode> {
         let mut nodes = self.all_available();
         nodes.retain(|node| !tried.contains(&node.id));
-        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.placing.lock();
         let candidates: Vec<Candidate> = nodes.iter().map(|node| candidate(node)).collect();
         match choose(&candidates, size) {
             Ok(chosen) => Ok(count_on(nodes.swap_remove(chosen), 0)),
@@ -166,7 +158,7 @@ impl Nodes {
 
     /// Counts a file that is moved to a node.
     pub fn place_on(&self, node: Arc<Node>, size: u64) -> Placement {
-        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.placing.lock();
         count_on(node, size)
     }
 }

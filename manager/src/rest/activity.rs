@@ -5,9 +5,10 @@ use super::pace::Pace;
 use super::vet::KnownHost;
 use crate::limits::MinRate;
 use futures::task::AtomicWaker;
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -109,8 +110,8 @@ impl Activity {
         self.unread.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Answer>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<u64, Answer>> {
+        self.answers.lock()
     }
 }
 

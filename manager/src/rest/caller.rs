@@ -5,8 +5,9 @@ use super::gate::Place;
 use crate::Failure;
 use crate::trace::Trace;
 use http::request::Parts;
+use parking_lot::Mutex;
 use proto::Code;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// One request's sender. The front notes it among the request's extensions, all in
 /// one: each extension is a piece of memory of its own, for every request.
@@ -38,12 +39,12 @@ impl Caller {
 
     /// Gives a place to the answer, which holds it until its last byte has gone.
     pub(super) fn hold(&self, place: Place) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        *self.held.lock() = Some(place);
     }
 
     /// What the answer was given.
     pub(super) fn held(&self) -> Option<Place> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         held.take()
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::limits::RestLimits;
 use crate::nodes::NodeShares;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address,
@@ -112,10 +113,8 @@ impl Clients {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (usize, Arc<Client>)>> {
-        self.connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<Key, (usize, Arc<Client>)>> {
+        self.connected.lock()
     }
 }
 

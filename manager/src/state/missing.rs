@@ -2,10 +2,10 @@
 //! or drain them.
 
 use manager_store::Record;
+use parking_lot::{Mutex, MutexGuard};
 use proto::{FileId, FileName, NodeId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many are remembered.
 const REMEMBERED: usize = 10_000;
@@ -37,7 +37,7 @@ pub(crate) struct Missing(Mutex<BTreeMap<FileName, Denied>>);
 
 impl Missing {
     fn all(&self) -> MutexGuard<'_, BTreeMap<FileName, Denied>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Remembers one.

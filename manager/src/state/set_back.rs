@@ -1,7 +1,7 @@
 //! What this process knows of a store that was set back (rule 17).
 
+use parking_lot::{Mutex, MutexGuard};
 use proto::NodeId;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The highest generation that is believed: each move takes one, so that no file
@@ -28,7 +28,7 @@ struct Known {
 
 impl SetBack {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Nodes that have to be merged before anything settles, moves or is deleted.

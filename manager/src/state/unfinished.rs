@@ -1,9 +1,9 @@
 //! Merges that were broken off.
 
 use manager_store::NodeRow;
+use parking_lot::{Mutex, MutexGuard};
 use proto::NodeId;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How far the way from a disk to the store has come. It is kept where a join breaks
 /// off, so that a large node is not read from its first leaf each time.
@@ -27,7 +27,7 @@ pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
 
 impl Unfinished {
     fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Where the merge of a node goes on.

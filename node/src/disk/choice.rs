@@ -6,12 +6,13 @@ use super::stage::{self, Staging};
 use super::{OpenError, directory, io_error, io_error_of, make, meta};
 use crate::fault::Failure;
 use crate::pool::Pool;
+use parking_lot::Mutex;
 use proto::v1::Fault;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// The choice, once it is made.
 pub(super) struct Choice {
@@ -74,7 +75,7 @@ impl Choice {
         if let Some(staging) = self.chosen.get() {
             return Ok(staging);
         }
-        let _one_at_a_time = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.choosing.lock();
         if self.chosen.get().is_none() {
             let staging = self.choose().map_err(|error| self.failure(&error))?;
             let _ = self.chosen.set(staging);

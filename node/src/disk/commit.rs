@@ -25,6 +25,7 @@ use crate::failpoints;
 use crate::fault::Failure;
 use crate::pool::Pool;
 use crate::vital::Held;
+use parking_lot::Mutex;
 use proto::v1::Fault;
 use proto::{FileName, LEVELS};
 use rustix::fd::OwnedFd;
@@ -32,7 +33,7 @@ use rustix::fs::{AtFlags, XattrFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 

@@ -1,10 +1,11 @@
 //! Whether the disk takes writes, and whether it answers.
 
 use crate::fault::Failure;
+use parking_lot::{Mutex, MutexGuard};
 use proto::v1::Fault;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// What is known of the disk's health.
@@ -115,7 +116,7 @@ pub struct Beat<'a> {
 impl Pulse {
     fn beats(&self) -> MutexGuard<'_, Beats> {
         // No panic can leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A call begins.

@@ -29,6 +29,7 @@ use choice::Choice;
 use health::Health;
 use index::Index;
 use ops::Queue;
+use parking_lot::RwLock;
 use proto::FileName;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -38,8 +39,8 @@ use space::{Claim, Space};
 use stage::Staged;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tree::{Shape, Tree};
 use troubles::Troubles;
@@ -320,7 +321,6 @@ impl Drop for Disk {
             // Ends with the committer, or without it where the disk does not
             // answer: nothing that was answered rests on what is queued.
             let ended = self.committer.ended.get_mut();
-            let ended = ended.unwrap_or_else(std::sync::PoisonError::into_inner);
             let _ = ended.recv_timeout(CLOSE);
         }
     }
@@ -331,10 +331,8 @@ impl Shared {
         &self.roots[place as usize]
     }
 
-    fn index(&self, place: Place) -> std::sync::RwLockReadGuard<'_, Index> {
-        self.index[place as usize]
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn index(&self, place: Place) -> parking_lot::RwLockReadGuard<'_, Index> {
+        self.index[place as usize].read()
     }
 
     fn counts(&self) -> (u64, u64) {
@@ -366,10 +364,8 @@ impl Shared {
         self.between[to as usize].fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn index_mut(&self, place: Place) -> std::sync::RwLockWriteGuard<'_, Index> {
-        self.index[place as usize]
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn index_mut(&self, place: Place) -> parking_lot::RwLockWriteGuard<'_, Index> {
+        self.index[place as usize].write()
     }
 }
 

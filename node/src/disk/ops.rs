@@ -4,9 +4,9 @@ use super::lookup::Copy;
 use super::meta::Meta;
 use super::stage::Staged;
 use crate::fault::Failure;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use proto::FileName;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Takes the answer, once, on the committer's thread: it must not block.
 pub type Done<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
@@ -102,7 +102,7 @@ struct State {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(super) fn push(&self, op: Op) {
@@ -124,10 +124,7 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.wake.wait(&mut state);
         }
         Some(std::mem::take(&mut state.ops))
     }

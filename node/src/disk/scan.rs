@@ -3,6 +3,7 @@
 use super::index::Index;
 use super::troubles::Troubles;
 use super::{OpenError, io_error};
+use parking_lot::Mutex;
 use proto::{FileName, LEVELS, MAX_ENTRIES};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -10,7 +11,6 @@ use rustix::io::Errno;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// The level whose directories are shared out among threads: each has up to
 /// 1,296 leaves, and a volume that fills from the front has many of them.
@@ -78,10 +78,7 @@ impl Scan {
         walk.share_out(&units)?;
         // Now that the directories below are tidy, those above may be empty.
         lock(&walk.units).clear();
-        let found = walk
-            .found
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let found = walk.found.into_inner();
         for unit in units {
             prune(&root, unit);
         }
@@ -107,8 +104,8 @@ fn prune(root: &OwnedFd, unit: u32) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }
 
 /// The path of directory `number` among those of its level; `.` is the root.

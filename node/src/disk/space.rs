@@ -4,10 +4,11 @@
 //! a client announces is only compared with the room, and holds nothing.
 
 use crate::fault::Failure;
+use parking_lot::{Mutex, MutexGuard};
 use proto::v1::Fault;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Inodes kept back, so that directories can still be made.
@@ -161,13 +162,13 @@ impl Space {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Plain numbers: no panic can leave them half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Asks the filesystem anew. Blocks for as long as it does not answer, but
     /// nobody who only wants to know what is known.
     pub fn refresh(&self) {
-        let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.asking.lock();
         let before = self.lock().since;
         match Figures::of(&self.volume) {
             Ok(now) => self.lock().learn(now, before),

@@ -10,6 +10,7 @@ use crate::fault::Failure;
 use crate::pool::Pool;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
+use parking_lot::Mutex;
 use proto::v1::Fault;
 use proto::{FileName, MAX_ENTRIES};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -17,7 +18,7 @@ use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::io::IoSlice;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Mode of files: the owner writes, the group may read.
 pub const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
@@ -173,7 +174,7 @@ impl Staging {
 
 impl Names {
     fn take(names: &Arc<Self>) -> Result<Name, Failure> {
-        let mut free = names.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = names.free.lock();
         let number = match free.returned.pop() {
             Some(number) => number,
             None if free.next < NAMES => {
@@ -208,11 +209,7 @@ impl Drop for Name {
                 return;
             }
         }
-        let mut free = self
-            .names
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.names.free.lock();
         free.returned.push(self.number);
     }
 }

@@ -1,9 +1,9 @@
 //! What of a tree can't be used: it is left alone and reported, and everything else
 //! goes on.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most that are remembered; more are in the log.
 const REMEMBERED: usize = 1000;
@@ -19,7 +19,7 @@ pub struct Troubles {
 impl Troubles {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // Each of its users leaves it whole.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Notes what is wrong with a path.

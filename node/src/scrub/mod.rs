@@ -12,11 +12,11 @@ pub use pass::Pace;
 use crate::disk::meta::CopyKey;
 use crate::disk::{Copy, Found};
 use journal::{Journal, Progress};
+use parking_lot::{Mutex, MutexGuard};
 use proto::v1;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Corrupt copies that are remembered; what is found beyond is told in the log.
@@ -83,7 +83,7 @@ impl Scrub {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // Each of its users leaves it whole.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Whether a copy is known to be corrupt.
@@ -171,7 +171,7 @@ impl Scrub {
     /// then. They go together, so that a crash loses neither without the other.
     /// Blocks.
     pub(crate) fn save(&self, place_every: Duration) {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.writing.lock();
         let journal = {
             let mut known = self.known();
             let moved = known.progress.next_leaf.is_some() && known.saved.elapsed() >= place_every;

@@ -1,8 +1,8 @@
 //! Connections to other nodes, kept for the next transfer.
 
 use crate::fault::Failure;
+use parking_lot::Mutex;
 use proto::v1::Fault;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
@@ -22,7 +22,7 @@ pub(super) struct Peers {
 impl Peers {
     /// A connection to `HOST:PORT`; made on first use, and again when it broke.
     pub(super) fn channel(&self, endpoint: &str) -> Result<Channel, Failure> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock();
         if let Some(at) = channels.iter().position(|(known, _)| known == endpoint) {
             let kept = channels.remove(at);
             let channel = kept.1.clone();

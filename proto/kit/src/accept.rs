@@ -4,11 +4,12 @@
 
 use crate::descriptors::{self, Port};
 use futures::Stream;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -64,7 +65,7 @@ impl Strangers {
     }
 
     fn add(&self, peer: &Peer) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         held.retain(is_stranger);
         while held.len() >= self.most {
             end(held.pop_front());
@@ -73,7 +74,7 @@ impl Strangers {
     }
 
     fn end_all(&self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         held.drain(..)
             .filter(is_stranger)
             .for_each(|state| end(Some(state)));

@@ -8,9 +8,10 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -96,7 +97,7 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
     (ops.refresh)();
     let mut text = String::new();
     let encoded = {
-        let registry = ops.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = ops.registry.lock();
         prometheus_client::encoding::text::encode(&mut text, &registry)
     };
     let status = if encoded.is_ok() {

@@ -4,11 +4,12 @@
 use crate::accept::Peer;
 use crate::ticket::Claim;
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::RwLock;
 use sha2::Sha256;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use subtle::{Choice, ConstantTimeEq};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -133,7 +134,7 @@ fn follow(path: &Path, mut known: String, secret: &Weak<Secret>) {
         };
         match lines {
             Ok(lines) => {
-                *secret.0.write().unwrap_or_else(PoisonError::into_inner) = lines;
+                *secret.0.write() = lines;
                 tracing::info!(file = %path.display(), "the token was read again");
             }
             // The one that is known stays.
@@ -201,7 +202,7 @@ impl Token {
     /// What is let in, the first to be sent; nothing where there is no token.
     fn keys(&self) -> Option<Vec<String>> {
         let lines = self.secret.as_ref()?.0.read();
-        let lines = lines.unwrap_or_else(PoisonError::into_inner);
+        let lines = lines;
         let key = |line: &String| match &self.pool {
             Some(pool) => pool_key(line, pool),
             None => line.clone(),

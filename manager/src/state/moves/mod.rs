@@ -4,11 +4,11 @@ mod stuck;
 mod throttle;
 
 use crate::limits::Limits;
+use parking_lot::Mutex;
 use proto::NodeId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use stuck::Stuck;
 use throttle::Throttle;
@@ -87,10 +87,7 @@ impl Moves {
 
     /// What is under way, for a person.
     pub(crate) fn lines(&self) -> Vec<MoveLine> {
-        let state = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.under_way.lock();
         let seconds = state.since.map_or(0.0, |at| at.elapsed().as_secs_f64());
         let rate = if seconds > 0.0 {
             state.moved as f64 / seconds
@@ -113,10 +110,7 @@ impl Moves {
 
     /// Shows what is planned.
     pub(crate) fn show(&self, flows: Vec<Flow>) {
-        let mut state = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.under_way.lock();
         if flows.is_empty() {
             *state = UnderWay::default();
         } else {
@@ -129,10 +123,7 @@ impl Moves {
     pub(crate) fn moved(&self, bytes: u64) {
         self.moved_files.fetch_add(1, Ordering::Relaxed);
         self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .moved += 1;
+        self.under_way.lock().moved += 1;
     }
 
     /// Counts a move that failed.

@@ -2,11 +2,11 @@
 //! later, and people see why.
 
 use manager_store::Record;
+use parking_lot::{Mutex, MutexGuard};
 use proto::{FileId, FileName, NodeId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many are remembered; others are tried again whenever their turn comes.
@@ -76,7 +76,7 @@ fn retry_after(tries: u32) -> Duration {
 
 impl Stuck {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Notes a file that could not be moved.

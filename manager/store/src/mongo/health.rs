@@ -9,9 +9,10 @@ use super::document::ClusterDocument;
 use crate::{Cause, StoreError};
 use mongodb::Collection;
 use mongodb::bson::doc;
+use parking_lot::Mutex;
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -70,7 +71,7 @@ impl Probe {
             Err(_) => return Err(cause(Wrong::Late(PROBE_ANSWER))),
         };
         let found = super::uuid_of(&found.cluster_id).map_err(cause)?;
-        let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = *self.wanted.lock();
         match found == wanted {
             true => Ok(()),
             false => Err(cause(Wrong::Swapped { found, wanted })),
@@ -118,7 +119,7 @@ impl Health {
     /// From now on the database is of another cluster, as a rebuild wants it.
     pub(super) fn expect(&self, cluster: Uuid) {
         let wanted = &self.probe.wanted;
-        *wanted.lock().unwrap_or_else(PoisonError::into_inner) = cluster;
+        *wanted.lock() = cluster;
     }
 
     /// Asks the database now whether it still is that of the cluster.
