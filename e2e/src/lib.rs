@@ -18,6 +18,7 @@ pub mod many;
 pub mod memory;
 pub mod mongo;
 pub mod pools;
+pub mod ports;
 pub mod powercut;
 pub mod pressure;
 pub mod raw;

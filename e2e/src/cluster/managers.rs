@@ -1,8 +1,9 @@
 //! The managers of a cluster by their number: 0 is the first, those beside it
 //! follow.
 
-use super::{Cluster, Other, Process, free_ports};
+use super::{Cluster, Other, Process};
 use crate::client::Client;
+use crate::ports;
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,7 +73,7 @@ impl Cluster {
 
     /// Starts one more manager, which nodes reach at `grpc`.
     pub async fn add_manager_reached_at(&mut self, grpc: SocketAddr) -> Result<usize> {
-        let [http, _, ops] = free_ports()?;
+        let [http, ops] = [ports::free()?, ports::free()?];
         self.others.push(Other {
             process: None,
             http,

@@ -1,5 +1,5 @@
 //! A whole service of real processes on this machine: one manager, any number
-//! of nodes, each with its folder, on ports that the kernel picked.
+//! of nodes, each with its folder, on ports that were free.
 
 pub mod binaries;
 mod managers;
@@ -12,6 +12,7 @@ pub use crate::status::{NodeStatus, Status};
 pub use process::{Launch, Process};
 
 use crate::client::Client;
+use crate::ports;
 use crate::tree::Tree;
 use anyhow::{Context, Result};
 use binaries::Binaries;
@@ -137,7 +138,7 @@ impl Cluster {
             .prefix("cluster-")
             .tempdir_in(parent)?;
         // Known before the first start, so that nodes can be started first.
-        let [http, grpc, ops] = free_ports()?;
+        let [http, grpc, ops] = [ports::free()?, ports::free()?, ports::free()?];
         Ok(Self {
             manager: None,
             others: Vec::new(),
@@ -315,7 +316,7 @@ impl Cluster {
 
     /// Starts one more manager on the same database, and gives its index.
     pub async fn add_manager(&mut self) -> Result<usize> {
-        let [_, grpc, _] = free_ports()?;
+        let grpc = ports::free()?;
         self.add_manager_reached_at(grpc).await
     }
 
@@ -449,11 +450,4 @@ impl Drop for Cluster {
             eprintln!("kept for inspection: {}", folder.keep().display());
         }
     }
-}
-
-/// Three loopback ports that were free a moment ago.
-pub(crate) fn free_ports() -> Result<[SocketAddr; 3]> {
-    let bind = || std::net::TcpListener::bind("127.0.0.1:0");
-    let [a, b, c] = [bind()?, bind()?, bind()?];
-    Ok([a.local_addr()?, b.local_addr()?, c.local_addr()?])
 }

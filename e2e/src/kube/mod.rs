@@ -187,7 +187,7 @@ fn at(scheme: &str, port: u16) -> String {
     format!("{scheme}://127.0.0.1:{port}")
 }
 
-/// Three loopback ports that were free a moment ago.
 fn ports() -> Result<[u16; 3]> {
-    Ok(crate::cluster::free_ports()?.map(|address| address.port()))
+    let port = || anyhow::Ok(crate::ports::free()?.port());
+    Ok([port()?, port()?, port()?])
 }

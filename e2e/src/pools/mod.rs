@@ -7,9 +7,10 @@ mod handover;
 mod objects;
 mod requests;
 
-use crate::cluster::{Launch, binaries, free_ports};
+use crate::cluster::{Launch, binaries};
 use crate::crd::{definition, install};
 use crate::kube::ApiServer;
+use crate::ports;
 use crate::wait;
 use admin::Managers;
 use anyhow::{Result, ensure};
@@ -54,7 +55,7 @@ pub async fn run(args: Args) -> Result<()> {
     install(&server, &definition()?).await?;
     let pools = Pools::make(&server, &NAMESPACES, args.pools)?;
     let idle = during(&server, IDLE).await?;
-    let [manager, ..] = free_ports()?;
+    let manager = ports::free()?;
     let operator = operator(&server, "files", &NAMESPACES, manager)?;
     let operator = operator.start().await?;
     wait::until(LOOKED_AT, async || {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -113,8 +113,8 @@ impl Guest {
 
     /// Turns the power on. `failpoints` reach the service's environment.
     pub(super) fn boot(&self, failpoints: Option<&str>) -> Result<Running> {
-        // A port that was free a moment ago; qemu has no way to pick one and tell.
-        let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // qemu has no way to pick one and say which.
+        let http = crate::ports::free()?;
         let console = self.folder.join("console");
         let log = fs::OpenOptions::new()
             .create(true)
