@@ -39,7 +39,8 @@ pub(crate) struct DrainLine {
 struct Facts {
     store_away: Option<String>,
     unavailable: bool,
-    read_only: bool,
+    /// Why it takes no writes, where it does not.
+    read_only: Option<String>,
     sealed: bool,
     files: u64,
     quarantined: u64,
@@ -57,8 +58,10 @@ fn holds(facts: &Facts) -> Option<String> {
     if facts.unavailable {
         return Some("the node is unavailable; its files stay its own until it is back".to_owned());
     }
-    if facts.read_only {
-        return Some("a flush failed on the node, which has to be restarted".to_owned());
+    if let Some(why) = &facts.read_only {
+        return Some(format!(
+            "the node is read-only ({why}): restart it once its disk takes writes"
+        ));
     }
     if !facts.sealed {
         return Some("the node is not sealed yet".to_owned());
@@ -104,6 +107,7 @@ pub(super) struct Seen<'a> {
     /// Missing while it is unavailable.
     files: Option<u64>,
     corrupt: Vec<String>,
+    read_only: Option<String>,
     rate: f64,
 }
 
@@ -117,6 +121,9 @@ impl<'a> Seen<'a> {
             report: node.as_ref().map(|node| node.report()).unwrap_or_default(),
             files: node.as_ref().map(|node| node.files()),
             corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
+            read_only: node
+                .as_ref()
+                .and_then(|node| Some(node.read_only_why()?.to_string())),
             rate: node.as_ref().map_or(0.0, |node| node.leave_rate()),
         }
     }
@@ -127,7 +134,7 @@ impl<'a> Seen<'a> {
         let facts = Facts {
             store_away: core.store_health.away(),
             unavailable: self.files.is_none(),
-            read_only: report.read_only,
+            read_only: self.read_only,
             sealed: report.sealed,
             files: self.files.unwrap_or(0),
             quarantined: report.quarantined,
@@ -192,10 +199,10 @@ mod tests {
             ),
             (
                 Facts {
-                    read_only: true,
+                    read_only: Some("EROFS".to_owned()),
                     ..sealed()
                 },
-                Some("restarted"),
+                Some("read-only (EROFS): restart it"),
             ),
             (
                 Facts {
