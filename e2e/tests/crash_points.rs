@@ -137,12 +137,18 @@ async fn revive(cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-async fn crash_at_each(names: &[&str], victim: Victim) -> Result<()> {
+/// Given in the environment, or drawn.
+fn seed() -> Result<u64> {
     let seed = match std::env::var("E2E_SEED") {
         Ok(seed) => seed.parse()?,
         Err(_) => rand::random(),
     };
     println!("E2E_SEED={seed}");
+    Ok(seed)
+}
+
+async fn crash_at_each(names: &[&str], victim: Victim) -> Result<()> {
+    let seed = seed()?;
     let mut failures = Vec::new();
     for name in names {
         let begun = std::time::Instant::now();
@@ -178,8 +184,7 @@ async fn kill_9_of_everything_at_random_moments_loses_nothing() -> Result<()> {
     })
     .await?;
     let journal = Journal::default();
-    let mut random: u64 = rand::random();
-    println!("seed {random}");
+    let mut random = seed()?;
     for round in 0..6 {
         let client = cluster.client();
         let after = Duration::from_millis(300 + content::splitmix(&mut random) % 1200);

@@ -8,6 +8,7 @@ use crate::delete::{refuse_copy, remove_copy};
 use crate::nodes::{CallError, listed_ref};
 use crate::trace::Trace;
 use crate::unsettled::{Unsettled, commit};
+use kit::crash_here;
 use manager_store::{Copy, Record, State};
 use proto::v1::CopyState;
 use std::sync::Arc;
@@ -138,6 +139,7 @@ pub(crate) async fn end(core: &Arc<Core>, trace: Trace, kept: Record) -> Result<
     for copy in kept.copies.iter().filter(|copy| copy.doomed) {
         remove_copy(core, trace, &kept, copy).await?;
     }
+    crash_here!("manager::m4_source_gone");
     unlist_others(core, &kept).await
 }
 

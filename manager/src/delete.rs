@@ -75,7 +75,7 @@ pub(crate) async fn delete(
             }
             continue;
         }
-        crash_here!("manager::after_doom");
+        crash_here!("manager::d1_doomed");
         return remove_doomed(core, trace, &doomed)
             .await
             .map(|()| true)
@@ -111,7 +111,7 @@ pub(crate) async fn remove_doomed(
     for copy in &record.copies {
         remove_copy(core, trace, record, copy).await?;
     }
-    crash_here!("manager::before_record_removed");
+    crash_here!("manager::d2_copies_removed");
     stall(STALL_BEFORE_REMOVE).await;
     let mut rev = record.rev;
     for _ in 0..TRIES {

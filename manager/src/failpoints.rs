@@ -1,17 +1,19 @@
 //! The steps at which tests end this process as `kill -9` would, and those at
 //! which they let one request stand still.
 
-/// Every crash point of the manager, in the order of the protocol.
+/// Every crash point of the manager, in the order of the protocol. Each begins with the
+/// crash step (ARCHITECTURE.md) that was reached last.
 pub const ALL: &[&str] = &[
-    "manager::after_reserve",
-    "manager::before_stored",
-    "manager::after_stored",
-    "manager::after_doom",
-    "manager::before_record_removed",
-    "manager::move_listed",
-    "manager::move_copied",
-    "manager::move_swapped",
-    "manager::move_unlisted",
+    "manager::u2_reserved",
+    "manager::u4_linked",
+    "manager::u5_stored",
+    "manager::d1_doomed",
+    "manager::d2_copies_removed",
+    "manager::m1_listed",
+    "manager::m2_copied",
+    "manager::m3_swapped",
+    "manager::m4_source_gone",
+    "manager::m4_unlisted",
 ];
 
 /// Where an upload stands still before its node is permitted to link it.

@@ -1,21 +1,22 @@
 //! The named steps at which a test may end the process as `kill -9` would, or
 //! leave out a flush. Nothing of it is compiled without the feature `failpoints`.
 
-/// Every step of upload, delete and move that has a name.
+/// Every crash point of the node, in the order of the protocol. Each begins with the
+/// crash step (ARCHITECTURE.md) that was reached last.
 pub const ALL: &[&str] = &[
-    "node::before_stage",
-    "node::after_stage",
-    "node::before_file_flush",
-    "node::after_file_flush",
-    "node::before_link",
-    "node::after_link",
-    "node::after_dir_flush",
-    "node::before_reply",
-    "node::delete_before_unlink",
-    "node::delete_after_unlink",
-    "node::delete_after_flush",
-    "node::transfer_before_finish",
-    "node::transfer_after_finish",
+    "node::u1_before_stage",
+    "node::u1_staged",
+    "node::u1_before_flush",
+    "node::u1_flushed",
+    "node::u2_before_link",
+    "node::u3_linked",
+    "node::u4_flushed",
+    "node::u4_before_reply",
+    "node::d1_before_unlink",
+    "node::d1_unlinked",
+    "node::d2_flushed",
+    "node::m1_before_finish",
+    "node::m2_finished",
 ];
 
 /// Leaves out the flush of a file's bytes: for the check that a lost flush is

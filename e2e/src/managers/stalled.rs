@@ -14,7 +14,7 @@ const UPLOAD: &str =
 /// which took the record over.
 const DELETE: &str = "manager::stall_before_remove=1*return(9500)";
 /// A node's flush of a file lasts longer than the janitor's patience.
-const FLUSH: &str = "node::before_file_flush=1*sleep(9500)";
+const FLUSH: &str = "node::u1_before_flush=1*sleep(9500)";
 /// The file that all are about.
 const NAME: &str = "stalled";
 

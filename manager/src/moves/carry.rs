@@ -46,7 +46,7 @@ pub(super) async fn carry(
         doomed: false,
     });
     commit(core, &moving).await?;
-    crash_here!("manager::move_listed");
+    crash_here!("manager::m1_listed");
 
     let transfer = TransferRequest {
         copy: Some(home_ref(&record)),
@@ -77,7 +77,7 @@ pub(super) async fn carry(
         }
         return Err(sent.err().map_or(Unsettled::NoneWhole, Unsettled::Node));
     };
-    crash_here!("manager::move_copied");
+    crash_here!("manager::m2_copied");
 
     let mut arrived = next_rev(&moving);
     arrived.node = target.id.clone();
@@ -85,9 +85,9 @@ pub(super) async fn carry(
     arrived.leaf = Some(leaf);
     mark_others(&mut arrived);
     commit(core, &arrived).await?;
-    crash_here!("manager::move_swapped");
+    crash_here!("manager::m3_swapped");
     end(core, trace, arrived).await?;
-    crash_here!("manager::move_unlisted");
+    crash_here!("manager::m4_unlisted");
     // The target was asked for the copy just now, and its answer counted it.
     drop(placement);
     tracing::debug!(request = %trace, name = %record.name, from = %source.id, to = %target.id, "moved");

@@ -66,7 +66,7 @@ impl Received {
             Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
             Reserved::Wait => unreachable!("list waits by itself"),
         }
-        crash_here!("manager::after_reserve");
+        crash_here!("manager::u2_reserved");
         loop {
             let error = match stream.finish(self.meta(&record)).await {
                 Ok(leaf) => {
@@ -150,7 +150,7 @@ impl Received {
                     return Err(failure);
                 }
             }
-            crash_here!("manager::after_reserve");
+            crash_here!("manager::u2_reserved");
             stall(STALL_BEFORE_FINISH).await;
             let linked = match staged {
                 Ok(()) => self.finish(&record, &placement).await,
@@ -229,7 +229,7 @@ impl Received {
 
     /// Commits the record as `stored` (rule 6), after which the file exists.
     async fn publish(&self, record: &Record, leaf: u32) -> Result<Stored, Failure> {
-        crash_here!("manager::before_stored");
+        crash_here!("manager::u4_linked");
         let mut stored = next_rev(record);
         stored.state = State::Stored;
         stored.leaf = Some(leaf);
@@ -241,7 +241,7 @@ impl Received {
             }
             swapped => swapped?,
         };
-        crash_here!("manager::after_stored");
+        crash_here!("manager::u5_stored");
         match outcome {
             Changed::Done => Ok(Stored::Created(stored)),
             // Rule 1: the own id stored means that it happened. One that is being

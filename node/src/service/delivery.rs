@@ -170,7 +170,7 @@ impl Delivery {
         };
         match answer {
             Ok(reply) => {
-                kit::crash_here!("node::transfer_after_finish");
+                kit::crash_here!("node::m2_finished");
                 Ended::Answered(outcome(reply.into_inner()))
             }
             Err(status) if is_verdict(&status) => Ended::Answered(Err(self.failed(&status))),
@@ -198,7 +198,7 @@ impl Delivery {
             put(send, Part::Chunk(chunk)).await?;
             progress.store(offset, Ordering::Relaxed);
         }
-        kit::crash_here!("node::transfer_before_finish");
+        kit::crash_here!("node::m1_before_finish");
         put(send, Part::Finish(self.finish())).await
     }
 

@@ -4,7 +4,7 @@
 //! is built with its feature `failpoints`, which only tests switch on.
 
 /// Ends the process at once if the environment's `FAILPOINTS` names this
-/// place, as in `FAILPOINTS='node::after_link=return'`. The calling crate needs
+/// place, as in `FAILPOINTS='node::u3_linked=return'`. The calling crate needs
 /// a dependency `fail` and a feature `failpoints` of its own.
 #[macro_export]
 macro_rules! crash_here {

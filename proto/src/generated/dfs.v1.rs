@@ -599,7 +599,7 @@ pub mod storage_client {
             self
         }
         /// Small operations of one manager, many to a message, each answered by its
-        /// sequence number in whatever order it ends. A manager keeps a few of these
+        /// sequence number in whatever order it ends. A manager keeps one of these
         /// streams open for as long as the node is joined.
         pub async fn exchange(
             &mut self,
@@ -953,7 +953,7 @@ pub mod storage_server {
             + std::marker::Send
             + 'static;
         /// Small operations of one manager, many to a message, each answered by its
-        /// sequence number in whatever order it ends. A manager keeps a few of these
+        /// sequence number in whatever order it ends. A manager keeps one of these
         /// streams open for as long as the node is joined.
         async fn exchange(
             &self,
