@@ -174,39 +174,3 @@ async fn a_requests_id_runs_through_the_logs_of_manager_and_node() -> Result<()>
     }
     Ok(())
 }
-
-#[test]
-fn the_readme_tells_every_flag() -> Result<()> {
-    let readme = std::fs::read_to_string(e2e::cluster::binaries::workspace().join("README.md"))?;
-    let cluster = Cluster::prepare(Options::default())?;
-    let programs = [
-        (cluster.manager_launch().program, "serve"),
-        (cluster.manager_launch().program, "standalone"),
-        (cluster.manager_launch().program, "rebuild"),
-    ];
-    let mut node = Cluster::prepare(Options::default())?;
-    let node = (
-        node.new_node().map(|at| node.node_launch(at).program)?,
-        "serve",
-    );
-    for (program, command) in programs.into_iter().chain([node]) {
-        let out = std::process::Command::new(&program)
-            .args([command, "--help"])
-            .output()?;
-        let help = String::from_utf8(out.stdout)?;
-        let flags = help
-            .split_whitespace()
-            .filter(|word| word.starts_with("--"));
-        let mut count = 0;
-        for flag in flags.filter(|flag| !matches!(*flag, "--help" | "--version")) {
-            let flag = flag.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-            ensure!(
-                readme.contains(&format!("`{flag}`")),
-                "{flag} of {command} is not in README.md"
-            );
-            count += 1;
-        }
-        ensure!(count > 3, "{help}");
-    }
-    Ok(())
-}

@@ -77,7 +77,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_RATE_GRACE", value_name = "TIME", default_value = "60s",
           value_parser = time)]
     pub rate_grace: Duration,
-    /// Share, in percent, of each of the bounds below that one client address (for IPv6 one /64) may take
+    /// Share, in percent, of each of the bounds below, and of each node's streams for large files, that one client address (for IPv6 one /64) may take
     #[arg(long, env = "DFS_CLIENT_SHARE", value_name = "PERCENT", default_value = "75",
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub client_share: u8,
