@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What README's clients run on.
+/// What the documents' clients run on.
 pub const TOOLS: [(&str, &str); 3] = [("curl", "curl"), ("python3", "python3"), ("node", "nodejs")];
 
 /// The images of the run, by program: under names of tests, the nodes' twice, and
-/// under those that README has.
+/// under those that the documents have.
 const IMAGES: [(&str, &str); 8] = [
     ("manager", "localhost/distributed-file-server/manager:test"),
     (
@@ -59,7 +59,7 @@ pub struct Images {
 }
 
 /// Makes them, and keeps those of this commit. Where the cluster can't pull, it
-/// needs a stand-in for what README pulls.
+/// needs a stand-in for what the documents pull.
 ///
 /// # Errors
 /// Where one can't be made.

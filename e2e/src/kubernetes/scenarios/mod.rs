@@ -218,7 +218,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "from an earlier commit's images and chart to these, and back",
         |w| Box::pin(versions::run(w)),
     ),
-    scenario("readme", "README's commands, word for word", |w| {
+    scenario("readme", "the documents' commands, word for word", |w| {
         Box::pin(readme::run(w))
     }),
     scenario(

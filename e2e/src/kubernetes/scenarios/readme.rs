@@ -1,4 +1,4 @@
-//! README's section on Kubernetes, followed word for word.
+//! The pages on installing and scaling, followed word for word.
 
 use super::World;
 use crate::cluster::binaries::workspace;
@@ -12,14 +12,10 @@ pub(super) const NAMESPACE: &str = "dfs";
 const SERVICE: &str = "files-distributed-file-server-manager";
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
-    let readme = std::fs::read_to_string(workspace().join("README.md"))?;
-    let (_, rest) = readme
-        .split_once("## On Kubernetes\n")
-        .context("the section")?;
-    let section = rest.split("\n## ").next().unwrap_or_default();
     let mut told = String::new();
     let mut count = 0;
-    for (language, code) in blocks(section) {
+    let pages = page("docs/kubernetes/install.md")? + &page("docs/kubernetes/scaling.md")?;
+    for (language, code) in blocks(&pages) {
         let program = match language {
             "sh" => ["bash", "-euxs"],
             "python" => ["python3", "-"],
@@ -34,7 +30,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
                 &world.kube.client(NAMESPACE, SERVICE, 8000)?.url(),
             ),
         };
-        told += &input(program, &code).with_context(|| format!("README: {code}"))?;
+        told += &input(program, &code).with_context(|| code.clone())?;
     }
     println!("{told}");
     for seen in [
@@ -50,6 +46,11 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         .kube
         .kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     Ok(format!("{count} blocks of commands and code"))
+}
+
+/// A page of the documents.
+pub(super) fn page(path: &str) -> Result<String> {
+    std::fs::read_to_string(workspace().join(path)).context(path.to_owned())
 }
 
 /// The fenced blocks that name a language.
@@ -78,6 +79,18 @@ fn input(program: [&str; 2], code: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_readme_begins_with_is_what_the_page_on_installing_has() {
+        let install = page("docs/kubernetes/install.md").expect("a page");
+        let readme = page("README.md").expect("a page");
+        let commands = blocks(&readme);
+        let commands = commands.iter().filter(|(language, _)| *language == "sh");
+        assert!(commands.clone().count() > 0);
+        for block in commands {
+            assert!(blocks(&install).contains(block), "{block:?}");
+        }
+    }
 
     #[test]
     fn blocks_are_found_by_their_language() {

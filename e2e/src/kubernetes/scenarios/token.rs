@@ -1,8 +1,7 @@
-//! The token of a release is changed as README says, under load.
+//! The token of a release is changed as its page says, under load.
 
-use super::readme::blocks;
+use super::readme::{blocks, page};
 use super::{POOL, World};
-use crate::cluster::binaries::workspace;
 use crate::kubernetes::kube::Kube;
 use crate::kubernetes::release::Release;
 use crate::kubernetes::traffic::{Traffic, compare};
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What README waits for between two steps, and what the kubelets of our own
+/// What the page waits for between two steps, and what the kubelets of our own
 /// cluster need: they look after their volumes every 10 s instead of every minute.
 const WAITS: [&str; 2] = ["sleep 120", "sleep 35"];
 
@@ -25,7 +24,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         let commands = commands(&release)?;
         move || Kube::run("bash", &["-eus"], &commands)
     });
-    told.await??.expect("README's commands")?;
+    told.await??.expect("the page's commands")?;
     let seen = traffic.stop().await;
     let failed = seen.failures("");
     ensure!(failed.is_empty(), "a new token fails nobody: {failed:?}");
@@ -58,13 +57,13 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// README's commands, for this release.
+/// The commands of the page on upgrades, for this release.
 fn commands(release: &Release) -> Result<String> {
-    let readme = std::fs::read_to_string(workspace().join("README.md"))?;
-    let mut blocks = blocks(&readme).into_iter();
+    let upgrades = page("docs/kubernetes/upgrades.md")?;
+    let mut blocks = blocks(&upgrades).into_iter();
     let (_, code) = blocks
         .find(|(_, code)| code.starts_with("secret="))
-        .context("README has no commands that change the token")?;
+        .context("the page has no commands that change the token")?;
     let secret = format!("{}-token", release.full_name());
     let code = code
         .replace("files-distributed-file-server-token", &secret)
