@@ -26,7 +26,7 @@ async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
     let mut random = seed;
     // Past the first few times, so that there is something to lose. Moves are
     // few: new files go to the emptiest node by themselves.
-    let moves = name.contains("move") || name.contains("transfer");
+    let moves = name.contains("::m");
     let after = content::splitmix(&mut random) % if moves { 3 } else { 20 };
     let env = vec![(
         "FAILPOINTS".to_owned(),

@@ -218,7 +218,7 @@ fn walk<'a>(
 #[test]
 fn no_rooms_of_a_crate_import_each_other_in_a_circle() -> Result<()> {
     let mut folders = Vec::new();
-    crates(&workspace(), &mut folders)?;
+    crates(workspace(), &mut folders)?;
     ensure!(folders.len() >= 8, "{folders:?}");
     let mut told = Vec::new();
     for folder in folders {
