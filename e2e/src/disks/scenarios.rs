@@ -102,6 +102,9 @@ async fn fills_up(kind: Kind) -> Result<String> {
     }
     let files = bad.on_it()?.len();
     ensure!(files == before.len() - before.len() / 2, "{files} files");
+    // It has the fewest files, and no room for one more: none is to be moved there.
+    let stuck = &client.status().await?.rest["stuck"];
+    ensure!(stuck["files"] == 0, "{stuck}");
     bad.volume.empty()?;
     bad.takes_files_again().await?;
     wait::until(super::REPORTED, async || {

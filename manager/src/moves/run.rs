@@ -162,7 +162,7 @@ fn loads(core: &Core) -> Vec<NodeLoad> {
             id: node.id.clone(),
             files: node.count(),
             draining: node.is_draining(),
-            receives: node.takes_files() && node.free() > 0,
+            receives: node.takes_files() && node.has_room(),
         })
         .collect()
 }
@@ -260,7 +260,8 @@ fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, eve
 /// The node that a file goes to, as long as it may take it.
 fn receiver(core: &Core, flow: &Flow, record: &Record) -> Option<Arc<Node>> {
     let target = core.nodes.available(&flow.to)?;
-    let takes = target.takes_files() && target.free_for_moves() >= record.size;
+    let room = target.has_room() && target.free_for_moves() >= record.size;
+    let takes = target.takes_files() && room;
     takes.then_some(target)
 }
 

@@ -251,6 +251,12 @@ impl Node {
         self.free().saturating_sub(moving)
     }
 
+    /// Whether there is room for any further file, by bytes and by inodes.
+    pub fn has_room(&self) -> bool {
+        let report = self.report();
+        report.free > 0 && report.free_inodes > 0
+    }
+
     /// Whether files may be placed there.
     pub fn takes_files(&self) -> bool {
         let report = self.report();
