@@ -71,7 +71,7 @@ pub struct Node {
     pub env: Vec<(String, String)>,
     /// A program that starts it, with its arguments; none where it is started as it is.
     pub starter: Vec<String>,
-    listen: Option<SocketAddr>,
+    listen: SocketAddr,
 }
 
 /// A manager beside the first one, on the same database.
@@ -266,9 +266,7 @@ impl Cluster {
     /// How node `index` is started.
     pub fn node_launch(&self, index: usize) -> Launch {
         let node = &self.nodes[index];
-        let listen = node
-            .listen
-            .map_or("127.0.0.1:0".to_owned(), |a| a.to_string());
+        let listen = node.listen.to_string();
         let grpc = std::iter::once(self.grpc).chain(self.others.iter().map(|other| other.grpc));
         let urls: Vec<String> = grpc.map(|grpc| format!("http://{grpc}")).collect();
         let manager = urls.join(",");
@@ -366,7 +364,7 @@ impl Cluster {
             args: Vec::new(),
             env: Vec::new(),
             starter: Vec::new(),
-            listen: None,
+            listen: ports::free()?,
         });
         Ok(self.nodes.len() - 1)
     }
@@ -381,7 +379,6 @@ impl Cluster {
     /// Starts a node, on the same port and folder each time.
     pub async fn start_node(&mut self, index: usize) -> Result<()> {
         let process = self.node_launch(index).start().await?;
-        self.nodes[index].listen = Some(process.address("listen")?);
         self.nodes[index].process = Some(process);
         Ok(())
     }
