@@ -59,8 +59,12 @@ fn holds(facts: &Facts) -> Option<String> {
         return Some("the node is unavailable; its files stay its own until it is back".to_owned());
     }
     if let Some(why) = &facts.read_only {
+        let why = match why.as_str() {
+            "" => String::new(),
+            why => format!(" ({why})"),
+        };
         return Some(format!(
-            "the node is read-only ({why}): restart it once its disk takes writes"
+            "the node is read-only{why}: restart it once its disk takes writes"
         ));
     }
     if !facts.sealed {
@@ -203,6 +207,13 @@ mod tests {
                     ..sealed()
                 },
                 Some("read-only (EROFS): restart it"),
+            ),
+            (
+                Facts {
+                    read_only: Some(String::new()),
+                    ..sealed()
+                },
+                Some("read-only: restart it"),
             ),
             (
                 Facts {
