@@ -137,8 +137,32 @@ where
     found.push(words);
 }
 
-/// The module that a path names, as far as it names modules.
-fn resolve<T>(from: &[String], path: &[String], all: &BTreeMap<Module, T>) -> Module {
+/// How many re-exports of re-exports are followed.
+const DEEP: usize = 8;
+
+/// What a module has of others by `use`: each name with the path that it stands for.
+fn uses(tokens: &[TokenTree]) -> BTreeMap<String, Module> {
+    let mut found = Vec::new();
+    for (place, token) in tokens.iter().enumerate() {
+        if token.to_string() == "use"
+            && let Some(TokenTree::Ident(first)) = tokens.get(place + 1)
+        {
+            let mut rest = tokens[place + 2..].iter().cloned().peekable();
+            path(vec![first.to_string()], &mut rest, &mut found);
+        }
+    }
+    let named = found
+        .into_iter()
+        .filter_map(|path| Some((path.last()?.clone(), path)));
+    named.collect()
+}
+
+/// The modules of a crate, and what each has of others.
+type Uses = BTreeMap<Module, BTreeMap<String, Module>>;
+
+/// The module that a path names, as far as it names modules; where a parent only hands
+/// a name on, the module that has it.
+fn resolve(from: &[String], path: &[String], all: &Uses, deep: usize) -> Module {
     let mut at = from.to_vec();
     for (place, word) in path.iter().enumerate() {
         match word.as_str() {
@@ -146,11 +170,16 @@ fn resolve<T>(from: &[String], path: &[String], all: &BTreeMap<Module, T>) -> Mo
             "super" => drop(at.pop()),
             "self" if place == 0 => {}
             name => {
-                at.push(name.to_owned());
-                if !all.contains_key(&at) {
-                    at.pop();
-                    break;
+                let child = [&at[..], &[name.to_owned()]].concat();
+                if all.contains_key(&child) {
+                    at = child;
+                    continue;
                 }
+                let handed_on = all.get(&at).and_then(|uses| uses.get(name));
+                return match handed_on.filter(|_| place > 0 && deep > 0) {
+                    Some(path) => resolve(&at, path, all, deep - 1),
+                    None => at,
+                };
             }
         }
     }
@@ -160,11 +189,13 @@ fn resolve<T>(from: &[String], path: &[String], all: &BTreeMap<Module, T>) -> Mo
 /// Every floor of a crate, by the module that it lies in.
 fn floors(all: &BTreeMap<Module, Vec<TokenTree>>) -> BTreeMap<Module, Floor> {
     let mut floors = BTreeMap::<Module, Floor>::new();
+    let used = |(module, tokens): (&Module, &Vec<TokenTree>)| (module.clone(), uses(tokens));
+    let used: Uses = all.iter().map(used).collect();
     for (from, tokens) in all {
         let mut found = Vec::new();
         paths(tokens, &mut found);
         for path in found {
-            let to = resolve(from, &path, all);
+            let to = resolve(from, &path, &used, DEEP);
             let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
             if let (Some(a), Some(b)) = (from.get(shared), to.get(shared)) {
                 let floor = floors.entry(from[..shared].to_vec()).or_default();
@@ -253,6 +284,15 @@ fn a_circle_is_found_wherever_its_paths_stand() {
     let found = circles(with("use crate::a::E;")).expect("a circle");
     assert_eq!(found.len(), 3, "{found:?}");
     assert_eq!(circles(with("use super::super::x::E;")), None);
+    // A name that the root only hands on is the one of who has it.
+    let handed_on = |root: &str| {
+        let texts = [("a", "use crate::F;"), ("b", "use crate::a::G;"), ("c", "")];
+        let mut all: BTreeMap<_, _> = texts.map(|(name, text)| (module(name), parse(text))).into();
+        all.insert(Module::new(), parse(root));
+        circles(floors(&all))
+    };
+    assert_eq!(handed_on("mod a; mod b; pub use c::F;"), None);
+    assert!(handed_on("mod a; mod b; pub use b::{E, F};").is_some());
     let tested = "#[cfg(test)] use crate::a::{E, F}; #[cfg(test)] mod tests { use crate::a::E; }";
     assert_eq!(circles(with(tested)), None);
 }
