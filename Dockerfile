@@ -19,7 +19,7 @@ ARG TARGETARCH
 WORKDIR /src
 
 # One name for the target, and a linker and C compiler for the other architecture:
-# ring has some C and assembler.
+# ring and mimalloc have C and assembler.
 RUN <<'SH'
 set -eu
 case $TARGETARCH in

@@ -29,7 +29,7 @@ pub enum Command {
     Standalone(StandaloneArgs),
     /// Restore every record of a lost store from the nodes
     Rebuild(RebuildArgs),
-    /// Compare store and nodes and tell each difference (exit status 1 if there is any)
+    /// Compare store and nodes and print each difference (exit status 1 if there is any)
     Fsck(RemoteArgs),
     /// Look after bytes that no record lists
     Quarantine(QuarantineArgs),
@@ -39,7 +39,7 @@ pub enum Command {
     Drain(DrainArgs),
     /// List the drains: what is left, how fast it goes, when it ends, why it holds
     Drains(RemoteArgs),
-    /// Give up a node that is lost for good: tells how many files are lost, and does it when told that number
+    /// Give up a node that is lost for good: prints how many files would be lost, and does it when given that number
     Abandon(AbandonArgs),
     /// Store a small file through the REST API, read it back and delete it
     Check(CheckArgs),

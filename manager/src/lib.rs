@@ -22,7 +22,7 @@ mod format;
 mod fsck;
 mod gauges;
 mod leader;
-pub mod limits;
+mod limits;
 mod listed;
 mod merge;
 mod metrics;

@@ -1,7 +1,7 @@
 //! What a node is told at its start: the flags of `node serve`, checked.
 
 use crate::scrub::Pace;
-use clap::Args;
+use clap::{Args, Parser, Subcommand};
 use kit::token::{Token, TokenArgs};
 use kit::units::{long_time, size, time};
 use parking_lot::Mutex;
@@ -12,6 +12,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Uri;
+
+/// One file-server node: keeps files on its disk and serves them to managers.
+#[derive(Debug, Parser)]
+#[command(name = "node", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The node's commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the files of one volume
+    Serve(Box<ServeArgs>),
+}
 
 /// The flags of `node serve`.
 #[derive(Debug, Args)]
@@ -59,7 +75,7 @@ pub struct ServeArgs {
     /// Bytes a second that are re-read in the background and compared with their checksums; 0 turns that off
     #[arg(long, env = "DFS_SCRUB_BYTES_PER_SECOND", value_name = "SIZE", default_value = "10MiB", value_parser = size)]
     pub scrub_bytes_per_second: u64,
-    /// How often every file is re-read, at the most
+    /// Shortest time between two passes over all files
     #[arg(long, env = "DFS_SCRUB_EVERY", value_name = "TIME", default_value = "7days", value_parser = long_time)]
     pub scrub_every: Duration,
     /// How long an upload may bring nothing before it is given up

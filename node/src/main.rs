@@ -1,28 +1,14 @@
 //! The command `node`.
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use mimalloc::MiMalloc;
-use node::config::ServeArgs;
+use node::config::{Cli, Command, ServeArgs};
 use std::process::ExitCode;
 use tokio::sync::oneshot;
 
 /// As the manager's: some hundred small allocations for each operation.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// One file-server node: keeps files on its disk and serves them to managers.
-#[derive(Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve the files of one volume
-    Serve(Box<ServeArgs>),
-}
 
 fn main() -> ExitCode {
     let Cli {

@@ -114,7 +114,7 @@ impl Drop for Pool {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Jobs run outside of the lock, so that it is never poisoned halfway.
+        // Jobs run outside of the lock, so that no panic of theirs leaves it half changed.
         self.queue.lock()
     }
 

@@ -14,8 +14,8 @@ use kube::runtime::events::EventType;
 use proto::v1::AbandonReply;
 use uuid::Uuid;
 
-/// The same words, written by the operator once managers know node and volume, and
-/// before they are told to give them up.
+/// The value of [`ABANDON`], written by the operator once managers know node and
+/// volume, and before it has them given up.
 const BEGUN: &str = "fileserver.dev/abandon-begun";
 
 /// The node and the volume that an annotation names; pure.

@@ -1,5 +1,5 @@
 //! The committed gRPC code is what the contracts generate; no protoc is needed,
-//! here or in a build. `DFS_REGENERATE=1 cargo test -p proto` writes it anew.
+//! here or in a build. `DFS_REGENERATE=1 cargo test --workspace --test generated` writes it anew.
 
 #[test]
 fn committed_code_is_what_the_contracts_generate() {
@@ -21,6 +21,6 @@ fn committed_code_is_what_the_contracts_generate() {
     let kept = std::fs::read_to_string(&committed).unwrap_or_default();
     assert!(
         made == kept,
-        "run DFS_REGENERATE=1 cargo test -p proto, and commit the result"
+        "run DFS_REGENERATE=1 cargo test --workspace --test generated, and commit the result"
     );
 }

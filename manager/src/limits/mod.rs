@@ -5,14 +5,14 @@ mod rest;
 
 use clap::Args;
 
-pub use hosts::HostPattern;
+pub(crate) use hosts::HostPattern;
 pub(crate) use rest::MinRate;
-pub use rest::RestLimits;
+pub(crate) use rest::RestLimits;
 
 /// Bounds and rates of the manager's own work.
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
-    /// Files a second that balancing moves at the most; 0 is no limit
+    /// Files a second that balancing moves at the most; 0 for no limit
     #[arg(
         long,
         env = "DFS_MOVE_FILES_PER_SECOND",

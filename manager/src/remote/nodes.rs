@@ -86,7 +86,7 @@ fn who_knows_more(reply: &DrainsReply) -> Option<String> {
     asks.then(|| {
         format!(
             "the manager that moves files is {}, not this one: if files stay, ask that one why \
-             (--manager)",
+             (in its pod, or with --manager)",
             reply.leader
         )
     })

@@ -2,8 +2,7 @@
 //! its deadlines, and an end that lets requests in flight finish.
 
 use super::activity::Activity;
-use super::clients::H2_WIDE_PLACES;
-use super::clients::{Clients, Connected};
+use super::clients::{Clients, Connected, H2_WIDE_PLACES};
 use super::front::Front;
 use super::hosts::Hosts;
 use super::io::{Deadlines, Guarded};

@@ -1,5 +1,5 @@
-//! What this process remembers, apart from the tasks that keep it: nothing of it is
-//! needed for safety, and a restart forgets it all.
+//! What this process remembers, apart from the tasks that keep it. A restart forgets
+//! it all; what safety needs of it (`set_back`) holds everything until it is read anew.
 
 mod missing;
 mod moves;

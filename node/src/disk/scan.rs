@@ -74,10 +74,10 @@ impl Scan {
             units: Mutex::default(),
         };
         walk.inner(0, 0, SHARED_LEVEL)?;
-        let units = std::mem::take(&mut *lock(&walk.units));
+        let units = std::mem::take(&mut *walk.units.lock());
         walk.share_out(&units)?;
         // Now that the directories below are tidy, those above may be empty.
-        lock(&walk.units).clear();
+        walk.units.lock().clear();
         let found = walk.found.into_inner();
         for unit in units {
             prune(&root, unit);
@@ -104,10 +104,6 @@ fn prune(root: &OwnedFd, unit: u32) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
-    mutex.lock()
-}
-
 /// The path of directory `number` among those of its level; `.` is the root.
 fn path(level: usize, number: u32) -> String {
     if level == 0 {
@@ -129,7 +125,7 @@ impl Walk<'_> {
     /// Reads the inner directories down to level `stop`, and notes those there.
     fn inner(&self, level: usize, number: u32, stop: usize) -> Result<(), OpenError> {
         if level == stop {
-            lock(&self.units).push(number);
+            self.units.lock().push(number);
             return Ok(());
         }
         for child in self.children(level, number)? {
@@ -217,7 +213,7 @@ impl Walk<'_> {
 
     /// Keeps files from a directory.
     fn block(&self, level: usize, number: u32) {
-        lock(&self.found).blocked.push(leaves(level, number));
+        self.found.lock().blocked.push(leaves(level, number));
     }
 
     /// Leaves a directory alone that can't be read: what it holds is not known.
@@ -229,7 +225,7 @@ impl Walk<'_> {
         );
         self.troubles.note(&path, &why);
         self.block(level, number);
-        lock(&self.found).unread.push(leaves(level, number));
+        self.found.lock().unread.push(leaves(level, number));
     }
 
     fn read_inner(&self, level: usize, number: u32) -> Result<Inner, Errno> {
@@ -294,7 +290,7 @@ impl Walk<'_> {
             let path = format!("{}/{}", self.tree, path(LEVELS, leaf));
             tracing::warn!(path, count, "more entries than the node ever makes");
         }
-        let mut found = lock(&self.found);
+        let mut found = self.found.lock();
         let at = leaf as usize;
         if found.counts.len() <= at {
             found.counts.resize(at + 1, 0);

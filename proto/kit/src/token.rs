@@ -202,7 +202,6 @@ impl Token {
     /// What is let in, the first to be sent; nothing where there is no token.
     fn keys(&self) -> Option<Vec<String>> {
         let lines = self.secret.as_ref()?.0.read();
-        let lines = lines;
         let key = |line: &String| match &self.pool {
             Some(pool) => pool_key(line, pool),
             None => line.clone(),

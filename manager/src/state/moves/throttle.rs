@@ -13,7 +13,7 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// A pace; 0 means no limit.
-    pub(crate) fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
+    pub(super) fn new(files_per_second: u32, bytes_per_second: u64) -> Self {
         Self {
             files_per_second,
             bytes_per_second,
