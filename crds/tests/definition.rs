@@ -47,7 +47,7 @@ fn the_committed_yaml_is_what_the_types_yield() {
     let committed = std::fs::read_to_string(file).unwrap();
     assert!(
         committed == yaml,
-        "run: DFS_REGENERATE=1 cargo test -p crds"
+        "run: DFS_REGENERATE=1 cargo test --workspace --test definition"
     );
     assert!(yaml.len() < LARGEST, "{} bytes", yaml.len());
 }

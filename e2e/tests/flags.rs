@@ -2,7 +2,7 @@
 //! `DFS_REGENERATE=1 cargo test --workspace --test flags` writes it anew.
 
 use anyhow::{Context, Result, ensure};
-use clap::{Arg, Args, Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 use e2e::cluster::binaries::workspace;
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ Each command prints its flags with `--help`. Where a variable stands beside a fl
 
 Sizes are bytes, or have a suffix: `KiB`, `MiB`, `GiB`, `TiB`. Times have a unit: `500ms`, `30s`, `2h`, `7days`. What the defaults add up to in memory is in [Bounds](bounds.md#what-it-adds-up-to). On Kubernetes the chart and the pools set the flags.
 
-This page is made from the programs themselves.
+This page is made from the programs `manager` and `node` themselves. The operator's flags are the chart's business; `operator --help` prints them.
 ";
 
 /// The commands that have flags, each after the words that call it.
@@ -74,9 +74,7 @@ fn row(flag: &Arg) -> Result<String> {
 fn page() -> Result<String> {
     let mut all = Vec::new();
     commands("", &manager::config::Cli::command(), &mut all);
-    let serve = Command::new("serve").about("Serve the files of one volume");
-    let node = Command::new("node").subcommand(node::config::ServeArgs::augment_args(serve));
-    commands("", &node, &mut all);
+    commands("", &node::config::Cli::command(), &mut all);
     let mut page = INTRODUCTION.to_owned();
     for (called, command) in all {
         let about = command
@@ -86,7 +84,7 @@ fn page() -> Result<String> {
         page += "| Flag | Variable | Default | Meaning |\n|---|---|---|---|\n";
         for flag in command
             .get_arguments()
-            .filter(|flag| flag.get_id() != "help")
+            .filter(|flag| flag.get_id() != "help" && !flag.is_hide_set())
         {
             writeln!(page, "{}", row(flag)?)?;
         }
