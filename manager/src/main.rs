@@ -2,13 +2,7 @@
 
 use clap::Parser;
 use manager::config::{Cli, Command};
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
-
-/// A request makes some hundred small allocations, and one of several KiB for the
-/// state of its route, for which glibc's allocator merges its free lists each time.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Something stood in the way; for `fsck` it means that nothing was told.
 const FAILED: u8 = 2;

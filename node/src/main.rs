@@ -6,7 +6,7 @@ use node::config::{Cli, Command, ServeArgs};
 use std::process::ExitCode;
 use tokio::sync::oneshot;
 
-/// As the manager's: some hundred small allocations for each operation.
+/// An operation makes some hundred small allocations.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
