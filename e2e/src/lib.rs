@@ -23,6 +23,7 @@ pub mod powercut;
 pub mod pressure;
 pub mod raw;
 pub mod report;
+pub mod repository;
 pub mod set_back;
 pub mod sources;
 pub mod status;

@@ -3,32 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::binaries::workspace;
+use e2e::repository::files;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-/// Folders that hold nothing of ours.
-const APART: [&str; 2] = ["target", "engine-spike"];
-
-/// The files of the repository with one of these endings.
-fn files(endings: &[&str]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![workspace().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_dir() {
-                if !name.starts_with('.') && !APART.contains(&name.as_str()) {
-                    folders.push(entry.path());
-                }
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
+use std::path::Path;
 
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())

@@ -37,12 +37,10 @@ fn commands(called: &str, command: &Command, found: &mut Vec<(String, Command)>)
 fn row(flag: &Arg) -> Result<String> {
     let name = flag.get_long().context("a flag without a name")?;
     let takes = flag.get_action().takes_values();
-    let value = flag.get_value_names().filter(|_| takes).unwrap_or_default();
-    let usage = [
-        &[format!("--{name}")],
-        &value.iter().map(ToString::to_string).collect::<Vec<_>>()[..],
-    ]
-    .concat();
+    let values = flag.get_value_names().filter(|_| takes).unwrap_or_default();
+    let usage = values.iter().fold(format!("--{name}"), |usage, value| {
+        format!("{usage} {value}")
+    });
     let code = |text: &str| match text {
         "" => String::new(),
         text => format!("`{text}`"),
@@ -64,7 +62,7 @@ fn row(flag: &Arg) -> Result<String> {
     };
     Ok(format!(
         "| {} | {} | {} | {}{required} |",
-        code(&usage.join(" ")),
+        code(&usage),
         code(variable.as_deref().unwrap_or_default()),
         code(&defaults.join(",")),
         help.replace('|', "\\|"),

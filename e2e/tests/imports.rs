@@ -2,34 +2,16 @@
 //! among the modules beside one another in one parent, is there a circle.
 
 use anyhow::{Context, Result, ensure};
-use e2e::cluster::binaries::workspace;
+use e2e::repository::files;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A module's path below its crate.
 type Module = Vec<String>;
 /// Who imports whom on one floor, and by which path.
 type Floor = BTreeMap<String, BTreeMap<String, String>>;
-
-/// Crates that are no part of the workspace.
-const APART: [&str; 2] = ["target", "engine-spike"];
-
-fn crates(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    if folder.join("Cargo.toml").exists() && folder.join("src/lib.rs").exists() {
-        found.push(folder.to_owned());
-    }
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let apart = name.starts_with('.') || APART.contains(&name.as_str());
-        if entry.file_type()?.is_dir() && !apart {
-            crates(&entry.path(), found)?;
-        }
-    }
-    Ok(())
-}
 
 /// The modules of a crate with their tokens, without those of its tests.
 fn modules(
@@ -248,13 +230,12 @@ fn walk<'a>(
 
 #[test]
 fn no_rooms_of_a_crate_import_each_other_in_a_circle() -> Result<()> {
-    let mut folders = Vec::new();
-    crates(workspace(), &mut folders)?;
-    ensure!(folders.len() >= 8, "{folders:?}");
+    let roots = files(&["lib.rs"])?;
+    ensure!(roots.len() >= 8, "{roots:?}");
     let mut told = Vec::new();
-    for folder in folders {
-        let (src, mut all) = (folder.join("src"), BTreeMap::new());
-        modules(&src, &src.join("lib.rs"), Module::new(), &mut all)?;
+    for root in roots {
+        let (folder, mut all) = (root.parent().context("a folder")?, BTreeMap::new());
+        modules(folder, &root, Module::new(), &mut all)?;
         for (module, floor) in floors(&all) {
             if let Some(circle) = circle(&floor) {
                 let room = folder.join(module.join("/"));
