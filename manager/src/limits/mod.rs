@@ -6,8 +6,7 @@ mod rest;
 use clap::Args;
 
 pub(crate) use hosts::HostPattern;
-pub(crate) use rest::MinRate;
-pub(crate) use rest::RestLimits;
+pub(crate) use rest::{MinRate, RestLimits};
 
 /// Bounds and rates of the manager's own work.
 #[derive(Debug, Clone, Args)]

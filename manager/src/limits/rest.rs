@@ -2,6 +2,8 @@
 
 use super::HostPattern;
 use clap::Args;
+#[cfg(test)]
+use clap::FromArgMatches;
 use kit::units::{size, size_above_0, time};
 use std::fmt;
 use std::time::Duration;
@@ -169,27 +171,30 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
+impl RestLimits {
+    /// As a command line gives them.
+    pub(crate) fn given(flags: &[&str]) -> clap::error::Result<Self> {
+        let command = Self::augment_args(clap::Command::new("manager"));
+        let flags = ["manager"].iter().chain(flags);
+        Self::from_arg_matches(&command.try_get_matches_from(flags)?)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Flags {
-        #[command(flatten)]
-        rest: RestLimits,
-    }
 
     #[test]
     fn every_default_is_accepted() {
-        let flags = Flags::try_parse_from(["manager"]).expect("defaults parse");
-        assert_eq!(flags.rest.max_body_bytes, 1 << 40);
-        assert_eq!(flags.rest.body_idle_timeout, Duration::from_secs(30));
+        let limits = RestLimits::given(&[]).expect("defaults parse");
+        assert_eq!(limits.max_body_bytes, 1 << 40);
+        assert_eq!(limits.body_idle_timeout, Duration::from_secs(30));
     }
 
     #[test]
     fn one_client_may_take_its_share_and_one_place_at_least() {
-        let flags = Flags::try_parse_from(["manager", "--client-share=75"]).expect("good flags");
-        let shares = [1, 2, 10, 1024, 150].map(|bound| flags.rest.share_of(bound));
+        let limits = RestLimits::given(&["--client-share=75"]).expect("good flags");
+        let shares = [1, 2, 10, 1024, 150].map(|bound| limits.share_of(bound));
         assert_eq!(shares, [1, 1, 7, 768, 112]);
     }
 
@@ -219,7 +224,7 @@ mod tests {
         ];
         for (flag, value) in cases {
             let given = format!("{flag}={value}");
-            let error = Flags::try_parse_from(["manager", &given]).expect_err(&given);
+            let error = RestLimits::given(&[&given]).expect_err(&given);
             assert!(error.to_string().contains(flag), "{error}");
         }
     }

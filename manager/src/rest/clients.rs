@@ -98,7 +98,7 @@ impl Clients {
     /// Takes in a connection, unless its client has its share of them already.
     pub(super) fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
         let key = Key::of(address);
-        let mut connected = self.lock();
+        let mut connected = self.connected.lock();
         let (count, client) = connected
             .entry(key)
             .or_insert_with(|| (0, Client::new(&self.limits)));
@@ -112,10 +112,6 @@ impl Clients {
             client: client.clone(),
         })
     }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<Key, (usize, Arc<Client>)>> {
-        self.connected.lock()
-    }
 }
 
 impl Connected {
@@ -127,7 +123,7 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let mut connected = self.clients.lock();
+        let mut connected = self.clients.connected.lock();
         if let Some((count, _)) = connected.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
@@ -140,17 +136,10 @@ impl Drop for Connected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Flags {
-        #[command(flatten)]
-        rest: RestLimits,
-    }
 
     fn clients() -> Arc<Clients> {
-        let flags = ["x", "--max-connections=4", "--client-share=50"];
-        Clients::new(&Flags::try_parse_from(flags).expect("good flags").rest)
+        let limits = RestLimits::given(&["--max-connections=4", "--client-share=50"]);
+        Clients::new(&limits.expect("good flags"))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -171,7 +160,10 @@ mod tests {
         drop(first);
         assert!(clients.connect(address("10.0.0.1")).is_some());
         drop((second, other));
-        assert!(clients.lock().is_empty(), "who has left is forgotten");
+        assert!(
+            clients.connected.lock().is_empty(),
+            "who has left is forgotten"
+        );
     }
 
     #[test]

@@ -218,17 +218,9 @@ impl AsRef<[u8]> for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Flags {
-        #[command(flatten)]
-        rest: RestLimits,
-    }
 
     fn limits(flags: &[&str]) -> RestLimits {
-        let flags = ["x"].iter().chain(flags);
-        Flags::try_parse_from(flags).expect("good flags").rest
+        RestLimits::given(flags).expect("good flags")
     }
 
     #[tokio::test(start_paused = true)]

@@ -210,23 +210,15 @@ impl RequestBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
     use futures::{StreamExt, stream};
-
-    #[derive(Debug, Parser)]
-    struct Flags {
-        #[command(flatten)]
-        rest: RestLimits,
-    }
 
     fn body(body: Body) -> RequestBody {
         let flags = [
-            "x",
             "--max-body-bytes=10B",
             "--body-idle-timeout=5s",
             "--rate-grace=12s",
         ];
-        let limits = Flags::try_parse_from(flags).expect("good flags").rest;
+        let limits = RestLimits::given(&flags).expect("good flags");
         RequestBody::new(body, &limits)
     }
 
