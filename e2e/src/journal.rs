@@ -4,7 +4,7 @@
 use crate::client::{Answer, Client, Route};
 use crate::content::{self, splitmix};
 use anyhow::Result;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,19 +70,16 @@ pub struct Journal {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Journal {
-    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.files.lock()
-    }
-
     fn set(&self, name: &str, state: State) {
-        if let Some(entry) = self.files().get_mut(name) {
+        if let Some(entry) = self.files.lock().get_mut(name) {
             entry.state = state;
         }
     }
 
     /// How many files of a round are in a state.
     pub fn count(&self, round: usize, state: State) -> usize {
-        self.files()
+        self.files
+            .lock()
             .values()
             .filter(|e| e.round == round && e.state == state)
             .count()
@@ -90,7 +87,7 @@ impl Journal {
 
     /// The names of the files that must be there, once all doubts are settled.
     pub fn stored(&self) -> Vec<String> {
-        let files = self.files();
+        let files = self.files.lock();
         let stored = files
             .iter()
             .filter(|(_, entry)| entry.state == State::Stored);
@@ -144,7 +141,7 @@ impl Journal {
             state: State::Uploading,
             round,
         };
-        self.files().insert(name.to_owned(), entry);
+        self.files.lock().insert(name.to_owned(), entry);
         let route = Route::ALL[seed as usize / 20 % Route::ALL.len()];
         let upload = client.upload(route, name, content::bytes(seed, size));
         tokio::time::timeout(PATIENCE, upload).await??.expect(201)?;
@@ -167,7 +164,7 @@ impl Journal {
     /// what is seen, and must stay so.
     pub async fn check(&self, client: &Client, from: usize) -> Result<Findings> {
         let chosen: Vec<(String, bool)> = {
-            let files = self.files();
+            let files = self.files.lock();
             let chosen = files.iter().filter(|(_, entry)| entry.round >= from);
             chosen
                 .map(|(name, entry)| (name.clone(), entry.state.is_doubt()))
@@ -217,7 +214,7 @@ impl Journal {
     }
 
     async fn check_one(&self, client: &Client, name: &str, part: &mut Findings) -> Result<()> {
-        let Some(entry) = self.files().get(name).copied() else {
+        let Some(entry) = self.files.lock().get(name).copied() else {
             return Ok(());
         };
         let answer = patient_get(client, name).await?;
@@ -248,7 +245,7 @@ impl Journal {
     /// Only after all files in doubt were looked at, so it must agree exactly.
     async fn check_listing(&self, client: &Client, findings: &mut Findings) -> Result<()> {
         let listed = tokio::time::timeout(PATIENCE * 4, client.names()).await??;
-        let files = self.files();
+        let files = self.files.lock();
         for name in &listed {
             if files
                 .get(name)

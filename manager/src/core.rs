@@ -8,7 +8,7 @@ use crate::nodes::Nodes;
 use crate::state::{Missing, Moves, Restoring, SetBack, StoreHealth, Unfinished};
 use kit::token::Token;
 use manager_store::{Lease, Record, Store, StoreError};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::FileId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,7 +129,7 @@ impl Core {
 
     /// Marks a file as being worked on until the guard is dropped.
     pub fn busy(self: &Arc<Self>, id: FileId) -> Busy {
-        *self.busy_files().entry(id).or_default() += 1;
+        *self.busy.lock().entry(id).or_default() += 1;
         Busy {
             core: self.clone(),
             id,
@@ -138,11 +138,7 @@ impl Core {
 
     /// Whether some request or move of this process works on the file.
     pub fn is_busy(&self, id: &FileId) -> bool {
-        self.busy_files().contains_key(id)
-    }
-
-    fn busy_files(&self) -> MutexGuard<'_, HashMap<FileId, usize>> {
-        self.busy.lock()
+        self.busy.lock().contains_key(id)
     }
 
     /// The number of the lease held, 0 where none is (rule 10).
@@ -210,7 +206,7 @@ pub struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut busy = self.core.busy_files();
+        let mut busy = self.core.busy.lock();
         if let Some(users) = busy.get_mut(&self.id) {
             *users -= 1;
             if *users == 0 {
@@ -252,6 +248,6 @@ mod tests {
         assert!(core.is_busy(&file), "it is still being moved");
         drop(moving);
         assert!(!core.is_busy(&file));
-        assert!(core.busy_files().is_empty());
+        assert!(core.busy.lock().is_empty());
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::fit::Load;
 use manager_store::{Store, StoreError, Which};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::{FileName, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,10 +49,6 @@ struct Entry {
 pub(crate) struct Counts(Mutex<BTreeMap<Option<NodeId>, Entry>>);
 
 impl Counts {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Option<NodeId>, Entry>> {
-        self.0.lock()
-    }
-
     /// The last count, which is begun anew where it is old; nothing where the first
     /// one does not end within `wait`.
     pub(crate) async fn get(
@@ -66,7 +62,7 @@ impl Counts {
             // It also ends by its sender being dropped.
             let _ = tokio::time::timeout(wait, running.changed()).await;
         }
-        let known = self.known();
+        let known = self.0.lock();
         let last = known.get(&of)?.last?;
         Some(Counted {
             load: last.load,
@@ -82,7 +78,7 @@ impl Counts {
         of: &Option<NodeId>,
     ) -> Option<watch::Receiver<()>> {
         let now = Instant::now();
-        let mut known = self.known();
+        let mut known = self.0.lock();
         known.retain(|_, entry| entry.running.is_some() || now < entry.asked + UNASKED);
         let entry = known.entry(of.clone()).or_insert_with(|| Entry {
             last: None,
@@ -103,7 +99,7 @@ impl Counts {
         tokio::spawn(async move {
             let begun = Instant::now();
             let counted = count(&*store, of.as_ref()).await;
-            let mut known = counts.known();
+            let mut known = counts.0.lock();
             if let Some(entry) = known.get_mut(&of) {
                 entry.running = None;
                 match counted {

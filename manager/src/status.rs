@@ -288,9 +288,7 @@ fn node_status(core: &Core, row: &NodeRow) -> NodeStatus {
         capacity: report.capacity,
         quarantined: report.quarantined,
         read_only: report.read_only,
-        read_only_why: node
-            .as_ref()
-            .and_then(|node| Some(node.read_only_why()?.to_string())),
+        read_only_why: node.as_ref().and_then(|node| node.read_only_why()),
         troubles: node
             .as_ref()
             .map(|node| node.troubles().to_vec())

@@ -2,7 +2,7 @@
 //! anything rests on it.
 
 use crate::durable::replace;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::NodeId;
 use rustix::fd::AsFd;
 use rustix::fs::{FlockOperation, flock};
@@ -106,6 +106,7 @@ pub enum VolumeError {
 #[derive(Debug)]
 pub struct Volume {
     path: PathBuf,
+    /// Replaced whole, after it is on disk: never half changed.
     identity: Mutex<Identity>,
     /// Held while the identity is written, which may take long.
     writing: Mutex<()>,
@@ -168,17 +169,12 @@ impl Volume {
 
     /// What is known, durably, now.
     pub fn identity(&self) -> Identity {
-        self.lock().clone()
+        self.identity.lock().clone()
     }
 
     /// The volume's directory.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Identity> {
-        // Replaced whole, after it is on disk: never half changed.
-        self.identity.lock()
     }
 
     /// Changes the identity, durably before anybody sees it. Blocks.
@@ -189,7 +185,7 @@ impl Volume {
         change(&mut next);
         if next != before {
             replace(&self.path, FILE, &next)?;
-            *self.lock() = next;
+            *self.identity.lock() = next;
         }
         Ok(())
     }
@@ -203,7 +199,7 @@ impl Volume {
         self.change(|identity| {
             identity.cluster_id.get_or_insert(cluster);
         })?;
-        Ok(self.lock().cluster_id == Some(cluster))
+        Ok(self.identity.lock().cluster_id == Some(cluster))
     }
 
     /// Notes a leader's number before it is obeyed (rule 10). Refuses a number
@@ -212,7 +208,7 @@ impl Volume {
     /// # Errors
     /// When it can't be written.
     pub fn observe_leader(&self, leader: u64) -> std::io::Result<Result<(), u64>> {
-        let highest = self.lock().leader;
+        let highest = self.identity.lock().leader;
         if leader < highest {
             return Ok(Err(highest));
         }
@@ -222,7 +218,7 @@ impl Volume {
 
     /// Whether a generation is above all that the volume ever took.
     pub fn is_new_generation(&self, generation: u32) -> bool {
-        generation > self.lock().generation
+        generation > self.identity.lock().generation
     }
 
     /// Notes a generation before a copy of it can appear (rule 17). Blocks where

@@ -1,7 +1,7 @@
 //! A bounded pool of threads for file I/O, which never runs on a thread of the
 //! asynchronous runtime.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -23,6 +23,7 @@ struct Shared {
     name: &'static str,
     limit: usize,
     start: Start,
+    /// Jobs run outside of the lock, so that no panic of theirs leaves it half changed.
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -61,7 +62,7 @@ impl Pool {
 
     /// Runs a job when a thread is free.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
-        let mut queue = self.shared.lock();
+        let mut queue = self.shared.queue.lock();
         queue.jobs.push_back(Box::new(job));
         let grow = queue.jobs.len() > queue.idle && queue.threads < self.shared.limit;
         if grow {
@@ -93,7 +94,7 @@ impl Pool {
 
     /// Jobs that wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.shared.lock().jobs.len()
+        self.shared.queue.lock().jobs.len()
     }
 }
 
@@ -107,19 +108,14 @@ fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.queue.lock().closed = true;
         self.shared.wake.notify_all();
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Jobs run outside of the lock, so that no panic of theirs leaves it half changed.
-        self.queue.lock()
-    }
-
     fn work(&self) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
                 drop(queue);
@@ -128,7 +124,7 @@ impl Shared {
                 if ended.is_err() {
                     tracing::error!(pool = self.name, "a job panicked");
                 }
-                queue = self.lock();
+                queue = self.queue.lock();
             } else if queue.closed {
                 return;
             } else {

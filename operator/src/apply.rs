@@ -172,7 +172,7 @@ impl Applier {
                 pool: owner.name.clone(),
             }]));
         }
-        let before = self.written().get(&what).copied();
+        let before = self.written.lock().get(&what).copied();
         let hashed = hash(&wanted);
         let there = there.map(|there| serde_json::to_value(there).context("an object as JSON"));
         let there = there.transpose()?;
@@ -191,13 +191,13 @@ impl Applier {
             let left = self.take_away(&api, &name, &what, excess, there).await?;
             let written = before.and_then(|before| before.wanted);
             let written = Written::of(written, &left, &wanted);
-            self.written().insert(what.clone(), written);
+            self.written.lock().insert(what.clone(), written);
             return Err(ApplyError::Raced(what));
         }
         let left = self.write(&api, &name, &what, &wanted, there.as_ref());
         let written = Written::of(Some(hashed), &left.await?, &wanted);
         let overridden = written.bears.is_some() && before.is_none_or(|b| b.bears.is_none());
-        self.written().insert(what.clone(), written);
+        self.written.lock().insert(what.clone(), written);
         Ok(match overridden {
             true => Applied::Overridden(what),
             false => Applied::Written,
@@ -287,11 +287,7 @@ impl Applier {
     /// Forgets what was written of a pool that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let part = format!(" {namespace}/{name}");
-        self.written().retain(|what, _| !what.ends_with(&part));
-    }
-
-    fn written(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Written>> {
-        self.written.lock()
+        self.written.lock().retain(|what, _| !what.ends_with(&part));
     }
 }
 

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Api, Client};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -168,18 +168,14 @@ impl Context {
         })
     }
 
-    fn pools(&self) -> MutexGuard<'_, HashMap<PoolName, Memory>> {
-        self.pools.lock()
-    }
-
     /// What is remembered of a pool.
     pub fn recall(&self, name: &PoolName) -> Memory {
-        self.pools().get(name).cloned().unwrap_or_default()
+        self.pools.lock().get(name).cloned().unwrap_or_default()
     }
 
     /// Changes what is remembered of a pool.
     pub fn remember<T>(&self, name: &PoolName, change: impl FnOnce(&mut Memory) -> T) -> T {
-        change(self.pools().entry(name.clone()).or_default())
+        change(self.pools.lock().entry(name.clone()).or_default())
     }
 
     /// Takes the turn to restart nodes, or answers who has it.
@@ -198,7 +194,7 @@ impl Context {
     /// Forgets a pool that is gone.
     pub fn forget(&self, name: &PoolName) {
         self.end_turn(name);
-        self.pools().remove(name);
+        self.pools.lock().remove(name);
         self.applier.forget(&name.namespace, &name.nodes());
         self.note_readable(name);
     }
@@ -206,19 +202,15 @@ impl Context {
     /// Forgets the pools of a namespace but for these: no look comes of one that is
     /// gone, and what was counted of it would be counted for ever.
     pub fn keep_only(&self, namespace: &str, names: &BTreeSet<String>) {
-        let mut known: BTreeSet<PoolName> = self.pools().keys().cloned().collect();
-        known.extend(self.unreadable().keys().cloned());
+        let mut known: BTreeSet<PoolName> = self.pools.lock().keys().cloned().collect();
+        known.extend(self.unreadable.lock().keys().cloned());
         let gone = |pool: &&PoolName| pool.namespace == namespace && !names.contains(&pool.name);
         known.iter().filter(gone).for_each(|name| self.forget(name));
     }
 
-    fn unreadable(&self) -> MutexGuard<'_, HashMap<PoolName, Option<i64>>> {
-        self.unreadable.lock()
-    }
-
     /// Notes that a pool can't be read; answers whether that is news.
     pub fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
-        let mut unreadable = self.unreadable();
+        let mut unreadable = self.unreadable.lock();
         let before = unreadable.insert(name.clone(), generation);
         self.metrics.count_unreadable(unreadable.len());
         before != Some(generation)
@@ -226,7 +218,7 @@ impl Context {
 
     /// Notes that a pool can be read, or is gone.
     pub fn note_readable(&self, name: &PoolName) {
-        let mut unreadable = self.unreadable();
+        let mut unreadable = self.unreadable.lock();
         unreadable.remove(name);
         self.metrics.count_unreadable(unreadable.len());
     }

@@ -25,16 +25,12 @@ struct Known {
 impl Contents {
     /// Notes a content before it is uploaded.
     pub(super) fn add(&self, content: Content, bytes: &[u8]) {
-        self.known().sums.insert(sha256(bytes), content);
-    }
-
-    fn known(&self) -> parking_lot::MutexGuard<'_, Known> {
-        self.0.lock()
+        self.0.lock().sums.insert(sha256(bytes), content);
     }
 
     /// The content of a sum, whole or not at all.
     fn of(&self, found: impl Fn(&[u8; 32]) -> bool) -> Result<Content> {
-        let known = self.known();
+        let known = self.0.lock();
         let mut all = known.sums.iter();
         let one = all.find(|(sum, _)| found(sum)).map(|(_, content)| *content);
         one.context("bytes that nobody uploaded, or not all of them")
@@ -43,7 +39,7 @@ impl Contents {
     /// Sees that an id stands for one content for ever.
     fn pair(&self, id: &str, content: Content) -> Result<()> {
         ensure!(!id.is_empty(), "no id");
-        let before = *self.known().ids.entry(id.to_owned()).or_insert(content);
+        let before = *self.0.lock().ids.entry(id.to_owned()).or_insert(content);
         ensure!(
             before == content,
             "id {id} stood for content {before}, now for {content}"

@@ -6,7 +6,7 @@ use crate::content;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::Request;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,13 +50,9 @@ impl Model {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Acknowledged> {
-        self.known.lock()
-    }
-
     /// Names of files that are stored.
     pub(super) fn stored(&self) -> Vec<String> {
-        self.known().stored.keys().cloned().collect()
+        self.known.lock().stored.keys().cloned().collect()
     }
 
     fn client(&self, at: usize) -> &Client {
@@ -66,7 +62,7 @@ impl Model {
     /// Stores a file, as a patient client does.
     pub(super) async fn put(&self, name: &str) -> Result<()> {
         let seed = {
-            let mut known = self.known();
+            let mut known = self.known.lock();
             known.seeds += 1;
             known.seeds
         };
@@ -77,7 +73,7 @@ impl Model {
             let sent = self.client(seed as usize + attempt);
             match sent.send(request.body(data(seed).into())?).await {
                 Ok(answer) if answer.status == 201 => {
-                    let mut known = self.known();
+                    let mut known = self.known.lock();
                     known.deleted.remove(name);
                     known.stored.insert(name.to_owned(), seed);
                     return Ok(());
@@ -99,7 +95,7 @@ impl Model {
         for attempt in 0..TRIES {
             match self.client(attempt).delete(name).await {
                 Ok(answer) if matches!(answer.status.as_u16(), 204 | 404) => {
-                    let mut known = self.known();
+                    let mut known = self.known.lock();
                     known.stored.remove(name);
                     known.deleted.insert(name.to_owned());
                     return Ok(());
@@ -170,7 +166,7 @@ impl Model {
         let names = self.stored();
         let count = names.len();
         self.each(names, async |model, name| {
-            let seed = model.known().stored.get(&name).copied();
+            let seed = model.known.lock().stored.get(&name).copied();
             let seed = seed.context("it is stored")?;
             let answer = model.client(seed as usize).get(&name).await?;
             let answer = answer.expect(200).with_context(|| name.clone())?;
@@ -184,7 +180,7 @@ impl Model {
     /// No deleted file is served again. Where its record came back with the store
     /// its bytes are missing, and it is deleted once more.
     pub(super) async fn none_came_back(&self) -> Result<usize> {
-        let names: Vec<_> = self.known().deleted.iter().cloned().collect();
+        let names: Vec<_> = self.known.lock().deleted.iter().cloned().collect();
         let count = names.len();
         self.each(names, async |model, name| {
             let answer = model.client(0).get(&name).await?;

@@ -125,9 +125,7 @@ impl<'a> Seen<'a> {
             report: node.as_ref().map(|node| node.report()).unwrap_or_default(),
             files: node.as_ref().map(|node| node.files()),
             corrupt: corrupt.iter().map(|copy| copy.name.clone()).collect(),
-            read_only: node
-                .as_ref()
-                .and_then(|node| Some(node.read_only_why()?.to_string())),
+            read_only: node.as_ref().and_then(|node| node.read_only_why()),
             rate: node.as_ref().map_or(0.0, |node| node.leave_rate()),
         }
     }

@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::pace::Pace;
 use manager_store::{Copy, Record};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::v1::{CopyRef, Counted, Hello, Report, ScrubProgress, SealReply};
 use proto::{FileId, FileName, NodeId};
 use std::sync::Arc;
@@ -122,14 +122,10 @@ impl Node {
         }
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock()
-    }
-
     /// Takes a report in.
     pub fn hear(&self, report: &Report) {
         self.session.store(report.session, Ordering::Relaxed);
-        let mut heard = self.heard();
+        let mut heard = self.heard.lock();
         heard.report = read(report);
         heard.at = Instant::now();
         if *heard.corrupt != report.corrupt {
@@ -153,23 +149,26 @@ impl Node {
 
     /// Its last report.
     pub fn report(&self) -> NodeReport {
-        self.heard().report
+        self.heard.lock().report
     }
 
     /// Why it takes no writes; None where it takes them.
-    pub fn read_only_why(&self) -> Option<Arc<str>> {
-        let heard = self.heard();
-        heard.report.read_only.then(|| heard.read_only_why.clone())
+    pub fn read_only_why(&self) -> Option<String> {
+        let heard = self.heard.lock();
+        heard
+            .report
+            .read_only
+            .then(|| heard.read_only_why.to_string())
     }
 
     /// Files and directories of it that can't be used, and why, some of them.
     pub fn troubles(&self) -> Arc<Vec<String>> {
-        self.heard().troubles.clone()
+        self.heard.lock().troubles.clone()
     }
 
     /// Takes in that it answered to take no writes, before its report says so.
     pub fn refuses_writes(&self, why: &str) {
-        let mut heard = self.heard();
+        let mut heard = self.heard.lock();
         if !heard.report.read_only {
             heard.report.read_only = true;
             heard.read_only_why = why.into();
@@ -190,7 +189,7 @@ impl Node {
 
     /// Takes in what it answered to an order to be sealed or opened.
     pub fn sealed(&self, sealed: bool, reply: &SealReply) {
-        let mut heard = self.heard();
+        let mut heard = self.heard.lock();
         heard.report.sealed = sealed;
         heard.report.files = reply.files;
         heard.report.quarantined = reply.quarantined;
@@ -198,7 +197,7 @@ impl Node {
 
     /// The corrupt copies that it names.
     pub fn corrupt(&self) -> Arc<Vec<CopyRef>> {
-        self.heard().corrupt.clone()
+        self.heard.lock().corrupt.clone()
     }
 
     /// Whether it said that a record's copy is corrupt.
@@ -212,12 +211,12 @@ impl Node {
 
     /// Files a second that leave it while it is drained.
     pub fn leave_rate(&self) -> f64 {
-        self.heard().pace.rate()
+        self.heard.lock().pace.rate()
     }
 
     /// Whether it reported lately and its stream is open.
     pub fn is_available(&self) -> bool {
-        !self.closed.is_cancelled() && self.heard().at.elapsed() < SILENCE
+        !self.closed.is_cancelled() && self.heard.lock().at.elapsed() < SILENCE
     }
 
     /// Its session (rule 4).

@@ -93,7 +93,7 @@ impl Activity {
     /// How many answers the client takes too slowly, and whether these are all
     /// that goes on.
     pub(super) fn slow(&self) -> (usize, bool) {
-        let answers = self.lock();
+        let answers = self.answers.lock();
         let slow = answers.values().filter(|answer| answer.is_slow()).count();
         let ended = self.ended.load(Ordering::Relaxed);
         let begun = self.begun.load(Ordering::Relaxed);
@@ -108,10 +108,6 @@ impl Activity {
     /// Whether something may still be on its way that nobody wants.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<u64, Answer>> {
-        self.answers.lock()
     }
 }
 
@@ -143,12 +139,12 @@ impl InFlight {
             pace: Pace::new(rule),
             given: None,
         };
-        self.activity.lock().insert(self.number, answer);
+        self.activity.answers.lock().insert(self.number, answer);
     }
 
     /// The client was given something to take.
     pub(super) fn gave(&self, bytes: u64) {
-        if let Some(answer) = self.activity.lock().get_mut(&self.number) {
+        if let Some(answer) = self.activity.answers.lock().get_mut(&self.number) {
             let (_, left) = answer.given.get_or_insert_with(|| (Instant::now(), 0));
             *left += bytes;
         }
@@ -156,7 +152,7 @@ impl InFlight {
 
     /// The client has taken so much of it.
     pub(super) fn took(&self, bytes: u64) {
-        if let Some(answer) = self.activity.lock().get_mut(&self.number)
+        if let Some(answer) = self.activity.answers.lock().get_mut(&self.number)
             && let Some((since, given)) = answer.given.take()
         {
             answer.pace.moved(bytes, since.elapsed());
@@ -168,7 +164,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.activity.lock().remove(&self.number);
+        self.activity.answers.lock().remove(&self.number);
         self.activity.ended.fetch_add(1, Ordering::Relaxed);
         self.activity.reader.wake();
     }

@@ -2,7 +2,7 @@
 //! or drain them.
 
 use manager_store::Record;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::{FileId, FileName, NodeId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -36,13 +36,9 @@ impl Denied {
 pub(crate) struct Missing(Mutex<BTreeMap<FileName, Denied>>);
 
 impl Missing {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<FileName, Denied>> {
-        self.0.lock()
-    }
-
     /// Remembers one.
     pub(crate) fn note(&self, record: &Record) {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         if all.len() < REMEMBERED {
             all.insert(record.name.clone(), Denied::of(record));
         }
@@ -50,13 +46,13 @@ impl Missing {
 
     /// Forgets a file that has gone, or has its bytes again.
     pub(crate) fn forget(&self, name: &FileName) {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         all.remove(name);
     }
 
     /// Forgets what was denied, unless something else was since.
     pub(crate) fn forget_denied(&self, name: &FileName, denied: &Denied) {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         if all.get(name) == Some(denied) {
             all.remove(name);
         }
@@ -64,14 +60,15 @@ impl Missing {
 
     /// Whether a record is one of them.
     pub(crate) fn has(&self, record: &Record) -> bool {
-        let all = self.all();
+        let all = self.0.lock();
         all.get(&record.name)
             .is_some_and(|denied| *denied == Denied::of(record))
     }
 
     /// The names of those that live on a node.
     pub(crate) fn names_on(&self, node: &NodeId) -> Vec<String> {
-        self.all()
+        self.0
+            .lock()
             .iter()
             .filter(|(_, denied)| denied.node == *node)
             .map(|(name, _)| name.to_string())
@@ -80,18 +77,18 @@ impl Missing {
 
     /// Forgets those of a node, which are about to be looked for again.
     pub(crate) fn forget_node(&self, node: &NodeId) {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         all.retain(|_, denied| denied.node != *node);
     }
 
     /// How many are known.
     pub(crate) fn count(&self) -> usize {
-        self.all().len()
+        self.0.lock().len()
     }
 
     /// Some of their names, in order.
     pub(crate) fn names(&self, limit: usize) -> Vec<String> {
-        let all = self.all();
+        let all = self.0.lock();
         all.keys().take(limit).map(ToString::to_string).collect()
     }
 
@@ -102,7 +99,7 @@ impl Missing {
         count: usize,
     ) -> Vec<(FileName, Denied)> {
         let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
-        let all = self.all();
+        let all = self.0.lock();
         all.range((from, Bound::Unbounded))
             .take(count)
             .map(|(name, denied)| (name.clone(), denied.clone()))

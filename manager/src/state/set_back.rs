@@ -1,6 +1,6 @@
 //! What this process knows of a store that was set back (rule 17).
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::NodeId;
 use std::time::{Duration, Instant};
 
@@ -27,41 +27,37 @@ struct Known {
 }
 
 impl SetBack {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock()
-    }
-
     /// Nodes that have to be merged before anything settles, moves or is deleted.
     pub(crate) fn waits_for(&self) -> Vec<NodeId> {
-        self.known().waits_for.clone()
+        self.0.lock().waits_for.clone()
     }
 
     /// Whether nothing may settle, move or be deleted now, as was last seen; so it
     /// is, too, before the first look.
     pub(crate) fn holds(&self) -> bool {
-        let known = self.known();
+        let known = self.0.lock();
         known.at.is_none() || known.marking > 0 || !known.waits_for.is_empty()
     }
 
     /// The highest generation that nodes had seen when the store was set back.
     pub(crate) fn floor(&self) -> u32 {
-        self.known().floor
+        self.0.lock().floor
     }
 
     /// Which marks of rows it knows of: a look at the rows takes them first.
     pub(crate) fn marks(&self) -> u64 {
-        self.known().marks
+        self.0.lock().marks
     }
 
     /// Whether no row is being marked, and the last look at them is older than this.
     pub(crate) fn is_older_than(&self, fresh: Duration) -> bool {
-        let known = self.known();
+        let known = self.0.lock();
         known.marking == 0 && known.at.is_none_or(|at| at.elapsed() > fresh)
     }
 
     /// Takes in a look at the rows, unless one was marked since it began.
     pub(crate) fn take(&self, marks: u64, waits_for: Vec<NodeId>, floor: u32) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         if known.marks == marks {
             known.at = Some(Instant::now());
             known.waits_for = waits_for;
@@ -76,7 +72,7 @@ pub(crate) struct Marking<'a>(&'a SetBack);
 impl<'a> Marking<'a> {
     /// Begins it.
     pub(crate) fn begin(of: &'a SetBack) -> Self {
-        let mut known = of.known();
+        let mut known = of.0.lock();
         known.marking += 1;
         known.marks += 1;
         Self(of)
@@ -85,7 +81,7 @@ impl<'a> Marking<'a> {
 
 impl Drop for Marking<'_> {
     fn drop(&mut self) {
-        let mut known = self.0.known();
+        let mut known = self.0.0.lock();
         known.marking -= 1;
         known.marks += 1;
         // The rows have to be looked at again before anything goes on.

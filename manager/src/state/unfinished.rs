@@ -1,7 +1,7 @@
 //! Merges that were broken off.
 
 use manager_store::NodeRow;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::NodeId;
 use std::collections::HashMap;
 
@@ -26,13 +26,9 @@ pub(crate) struct Progress {
 pub(crate) struct Unfinished(Mutex<HashMap<NodeId, Progress>>);
 
 impl Unfinished {
-    fn all(&self) -> MutexGuard<'_, HashMap<NodeId, Progress>> {
-        self.0.lock()
-    }
-
     /// Where the merge of a node goes on.
     pub(crate) fn resume(&self, row: &NodeRow, session: u64) -> Progress {
-        let found = self.all().get(&row.id).cloned();
+        let found = self.0.lock().get(&row.id).cloned();
         let same = |found: &Progress| found.session == session && found.rev == row.rev;
         found.filter(same).unwrap_or(Progress {
             session,
@@ -43,11 +39,11 @@ impl Unfinished {
 
     /// Notes how far one has come.
     pub(crate) fn note(&self, node: &NodeId, progress: &Progress) {
-        self.all().insert(node.clone(), progress.clone());
+        self.0.lock().insert(node.clone(), progress.clone());
     }
 
     /// It is over.
     pub(crate) fn end(&self, node: &NodeId) {
-        self.all().remove(node);
+        self.0.lock().remove(node);
     }
 }

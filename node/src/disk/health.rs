@@ -1,7 +1,7 @@
 //! Whether the disk takes writes, and whether it answers.
 
 use crate::fault::Failure;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::v1::Fault;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ fn is_gone(error: Errno) -> bool {
     )
 }
 
-/// Calls of one kind that wait for the disk.
+/// Calls of one kind that wait for the disk. No panic can leave them half changed.
 #[derive(Debug, Default)]
 pub struct Pulse(Mutex<Beats>);
 
@@ -114,14 +114,9 @@ pub struct Beat<'a> {
 }
 
 impl Pulse {
-    fn beats(&self) -> MutexGuard<'_, Beats> {
-        // No panic can leave it half changed.
-        self.0.lock()
-    }
-
     /// A call begins.
     pub fn begin(&self) -> Beat<'_> {
-        let mut beats = self.beats();
+        let mut beats = self.0.lock();
         beats.next += 1;
         let number = beats.next;
         beats.waiting.insert(number, Instant::now());
@@ -134,7 +129,7 @@ impl Pulse {
     /// How long none was answered while some waited: one long flush is no
     /// silence while others end beside it.
     pub fn silent(&self) -> Duration {
-        let beats = self.beats();
+        let beats = self.0.lock();
         let Some((_, oldest)) = beats.waiting.first_key_value() else {
             return Duration::ZERO;
         };
@@ -147,7 +142,7 @@ impl Pulse {
 
 impl Drop for Beat<'_> {
     fn drop(&mut self) {
-        let mut beats = self.pulse.beats();
+        let mut beats = self.pulse.0.lock();
         beats.waiting.remove(&self.number);
         beats.answered = Some(Instant::now());
     }

@@ -4,7 +4,7 @@ use super::lookup::Copy;
 use super::meta::Meta;
 use super::stage::Staged;
 use crate::fault::Failure;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use proto::FileName;
 use std::collections::VecDeque;
 
@@ -101,12 +101,8 @@ struct State {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     pub(super) fn push(&self, op: Op) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             drop(state);
             op.deny(Failure::new(proto::v1::Fault::Busy, "the node is leaving"));
@@ -119,7 +115,7 @@ impl Queue {
 
     /// Waits for operations and takes them all. None once closed and empty.
     pub(super) fn take(&self) -> Option<VecDeque<Op>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while state.ops.is_empty() {
             if state.closed {
                 return None;
@@ -130,11 +126,11 @@ impl Queue {
     }
 
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.wake.notify_all();
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().ops.len()
+        self.state.lock().ops.len()
     }
 }

@@ -4,7 +4,7 @@
 //! a client announces is only compared with the room, and holds nothing.
 
 use crate::fault::Failure;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::v1::Fault;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -25,6 +25,7 @@ pub struct Space {
     capacity: Option<u64>,
     /// Held while the filesystem is asked, which may take long.
     asking: Mutex<()>,
+    /// Plain numbers: no panic can leave them half changed.
     state: Mutex<State>,
 }
 
@@ -160,25 +161,20 @@ impl Space {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Plain numbers: no panic can leave them half changed.
-        self.state.lock()
-    }
-
     /// Asks the filesystem anew. Blocks for as long as it does not answer, but
     /// nobody who only wants to know what is known.
     pub fn refresh(&self) {
         let _one_at_a_time = self.asking.lock();
-        let before = self.lock().since;
+        let before = self.state.lock().since;
         match Figures::of(&self.volume) {
-            Ok(now) => self.lock().learn(now, before),
+            Ok(now) => self.state.lock().learn(now, before),
             Err(error) => tracing::warn!(%error, "the filesystem does not report its free space"),
         }
     }
 
     /// What uploads may still use.
     pub fn room(&self) -> Room {
-        self.lock().room(self.reserve, self.capacity)
+        self.state.lock().room(self.reserve, self.capacity)
     }
 
     /// Begins a file, of which a client announced `bytes`, or nothing where they
@@ -208,12 +204,12 @@ impl Space {
             let need = state.blocks(need).max(more.bytes);
             (room.free >= need && room.inodes >= more.inodes, room, need)
         };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut found = fits(&state);
         if !found.0 && state.asked.elapsed() > STALE {
             drop(state);
             self.refresh();
-            state = self.lock();
+            state = self.state.lock();
             found = fits(&state);
         }
         let (true, ..) = found else {
@@ -230,23 +226,23 @@ impl Space {
 
     /// Bytes that a file of this size takes, in whole blocks.
     pub fn blocks(&self, bytes: u64) -> u64 {
-        self.lock().blocks(bytes)
+        self.state.lock().blocks(bytes)
     }
 
     /// Counts what the files of a tree take, each in whole blocks.
     pub fn stored(&self, blocks: u64) {
-        self.lock().stored += blocks;
+        self.state.lock().stored += blocks;
     }
 
     /// Counts a file that has left its tree.
     pub fn removed(&self, bytes: u64) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.stored = state.stored.saturating_sub(state.blocks(bytes));
     }
 
     /// Counts a directory that was made.
     pub fn made_directory(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.since.inodes += 1;
         state.since.bytes += state.now.block;
     }
@@ -286,7 +282,7 @@ impl Claim {
     /// What was claimed is written.
     pub fn written(&mut self) {
         let pending = std::mem::take(&mut self.pending);
-        self.space.lock().write(pending);
+        self.space.state.lock().write(pending);
     }
 
     /// The file is in the tree.
@@ -297,7 +293,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut state = self.space.lock();
+        let mut state = self.space.state.lock();
         let blocks = state.blocks(self.used);
         state.open = state.open.saturating_sub(blocks);
         state.write(self.pending);

@@ -1,7 +1,7 @@
 //! What of a tree can't be used: it is left alone and reported, and everything else
 //! goes on.
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,20 +11,16 @@ const REMEMBERED: usize = 1000;
 /// Paths below the volume, and what is wrong with each.
 #[derive(Debug, Default)]
 pub struct Troubles {
+    /// Each of its users leaves it whole, whatever panics.
     known: Mutex<BTreeMap<String, String>>,
     /// Nearly always none, which costs others one look.
     count: AtomicUsize,
 }
 
 impl Troubles {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        // Each of its users leaves it whole.
-        self.known.lock()
-    }
-
     /// Notes what is wrong with a path.
     pub fn note(&self, path: &str, why: &str) {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         if known.get(path).is_some_and(|known| known == why) {
             return;
         }
@@ -40,7 +36,7 @@ impl Troubles {
         if self.count() == 0 {
             return;
         }
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         if known.remove(&path()).is_some() {
             self.count.store(known.len(), Ordering::Relaxed);
         }
@@ -56,7 +52,7 @@ impl Troubles {
         if self.count() == 0 {
             return Vec::new();
         }
-        let known = self.lock();
+        let known = self.known.lock();
         let some = known.iter().take(limit);
         some.map(|(path, why)| format!("{path}: {why}")).collect()
     }

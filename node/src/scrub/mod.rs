@@ -12,7 +12,7 @@ pub use pass::Pace;
 use crate::disk::meta::CopyKey;
 use crate::disk::{Copy, Found};
 use journal::{Journal, Progress};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::v1;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ const REPORTED: usize = 500;
 pub struct Scrub {
     dir: PathBuf,
     pace: Pace,
+    /// Each of its users leaves it whole, whatever panics.
     known: Mutex<Known>,
     /// How many are known: nearly always none, which costs readers one look.
     corrupt: AtomicUsize,
@@ -81,14 +82,9 @@ impl Scrub {
         })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        // Each of its users leaves it whole.
-        self.known.lock()
-    }
-
     /// Whether a copy is known to be corrupt.
     pub fn is_corrupt(&self, key: CopyKey) -> bool {
-        self.count() > 0 && self.known().corrupt.contains_key(&key)
+        self.count() > 0 && self.known.lock().corrupt.contains_key(&key)
     }
 
     /// How many copies are known to be corrupt.
@@ -101,7 +97,7 @@ impl Scrub {
         if self.count() == 0 {
             return Vec::new();
         }
-        let known = self.known();
+        let known = self.known.lock();
         known
             .corrupt
             .values()
@@ -138,7 +134,7 @@ impl Scrub {
 
     fn note(&self, copy: &Copy, why: &str) {
         tracing::error!(name = %copy.name, id = %copy.key.id, why, "a file is corrupt");
-        let mut known = self.known();
+        let mut known = self.known.lock();
         if known.corrupt.len() >= REMEMBERED {
             return;
         }
@@ -156,7 +152,7 @@ impl Scrub {
         if self.count() == 0 {
             return;
         }
-        let mut known = self.known();
+        let mut known = self.known.lock();
         if known.corrupt.remove(&key).is_some() {
             self.changed(&mut known);
         }
@@ -173,7 +169,7 @@ impl Scrub {
     pub(crate) fn save(&self, place_every: Duration) {
         let _one_at_a_time = self.writing.lock();
         let journal = {
-            let mut known = self.known();
+            let mut known = self.known.lock();
             let moved = known.progress.next_leaf.is_some() && known.saved.elapsed() >= place_every;
             if !known.dirty && !moved {
                 return;
@@ -185,14 +181,14 @@ impl Scrub {
         if let Err(error) = journal.write(&self.dir) {
             // It is tried again; a start before that begins where the last one that
             // was written says.
-            self.known().dirty = true;
+            self.known.lock().dirty = true;
             tracing::warn!(%error, "the scrub's journal can't be written");
         }
     }
 
     /// For the node's reports; `files` are on it now.
     pub fn progress(&self, files: u64) -> v1::ScrubProgress {
-        let known = self.known();
+        let known = self.known.lock();
         v1::ScrubProgress {
             bytes_per_second: self.pace.bytes_per_second,
             begun_ms: known.progress.begun_ms,

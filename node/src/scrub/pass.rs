@@ -65,7 +65,7 @@ impl Scrub {
     }
 
     fn next_pass(&self) -> Instant {
-        let known = self.known();
+        let known = self.known.lock();
         let wait = match known.progress.next_leaf {
             Some(_) => Duration::ZERO,
             None => until_next(known.progress.begun_ms, now_ms(), self.pace.every),
@@ -75,7 +75,7 @@ impl Scrub {
 
     /// Begins a pass, or takes up the one that was left; answers where.
     fn begin(&self) -> u32 {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         if known.progress.next_leaf.is_none() {
             known.progress.begun_ms = now_ms();
             known.progress.pass_files = 0;
@@ -85,7 +85,7 @@ impl Scrub {
     }
 
     fn end(&self) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.progress.next_leaf = None;
         known.progress.ended_ms = now_ms();
         known.dirty = true;
@@ -143,7 +143,7 @@ impl Scrub {
     }
 
     fn reach(&self, leaf: u32) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.progress.pass_files += 1;
         known.progress.next_leaf = Some(leaf);
     }

@@ -2,7 +2,7 @@
 //! later, and people see why.
 
 use manager_store::Record;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::{FileId, FileName, NodeId};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,13 +75,9 @@ fn retry_after(tries: u32) -> Duration {
 }
 
 impl Stuck {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock()
-    }
-
     /// Notes a file that could not be moved.
     pub(crate) fn note(&self, record: &Record, why: String, now: Instant) -> Told {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let room = known.files.len() < REMEMBERED;
         match known.files.get_mut(&record.name) {
             Some(entry) => {
@@ -111,7 +107,7 @@ impl Stuck {
 
     /// Whether a file waits for its next try.
     pub(crate) fn waits(&self, record: &Record, now: Instant) -> bool {
-        let known = self.known();
+        let known = self.0.lock();
         let entry = known.files.get(&record.name);
         entry.is_some_and(|entry| {
             entry.id == record.id && entry.node == record.node && now < entry.again
@@ -120,20 +116,21 @@ impl Stuck {
 
     /// Forgets a file that has moved.
     pub(crate) fn forget(&self, name: &FileName) {
-        self.known().files.remove(name);
+        self.0.lock().files.remove(name);
     }
 
     /// Forgets those that were not tried again although it was time: they have gone,
     /// or need not move any more.
     pub(crate) fn tidy(&self, now: Instant) {
-        self.known()
+        self.0
+            .lock()
             .files
             .retain(|_, entry| now < entry.again + LAST_RETRY);
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
-        self.known().files.len() as u64
+        self.0.lock().files.len() as u64
     }
 
     /// All of them, the first by name.
@@ -147,7 +144,7 @@ impl Stuck {
     }
 
     fn those(&self, which: impl Fn(&Entry) -> bool) -> StuckFiles {
-        let known = self.known();
+        let known = self.0.lock();
         let mut found = StuckFiles::default();
         for (name, entry) in known.files.iter().filter(|(_, entry)| which(entry)) {
             found.files += 1;
