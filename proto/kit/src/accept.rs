@@ -53,14 +53,17 @@ impl Peer {
 struct Strangers {
     most: usize,
     held: Mutex<VecDeque<Weak<State>>>,
+    /// Of the process: from then on nobody is waited for.
+    shutdown: CancellationToken,
 }
 
 impl Strangers {
-    /// For a port of so many connections.
-    fn among(places: usize) -> Self {
+    /// For a port of so many connections, until `shutdown`.
+    fn among(places: usize, shutdown: CancellationToken) -> Self {
         Self {
             most: STRANGERS.min(places / 2).max(1),
             held: Mutex::default(),
+            shutdown,
         }
     }
 
@@ -71,6 +74,10 @@ impl Strangers {
             end(held.pop_front());
         }
         held.push_back(Arc::downgrade(&peer.0));
+        // One that the system had accepted already may come after the others' end.
+        if self.shutdown.is_cancelled() {
+            peer.0.end.cancel();
+        }
     }
 
     fn end_all(&self) {
@@ -102,7 +109,7 @@ pub fn incoming(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let limit = descriptors::limit_now();
     let places = descriptors::connections(limit, Port::Inner, descriptors::INNER);
-    let strangers = Arc::new(Strangers::among(places));
+    let strangers = Arc::new(Strangers::among(places, shutdown.clone()));
     let places = Arc::new(Semaphore::new(places));
     let leaving = Arc::clone(&strangers);
     tokio::spawn(async move {
@@ -290,6 +297,20 @@ mod tests {
         let _client = TcpStream::connect(at).await.expect("connected");
         let mut connection = incoming.next().await.expect("endless").expect("accepted");
         shutdown.cancel();
+        let aborted = cut_off(&mut connection).await;
+        assert_eq!(aborted, io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test]
+    async fn an_end_waits_for_no_stranger_that_comes_after_it_began() {
+        let (listener, at) = listening().await;
+        let shutdown = CancellationToken::new();
+        let mut incoming = std::pin::pin!(incoming(listener, shutdown.clone()));
+        let _client = TcpStream::connect(at).await.expect("connected");
+        shutdown.cancel();
+        // Whatever is done at the end is done by now.
+        tokio::task::yield_now().await;
+        let mut connection = incoming.next().await.expect("endless").expect("accepted");
         let aborted = cut_off(&mut connection).await;
         assert_eq!(aborted, io::ErrorKind::ConnectionAborted);
     }
