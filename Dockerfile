@@ -47,7 +47,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=target-$TARGETARCH,sharing=locked <<'SH'
 set -eu
 target=$(cat /target)
-cargo build --locked --release --target "$target" -p operator -p manager -p node
+# Without `manager standalone`, which has a node in it.
+cargo build --locked --release --no-default-features --target "$target" -p operator -p manager -p node
 mkdir -p /out /empty
 cp "target/$target/release/operator" "target/$target/release/manager" "target/$target/release/node" /out/
 SH
