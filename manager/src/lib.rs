@@ -51,5 +51,6 @@ mod testing;
 mod trace;
 mod unsettled;
 mod upload;
+mod waiters;
 
 pub(crate) use failure::Failure;

@@ -22,11 +22,16 @@ use tokio::task::JoinSet;
 const CONNECTIONS: usize = 900;
 /// What one of them may cost the manager, as the documents state it.
 const EACH: u64 = 160 << 10;
-/// Wide windows of HTTP/2, which the first connections have.
-const WIDE: u64 = 64 * (2 << 20);
+/// Connections with wide windows of HTTP/2: the first ones.
+const WIDE: usize = 20;
+/// Streams of an HTTP/2 connection, and what each may send ahead on these.
+const STREAMS: usize = 100;
+const AHEAD: u64 = 64 << 10;
+/// What a request has of `--max-request-heads` at the least.
+const REQUEST: u64 = 2 << 10;
 /// A head that is far too long.
 const HEAD: usize = 250 << 10;
-/// Uploads on each HTTP/2 connection, of 1 MiB each.
+/// Uploads, of 1 MiB each, on an HTTP/2 connection with narrow windows.
 const UPLOADS: usize = 4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -46,14 +51,24 @@ pub(super) async fn run() -> Result<()> {
     )?;
     drop((held, cluster));
 
-    let cluster = self::cluster(&["--max-uploads=1", "--max-wait=120s"]).await?;
+    let cluster = self::cluster(&PATIENT).await?;
     let before = cluster.manager()?.peak_memory()?;
     let held = waiting_uploads(cluster.http()).await?;
-    let bound = CONNECTIONS as u64 * EACH + WIDE;
+    let (wide, narrow) = (WIDE * STREAMS, (CONNECTIONS - WIDE) * UPLOADS);
+    let requests = (wide + narrow) as u64 * REQUEST;
+    let bound = CONNECTIONS as u64 * EACH + wide as u64 * AHEAD + requests;
     told("waiting HTTP/2 uploads", &cluster, before, bound)?;
     drop(held);
     Ok(())
 }
+
+/// There is one place among the uploads, and whoever has it may keep it.
+const PATIENT: [&str; 4] = [
+    "--max-uploads=1",
+    "--max-wait=300s",
+    "--body-idle-timeout=300s",
+    "--rate-grace=300s",
+];
 
 async fn cluster(flags: &[&str]) -> Result<Cluster> {
     let connections = format!("--max-connections={CONNECTIONS}");
@@ -101,9 +116,16 @@ async fn heads(address: SocketAddr) -> Result<Vec<TcpStream>> {
     Ok(held)
 }
 
-/// HTTP/2 connections with uploads of which all but one wait for a place.
+/// HTTP/2 connections with uploads that all wait for the one place.
 async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
     let (sent, mut tasks) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
+    let mut first = TcpStream::connect(address).await?;
+    let head = b"PUT /file/first HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nab";
+    first.write_all(head).await?;
+    tasks.spawn(async move {
+        let _held = first;
+        std::future::pending().await
+    });
     for at in 0..CONNECTIONS - 10 {
         let stream = TcpStream::connect(address).await?;
         let shake =
@@ -113,7 +135,7 @@ async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
             // It ends with the service.
             let _ = connection.await;
         });
-        for upload in 0..UPLOADS {
+        for upload in 0..if at < WIDE { STREAMS } else { UPLOADS } {
             let (mut sender, sent) = (sender.clone(), sent.clone());
             let pieces = futures::stream::repeat(Bytes::from_static(&ZEROS)).take(16);
             let body = Body::stream(pieces.map(move |piece| {

@@ -4,6 +4,7 @@
 
 use super::{Body, Found, ReadError};
 use crate::nodes::{CallError, Node, home_ref};
+use crate::waiters::Waiters;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use futures::StreamExt;
@@ -88,7 +89,7 @@ async fn open(
         length,
         trace: found.trace.0,
     };
-    let place = found.shares.enter(&node.id).await?;
+    let place = found.shares.enter(&node.id, &Waiters::UNBOUNDED).await?;
     let parts = node.link.download(read).await?;
     Ok(Source {
         node,

@@ -17,5 +17,5 @@ pub(crate) use call_error::CallError;
 pub(crate) use connect::{Expected, identify};
 pub(crate) use link::Link;
 pub(crate) use node::{Node, NodeReport, SILENCE, copy_ref, home_ref, listed_ref};
-pub(crate) use shares::NodeShares;
+pub(crate) use shares::{NodeShares, Share};
 pub(crate) use table::{NoNode, Nodes, Placement};

@@ -2,6 +2,7 @@
 //! brings many, or does so slowly, leaves the others theirs (invariant 9).
 
 use super::CallError;
+use crate::waiters::Waiters;
 use parking_lot::Mutex;
 use proto::NodeId;
 use proto::v1::Fault;
@@ -31,18 +32,28 @@ impl NodeShares {
     /// Takes a place for one stream to or from a node, until it is dropped.
     ///
     /// # Errors
-    /// `Busy`, when none comes free in time.
-    pub(crate) async fn enter(&self, node: &NodeId) -> Result<OwnedSemaphorePermit, CallError> {
-        let waiting = self.of(node).acquire_owned();
-        match tokio::time::timeout(self.wait, waiting).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => {
-                let why = format!(
-                    "--client-share of this client of the streams of node {node} is in use"
-                );
-                Err(CallError::Fault(Fault::Busy, why))
-            }
+    /// `Busy`, when none comes free in time, or where one more may not wait.
+    pub(crate) async fn enter(
+        &self,
+        node: &NodeId,
+        waiters: &Waiters,
+    ) -> Result<OwnedSemaphorePermit, CallError> {
+        let places = self.of(node);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            return Ok(place);
         }
+        let mut why =
+            format!("--client-share of this client of the streams of node {node} is in use");
+        match waiters.enter() {
+            Ok(_waiter) => {
+                let waiting = places.acquire_owned();
+                if let Ok(Ok(place)) = tokio::time::timeout(self.wait, waiting).await {
+                    return Ok(place);
+                }
+            }
+            Err(crowded) => why = format!("{why}, and {crowded}"),
+        }
+        Err(CallError::Fault(Fault::Busy, why))
     }
 
     fn of(&self, node: &NodeId) -> Arc<Semaphore> {
@@ -52,18 +63,60 @@ impl NodeShares {
     }
 }
 
+/// What an upload may have of its client's shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    pub(crate) streams: Arc<NodeShares>,
+    /// Its connection's room for those that wait.
+    pub(crate) waiters: Waiters,
+}
+
+impl Share {
+    /// Takes a place at a node.
+    ///
+    /// # Errors
+    /// As [`NodeShares::enter`].
+    pub(crate) async fn enter(&self, node: &NodeId) -> Result<OwnedSemaphorePermit, CallError> {
+        self.streams.enter(node, &self.waiters).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn busy(entered: Result<OwnedSemaphorePermit, CallError>) -> String {
+        match entered {
+            Err(CallError::Fault(Fault::Busy, why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_not_wait_is_refused_at_once() {
+        let begun = tokio::time::Instant::now();
+        let shares = Share {
+            streams: NodeShares::new(1, Duration::from_secs(10)),
+            waiters: Waiters::at_most(0),
+        };
+        let node = NodeId::new("n1").expect("an id");
+        let _place = shares.enter(&node).await.expect("a place");
+        let why = busy(shares.enter(&node).await);
+        assert!(why.contains("of this HTTP/2 connection wait"), "{why}");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_node_has_so_many_places_for_a_client_and_others_have_theirs() {
-        let shares = NodeShares::new(2, Duration::from_secs(10));
+        let shares = Share {
+            streams: NodeShares::new(2, Duration::from_secs(10)),
+            waiters: Waiters::UNBOUNDED,
+        };
         let [one, other] = ["n1", "n2"].map(|id| NodeId::new(id).expect("an id"));
         let first = shares.enter(&one).await.expect("a place");
         let _second = shares.enter(&one).await.expect("a place");
-        let refused = shares.enter(&one).await.expect_err("there are two");
-        assert!(matches!(refused, CallError::Fault(Fault::Busy, _)));
+        let why = busy(shares.enter(&one).await);
+        assert!(why.ends_with("is in use"), "{why}");
         assert!(shares.enter(&other).await.is_ok());
         let (entered, ()) = tokio::join!(shares.enter(&one), async {
             tokio::time::sleep(Duration::from_secs(1)).await;

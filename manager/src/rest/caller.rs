@@ -3,7 +3,9 @@
 use super::clients::Client;
 use super::gate::Place;
 use crate::Failure;
+use crate::nodes::Share;
 use crate::trace::Trace;
+use crate::waiters::Waiters;
 use http::request::Parts;
 use parking_lot::Mutex;
 use proto::Code;
@@ -14,15 +16,18 @@ use std::sync::Arc;
 pub(super) struct Caller {
     /// Whose places the request takes.
     pub(super) client: Arc<Client>,
+    /// Its connection's room for uploads that wait.
+    pub(super) waiters: Waiters,
     /// The request's id.
     pub(super) trace: Trace,
     held: Mutex<Option<Place>>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Arc<Client>, trace: Trace) -> Arc<Self> {
+    pub(super) fn new(client: Arc<Client>, waiters: Waiters, trace: Trace) -> Arc<Self> {
         Arc::new(Self {
             client,
+            waiters,
             trace,
             held: Mutex::default(),
         })
@@ -35,6 +40,14 @@ impl Caller {
     pub(super) fn of(parts: &Parts) -> Result<&Self, Failure> {
         let caller = parts.extensions.get::<Arc<Self>>().map(Arc::as_ref);
         caller.ok_or_else(|| Failure::new(Code::Internal).because("the request has no caller"))
+    }
+
+    /// What an upload may have of each node's streams.
+    pub(super) fn writes(&self) -> Share {
+        Share {
+            streams: self.client.writes.clone(),
+            waiters: self.waiters.clone(),
+        }
     }
 
     /// Gives a place to the answer, which holds it until its last byte has gone.

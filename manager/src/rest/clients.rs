@@ -41,7 +41,7 @@ pub(super) struct Client {
 }
 
 /// HTTP/2 connections with wide windows at once.
-pub(super) const H2_WIDE_PLACES: usize = 64;
+pub(super) const H2_WIDE_PLACES: usize = 20;
 /// The least share of heads: the longest head that can be allowed fits in.
 const LONGEST_HEADS: usize = 2 << 20;
 /// What is left of a share for one piece of a body beside its first bytes.

@@ -12,6 +12,7 @@ use crate::Failure;
 use crate::format;
 use crate::metrics::RequestLabels;
 use crate::trace::Trace;
+use crate::waiters::Waiters;
 use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
@@ -51,6 +52,7 @@ impl Front {
         mut self,
         request: Request<Incoming>,
         client: Arc<Client>,
+        waiters: Waiters,
         in_flight: InFlight,
     ) -> Result<Response<Counted>, Infallible> {
         let begun = Instant::now();
@@ -68,7 +70,7 @@ impl Front {
                 .map_err(Refusal::from),
             Err(refusal) => Err(refusal),
         };
-        let caller = Caller::new(client, trace);
+        let caller = Caller::new(client, waiters, trace);
         request.extensions_mut().insert(Arc::clone(&caller));
         let (mut response, head) = match admitted {
             Err(refusal) => (refusal.response(), None),

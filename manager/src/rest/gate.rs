@@ -5,9 +5,11 @@ use super::clients::Client;
 use crate::Failure;
 use crate::limits::RestLimits;
 use crate::metrics::InFlight;
+use crate::waiters::Waiters;
 use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::{Code, SMALL};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,17 +62,22 @@ impl Gate {
 
     /// Takes places out of the client's share, and then out of all: who waits
     /// for its own share keeps nothing from others.
-    async fn enter(&self, share: &Arc<Semaphore>, places: u32) -> Result<Place, Failure> {
+    async fn enter(
+        &self,
+        share: &Arc<Semaphore>,
+        places: u32,
+        waiters: &Waiters,
+    ) -> Result<Place, Failure> {
         let own = match share.clone().try_acquire_many_owned(places) {
             Ok(own) => own,
             Err(_) => {
-                self.wait(share, places, "of --client-share of this client")
-                    .await?
+                let whose = " of --client-share of this client";
+                self.wait(share, places, whose, waiters).await?
             }
         };
         let permit = match self.places.clone().try_acquire_many_owned(places) {
             Ok(permit) => permit,
-            Err(_) => self.wait(&self.places, places, "").await?,
+            Err(_) => self.wait(&self.places, places, "", waiters).await?,
         };
         let places = places.into();
         self.taken.inc_by(places);
@@ -87,15 +94,19 @@ impl Gate {
         places: &Arc<Semaphore>,
         wanted: u32,
         whose: &str,
+        waiters: &Waiters,
     ) -> Result<OwnedSemaphorePermit, Failure> {
+        let refused = |more: &dyn Display| {
+            let why = format_args!("{}{whose} are in flight{more}", self.flag);
+            Failure::new(Code::TooManyRequests).because(why)
+        };
+        let _waiter = waiters
+            .enter()
+            .map_err(|crowded| refused(&format_args!(", and {crowded}")))?;
         let waiting = places.clone().acquire_many_owned(wanted);
         match tokio::time::timeout(self.wait, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                let why = format!("{} {whose}", self.flag);
-                Err(Failure::new(Code::TooManyRequests)
-                    .because(format_args!("{} are in flight", why.trim_end())))
-            }
+            Ok(Err(_)) | Err(_) => Err(refused(&"")),
         }
     }
 }
@@ -129,11 +140,16 @@ impl Gates {
     }
 
     /// For an upload, before its body is read.
-    pub(super) async fn upload(&self, client: &Arc<Client>) -> Result<Admitted<'_>, Failure> {
+    pub(super) async fn upload(
+        &self,
+        client: &Arc<Client>,
+        waiters: &Waiters,
+    ) -> Result<Admitted<'_>, Failure> {
         Ok(Admitted {
-            _place: self.uploads.enter(&client.uploads, 1).await?,
+            _place: self.uploads.enter(&client.uploads, 1, waiters).await?,
             gates: self,
             client: client.clone(),
+            waiters: waiters.clone(),
             first: Vec::new(),
             copied: 0,
         })
@@ -143,17 +159,23 @@ impl Gates {
     /// for a place holds it too, so that nobody waits for this.
     pub(super) async fn head(&self, client: &Client, bytes: u64) -> Result<Place, Failure> {
         let bytes = u32::try_from(bytes + REQUEST).unwrap_or(u32::MAX);
-        self.heads.enter(&client.heads, bytes).await
+        self.heads
+            .enter(&client.heads, bytes, &Waiters::UNBOUNDED)
+            .await
     }
 
     /// For a request that is neither an upload nor a download.
     pub(super) async fn request(&self, client: &Client) -> Result<Place, Failure> {
-        self.requests.enter(&client.requests, 1).await
+        self.requests
+            .enter(&client.requests, 1, &Waiters::UNBOUNDED)
+            .await
     }
 
     /// For a download or a listing.
     pub(super) async fn download(&self, client: &Client) -> Result<Place, Failure> {
-        self.downloads.enter(&client.downloads, 1).await
+        self.downloads
+            .enter(&client.downloads, 1, &Waiters::UNBOUNDED)
+            .await
     }
 }
 
@@ -162,6 +184,7 @@ pub(super) struct Admitted<'a> {
     _place: Place,
     gates: &'a Gates,
     client: Arc<Client>,
+    waiters: Waiters,
     /// For its first bytes, which are kept in memory until it is known whether
     /// the file is a small one.
     first: Vec<Place>,
@@ -180,7 +203,8 @@ impl Admitted<'_> {
         if all <= SMALL {
             // It is copied, however short: claimed in steps, not by the byte.
             while all > self.first.len() * STEP {
-                self.first.push(gate.enter(share, STEP as u32).await?);
+                self.first
+                    .push(gate.enter(share, STEP as u32, &self.waiters).await?);
             }
             self.copied = all;
             return Ok(piece);
@@ -189,7 +213,7 @@ impl Admitted<'_> {
         self.copied = SMALL;
         let most = self.client.most_at_once();
         let places = u32::try_from(piece.len().min(most)).unwrap_or(u32::MAX);
-        let place = gate.enter(share, places).await?;
+        let place = gate.enter(share, places, &self.waiters).await?;
         // The first bytes go out before this piece, and their room with it.
         let mut places = std::mem::take(&mut self.first);
         places.push(place);
@@ -227,11 +251,17 @@ mod tests {
     async fn past_a_bound_a_request_waits_and_then_gets_code_9() {
         let gate = Gate::new(1, &Gauge::default(), Duration::from_secs(5), "full");
         let share = Arc::new(Semaphore::new(2));
-        let held = gate.enter(&share, 1).await.expect("the first is let in");
-        let refused = gate.enter(&share, 1).await.expect_err("there is one place");
+        let held = gate
+            .enter(&share, 1, &Waiters::UNBOUNDED)
+            .await
+            .expect("the first is let in");
+        let refused = gate
+            .enter(&share, 1, &Waiters::UNBOUNDED)
+            .await
+            .expect_err("there is one place");
         assert_eq!(refused.code, Code::TooManyRequests);
         assert!(refused.retry_after.is_some());
-        let (entered, ()) = tokio::join!(gate.enter(&share, 1), async {
+        let (entered, ()) = tokio::join!(gate.enter(&share, 1, &Waiters::UNBOUNDED), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(held);
         });
@@ -247,12 +277,13 @@ mod tests {
         let limits = limits(&["--max-uploads=4", "--client-share=75"]);
         let gates = Gates::new(&limits, &InFlight::default());
         let (greedy, modest) = (Client::new(&limits), Client::new(&limits));
+        let waiters = Waiters::UNBOUNDED;
         let mut held = Vec::new();
-        while let Ok(place) = gates.upload(&greedy).await {
+        while let Ok(place) = gates.upload(&greedy, &waiters).await {
             held.push(place);
         }
         assert_eq!(held.len(), 3);
-        assert!(gates.upload(&modest).await.is_ok());
+        assert!(gates.upload(&modest, &waiters).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,7 +292,8 @@ mod tests {
         let metrics = InFlight::default();
         let gates = Gates::new(&limits, &metrics);
         let client = Client::new(&limits);
-        let mut upload = gates.upload(&client).await.expect("a place");
+        let upload = gates.upload(&client, &Waiters::UNBOUNDED);
+        let mut upload = upload.await.expect("a place");
         for _ in 0..100 {
             upload.hold(Bytes::from_static(b"x")).await.expect("room");
         }

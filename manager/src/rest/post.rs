@@ -69,11 +69,11 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     form.checker = checker(headers, REPR_DIGEST)?;
     let length = body.length()?;
     let caller = Caller::of(parts)?;
-    let mut admitted = rest.gates.upload(&caller.client).await?;
+    let mut admitted = rest.gates.upload(&caller.client, &caller.waiters).await?;
     let mut upload = Upload::begin(
         &rest.core,
         caller.trace,
-        &caller.client.writes,
+        caller.writes(),
         likely_size(&kind, length),
     );
     if let Err(stop) = form.take_in(kind, body, &mut upload, &mut admitted).await {

@@ -52,9 +52,9 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     ];
     let size = body.length()?;
     let caller = Caller::of(parts)?;
-    let mut admitted = rest.gates.upload(&caller.client).await?;
+    let mut admitted = rest.gates.upload(&caller.client, &caller.waiters).await?;
     allowed(rest, parts, &name, key.as_deref()).await?;
-    let mut upload = Upload::begin(&rest.core, caller.trace, &caller.client.writes, size);
+    let mut upload = Upload::begin(&rest.core, caller.trace, caller.writes(), size);
     upload.name(&name, key.is_some()).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| body.refusal(error))?;

@@ -9,6 +9,7 @@ use super::io::{Deadlines, Guarded};
 use super::{Rest, router};
 use crate::core::Core;
 use crate::limits::RestLimits;
+use crate::waiters::Waiters;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -34,13 +35,18 @@ const H1_BUFFER: usize = 64 * 1024;
 const H1_SLACK: usize = 4 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const H2_STREAMS: u32 = 100;
-/// Bytes that a client may send ahead on an HTTP/2 connection and on one of its
-/// streams. Each connection has these, so that what lies in the windows of
-/// `--max-connections` is bounded (invariant 9).
-const H2_NARROW: (u32, u32) = (65_535, 32 << 10);
-/// The same for the first [`H2_WIDE_PLACES`] connections: a window is what may
-/// be under way, so that far clients are as fast as it is wide.
-const H2_WIDE: (u32, u32) = (2 << 20, 512 << 10);
+/// Windows of the first [`H2_WIDE_PLACES`] connections: there is room for every
+/// stream, so that none of them can hold up another.
+const H2_WIDE: Windows = Windows {
+    connection: H2_STREAMS * (64 << 10),
+    stream: 64 << 10,
+};
+/// Windows of all further connections, which have the least that the protocol begins
+/// with: what lies in the windows of `--max-connections` is bounded (invariant 9).
+const H2_NARROW: Windows = Windows {
+    connection: 65_535,
+    stream: 16 << 10,
+};
 /// Bytes of an answer that the HTTP/2 library has of one stream before it waits to be
 /// given the next piece.
 const H2_SEND: usize = 128 << 10;
@@ -147,20 +153,39 @@ impl Protocols {
             .half_close(true);
         Self {
             http1,
-            narrow: http2(heads, H2_NARROW),
-            wide: http2(heads, H2_WIDE),
+            narrow: http2(heads, &H2_NARROW),
+            wide: http2(heads, &H2_WIDE),
             wide_places: Arc::new(Semaphore::new(H2_WIDE_PLACES)),
         }
     }
 }
 
-fn http2(heads: usize, (window, stream): (u32, u32)) -> http2::Builder<TokioExecutor> {
+/// Bytes that a client may send ahead on an HTTP/2 connection and on one of its
+/// streams.
+struct Windows {
+    connection: u32,
+    stream: u32,
+}
+
+impl Windows {
+    /// How many uploads may wait, so that those that don't still have a stream's
+    /// window of the connection.
+    fn waiters(&self) -> Waiters {
+        let streams = self.connection / self.stream;
+        match streams >= H2_STREAMS {
+            true => Waiters::UNBOUNDED,
+            false => Waiters::at_most(streams.saturating_sub(1) as usize),
+        }
+    }
+}
+
+fn http2(heads: usize, windows: &Windows) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
-        .initial_stream_window_size(stream)
-        .initial_connection_window_size(window)
+        .initial_stream_window_size(windows.stream)
+        .initial_connection_window_size(windows.connection)
         .max_send_buf_size(H2_SEND)
         .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
         .keep_alive_interval(H2_PING)
@@ -191,12 +216,13 @@ impl Serving {
         let io = TokioIo::new(socket);
         let served = activity.clone();
         let client = connected.client().clone();
-        let service = service_fn(|request| {
+        let serve = |request, waiters: &Waiters| {
             let front = self.front.clone();
-            front.serve(request, client.clone(), served.begin())
-        });
+            front.serve(request, client.clone(), waiters.clone(), served.begin())
+        };
         let protocols = &self.protocols;
         if !http2 {
+            let service = service_fn(|request| serve(request, &Waiters::UNBOUNDED));
             let connection = protocols.http1.serve_connection(io, service);
             return self.drive(connection, &activity).await;
         }
@@ -205,10 +231,12 @@ impl Serving {
             let place = protocols.wide_places.clone().try_acquire_owned()?;
             Ok((own, place))
         });
-        let builder = match &wide {
-            Ok(_) => &protocols.wide,
-            Err(_) => &protocols.narrow,
+        let (builder, windows) = match &wide {
+            Ok(_) => (&protocols.wide, &H2_WIDE),
+            Err(_) => (&protocols.narrow, &H2_NARROW),
         };
+        let waiters = windows.waiters();
+        let service = service_fn(|request| serve(request, &waiters));
         let connection = builder.serve_connection(io, service);
         self.drive(connection, &activity).await;
         drop(wide);

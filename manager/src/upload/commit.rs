@@ -96,8 +96,8 @@ impl Received {
         let placement = self.core.nodes.place(Some(self.size), tried).ok()?;
         let relisted = relist(record, &placement);
         let generation = relisted.generation;
-        let (shares, size) = (&self.shares, Some(self.size));
-        let opened = Stream::open(shares, placement, self.id, generation, size, self.trace);
+        let (share, size) = (&self.share, Some(self.size));
+        let opened = Stream::open(share, placement, self.id, generation, size, self.trace);
         let mut stream = opened.await.ok()?;
         match self.list(&relisted, true, &mut NameWait::new()).await {
             Ok(Reserved::Yes) => *record = relisted,

@@ -12,7 +12,7 @@ pub(crate) use received::Received;
 
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::nodes::{CallError, NodeShares};
+use crate::nodes::{CallError, Share};
 use crate::trace::Trace;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
@@ -56,7 +56,7 @@ pub(crate) struct Upload {
     core: Arc<Core>,
     trace: Trace,
     /// What its client may have of each node's uploads.
-    shares: Arc<NodeShares>,
+    share: Share,
     id: FileId,
     size_hint: Option<u64>,
     size: u64,
@@ -118,13 +118,13 @@ impl Upload {
     pub(crate) fn begin(
         core: &Arc<Core>,
         trace: Trace,
-        shares: &Arc<NodeShares>,
+        share: Share,
         size_hint: Option<u64>,
     ) -> Self {
         Self {
             core: core.clone(),
             trace,
-            shares: shares.clone(),
+            share,
             id: FileId::random(),
             size_hint,
             size: 0,
@@ -182,7 +182,7 @@ impl Upload {
     async fn open_stream(&self) -> Result<Stream, Failure> {
         let placement = self.core.nodes.place(self.size_hint, &self.tried)?;
         Stream::open(
-            &self.shares,
+            &self.share,
             placement,
             self.id,
             FIRST_GENERATION,
@@ -226,7 +226,7 @@ impl Upload {
         Received {
             core: self.core,
             trace: self.trace,
-            shares: self.shares,
+            share: self.share,
             id: self.id,
             bytes: self.small.split().freeze(),
             stream: self.stream.take(),

@@ -2,7 +2,7 @@
 
 use super::{Kept, Stream};
 use crate::core::Core;
-use crate::nodes::NodeShares;
+use crate::nodes::Share;
 use crate::trace::Trace;
 use bytes::Bytes;
 use proto::{FileId, NodeId};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) struct Received {
     pub(super) core: Arc<Core>,
     pub(super) trace: Trace,
-    pub(super) shares: Arc<NodeShares>,
+    pub(super) share: Share,
     pub(super) id: FileId,
     pub(super) bytes: Bytes,
     pub(super) stream: Option<Stream>,

@@ -2,7 +2,7 @@
 
 use super::{FINISH, PART, WHY, refusal};
 use crate::failure::Failure;
-use crate::nodes::{CallError, NodeShares, Placement};
+use crate::nodes::{CallError, Placement, Share};
 use crate::trace::Trace;
 use bytes::Bytes;
 use proto::v1::{Fault, FileMeta, Finish, Open, UploadPart, upload_part::Part};
@@ -33,14 +33,14 @@ impl Drop for Stream {
 impl Stream {
     /// Begins a file on the node of a placement, within the client's share of it.
     pub(super) async fn open(
-        shares: &NodeShares,
+        share: &Share,
         placement: Placement,
         id: FileId,
         generation: u32,
         size: Option<u64>,
         trace: Trace,
     ) -> Result<Self, Failure> {
-        let place = shares.enter(&placement.node.id).await;
+        let place = share.enter(&placement.node.id).await;
         let place = place.map_err(|error| refusal(&error))?;
         let (parts, outcome) = placement.node.link.upload();
         let open = Open {
