@@ -2,12 +2,14 @@
 
 use crate::core::Core;
 use crate::counts::{self, WAIT};
-use crate::drain::{self, Counted};
 use crate::failure::Failure;
 use crate::fit::Load;
 use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
-use crate::{abandon, adopt, fsck, leader, quarantine};
+use crate::upkeep::drain::{self, Counted};
+use crate::{
+    cluster::leader, recovery::adopt, recovery::fsck, recovery::quarantine, upkeep::abandon,
+};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proto::v1::{self, admin_server::Admin};
 use proto::v1::{

@@ -1,6 +1,9 @@
 //! The command `manager`.
 
 use clap::Parser;
+#[cfg(feature = "standalone")]
+use manager::commands::standalone;
+use manager::commands::{check, recover, remote};
 use manager::config::{Cli, Command};
 use std::process::ExitCode;
 
@@ -26,15 +29,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => manager::serve::run(args).await?,
         #[cfg(feature = "standalone")]
-        Command::Standalone(args) => manager::standalone::run(args).await?,
-        Command::Rebuild(args) => manager::recover::run(args).await?,
-        Command::Fsck(args) => return manager::remote::fsck(args).await,
-        Command::Quarantine(args) => manager::remote::quarantine(args).await?,
-        Command::Nodes(args) => manager::remote::nodes(args).await?,
-        Command::Drain(args) => manager::remote::drain(args).await?,
-        Command::Drains(args) => manager::remote::drains(args).await?,
-        Command::Abandon(args) => return manager::remote::abandon(args).await,
-        Command::Check(args) => manager::check::run(args).await?,
+        Command::Standalone(args) => standalone::run(args).await?,
+        Command::Rebuild(args) => recover::run(args).await?,
+        Command::Fsck(args) => return remote::fsck(args).await,
+        Command::Quarantine(args) => remote::quarantine(args).await?,
+        Command::Nodes(args) => remote::nodes(args).await?,
+        Command::Drain(args) => remote::drain(args).await?,
+        Command::Drains(args) => remote::drains(args).await?,
+        Command::Abandon(args) => return remote::abandon(args).await,
+        Command::Check(args) => check::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,17 @@
 //! The running manager: its listeners, its background work, its end.
 
 use crate::admin::AdminService;
+use crate::cluster::registry::RegistryService;
 use crate::config::ServeArgs;
 use crate::core::Core;
 use crate::essential::Essential;
 use crate::gauges::Gauges;
 use crate::limits::{Limits, RestLimits};
-use crate::registry::RegistryService;
 use crate::rest;
-use crate::{drain, leader, missing, moves, settle, store_health};
+use crate::{
+    cluster::leader, cluster::store_health, upkeep::drain, upkeep::missing, upkeep::moves,
+    upkeep::settle,
+};
 use anyhow::Context;
 use kit::descriptors::Port;
 use kit::ops::Ops;

@@ -2,11 +2,11 @@
 
 use crate::core::Core;
 use crate::counts::{Counted, WAIT};
-use crate::drain::{self, DrainLine};
 use crate::format;
 use crate::nodes::{Node, NodeReport};
-use crate::set_back;
+use crate::recovery::set_back;
 use crate::state::{Missing, MoveLine, StuckFiles};
+use crate::upkeep::drain::{self, DrainLine};
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::v1::RefusedFor;
 use schemars::JsonSchema;

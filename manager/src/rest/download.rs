@@ -5,7 +5,7 @@ use super::answer::Refusal;
 use super::caller::Caller;
 use super::{Rest, answer, file_body, name};
 use crate::Failure;
-use crate::download::{Found, ReadError, find};
+use crate::files::download::{Found, ReadError, find};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};

@@ -1,7 +1,7 @@
 //! The bodies of downloads.
 
 use super::Rest;
-use crate::download::{Found, ReadError};
+use crate::files::download::{Found, ReadError};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};

@@ -8,7 +8,7 @@ use super::put::{checker, created, key, refuse_parts_and_codings};
 use super::request_body::RequestBody;
 use super::{Rest, name};
 use crate::Failure;
-use crate::upload::{Stored, Upload, UploadMeta};
+use crate::files::upload::{Stored, Upload, UploadMeta};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use futures::StreamExt;

@@ -61,7 +61,7 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
         let caller = Caller::of(&parts)?;
         let _place = rest.gates.request(&caller.client).await?;
         let wanted = |record: &Record| download::may_change(&parts, Some(record));
-        crate::delete::delete(&rest.core, caller.trace, &name, wanted).await
+        crate::files::delete::delete(&rest.core, caller.trace, &name, wanted).await
     };
     match deleted.await {
         Ok(true) => {

@@ -4,8 +4,8 @@
 //! go on above the highest that any of them has seen.
 
 use crate::core::Core;
-use crate::merge;
 use crate::node_rows;
+use crate::recovery::merge;
 use crate::state::Marking;
 use manager_store::{NodeRow, StoreError};
 use proto::NodeId;

@@ -4,10 +4,10 @@
 //! that one (rule 17, invariants 2 and 8).
 
 use crate::core::{Core, next_rev};
-use crate::delete::{refuse_copy, remove_copy};
+use crate::files::delete::{refuse_copy, remove_copy};
 use crate::nodes::{CallError, listed_ref};
+use crate::recovery::unsettled::{Unsettled, commit};
 use crate::trace::Trace;
-use crate::unsettled::{Unsettled, commit};
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
 use proto::v1::CopyState;

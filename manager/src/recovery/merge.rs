@@ -4,10 +4,10 @@
 //! upload or a move under way from being called a difference.
 
 use crate::core::{Core, now_ms};
-use crate::listed::Listed;
 use crate::node_rows::row;
 use crate::nodes::{CallError, Node, copy_ref, home_ref};
-use crate::rebuild::restore;
+use crate::recovery::listed::Listed;
+use crate::recovery::rebuild::restore;
 use crate::state::{HIGHEST, Progress};
 use futures::StreamExt;
 use manager_store::{NodeRow, Record, State, StoreError};

@@ -2,13 +2,13 @@
 //! (rule 9). Whoever settles a record raises its rev first (rule 1), so that
 //! whatever the earlier owner still sends comes too late to count.
 
-use crate::copies::{confirmed, keep_one, state_at};
 use crate::core::{Core, next_rev};
-use crate::delete::remove_doomed;
 use crate::failpoints::{STALL_AFTER_DOOM, stall};
+use crate::files::copies::{confirmed, keep_one, state_at};
+use crate::files::delete::remove_doomed;
 use crate::nodes::Node;
+use crate::recovery::unsettled::{Unsettled, commit};
 use crate::trace::Trace;
-use crate::unsettled::{Unsettled, commit};
 use manager_store::{Record, State, StoreError};
 use proto::{FileId, FileName};
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 
 use crate::core::{Core, next_rev};
 use crate::nodes::Node;
-use crate::quarantine::record_of;
+use crate::recovery::quarantine::record_of;
 use crate::swap::{Changed, insert, swap};
 use manager_store::{Record, State, Store, StoreError};
 use proto::v1::FileMeta;

@@ -5,7 +5,7 @@ use crate::config::RebuildArgs;
 use crate::core::{Core, now_ms};
 use crate::limits::Limits;
 use crate::serve::{listen, serve_grpc};
-use crate::{counts, leader, quarantine};
+use crate::{cluster::leader, counts, recovery::quarantine};
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use manager_store::Store;

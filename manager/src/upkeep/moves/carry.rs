@@ -1,12 +1,12 @@
 //! The way of one move (rule 8): list the target, copy, swap the record's node
 //! with the source still listed, delete the source's copy, unlist it.
 
-use crate::copies::{confirmed, end, keep_one, mark_others};
 use crate::core::{Core, next_rev};
+use crate::files::copies::{confirmed, end, keep_one, mark_others};
 use crate::nodes::{CallError, Placement, home_ref};
-use crate::set_back::generation_of_move;
+use crate::recovery::set_back::generation_of_move;
+use crate::recovery::unsettled::{Unsettled, commit};
 use crate::trace::Trace;
-use crate::unsettled::{Unsettled, commit};
 use kit::crash_here;
 use manager_store::{Copy, Record, State};
 use proto::v1::TransferRequest;

@@ -5,7 +5,6 @@
 
 mod line;
 
-use crate::abandon;
 use crate::core::Core;
 use crate::counts::{self, WAIT};
 use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
 use crate::node_rows::{TRIES, keeps_changing, row, set_stay};
 use crate::nodes::{CallError, Node};
+use crate::upkeep::abandon;
 use line::Seen;
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::{Code, NodeId};

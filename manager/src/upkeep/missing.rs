@@ -1,8 +1,8 @@
 //! Asks again for records whose node denied the bytes: what is remembered of them
 //! (`state::Missing`) must not outlive the trouble.
 
-use crate::copies::is_whole;
 use crate::core::Core;
+use crate::files::copies::is_whole;
 use crate::nodes::home_ref;
 use crate::state::Denied;
 use manager_store::Record;

@@ -3,10 +3,10 @@
 //! called a difference.
 
 use crate::core::Core;
-use crate::listed::Listed;
-use crate::merge::{self, Doubt, MergeError, Standing, readable, standing};
 use crate::nodes::Node;
-use crate::quarantine;
+use crate::recovery::listed::Listed;
+use crate::recovery::merge::{self, Doubt, MergeError, Standing, readable, standing};
+use crate::recovery::quarantine;
 use futures::{StreamExt, TryStreamExt};
 use manager_store::{Record, State};
 use proto::v1::Finding;

@@ -2,15 +2,15 @@
 //! costs (invariant 7). Its records go, and then its row. No byte is removed by
 //! it: a volume that turns up again is quarantined file by file (rule 11).
 
-use crate::copies::confirmed;
 use crate::core::{Core, next_rev};
-use crate::delete::remove_doomed;
 use crate::failure::Failure;
-use crate::listed::Listed;
+use crate::files::copies::confirmed;
+use crate::files::delete::remove_doomed;
 use crate::node_rows::{row, set_stay};
 use crate::nodes::identify;
+use crate::recovery::listed::Listed;
+use crate::recovery::unsettled::{Unsettled, commit};
 use crate::trace::Trace;
-use crate::unsettled::{Unsettled, commit};
 use manager_store::{NodeRow, Record, State, Stay, StoreError};
 use proto::{Code, NodeId};
 use std::sync::Arc;

@@ -5,10 +5,10 @@
 use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
-use crate::merge::{self, MergeError, Standing, standing};
 use crate::nodes::{CallError, Node, copy_ref};
-use crate::quarantine::{available, find, list, record_of, unavailable};
-use crate::rebuild::{Verdict, judge};
+use crate::recovery::merge::{self, MergeError, Standing, standing};
+use crate::recovery::quarantine::{available, find, list, record_of, unavailable};
+use crate::recovery::rebuild::{Verdict, judge};
 use crate::swap::{Changed, insert, swap};
 use crate::trace::Trace;
 use futures::TryStreamExt;

@@ -4,7 +4,7 @@
 use crate::core::Core;
 use crate::node_rows::row;
 use crate::nodes::{Expected, identify};
-use crate::set_back;
+use crate::recovery::set_back;
 use crate::state::HIGHEST;
 use manager_store::{Lease, NodeRow, Stay, StoreError};
 use proto::v1::{Hello, RefusedFor};

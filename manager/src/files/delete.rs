@@ -5,7 +5,7 @@ use crate::core::{Core, next_rev};
 use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, listed_ref};
-use crate::set_back;
+use crate::recovery::set_back;
 use crate::swap::{Changed, try_swap};
 use crate::trace::Trace;
 use kit::crash_here;

@@ -2,9 +2,9 @@
 //! is taken only after its counter stood still for a whole term on this
 //! process's own clock. No safety rests on it.
 
-use crate::abandon;
 use crate::core::Core;
-use crate::set_back;
+use crate::recovery::set_back;
+use crate::upkeep::abandon;
 use manager_store::{Lease, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,12 +1,12 @@
 //! The Registry service: nodes join here, and stay for as long as their
 //! stream is open and their reports arrive.
 
-use crate::admission::{Claim, admit, refused};
+use crate::cluster::admission::{Claim, admit, refused};
 use crate::core::Core;
-use crate::drain;
-use crate::merge;
 use crate::node_rows::row;
 use crate::nodes::{Expected, Link, Node, SILENCE, identify};
+use crate::recovery::merge;
+use crate::upkeep::drain;
 use futures::{Stream, StreamExt};
 use kit::token::PoolCaller;
 use manager_store::NodeRow;
