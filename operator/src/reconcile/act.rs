@@ -1,6 +1,8 @@
-//! Acts on what was decided: writes the objects, and tells the managers.
+//! Acts on what was decided: writes the objects, and gives the managers their orders.
 
-use super::{Decided, Look, Outcome};
+use super::Pass;
+use super::decide::Decided;
+use super::report::Outcome;
 use crate::abandon::abandon;
 use crate::adopt::Owner;
 use crate::apply::{Applied, ApplyError, hash, if_unchanged, only_new};
@@ -21,8 +23,8 @@ use kube::runtime::events::EventType;
 use serde_json::json;
 use std::sync::Arc;
 
-impl Look<'_> {
-    /// Has the cluster and the managers as it was decided.
+impl Pass<'_> {
+    /// Brings cluster and managers to what was decided.
     pub(super) async fn act(
         &self,
         decided: &Decided,
@@ -244,7 +246,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Tells the managers what was decided.
+    /// Gives the managers the orders that follow.
     async fn order(&self, step: &Step, outcome: &mut Outcome) {
         let managers = &self.context.managers;
         let done = match step {
