@@ -6,34 +6,34 @@ mod connect;
 mod document;
 mod health;
 mod key;
+mod lease;
+mod outcome;
+mod sums;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{ReadConcern, ReturnDocument};
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::record::new_term;
 use crate::{
     CountStep, Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals,
     Which,
 };
-use connect::{CLUSTER, FILES, LEASE, META, NODES};
+use connect::{CLUSTER, FILES, META, NODES};
 use document::{
     ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
     uuid_of,
 };
 use health::Health;
+use outcome::{failed, is_duplicate};
 
-/// The server's code for a key that is there already.
-const DUPLICATE_KEY: i32 = 11_000;
-/// Looks for the record that an insert collided with, which may just have gone.
+/// Tries of an insert: the record that it collided with may just have gone.
 const INSERTS: usize = 8;
 
 /// A store in a database that other managers use as well.
@@ -139,45 +139,6 @@ impl Mongo {
             .update_one(doc! {"_id": CLUSTER}, doc! {"$set": fields});
         change.await.map(drop).map_err(failed)
     }
-
-    async fn read_lease(&self) -> Result<Option<Lease>, StoreError> {
-        let found = self
-            .leases
-            .find_one(doc! {"_id": LEASE})
-            .read_concern(self.read_one.clone());
-        Ok(found.await.map_err(failed)?.map(Lease::from))
-    }
-
-    /// Succeeds where the server that is asked is still the one that others write to:
-    /// then a majority read that follows has all that was acknowledged before. A read
-    /// of many records can't be linearizable by itself.
-    async fn is_primary(&self) -> Result<(), StoreError> {
-        self.read_lease().await.map(drop)
-    }
-
-    /// Changes the lease if it still is as it was seen.
-    async fn change_lease(
-        &self,
-        seen: &Lease,
-        fields: Document,
-    ) -> Result<Result<Lease, Option<Lease>>, StoreError> {
-        let as_seen = doc! {
-            "_id": LEASE,
-            "holder": &seen.holder,
-            "number": seen.number.cast_signed(),
-            "counter": seen.counter.cast_signed(),
-        };
-        let changed = self
-            .leases
-            .find_one_and_update(as_seen, doc! {"$set": fields})
-            .return_document(ReturnDocument::After)
-            .await
-            .map_err(failed)?;
-        match changed {
-            Some(lease) => Ok(Ok(lease.into())),
-            None => Ok(Err(self.read_lease().await?)),
-        }
-    }
 }
 
 #[async_trait]
@@ -223,7 +184,7 @@ impl Store for Mongo {
                 let found = self.read_record(name).await?;
                 if found.is_none() {
                     // A database that was emptied or swapped knows no file:
-                    // that must not be told as code 2 (rule 12).
+                    // that must not be answered as code 2 (rule 12).
                     self.health.ask().await?;
                 }
                 Ok(found)
@@ -336,21 +297,7 @@ impl Store for Mongo {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        let sums = async {
-            let visible = doc! {"$match": {"state": {"$ne": state_name(State::Pending)}}};
-            let sum =
-                doc! {"$group": {"_id": null, "files": {"$sum": 1}, "bytes": {"$sum": "$size"}}};
-            let cursor = self.files.aggregate([visible, sum]).await.map_err(failed)?;
-            cursor.map_err(failed).try_collect::<Vec<Document>>().await
-        };
-        let sums = self.health.call(sums).await?;
-        let Some(sums) = sums.first() else {
-            return Ok(Totals::default());
-        };
-        Ok(Totals {
-            files: number(sums, "files")?,
-            bytes: number(sums, "bytes")?,
-        })
+        self.sum_all().await
     }
 
     async fn count(
@@ -359,43 +306,7 @@ impl Store for Mongo {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<CountStep, StoreError> {
-        let mut wanted = match which {
-            Which::Visible => doc! {"state": {"$ne": state_name(State::Pending)}},
-            Which::ListedOn(node) => doc! {"copies.node": node.as_str()},
-        };
-        wanted.insert("_id", key::range("", after.map(FileName::as_str)));
-        let sums = doc! {"$group": {
-            "_id": null,
-            "files": {"$sum": 1},
-            "bytes": {"$sum": "$size"},
-            "largest": {"$max": "$size"},
-            "last": {"$max": "$_id"},
-        }};
-        let some = i64::try_from(limit).unwrap_or(i64::MAX);
-        let steps = [
-            doc! {"$match": wanted},
-            doc! {"$sort": {"_id": 1}},
-            doc! {"$limit": some},
-            sums,
-        ];
-        let found = async {
-            let sums = self.files.aggregate(steps);
-            let sums = sums.read_concern(self.read_many.clone());
-            let cursor = sums.await.map_err(failed)?;
-            cursor.map_err(failed).try_collect::<Vec<Document>>().await
-        };
-        let found = self.health.call(found).await?;
-        let Some(sums) = found.first() else {
-            return Ok(CountStep::default());
-        };
-        let files = number(sums, "files")?;
-        let last = sums.get_str("last").ok().and_then(key::name);
-        Ok(CountStep {
-            files,
-            bytes: number(sums, "bytes")?,
-            largest: number(sums, "largest")?,
-            last: last.filter(|_| files >= limit as u64),
-        })
+        self.sum_some(which, after, limit).await
     }
 
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
@@ -444,32 +355,7 @@ impl Store for Mongo {
         seen: Option<&Lease>,
         holder: &str,
     ) -> Result<Result<Lease, Option<Lease>>, StoreError> {
-        self.change(async {
-            let Some(seen) = seen else {
-                let first = LeaseDocument {
-                    id: LEASE.to_owned(),
-                    holder: holder.to_owned(),
-                    number: 1,
-                    counter: 1,
-                    term: new_term().cast_signed(),
-                    begun: 0,
-                };
-                return match self.leases.insert_one(&first).await {
-                    Ok(_) => Ok(Ok(first.into())),
-                    Err(error) if is_duplicate(&error) => Ok(Err(self.read_lease().await?)),
-                    Err(error) => Err(failed(error)),
-                };
-            };
-            let taken = doc! {
-                "holder": holder,
-                "number": (seen.number + 1).cast_signed(),
-                "counter": (seen.counter + 1).cast_signed(),
-                "term": new_term().cast_signed(),
-                "begun": seen.counter.cast_signed(),
-            };
-            self.change_lease(seen, taken).await
-        })
-        .await
+        self.change(self.take(seen, holder)).await
     }
 
     async fn renew_lease(&self, held: &Lease) -> Result<Result<Lease, Option<Lease>>, StoreError> {
@@ -492,34 +378,5 @@ impl Store for Mongo {
 
     fn stats(&self) -> &StoreStats {
         &self.stats
-    }
-}
-
-/// A sum, in whatever kind of number the server chose.
-fn number(sums: &Document, field: &str) -> Result<u64, StoreError> {
-    let number = match sums.get(field) {
-        Some(Bson::Int32(number)) => u64::try_from(*number).ok(),
-        Some(Bson::Int64(number)) => u64::try_from(*number).ok(),
-        Some(Bson::Double(number)) if *number >= 0.0 => Some(*number as u64),
-        _ => None,
-    };
-    number.ok_or_else(|| StoreError::Corrupt(format!("the sum of {field} is no number")))
-}
-
-/// Whether a write found its key taken: then it certainly did not happen.
-fn is_duplicate(error: &Error) -> bool {
-    match &*error.kind {
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
-        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
-        _ => false,
-    }
-}
-
-/// What the driver says, as the store's error: but for a server that could not
-/// be chosen, to which nothing was sent, the outcome is unknown.
-fn failed(error: Error) -> StoreError {
-    match &*error.kind {
-        ErrorKind::ServerSelection { .. } => StoreError::refused(error),
-        _ => StoreError::unavailable(error),
     }
 }

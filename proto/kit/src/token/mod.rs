@@ -1,37 +1,27 @@
 //! The token that guards the inner ports, and the keys of pools that are derived
 //! from it: compared in constant time, never shown.
 
-use crate::accept::Peer;
+mod file;
+mod guard;
+
+pub use file::TokenArgs;
+pub use guard::{Bearer, Guard, PoolCaller};
+
 use crate::ticket::Claim;
+use guard::Admits;
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
 use sha2::Sha256;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::{Request, Status};
 
 /// The fewest characters that a token must have.
 const MIN_LENGTH: usize = 16;
 /// Tokens that are let in at the same time.
 const MOST: usize = 2;
-/// How often a token's file is read again.
-const REREAD: Duration = Duration::from_secs(5);
-/// Under which a caller names the pool whose key it has.
-const POOL: &str = "dfs-pool-bin";
-
-/// The flags for the token.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct TokenArgs {
-    /// File that holds the token of the inner ports (or set DFS_TOKEN), or two tokens to let in, the first to be sent; it is read again when it changes; without a token only loopback addresses may be listened on
-    #[arg(long, env = "DFS_TOKEN_FILE", value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-}
 
 /// Why there is no usable token.
 #[derive(Debug, thiserror::Error)]
@@ -84,62 +74,6 @@ impl fmt::Debug for Token {
         } else {
             "Token(none)"
         })
-    }
-}
-
-impl TokenArgs {
-    /// Reads the token from the file, or else from `DFS_TOKEN`.
-    ///
-    /// # Errors
-    /// When the file can't be read or the token is malformed.
-    pub fn load(&self) -> Result<Token, TokenError> {
-        if let Some(path) = &self.token_file {
-            let text = read(path)?;
-            let token = Token::parse(&text, "--token-file")?;
-            if let Some(secret) = &token.secret {
-                let (path, secret) = (path.clone(), Arc::downgrade(secret));
-                std::thread::spawn(move || follow(&path, text, &secret));
-            }
-            return Ok(token);
-        }
-        match std::env::var("DFS_TOKEN") {
-            Ok(text) => Token::parse(&text, "DFS_TOKEN"),
-            Err(_) => Ok(Token::default()),
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<String, TokenError> {
-    std::fs::read_to_string(path).map_err(|source| TokenError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Reads the file again and again for as long as anybody has its token.
-fn follow(path: &Path, mut known: String, secret: &Weak<Secret>) {
-    loop {
-        std::thread::sleep(REREAD);
-        let Some(secret) = secret.upgrade() else {
-            return;
-        };
-        let lines = match read(path) {
-            Ok(text) if text == known => continue,
-            Ok(text) => {
-                let lines = parse(&text, "--token-file");
-                known = text;
-                lines
-            }
-            Err(error) => Err(error),
-        };
-        match lines {
-            Ok(lines) => {
-                *secret.0.write() = lines;
-                tracing::info!(file = %path.display(), "the token was read again");
-            }
-            // The one that is known stays.
-            Err(error) => tracing::warn!(%error, "the token was not read again"),
-        }
     }
 }
 
@@ -253,7 +187,7 @@ impl Token {
     }
 
     /// The same for joins, where a node may have the key of its pool: `PoolCaller`
-    /// among the request's extensions tells which.
+    /// among the request's extensions says which.
     pub fn guard_of_joins(&self) -> Guard {
         self.guard_of(Admits::Keys)
     }
@@ -282,7 +216,7 @@ impl Token {
     }
 }
 
-/// Whether one of the secrets is given, told in a time that does not tell which.
+/// Whether one of the secrets is given, in a time that does not depend on which.
 fn one_is(given: &[u8], secrets: impl Iterator<Item = impl AsRef<[u8]>>) -> bool {
     let same = secrets.map(|secret| secret.as_ref().ct_eq(given));
     bool::from(same.fold(Choice::from(0), |a, b| a | b))
@@ -293,153 +227,12 @@ fn ticket(key: &str, id: &[u8], generation: u32, session: u64) -> [u8; 32] {
     mac(key, &[b"ticket", &generation, &session, id])
 }
 
-/// Who called with the key of a pool and not with the token.
-#[derive(Debug, Clone)]
-pub struct PoolCaller(pub String);
-
-/// What else a guard lets in.
-#[derive(Debug, Clone)]
-enum Admits {
-    /// Nothing.
-    Token,
-    /// The key of this pool.
-    KeyOf(String),
-    /// The key of the pool that the caller names.
-    Keys,
-}
-
-/// Refuses calls without the token.
-#[derive(Debug, Clone)]
-pub struct Guard {
-    token: Token,
-    admits: Admits,
-}
-
-impl Interceptor for Guard {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let admitted = self.admit(request)?;
-        if let Some(peer) = admitted.extensions().get::<Peer>() {
-            peer.admit();
-        }
-        Ok(admitted)
-    }
-}
-
-impl Guard {
-    fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(keys) = self.token.keys() else {
-            return Ok(request);
-        };
-        let given = request.metadata().get("authorization");
-        let given = given.map_or(&[][..], |value| value.as_bytes());
-        let is = |keys: &[String]| one_is(given, keys.iter().map(|key| format!("Bearer {key}")));
-        if is(&keys) {
-            return Ok(request);
-        }
-        let pool = match &self.admits {
-            Admits::Token => None,
-            Admits::KeyOf(pool) => Some(pool.clone()),
-            Admits::Keys => {
-                let named = request.metadata().get_bin(POOL);
-                let named = named.and_then(|named| named.to_bytes().ok());
-                named.and_then(|named| String::from_utf8(named.to_vec()).ok())
-            }
-        };
-        if let Some(pool) = pool {
-            let keys: Vec<String> = keys.iter().map(|key| pool_key(key, &pool)).collect();
-            if is(&keys) {
-                request.extensions_mut().insert(PoolCaller(pool));
-                return Ok(request);
-            }
-        }
-        Err(Status::unauthenticated(
-            "the token of this service is missing or wrong",
-        ))
-    }
-}
-
-/// Sends the token with each call.
-#[derive(Debug, Clone)]
-pub struct Bearer {
-    token: Token,
-    pool: Option<String>,
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let keys = self.token.keys().unwrap_or_default();
-        let Some(key) = keys.first() else {
-            return Ok(request);
-        };
-        // Printable ASCII, by its parsing.
-        if let Ok(mut value) = format!("Bearer {key}").parse::<MetadataValue<Ascii>>() {
-            value.set_sensitive(true);
-            request.metadata_mut().insert("authorization", value);
-        }
-        if let Some(pool) = &self.pool {
-            let pool = MetadataValue::from_bytes(pool.as_bytes());
-            request.metadata_mut().insert_bin(POOL, pool);
-        }
-        Ok(request)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn token(text: &str) -> Token {
+    pub(super) fn token(text: &str) -> Token {
         Token::parse(text, "DFS_TOKEN").expect("a good token")
-    }
-
-    fn call(guard: &Guard, bearer: &Bearer) -> Result<Request<()>, Status> {
-        let sent = bearer.clone().call(Request::new(()))?;
-        guard.clone().call(sent)
-    }
-
-    #[test]
-    fn only_the_same_token_is_let_in() {
-        let server = token("0123456789abcdef\n");
-        assert!(call(&server.guard(), &server.bearer()).is_ok());
-        let other = token("0123456789abcdeX");
-        assert!(call(&server.guard(), &other.bearer()).is_err());
-        let none = Token::default();
-        assert!(call(&server.guard(), &none.bearer()).is_err());
-        assert!(call(&none.guard(), &none.bearer()).is_ok());
-    }
-
-    #[test]
-    fn of_two_tokens_both_are_let_in_and_the_first_is_sent() {
-        let both = token("aaaaaaaaaaaaaaaa\nbbbbbbbbbbbbbbbb\n");
-        let (a, b) = (token("aaaaaaaaaaaaaaaa"), token("bbbbbbbbbbbbbbbb"));
-        assert!(call(&both.guard(), &a.bearer()).is_ok());
-        assert!(call(&both.guard(), &b.bearer()).is_ok());
-        assert!(call(&a.guard(), &both.bearer()).is_ok());
-        assert!(call(&b.guard(), &both.bearer()).is_err());
-        assert!(Token::parse("aaaaaaaaaaaaaaaa\n".repeat(3).as_str(), "DFS_TOKEN").is_err());
-    }
-
-    #[test]
-    fn the_key_of_a_pool_opens_joins_and_that_pools_nodes() {
-        let master = token("0123456789abcdef");
-        let key = token(&pool_key("0123456789abcdef", "a/p"));
-        let joins = master.guard_of_joins();
-        let caller = |bearer: &Bearer| -> Option<String> {
-            let let_in = call(&joins, bearer).expect("it is let in");
-            let caller = let_in.extensions().get::<PoolCaller>();
-            caller.map(|PoolCaller(pool)| pool.clone())
-        };
-        assert_eq!(caller(&key.bearer_of_node("a/p")), Some("a/p".to_owned()));
-        assert_eq!(caller(&master.bearer_of_node("a/p")), None);
-        assert!(call(&joins, &key.bearer_of_node("a/q")).is_err());
-        assert!(call(&joins, &key.bearer()).is_err());
-        assert!(call(&master.guard(), &key.bearer_of_node("a/p")).is_err());
-        // Managers call every node with the key of its pool, whatever it has.
-        for node in [&master, &key] {
-            assert!(call(&node.guard_of_node("a/p"), &master.of_pool("a/p").bearer()).is_ok());
-        }
-        assert!(call(&key.guard_of_node("a/p"), &master.of_pool("a/q").bearer()).is_err());
-        assert!(call(&key.guard_of_node("a/p"), &master.bearer()).is_err());
     }
 
     #[test]
@@ -485,21 +278,5 @@ mod tests {
                 .allows_listening("--grpc", open)
                 .is_ok()
         );
-    }
-
-    #[test]
-    fn a_token_file_is_trimmed() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("token");
-        std::fs::write(&file, "0123456789abcdef\n").expect("written");
-        let args = TokenArgs {
-            token_file: Some(file),
-        };
-        assert!(args.load().is_ok());
-        let args = TokenArgs {
-            token_file: Some(dir.path().join("none")),
-        };
-        let error = args.load().expect_err("there is no such file");
-        assert!(error.to_string().contains("--token-file"));
     }
 }
