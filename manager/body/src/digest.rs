@@ -166,11 +166,6 @@ impl Checker {
         }))
     }
 
-    /// Whether bytes need to be given at all.
-    pub fn needs_bytes(&self) -> bool {
-        self.sha256.is_some() || self.sha512.is_some()
-    }
-
     /// The next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         if let Some(sha256) = &mut self.sha256 {

@@ -43,7 +43,12 @@ pub(super) fn serve(
         {
             Ok(()) => true,
             Err(Refused::Full(entry)) => put(&mut batch) && batch.push(entry).is_ok(),
-            Err(Refused::TooLarge(_)) => unreachable!("its texts are cut"),
+            Err(Refused::TooLarge(_)) => {
+                // Its texts are cut, so that none is.
+                let why = Status::internal("a copy's entry is larger than a message");
+                let _ = send.blocking_send(Err(why));
+                false
+            }
         });
         if !batch.is_empty() {
             put(&mut batch);
