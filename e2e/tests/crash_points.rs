@@ -56,18 +56,7 @@ async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
         },
     );
     let _ = tokio::time::timeout(Duration::from_millis(700), fill).await;
-    match victim {
-        Victim::Manager => {
-            cluster.kill_manager().await?;
-            cluster.manager_env = env.clone();
-            cluster.start_manager().await?;
-        }
-        Victim::Nodes => {
-            cluster.kill_node(0).await?;
-            cluster.nodes[0].env = env.clone();
-            cluster.start_node(0).await?;
-        }
-    }
+    arm(&mut cluster, victim, &env).await?;
     cluster.wait_available(2).await?;
     let work = tokio::spawn({
         let (journal, client) = (journal.clone(), client.clone());
@@ -100,6 +89,23 @@ async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
         .context("one copy of each, and no more")?;
     cluster.wait_fsck_clean(SETTLE).await?;
     ensure!(cluster.trees()?.iter().all(|tree| tree.largest <= 36));
+    Ok(())
+}
+
+/// Restarts the process that is to die with its crash point armed.
+async fn arm(cluster: &mut Cluster, victim: Victim, env: &[(String, String)]) -> Result<()> {
+    match victim {
+        Victim::Manager => {
+            cluster.kill_manager().await?;
+            cluster.manager_env = env.to_vec();
+            cluster.start_manager().await?;
+        }
+        Victim::Nodes => {
+            cluster.kill_node(0).await?;
+            cluster.nodes[0].env = env.to_vec();
+            cluster.start_node(0).await?;
+        }
+    }
     Ok(())
 }
 

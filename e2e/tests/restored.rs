@@ -41,20 +41,9 @@ async fn missing(cluster: &Cluster) -> Result<BTreeSet<String>> {
     Ok(lines.filter_map(name).collect())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
-    let mut cluster = Cluster::start(2).await?;
+/// After the backup: uploads, deletes, one name anew, and moves to a third node.
+async fn change(cluster: &mut Cluster) -> Result<()> {
     let client = cluster.client();
-    for i in 0..20 {
-        put(&client, &format!("old{i}"), i).await?;
-    }
-    cluster.stop_manager().await?;
-    let backup = cluster.folder().join("backup");
-    tree::copy_folder(&cluster.store(), &backup)?;
-    cluster.start_manager().await?;
-    cluster.wait_available(2).await?;
-
-    // After the backup: uploads, deletes, one name anew, and moves to a third node.
     for i in 0..10 {
         put(&client, &format!("new{i}"), 100 + i).await?;
     }
@@ -70,6 +59,23 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     };
     cluster.wait_status("balance", SOON, balanced).await?;
     cluster.heard().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        put(&client, &format!("old{i}"), i).await?;
+    }
+    cluster.stop_manager().await?;
+    let backup = cluster.folder().join("backup");
+    tree::copy_folder(&cluster.store(), &backup)?;
+    cluster.start_manager().await?;
+    cluster.wait_available(2).await?;
+
+    change(&mut cluster).await?;
     let before = on_disk(&cluster)?;
     ensure!(before == 25, "{before}");
 

@@ -23,6 +23,8 @@ struct FileLabels {
 
 type NodeGauge = Family<NodeLabels, Gauge<u64, AtomicU64>>;
 type Total = Gauge<u64, AtomicU64>;
+/// A metric with its name and what it says.
+type Named<'a, M> = (&'static str, &'static str, &'a M);
 
 /// The gauges.
 #[derive(Default)]
@@ -62,7 +64,43 @@ impl Gauges {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let node = [
+        for (name, help, gauge) in self.of_nodes() {
+            registry.register(name, help, gauge.clone());
+        }
+        for (name, help, gauge) in self.totals() {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "store_available",
+            "1 while the metadata store answers",
+            self.store_available.clone(),
+        );
+        registry.register(
+            "store_full",
+            "1 while the store's disk has too little room for the records of new files",
+            self.store_full.clone(),
+        );
+        registry.register(
+            "set_back_nodes",
+            "Nodes that must be merged before files settle, move or are deleted, as the \
+             metadata store was set back",
+            self.set_back.clone(),
+        );
+        registry.register(
+            "corrupt_file",
+            "1 for each of the first files whose bytes do not match their records",
+            self.corrupt_file.clone(),
+        );
+        registry.register(
+            "store_commit_seconds",
+            "Time spent in durable commits since the start",
+            self.store_commit_seconds.clone(),
+        );
+    }
+
+    /// One for each node.
+    fn of_nodes(&self) -> [Named<'_, NodeGauge>; 6] {
+        [
             (
                 "node_available",
                 "1 while the node is joined",
@@ -85,11 +123,11 @@ impl Gauges {
                 "Copies in quarantine",
                 &self.node_quarantined,
             ),
-        ];
-        for (name, help, gauge) in node {
-            registry.register(name, help, gauge.clone());
-        }
-        let totals = [
+        ]
+    }
+
+    fn totals(&self) -> [Named<'_, Total>; 12] {
+        [
             (
                 "skew_files",
                 "Most files on a node less the fewest",
@@ -146,36 +184,7 @@ impl Gauges {
                 &self.store_operations,
             ),
             ("store_commits", "Durable commits", &self.store_commits),
-        ];
-        for (name, help, gauge) in totals {
-            registry.register(name, help, gauge.clone());
-        }
-        registry.register(
-            "store_available",
-            "1 while the metadata store answers",
-            self.store_available.clone(),
-        );
-        registry.register(
-            "store_full",
-            "1 while the store's disk has too little room for the records of new files",
-            self.store_full.clone(),
-        );
-        registry.register(
-            "set_back_nodes",
-            "Nodes that must be merged before files settle, move or are deleted, as the \
-             metadata store was set back",
-            self.set_back.clone(),
-        );
-        registry.register(
-            "corrupt_file",
-            "1 for each of the first files whose bytes do not match their records",
-            self.corrupt_file.clone(),
-        );
-        registry.register(
-            "store_commit_seconds",
-            "Time spent in durable commits since the start",
-            self.store_commit_seconds.clone(),
-        );
+        ]
     }
 
     /// Brings them up to date.

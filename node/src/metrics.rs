@@ -15,6 +15,9 @@ pub struct Outcome {
     pub result: String,
 }
 
+/// A metric with its name and what it says.
+type Named<'a, M> = (&'static str, &'static str, &'a M);
+
 /// Counters, gauges and histograms of one node.
 pub struct Metrics {
     /// Files in `data/`.
@@ -103,7 +106,24 @@ impl Metrics {
     /// Registers all of them under `dfs_node_…`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("dfs_node");
-        for (name, help, gauge) in [
+        for (name, help, gauge) in self.gauges() {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "disk_silent_seconds",
+            "For how long the disk has not answered a call that waits for it",
+            self.disk_silent.clone(),
+        );
+        for (name, help, family) in self.outcomes() {
+            registry.register(name, help, family.clone());
+        }
+        for (name, help, histogram) in self.histograms() {
+            registry.register(name, help, histogram.clone());
+        }
+    }
+
+    fn gauges(&self) -> [Named<'_, Gauge>; 15] {
+        [
             ("files", "Files on this node", &self.files),
             ("bytes", "Bytes of the files on this node", &self.bytes),
             (
@@ -163,15 +183,11 @@ impl Metrics {
                 "Managers that this node is joined to",
                 &self.managers,
             ),
-        ] {
-            registry.register(name, help, gauge.clone());
-        }
-        registry.register(
-            "disk_silent_seconds",
-            "For how long the disk has not answered a call that waits for it",
-            self.disk_silent.clone(),
-        );
-        for (name, help, family) in [
+        ]
+    }
+
+    fn outcomes(&self) -> [Named<'_, Family<Outcome, Counter>>; 4] {
+        [
             ("uploads", "Uploads that ended, by result", &self.uploads),
             ("downloads", "Files read, by result", &self.downloads),
             ("deletes", "Files deleted, by result", &self.deletes),
@@ -180,10 +196,11 @@ impl Metrics {
                 "Files sent to other nodes, by result",
                 &self.transfers,
             ),
-        ] {
-            registry.register(name, help, family.clone());
-        }
-        for (name, help, histogram) in [
+        ]
+    }
+
+    fn histograms(&self) -> [Named<'_, Histogram>; 4] {
+        [
             (
                 "upload_finish_seconds",
                 "From Finish to its answer",
@@ -200,9 +217,7 @@ impl Metrics {
                 "Changes that shared one flush",
                 &self.batch,
             ),
-        ] {
-            registry.register(name, help, histogram.clone());
-        }
+        ]
     }
 
     /// Counts an outcome.

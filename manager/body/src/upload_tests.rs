@@ -191,6 +191,10 @@ fn json_bodies_that_are_refused_name_the_field() {
             (r#"{"filename":"a","file":"QQ==""#, "not complete"),
         ],
     );
+}
+
+#[test]
+fn json_that_is_no_utf_8_too_long_or_too_deep_is_refused() {
     for bad in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80"] {
         for (before, after) in [
             (r#"{"filename":""#, r#"","file":""}"#),

@@ -32,6 +32,32 @@ impl Stored {
     }
 }
 
+/// Nodes that failed a small upload.
+#[derive(Debug, Default)]
+struct Tried {
+    /// They are not tried again.
+    out: Vec<NodeId>,
+    /// They are tried once more.
+    again: Vec<NodeId>,
+}
+
+impl Tried {
+    /// Notes a node that certainly linked nothing.
+    fn note(&mut self, node: &NodeId, error: &CallError) {
+        // In another session, or after a connection that broke with the bytes on it, the
+        // same node may well take them. Once: while its new session is not known here,
+        // others are tried.
+        let anew = matches!(
+            error,
+            CallError::Fault(Fault::WrongSession | Fault::NotFound, _)
+        );
+        match anew && !self.again.contains(node) {
+            true => self.again.push(node.clone()),
+            false => self.out.push(node.clone()),
+        }
+    }
+}
+
 impl Received {
     /// Makes the file durable under its name: reserves, links, commits.
     ///
@@ -64,7 +90,6 @@ impl Received {
         match self.list(&record, false, &mut wait).await? {
             Reserved::Yes => {}
             Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
-            Reserved::Wait => unreachable!("list waits by itself"),
         }
         crash_here!("manager::u2_reserved");
         loop {
@@ -101,7 +126,7 @@ impl Received {
         let mut stream = opened.await.ok()?;
         match self.list(&relisted, true, &mut NameWait::new()).await {
             Ok(Reserved::Yes) => *record = relisted,
-            Ok(Reserved::Repeated(_) | Reserved::Wait) | Err(_) => return None,
+            Ok(Reserved::Repeated(_)) | Err(_) => return None,
         }
         stream.send(all, true).await.ok()?;
         Some(stream)
@@ -110,15 +135,15 @@ impl Received {
     /// A small file is still in memory, so that a node that fails before
     /// `finish` costs the client nothing: the next one is tried (rule 6).
     async fn commit_small(&self, meta: UploadMeta) -> Result<Stored, Failure> {
-        let (mut tried, mut again): (Vec<NodeId>, Vec<NodeId>) = Default::default();
+        let mut tried = Tried::default();
         let mut reserved: Option<Record> = None;
         let mut last = Failure::new(Code::ServersUnavailable);
         let mut wait = NameWait::new();
         for _ in 0..TRIES {
-            let placement = match self.core.nodes.place(Some(self.size), &tried) {
+            let placement = match self.core.nodes.place(Some(self.size), &tried.out) {
                 Ok(placement) => placement,
                 Err(none) => {
-                    if tried.is_empty() {
+                    if tried.out.is_empty() {
                         last = none.into();
                     }
                     break;
@@ -144,7 +169,6 @@ impl Received {
                     self.abort(&record, &placement).await;
                     return Ok(Stored::Repeated(earlier));
                 }
-                Ok(Reserved::Wait) => unreachable!("list waits by itself"),
                 Err(failure) => {
                     self.abort(&record, &placement).await;
                     return Err(failure);
@@ -167,18 +191,7 @@ impl Received {
                     if let CallError::Fault(Fault::ReadOnly, why) = &error {
                         placement.node.refuses_writes(why);
                     }
-                    // In another session, or after a connection that broke with the
-                    // bytes on it, the same node may well take them.
-                    let anew = matches!(
-                        error,
-                        CallError::Fault(Fault::WrongSession | Fault::NotFound, _)
-                    );
-                    // Once: while its new session is not known here, others are tried.
-                    if !anew || again.contains(&placement.node.id) {
-                        tried.push(placement.node.id.clone());
-                    } else {
-                        again.push(placement.node.id.clone());
-                    }
+                    tried.note(&placement.node.id, &error);
                     reserved = Some(record);
                 }
                 Err(error) => return Err(unknown(&error)),

@@ -25,7 +25,6 @@ const SLOWEST_LOOK: Duration = Duration::from_millis(100);
 pub(super) enum Reserved {
     Yes,
     Repeated(Record),
-    Wait,
 }
 
 impl Received {
@@ -46,23 +45,24 @@ impl Received {
         }
         loop {
             match self.reserve(record).await? {
-                Reserved::Wait => wait.pause().await?,
-                other => return Ok(other),
+                Some(reserved) => return Ok(reserved),
+                None => wait.pause().await?,
             }
         }
     }
 
-    pub(super) async fn reserve(&self, record: &Record) -> Result<Reserved, Failure> {
+    /// Tries once; nothing, where the name is about to be free or taken.
+    async fn reserve(&self, record: &Record) -> Result<Option<Reserved>, Failure> {
         let found = match insert(&*self.core.store, record).await? {
-            Changed::Done => return Ok(Reserved::Yes),
+            Changed::Done => return Ok(Some(Reserved::Yes)),
             Changed::Lost(found) => found,
         };
         match found {
-            // It went between the insert and the look: try again at once.
-            None => Ok(Reserved::Wait),
+            // It went between the insert and the read.
+            None => Ok(None),
             Some(other) => match other.state {
-                State::Pending | State::Deleting => Ok(Reserved::Wait),
-                State::Stored | State::Moving => self.repeated(record, other),
+                State::Pending | State::Deleting => Ok(None),
+                State::Stored | State::Moving => self.repeated(record, other).map(Some),
             },
         }
     }

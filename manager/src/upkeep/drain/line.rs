@@ -166,104 +166,81 @@ mod tests {
     use super::*;
     use crate::state::StuckFile;
 
-    #[test]
-    fn a_drain_that_holds_says_what_it_waits_for() {
-        let sealed = || Facts {
-            sealed: true,
-            files: 9,
-            ..Facts::default()
-        };
-        let stuck = |files| StuckFiles {
+    fn stuck(files: u64) -> StuckFiles {
+        StuckFiles {
             files,
             first: vec![StuckFile {
                 name: "a".to_owned(),
                 node: "n".to_owned(),
                 why: "the disk is full".to_owned(),
             }],
+        }
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("f{i}")).collect()
+    }
+
+    #[test]
+    fn a_drain_that_holds_says_what_it_waits_for() {
+        let sealed = |change: fn(&mut Facts)| {
+            let mut facts = Facts {
+                sealed: true,
+                files: 9,
+                ..Facts::default()
+            };
+            change(&mut facts);
+            facts
         };
-        let names = |n: usize| (0..n).map(|i| format!("f{i}")).collect::<Vec<_>>();
-        for (facts, told) in [
-            (sealed(), None),
+        for (facts, reported) in [
+            (sealed(|_| ()), None),
             (Facts::default(), Some("not sealed")),
             (
-                Facts {
-                    store_away: Some("gone".to_owned()),
-                    ..sealed()
-                },
+                sealed(|facts| facts.store_away = Some("gone".to_owned())),
                 Some("store is away: gone"),
             ),
             (
-                Facts {
-                    unavailable: true,
-                    ..Facts::default()
-                },
+                sealed(|facts| facts.unavailable = true),
                 Some("unavailable"),
             ),
             (
-                Facts {
-                    read_only: Some("EROFS".to_owned()),
-                    ..sealed()
-                },
+                sealed(|facts| facts.read_only = Some("EROFS".to_owned())),
                 Some("read-only (EROFS): restart it"),
             ),
             (
-                Facts {
-                    read_only: Some(String::new()),
-                    ..sealed()
-                },
+                sealed(|facts| facts.read_only = Some(String::new())),
                 Some("read-only: restart it"),
             ),
             (
-                Facts {
-                    short: Some("5 bytes short".to_owned()),
-                    ..sealed()
-                },
+                sealed(|facts| facts.short = Some("5 bytes short".to_owned())),
                 Some("5 bytes short"),
             ),
             (
-                Facts {
-                    corrupt: names(4),
-                    ..sealed()
-                },
+                sealed(|facts| facts.corrupt = names(4)),
                 Some("4 files can't move, they are corrupt (f0, f1, f2, …)"),
             ),
             (
-                Facts {
-                    missing: names(1),
-                    files: 0,
-                    ..sealed()
-                },
+                sealed(|facts| (facts.missing, facts.files) = (names(1), 0)),
                 Some("missing (f0)"),
             ),
             (
-                Facts {
-                    stuck: stuck(9),
-                    ..sealed()
-                },
+                sealed(|facts| facts.stuck = stuck(9)),
                 Some("left (9) could not be moved and are tried again; a: the disk is full"),
             ),
+            (sealed(|facts| facts.stuck = stuck(8)), None),
             (
-                Facts {
-                    stuck: stuck(8),
-                    ..sealed()
-                },
-                None,
-            ),
-            (
-                Facts {
-                    quarantined: 2,
-                    files: 0,
-                    short: Some("no room".to_owned()),
-                    ..sealed()
-                },
+                sealed(|facts| {
+                    (facts.quarantined, facts.files) = (2, 0);
+                    facts.short = Some("no room".to_owned());
+                }),
                 Some("2 copies are in quarantine"),
             ),
         ] {
             let found = holds(&facts);
-            match told {
+            match reported {
                 None => assert_eq!(found, None, "{facts:?}"),
-                Some(told) => assert!(
-                    found.as_ref().is_some_and(|text| text.contains(told)),
+                Some(text) => assert!(
+                    found.as_ref().is_some_and(|found| found.contains(text)),
                     "{facts:?}: {found:?}"
                 ),
             }
