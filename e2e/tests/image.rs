@@ -39,5 +39,9 @@ fn no_node_is_linked_into_the_managers_image() -> Result<()> {
         "{features:?}: the node is in it"
     );
     ensure!(has_node(&linked(&[])?), "cargo tree shows no node at all");
+    ensure!(
+        linked(&features)?.iter().any(|each| each.starts_with("mongodb v")),
+        "{features:?}: several managers need MongoDB's driver"
+    );
     Ok(())
 }

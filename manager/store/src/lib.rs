@@ -6,10 +6,12 @@
 pub mod embedded;
 mod encoding;
 mod error;
+#[cfg(feature = "mongodb")]
 pub mod mongo;
 mod record;
 mod stats;
 mod store;
+#[cfg(any(test, feature = "suite"))]
 pub mod suite;
 #[cfg(test)]
 mod testing;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 pub use embedded::Embedded;
 pub use error::{Cause, StoreError};
+#[cfg(feature = "mongodb")]
 pub use mongo::Mongo;
 pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
 pub use stats::StoreStats;
@@ -36,7 +39,12 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
             "embedded: needs a directory, as in embedded:/data/store".into(),
         )),
         Some(("embedded", dir)) => Ok(Arc::new(Embedded::open(Path::new(dir)).await?)),
+        #[cfg(feature = "mongodb")]
         Some(("mongodb" | "mongodb+srv", _)) => Ok(Arc::new(Mongo::open(url).await?)),
+        #[cfg(not(feature = "mongodb"))]
+        Some(("mongodb" | "mongodb+srv", _)) => Err(StoreError::Url(
+            "this manager was built without MongoDB's driver".into(),
+        )),
         // Not repeated: it may hold a password.
         _ => Err(StoreError::Url(
             "names no store, expected embedded:DIR or mongodb://…".into(),

@@ -25,7 +25,8 @@ impl StoreStats {
         self.queue_depth.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes a change that begins to wait, until what this answers is dropped.
+    /// Notes a change that begins to wait, until what this returns is dropped.
+    #[cfg(any(test, feature = "mongodb"))]
     pub(crate) fn waits(&self) -> Waits<'_> {
         self.asked();
         Waits(self)
@@ -48,8 +49,10 @@ impl StoreStats {
 }
 
 /// One change that waits.
+#[cfg(any(test, feature = "mongodb"))]
 pub(crate) struct Waits<'a>(&'a StoreStats);
 
+#[cfg(any(test, feature = "mongodb"))]
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.answered(1);
