@@ -40,7 +40,9 @@ fn no_node_is_linked_into_the_managers_image() -> Result<()> {
     );
     ensure!(has_node(&linked(&[])?), "cargo tree shows no node at all");
     ensure!(
-        linked(&features)?.iter().any(|each| each.starts_with("mongodb v")),
+        linked(&features)?
+            .iter()
+            .any(|each| each.starts_with("mongodb v")),
         "{features:?}: several managers need MongoDB's driver"
     );
     Ok(())

@@ -19,19 +19,10 @@ pub struct Failure {
 impl Failure {
     /// A failure that its code explains.
     pub fn new(code: Code) -> Self {
-        let retry_after = match code {
-            Code::ServersUnavailable | Code::FileUnavailable | Code::TooManyRequests => Some(1),
-            Code::FileDoesNotExist
-            | Code::FileNameExists
-            | Code::Internal
-            | Code::InvalidRequest
-            | Code::NotAuthorized
-            | Code::InsufficientStorage => None,
-        };
         Self {
             code,
             detail: None,
-            retry_after,
+            retry_after: code.meaning().retry_after,
         }
     }
 
@@ -70,7 +61,7 @@ impl From<StoreError> for Failure {
 
 impl From<Failure> for tonic::Status {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.code.grpc_code(), failure.to_string())
+        Self::new(failure.code.meaning().grpc, failure.to_string())
     }
 }
 

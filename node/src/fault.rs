@@ -4,7 +4,6 @@ use prost::Message;
 use proto::v1::{self, Fault};
 use rustix::io::Errno;
 use std::fmt;
-use tonic::Code;
 
 /// A refusal or a failure, as the contract names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,18 +72,7 @@ impl From<Failure> for tonic::Status {
     /// verdict from what the transport makes up; the code is for people and for the
     /// release before.
     fn from(failure: Failure) -> Self {
-        let code = match failure.fault {
-            Fault::NotFound => Code::NotFound,
-            Fault::Invalid => Code::InvalidArgument,
-            Fault::NoSpace | Fault::Busy => Code::ResourceExhausted,
-            Fault::Checksum => Code::DataLoss,
-            Fault::WrongSession
-            | Fault::Sealed
-            | Fault::ReadOnly
-            | Fault::Tombstone
-            | Fault::StaleLeader => Code::FailedPrecondition,
-            Fault::Io | Fault::Disk | Fault::Unspecified => Code::Internal,
-        };
+        let code = failure.fault.meaning().grpc;
         let details = failure.to_wire().encode_to_vec();
         Self::with_details(code, proto::clip(failure.to_string()), details.into())
     }

@@ -1,4 +1,4 @@
-//! The result codes that clients see, and what they are in HTTP and gRPC.
+//! The result codes that clients see: their numbers and messages.
 
 /// A result code of the REST API. The messages of 1 to 4 are fixed to the letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,33 +55,6 @@ impl Code {
             Self::NotAuthorized => "Not authorized",
             Self::InsufficientStorage => "Insufficient storage",
             Self::TooManyRequests => "Too many requests",
-        }
-    }
-
-    /// The status of the HTTP answer.
-    pub fn http_status(self) -> u16 {
-        match self {
-            Self::ServersUnavailable | Self::FileUnavailable => 503,
-            Self::FileDoesNotExist => 404,
-            Self::FileNameExists => 409,
-            Self::Internal => 500,
-            Self::InvalidRequest => 400,
-            Self::NotAuthorized => 403,
-            Self::InsufficientStorage => 507,
-            Self::TooManyRequests => 429,
-        }
-    }
-
-    /// The status of a gRPC answer.
-    pub fn grpc_code(self) -> tonic::Code {
-        match self {
-            Self::ServersUnavailable | Self::FileUnavailable => tonic::Code::Unavailable,
-            Self::FileDoesNotExist => tonic::Code::NotFound,
-            Self::FileNameExists => tonic::Code::AlreadyExists,
-            Self::Internal => tonic::Code::Internal,
-            Self::InvalidRequest => tonic::Code::InvalidArgument,
-            Self::NotAuthorized => tonic::Code::PermissionDenied,
-            Self::InsufficientStorage | Self::TooManyRequests => tonic::Code::ResourceExhausted,
         }
     }
 }

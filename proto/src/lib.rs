@@ -7,6 +7,7 @@ mod file_id;
 mod file_name;
 mod leaf;
 mod node_id;
+mod outcome;
 /// The gRPC contracts, generated from `proto/dfs/v1` and committed;
 /// `tests/generated.rs` makes them anew and compares.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]
@@ -20,6 +21,7 @@ pub use file_id::{FileId, InvalidFileId};
 pub use file_name::{FileName, InvalidFileName};
 pub use leaf::{LEAF_COUNT, LEVELS, MAX_ENTRIES, leaf_path};
 pub use node_id::{InvalidNodeId, NodeId};
+pub use outcome::{Change, CodeMeaning, FaultMeaning, Retry};
 
 /// The protocol version that this build speaks.
 pub const PROTOCOL: u32 = 1;

@@ -1,6 +1,7 @@
 //! Why a call to a node has no result, and what that says of the change that was
 //! asked for (rules 2 and 6: a record is withdrawn only where nothing can appear).
 
+use proto::Change;
 use proto::v1::{Failure, Fault};
 use tonic::Code;
 
@@ -23,33 +24,10 @@ impl CallError {
     /// Whether the asked-for change certainly did not happen.
     pub fn certainly_not_done(&self) -> bool {
         match self {
-            Self::Fault(fault, _) => certainly_not_done(*fault),
+            Self::Fault(fault, _) => fault.meaning().change == Change::NotMade,
             Self::NotSent(_) => true,
             Self::Lost(_) => false,
         }
-    }
-}
-
-/// The one table of what a fault says of a change: true where the node certainly
-/// did not make it, and never will for this request. What is not known to say so
-/// says nothing.
-fn certainly_not_done(fault: Fault) -> bool {
-    match fault {
-        // Refused before anything was written.
-        Fault::WrongSession
-        | Fault::Sealed
-        | Fault::ReadOnly
-        | Fault::Tombstone
-        | Fault::StaleLeader
-        | Fault::Busy
-        | Fault::Invalid => true,
-        // Written at the most to a file without a name, and dropped.
-        Fault::NoSpace | Fault::Checksum | Fault::Disk => true,
-        // No create that a first Finish could link, now or later.
-        Fault::NotFound => true,
-        // The link, or its flush, may have happened.
-        Fault::Io => false,
-        Fault::Unspecified => false,
     }
 }
 
@@ -96,31 +74,6 @@ mod tests {
     /// Every number that is a fault of this version.
     fn known() -> impl Iterator<Item = Fault> {
         (0..1000).filter_map(|number| Fault::try_from(number).ok())
-    }
-
-    #[test]
-    fn each_fault_says_what_it_says_of_the_change() {
-        let says = [
-            (Fault::Unspecified, false),
-            (Fault::WrongSession, true),
-            (Fault::NoSpace, true),
-            (Fault::Sealed, true),
-            (Fault::ReadOnly, true),
-            (Fault::NotFound, true),
-            (Fault::Tombstone, true),
-            (Fault::Checksum, true),
-            (Fault::StaleLeader, true),
-            (Fault::Io, false),
-            (Fault::Busy, true),
-            (Fault::Invalid, true),
-            (Fault::Disk, true),
-        ];
-        for fault in known() {
-            let case = says.iter().find(|(of, _)| *of == fault);
-            let (_, certain) = case.expect("a case for each fault");
-            let error = CallError::Fault(fault, String::new());
-            assert_eq!(error.certainly_not_done(), *certain, "{fault:?}");
-        }
     }
 
     #[test]

@@ -94,19 +94,7 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
 
 /// The status of a code where nothing says more.
 pub(super) fn status_of(code: Code) -> StatusCode {
-    let status = match code {
-        // The caller is not known; 403 is for one who is, and may not.
-        Code::NotAuthorized => 401,
-        Code::ServersUnavailable
-        | Code::FileDoesNotExist
-        | Code::FileNameExists
-        | Code::FileUnavailable
-        | Code::Internal
-        | Code::InvalidRequest
-        | Code::InsufficientStorage
-        | Code::TooManyRequests => code.http_status(),
-    };
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    StatusCode::from_u16(code.meaning().http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// An answer in JSON.

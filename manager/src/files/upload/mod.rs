@@ -17,7 +17,6 @@ use crate::trace::Trace;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use manager_store::State;
-use proto::v1::Fault;
 use proto::{Code, FileId, FileName, NodeId, SMALL};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -243,30 +242,11 @@ impl Upload {
 /// it is never answered as one, 429 least of all.
 fn refusal(error: &CallError) -> Failure {
     match error {
-        CallError::Fault(fault, message) => fault_failure(*fault, message),
+        CallError::Fault(fault, why) => Failure::new(fault.meaning().upload).because(why),
         CallError::NotSent(why) | CallError::Lost(why) => {
             Failure::new(Code::ServersUnavailable).because(why)
         }
     }
-}
-
-fn fault_failure(fault: Fault, message: &str) -> Failure {
-    let code = match fault {
-        Fault::NoSpace => Code::InsufficientStorage,
-        Fault::Busy => Code::TooManyRequests,
-        Fault::Invalid => Code::Internal,
-        Fault::Unspecified
-        | Fault::WrongSession
-        | Fault::Sealed
-        | Fault::ReadOnly
-        | Fault::NotFound
-        | Fault::Tombstone
-        | Fault::Checksum
-        | Fault::StaleLeader
-        | Fault::Disk
-        | Fault::Io => Code::ServersUnavailable,
-    };
-    Failure::new(code).because(message)
 }
 
 #[cfg(test)]
