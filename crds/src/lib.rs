@@ -31,8 +31,8 @@ pub const GROUP: &str = "fileserver.dev";
 /// The annotation with the release that a definition came with.
 pub const RELEASE: &str = "fileserver.dev/release";
 
-/// The definition, which says of which release it is: no release sets that of a
-/// newer one back, however it came to the cluster.
+/// The definition, which names its release, so that no release replaces the definition
+/// of a newer one, however that came to the cluster.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FileServerPool::crd();
     let release = env!("CARGO_PKG_VERSION").to_owned();

@@ -1,4 +1,4 @@
-//! What the operator tells of a pool.
+//! What the operator reports of a pool.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;

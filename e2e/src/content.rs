@@ -1,4 +1,4 @@
-//! Bytes to upload that can be told apart and made again from a number.
+//! Bytes to upload: each number gives bytes of its own, and the same ones each time.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};

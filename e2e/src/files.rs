@@ -28,7 +28,7 @@ fn name(number: usize) -> String {
 }
 
 fn data(number: usize) -> Bytes {
-    // Now and then one that needs a stream of its own.
+    // Every hundredth is large, and needs a stream of its own.
     let size = match number % 100 {
         0 => 150_000,
         rest => 50 + rest * 37,
@@ -91,7 +91,7 @@ impl Files {
         self.count
     }
 
-    /// Uploads so many new files, and gives the rate.
+    /// Uploads this many new files, and gives the rate.
     pub async fn upload(&mut self, count: usize) -> Result<f64> {
         let begun = Instant::now();
         let next = Arc::new(AtomicUsize::new(self.count));
@@ -121,7 +121,7 @@ impl Files {
         read(&self.client(at), number).await
     }
 
-    /// Reads so many files, spread over all, and gives their numbers.
+    /// Reads about this many files, spread over all, and gives their numbers.
     pub async fn read_some(&self, at: usize, count: usize) -> Result<Vec<usize>> {
         let client = self.every[at].clone();
         let step = (self.count / count).max(1);

@@ -41,7 +41,7 @@ struct Entry {
 /// What one check found.
 #[derive(Debug, Default, Clone)]
 pub struct Findings {
-    /// Files looked at.
+    /// Files that were checked.
     pub checked: usize,
     /// Files whose state nobody had acknowledged.
     pub in_doubt: usize,
@@ -119,7 +119,7 @@ impl Journal {
                         }
                     };
                     if done.is_err() {
-                        // Nothing is known of it; and most likely the power is off.
+                        // Its outcome is unknown; and most likely the power is off.
                         return;
                     }
                     tokio::time::sleep(load.pause).await;
@@ -158,10 +158,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Looks at every file of the rounds from `from` on, then at the listing.
-    /// What was acknowledged must hold from the first moment. What was in doubt
-    /// may be undecided until the janitor has come to it; then it is settled by
-    /// what is seen, and must stay so.
+    /// Reads every file of the rounds from `from` on, then the listing. What was
+    /// acknowledged must hold from the first moment. What was in doubt may be undecided
+    /// until the janitor has settled it; then what is read decides it, and must stay true.
     pub async fn check(&self, client: &Client, from: usize) -> Result<Findings> {
         let chosen: Vec<(String, bool)> = {
             let files = self.files.lock();
@@ -242,7 +241,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Only after all files in doubt were looked at, so it must agree exactly.
+    /// All files in doubt were read before, so the listing must agree exactly.
     async fn check_listing(&self, client: &Client, findings: &mut Findings) -> Result<()> {
         let listed = tokio::time::timeout(PATIENCE * 4, client.names()).await??;
         let files = self.files.lock();
@@ -269,7 +268,7 @@ impl Journal {
     }
 }
 
-/// Waits until the janitor has brought to an end what a crash left open.
+/// Waits until the janitor has settled what a crash left open.
 async fn wait_settled(client: &Client) -> Result<()> {
     crate::wait::until(PATIENCE * 2, async || {
         let status = client.status().await?;
@@ -279,7 +278,7 @@ async fn wait_settled(client: &Client) -> Result<()> {
     .await
 }
 
-/// After a start answers 503 are a matter of time.
+/// For a while after a start an answer may be 503.
 async fn patient_get(client: &Client, name: &str) -> Result<Answer> {
     let start = std::time::Instant::now();
     loop {

@@ -1,5 +1,5 @@
 //! The whole system from outside: starts the real binaries, loads them through
-//! REST, cuts their power, and looks at what lies on their disks.
+//! REST, cuts their power, and examines what lies on their disks.
 
 pub mod bench;
 pub mod client;

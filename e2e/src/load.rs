@@ -30,7 +30,7 @@ impl Measured {
     }
 }
 
-/// A step's error that ends its client's loop and counts as nothing.
+/// An error by which a step ends its client's loop, which is not counted as a failure.
 #[derive(Debug)]
 pub struct Enough;
 

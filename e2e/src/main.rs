@@ -16,15 +16,16 @@ enum Command {
     Many(e2e::many::Args),
     /// Two managers on one database, and all that can go wrong between them.
     Managers(e2e::managers::Args),
-    /// The store set back to backups of several moments, and nothing is lost.
+    /// The store set back to backups of several moments, without losing a file.
     SetBack(e2e::set_back::Args),
-    /// What many clients see of a few names while all goes wrong, checked.
+    /// What many clients see of a few names while everything goes wrong, checked.
     Histories(e2e::histories::Args),
     /// Disks that fill up, turn read-only, hang or lose files, beside a healthy one.
     Disks(e2e::disks::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
     Crd,
-    /// What the operator asks a real Kubernetes API server for, of hundreds of pools at rest.
+    /// What an operator with hundreds of pools at rest asks of a real Kubernetes API
+    /// server.
     Pools(e2e::pools::Args),
     /// Chart, operator and pools on a real Kubernetes of several nodes.
     Kubernetes(e2e::kubernetes::Args),

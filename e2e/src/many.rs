@@ -1,5 +1,5 @@
 //! `many`: a large number of real files, with deletes in between, while every
-//! directory on every node is looked at again and again (invariant 1).
+//! directory on every node is checked again and again (invariant 1).
 
 use crate::client::Client;
 use crate::cluster::Cluster;
@@ -131,7 +131,7 @@ async fn watch(cluster: &Cluster, progress: &Progress) -> Result<usize> {
         let trees: Result<Vec<Tree>> = tokio::task::spawn_blocking(walk).await?;
         trees?;
         looks += 1;
-        // Looking all the time would slow down what is looked at.
+        // Walking all the time would slow down the nodes that are checked.
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
     Ok(looks)

@@ -1,6 +1,6 @@
 //! `memory`: one large file as base64 in JSON, in both field orders, and back;
 //! neither process may grow by 64 MiB. Then connections that have no place yet,
-//! which may cost what is stated of them (invariant 9).
+//! which may cost no more than the documentation states (invariant 9).
 
 mod connections;
 
@@ -29,7 +29,7 @@ pub struct Args {
 /// What a process may grow by, in bytes.
 const BOUND: u64 = 64 << 20;
 
-/// A piece of the content: 3 divides it for base64, 8 for the generator.
+/// The length of a piece: a multiple of 3 for base64, and of 8 for the generator.
 const PIECE: usize = 3 << 18;
 
 /// Does the run and prints a table.
@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> Result<()> {
     connections::run().await
 }
 
-/// Each route has fresh processes: a peak can't be taken back.
+/// Each route has fresh processes, since a peak can't be reset.
 async fn one_route(route: Route, size: u64, rows: &mut Vec<Vec<String>>) -> Result<u64> {
     let cluster = Cluster::start_with(Options {
         nodes: 1,
@@ -74,7 +74,7 @@ async fn one_route(route: Route, size: u64, rows: &mut Vec<Vec<String>>) -> Resu
     })
     .await?;
     let client = cluster.client();
-    // What is made once, at the first use, does not grow with the file.
+    // Memory that is taken once, at the first use, does not grow with the file.
     let small = content::bytes(9, 4 << 20);
     client.upload(route, "warm", small).await?.expect(201)?;
     client.get("warm").await?.expect(200)?;

@@ -9,14 +9,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The build and its one source file, which are the key of what is kept.
+/// The build file and the one source file; their hash names the build in the cache.
 const POM: &str = include_str!("../mongo/pom.xml");
 const SOURCE: &str = include_str!("../mongo/src/main/java/MongoWire.java");
 
 /// What the names of its data's files begin with.
 const DATA: &str = "mongo-data";
 
-/// Which of its arguments names them.
+/// The index of the argument that names them.
 const DATA_ARGUMENT: usize = 3;
 
 /// Programs that the server needs, each with its Debian package.

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 
-/// Below those that the kernel gives to connections that go out, of which a busy test
-/// makes many: one of them took a port between its choice and its use.
+/// Below the ports that the kernel gives to outgoing connections, of which a busy
+/// test makes many: one of them took a port between its choice and its use.
 const RANGE: Range<u16> = 20_000..30_000;
-/// How often one is drawn.
+/// How many random ports are tried.
 const TRIES: usize = 1000;
 
-/// Those that this process gave away.
+/// Ports that this process has handed out.
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// A loopback port that is free.

@@ -28,7 +28,7 @@ impl RawAnswer {
 }
 
 /// Sends `bytes` on a connection of its own and reads one answer. With
-/// `half_close` the sending side is shut after them.
+/// `half_close` the sending side is closed after them.
 ///
 /// # Errors
 /// Where no answer comes in time or it is no HTTP.

@@ -29,7 +29,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// A number with its thousands parted.
+/// A number with its thousands separated by commas.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Folders that hold no file of the workspace's own.
 const APART: [&str; 2] = ["target", "engine-spike"];
 
-/// The files whose names end so, in order.
+/// The files whose names end in one of `endings`, in order.
 ///
 /// # Errors
 /// Where a folder can't be read.

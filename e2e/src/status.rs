@@ -14,11 +14,11 @@ pub struct Status {
     pub bytes: u64,
     /// Difference between the fullest and the emptiest node, in files.
     pub skew: u64,
-    /// Records that wait for their end.
+    /// Records that are not settled.
     pub unsettled: u64,
     /// Moves under way.
     pub moves: Vec<serde_json::Value>,
-    /// What else it tells, quarantine for one.
+    /// All other fields, such as the quarantine's.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -49,7 +49,7 @@ pub struct NodeStatus {
     pub troubles: Vec<String>,
     /// For how long its disk has not answered.
     pub disk_silent_seconds: f64,
-    /// How far it is with re-reading its files.
+    /// How far the scrub of its files has come.
     pub scrub: serde_json::Value,
 }
 

@@ -1,5 +1,5 @@
 //! Programs of other projects that some runs need: found, or installed where
-//! that is allowed, or named in one line.
+//! that is allowed, or named in one line of an error.
 
 use anyhow::{Context, Result, ensure};
 use std::io::Write;
@@ -62,7 +62,7 @@ pub fn which(tool: &str) -> Result<PathBuf> {
         .with_context(|| format!("no {tool}"))
 }
 
-/// Has programs there, each given with its Debian package.
+/// Makes sure that programs are there, each given with its Debian package.
 ///
 /// # Errors
 /// One line that names the packages that are missing and can't be installed.

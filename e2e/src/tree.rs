@@ -1,5 +1,5 @@
-//! Looks at a node's `data/` from outside and checks invariant 1: no directory
-//! above 36 entries, a fixed depth, no temporary names.
+//! Reads a node's `data/` from outside and checks invariant 1: no directory above 36
+//! entries, a fixed depth, no temporary names.
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -27,7 +27,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Walks `data` of a node that may be at work: what vanishes underway is skipped.
+    /// Walks `data` of a node that may be at work: entries that vanish meanwhile are
+    /// skipped.
     pub fn walk(data: &Path) -> Result<Self> {
         let mut tree = Self::default();
         tree.directory(data, 0)?;

@@ -1,5 +1,5 @@
-//! A node that is lost for good is given up only by an order that names the
-//! number of files this costs, and no byte is removed by it (invariants 7, 8).
+//! A node that is lost for good is abandoned only by an order that names the
+//! number of files this costs, and the order removes no byte (invariants 7, 8).
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};

@@ -1,5 +1,5 @@
-//! Whoever goes away in the middle of a download costs nobody else theirs, however
-//! many they are, and neither does who reads to the end.
+//! Clients that break off their downloads, however many, cost nobody else theirs,
+//! and neither do clients that read to the end.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than HTTP/2 forgives on one connection: 1,024 streams that it reset.
+/// More than the HTTP/2 library tolerates on one connection: 1,024 streams that it reset.
 const ABORTS: u64 = 1_500;
 /// As many that are read to their end.
 const WHOLE: u64 = 1_500;
 const TASKS: usize = 16;
 
-/// Reads the head and a bit of a file of some MiB, and goes away.
+/// Reads the head and a bit of a file of some MiB, and closes the connection.
 async fn abort_one(client: &Client) -> Result<()> {
     let mut stream = TcpStream::connect(client.address()).await?;
     stream
@@ -65,7 +65,7 @@ async fn slow_upload(client: &Client, number: u64, data: &Bytes) -> Result<()> {
     Ok(())
 }
 
-/// Does `step` in a few tasks until it was done so often.
+/// Runs `step` `count` times, in a few tasks at once.
 async fn times<F>(count: u64, step: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,

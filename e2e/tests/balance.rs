@@ -90,7 +90,7 @@ async fn after_10000_uploads_by_64_clients_the_disks_differ_by_one_at_most() -> 
     Ok(())
 }
 
-/// Reads random files until told to stop; anything but the right bytes is an error.
+/// Reads random files until `stop` is set; anything but the right bytes is an error.
 async fn read_on(client: Client, files: usize, stop: Arc<AtomicBool>, seed: u64) -> Result<usize> {
     let (mut random, mut reads) = (seed, 0);
     while !stop.load(Ordering::Relaxed) {
@@ -147,7 +147,7 @@ async fn a_joining_node_takes_its_share_and_no_more_while_clients_go_on() -> Res
         "no copy left over: {counts:?}"
     );
     assert!(skew(counts.iter().copied()) <= 1, "{counts:?}");
-    // The listing tells where the bytes lie (invariant 5).
+    // The listing states where the bytes lie (invariant 5).
     for (index, tree) in cluster.trees()?.iter().enumerate() {
         for name in tree.files.keys() {
             assert_eq!(after[name], cluster.nodes[index].id, "{name}");

@@ -21,11 +21,11 @@ enum Victim {
     Nodes,
 }
 
-/// Loads a service until `name` kills its process, restarts that, and compares.
+/// Loads a service until `name` kills its process, restarts all of it, and compares.
 async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
     let mut random = seed;
-    // Past the first few times, so that there is something to lose. Moves are
-    // few: new files go to the emptiest node by themselves.
+    // Not at the first few times, so that there is something to lose. Moves are
+    // few, since new files go to the emptiest node by themselves.
     let moves = name.contains("::m");
     let after = content::splitmix(&mut random) % if moves { 3 } else { 20 };
     let env = vec![(
@@ -129,7 +129,7 @@ async fn wait_for_death(cluster: &mut Cluster) -> bool {
     false
 }
 
-/// Restarts all that carries a failpoint or died.
+/// Restarts all processes.
 async fn revive(cluster: &mut Cluster) -> Result<()> {
     cluster.kill_manager().await?;
     for index in 0..cluster.nodes.len() {
@@ -143,7 +143,7 @@ async fn revive(cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Given in the environment, or drawn.
+/// The seed from the environment, or a random one.
 fn seed() -> Result<u64> {
     let seed = match std::env::var("E2E_SEED") {
         Ok(seed) => seed.parse()?,

@@ -1,5 +1,5 @@
-//! File descriptors are never used up by connections: whatever a crowd does, there
-//! are some left for files, links and the store.
+//! Connections never use up the file descriptors: whatever a crowd does, there are
+//! some left for files, links and the store.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};

@@ -207,7 +207,7 @@ fn crash_points_bear_the_names_of_the_crash_steps() -> Result<()> {
     let named = points().filter_map(|point| point.split([':', '_']).nth(2));
     let named: BTreeSet<_> = named.map(str::to_uppercase).collect();
     ensure!(steps.len() >= 11, "{steps:?}");
-    // One that is in no list is never tested.
+    // A crash point that is in no list is never tested.
     let mut in_code = BTreeSet::new();
     for path in files(&[".rs"])? {
         let text = read(&path)?;

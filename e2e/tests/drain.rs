@@ -1,4 +1,4 @@
-//! Draining a node: only what fits elsewhere, without losing a file.
+//! Draining a node: refused where its files do not fit elsewhere, and without losing one.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
@@ -24,7 +24,7 @@ async fn a_drain_that_does_not_fit_is_refused_with_what_is_short() -> Result<()>
     let short = cluster.ask(&["drain", "--node", "node-1"]).await;
     let told = format!("{:#}", short.unwrap_err());
     ensure!(told.contains("bytes short"), "{told}");
-    // Refused, it still takes files.
+    // The drain was refused, so the node still takes files.
     let status = client.status().await?;
     ensure!(
         status.node("node-1").unwrap().state == "available",
@@ -70,8 +70,8 @@ async fn a_drained_node_is_empty_takes_nothing_and_opens_again() -> Result<()> {
     .await
 }
 
-/// A manager that stands still at some places, and two nodes: with the place of the
-/// first among them.
+/// A manager that stands still at these failpoints, and two nodes; gives the index
+/// of the first one too.
 async fn stalled(failpoints: &str) -> Result<(Cluster, usize)> {
     let mut cluster = Cluster::prepare(Options::default())?;
     cluster.manager_env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
@@ -82,14 +82,14 @@ async fn stalled(failpoints: &str) -> Result<(Cluster, usize)> {
     Ok((cluster, first))
 }
 
-/// The leader, which looks after drains, reads the row of one and stands still while
-/// that is cancelled: what it does then does not seal the node again.
+/// The leader reads the row of a draining node and stands still while the drain is
+/// cancelled: what it does afterwards does not seal the node again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_drain_is_not_begun_again_by_who_saw_it_before() -> Result<()> {
     let (cluster, node) = stalled("manager::stall_before_seal=1*return(4000)").await?;
     let id = cluster.nodes[node].id.clone();
     cluster.ask(&["drain", "--node", &id]).await?;
-    // It looks every second.
+    // The leader checks drains every second.
     tokio::time::sleep(Duration::from_secs(2)).await;
     cluster.ask(&["drain", "--node", &id, "--cancel"]).await?;
     let seals = |log: &str| log.matches("\"message\":\"seal\"").count();
@@ -108,8 +108,8 @@ async fn a_cancelled_drain_is_not_begun_again_by_who_saw_it_before() -> Result<(
     .await
 }
 
-/// A node is sealed while somebody counts its records, and a file that was placed on
-/// it after they were counted is still on its way: the drain is not told as done.
+/// A node is sealed while its records are being counted, and a file that was placed on
+/// it after they were counted is still on its way: the drain is not reported as done.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_counted_after_the_node_was_looked_at() -> Result<()> {
     let stalls = [
@@ -130,7 +130,7 @@ async fn records_are_counted_after_the_node_was_looked_at() -> Result<()> {
     };
     let uploads = async {
         pause(2).await;
-        // Each node has one.
+        // Each node gets one.
         tokio::try_join!(client.put("a", "first"), client.put("b", "second"))
     };
     let (order, look, uploads) = tokio::join!(order, look, uploads);
@@ -150,7 +150,7 @@ async fn records_are_counted_after_the_node_was_looked_at() -> Result<()> {
     Ok(())
 }
 
-/// The line of a node's drain, as `/status` tells it.
+/// The line of a node's drain, as `/status` shows it.
 async fn drain_of(cluster: &Cluster, node: &str) -> Result<serde_json::Value> {
     let status = cluster.client().status().await?;
     let drains = status.rest["drains"].as_array().cloned().unwrap();

@@ -1,4 +1,4 @@
-//! The page of flags is made from the programs' own, so that it lacks none.
+//! The page of flags is made from the programs' own, so that none is missing.
 //! `DFS_REGENERATE=1 cargo test --workspace --test flags` writes it anew.
 
 use anyhow::{Context, Result, ensure};

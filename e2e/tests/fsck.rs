@@ -1,4 +1,4 @@
-//! `manager fsck` reads only, tells each difference, and no false ones.
+//! `manager fsck` only reads, and reports each difference and no false ones.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};

@@ -9,7 +9,7 @@ use e2e::{content, wait};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// More than any disk has, so that no root is needed to fill one.
+/// More than any disk has: the node is full, and no root is needed to fill its disk.
 const ALL: [&str; 2] = ["--reserve", "1000TiB"];
 
 async fn with_reserve(cluster: &mut Cluster, index: usize, args: &[&str]) -> Result<()> {
@@ -66,7 +66,7 @@ async fn where_none_has_room_uploads_are_code_8_and_reads_and_deletes_work() -> 
     Ok(())
 }
 
-/// A small file system of its own, where this is root; unmounted at the end.
+/// A small file system, if this test is run by root; unmounted at the end.
 struct Small(PathBuf);
 
 impl Small {
@@ -106,7 +106,7 @@ async fn a_disk_that_fills_up_refuses_and_recovers_after_deletes() -> Result<()>
     let client = cluster.client();
     let data = content::bytes(1, 3 << 20);
     let mut stored = 0;
-    // What ends it is the disk: sixteen files of 3 MiB are its size.
+    // The loop ends when the disk is full: its size is sixteen files of 3 MiB.
     let answer = loop {
         let answer = client.put(&format!("f{stored}"), data.clone()).await?;
         if answer.status != 201 {
@@ -120,7 +120,7 @@ async fn a_disk_that_fills_up_refuses_and_recovers_after_deletes() -> Result<()>
     let known = client.put("known", content::bytes(2, 100 << 20)).await;
     ensure!(known.is_err() || known.is_ok_and(|a| a.outcome() == (507, Some(8))));
     for route in Route::ALL {
-        // Its size is not known before its end.
+        // The size of this upload is not known before its end.
         let pieces: Vec<_> = route
             .pieces("unknown", &content::bytes(3, 60 << 20))
             .concat()
@@ -159,7 +159,7 @@ async fn a_disk_that_fills_up_refuses_and_recovers_after_deletes() -> Result<()>
     Ok(())
 }
 
-/// A service of one node on a file system of 100 MiB; None where this is not root.
+/// A service of one node on a file system of 100 MiB; None unless run by root.
 async fn on_a_small_disk() -> Result<Option<(Cluster, Small)>> {
     let node_args = ["--reserve", "4MiB"].map(str::to_owned).to_vec();
     let mut cluster = Cluster::prepare(Options {
@@ -191,7 +191,7 @@ async fn a_file_of_unknown_size_may_take_more_than_half_of_the_room() -> Result<
         .collect();
     let free = async || -> Result<u64> { Ok(client.status().await?.nodes[0].free) };
     let before = free().await?;
-    // Sent slowly enough for the node's figures to be asked anew on the way.
+    // Sent slowly enough for the node's figures to be read anew meanwhile.
     let body = futures::stream::unfold(pieces.into_iter(), |mut pieces| async move {
         tokio::time::sleep(std::time::Duration::from_millis(40)).await;
         Some((Ok(pieces.next()?), pieces))
@@ -207,7 +207,7 @@ async fn a_file_of_unknown_size_may_take_more_than_half_of_the_room() -> Result<
         }
     };
     answer.expect(201)?;
-    // Not as promised and as gone.
+    // The bytes must not be counted twice, as claimed and as written.
     ensure!(
         least > 28 << 20,
         "{} MiB were left of {}",
@@ -258,7 +258,7 @@ async fn what_an_upload_announces_and_does_not_send_keeps_no_room_from_others() 
     Ok(())
 }
 
-/// Takes what is free on a file system, to the last byte.
+/// Fills the free space of a file system, to the last byte.
 fn fill_up(folder: &Path) -> Result<()> {
     let mut file = std::fs::File::create(folder.join("filler"))?;
     let piece = vec![0; 64 << 10];
@@ -290,9 +290,9 @@ async fn a_store_whose_disk_is_full_refuses_new_files_deletes_and_heals_by_itsel
     let status = client.status().await?;
     ensure!(status.rest.contains_key("store_full"), "{status:?}");
     client.get("f0").await?.expect(200)?;
-    // The ballast makes room for it.
+    // The store gives up its ballast to make room for the delete.
     client.delete("f1").await?.expect(204)?;
-    // Others take that room too, and the manager starts on what is left: nothing.
+    // That room is taken too, and the manager starts with no room left at all.
     fill_up(&small.0.join("engine"))?;
     cluster.kill_manager().await?;
     cluster.start_manager().await?;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const UPLOADS: u64 = 40;
 const SIZE: usize = 2 << 20;
 
-/// One client has 10 uploads, two streams of the node, and one connection with wide
-/// windows. Whoever waits may do so for longer than a body may pause.
+/// One client may have 10 uploads, two streams of the node, and one connection with
+/// wide windows. An upload may wait for its place for longer than a body may pause.
 async fn cluster() -> Result<Cluster> {
     let flags = [
         "--client-share=1",

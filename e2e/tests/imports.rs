@@ -1,5 +1,5 @@
-//! The rooms of each crate import each other in one direction: on no floor, that is
-//! among the modules beside one another in one parent, is there a circle.
+//! The modules of each crate import each other in one direction. Modules of one parent
+//! are the rooms of a floor here, and on no floor is there a circle of imports.
 
 use anyhow::{Context, Result, ensure};
 use e2e::repository::files;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// A module's path below its crate.
 type Module = Vec<String>;
-/// Who imports whom on one floor, and by which path.
+/// Which module imports which on one floor, and by which path.
 type Floor = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The modules of a crate with their tokens, without those of its tests.
@@ -44,7 +44,7 @@ fn modules(
     Ok(())
 }
 
-/// Leaves out what `#[cfg(test)]` stands before.
+/// Leaves out the items that `#[cfg(test)]` stands before.
 fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let mut left = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -63,7 +63,7 @@ fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
                 TokenTree::Punct(punct) => punct.as_char() == ';',
                 TokenTree::Ident(_) | TokenTree::Literal(_) => false,
             };
-            // The braces of a `use` stand before its end.
+            // The braces of a `use` come before its semicolon.
             if ends && tokens.peek().is_none_or(|next| next.to_string() != ";") {
                 break;
             }
@@ -92,7 +92,7 @@ fn paths(tokens: &[TokenTree], found: &mut Vec<Module>) {
     }
 }
 
-/// What follows the first words of a path; each leaf of a tree in braces is one.
+/// Reads a path on after its first words; each leaf of a tree in braces is a path.
 fn path<I>(mut words: Module, tokens: &mut Peekable<I>, found: &mut Vec<Module>)
 where
     I: Iterator<Item = TokenTree>,
@@ -122,7 +122,7 @@ where
 /// How many re-exports of re-exports are followed.
 const DEEP: usize = 8;
 
-/// What a module has of others by `use`: each name with the path that it stands for.
+/// What a module imports by `use`: each name with the path that it stands for.
 fn uses(tokens: &[TokenTree]) -> BTreeMap<String, Module> {
     let mut found = Vec::new();
     for (place, token) in tokens.iter().enumerate() {
@@ -139,11 +139,11 @@ fn uses(tokens: &[TokenTree]) -> BTreeMap<String, Module> {
     named.collect()
 }
 
-/// The modules of a crate, and what each has of others.
+/// The modules of a crate, and what each imports.
 type Uses = BTreeMap<Module, BTreeMap<String, Module>>;
 
-/// The module that a path names, as far as it names modules; where a parent only hands
-/// a name on, the module that has it.
+/// The module that a path names, as far as it names modules; where a parent only
+/// re-exports a name, the module that the name comes from.
 fn resolve(from: &[String], path: &[String], all: &Uses, deep: usize) -> Module {
     let mut at = from.to_vec();
     for (place, word) in path.iter().enumerate() {
@@ -190,7 +190,7 @@ fn floors(all: &BTreeMap<Module, Vec<TokenTree>>) -> BTreeMap<Module, Floor> {
     floors
 }
 
-/// A circle of a floor, where there is one: each of its imports.
+/// The imports of a circle on a floor, where there is one.
 fn circle(floor: &Floor) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     let mut way = Vec::new();
@@ -265,7 +265,7 @@ fn a_circle_is_found_wherever_its_paths_stand() {
     let found = circles(with("use crate::a::E;")).expect("a circle");
     assert_eq!(found.len(), 3, "{found:?}");
     assert_eq!(circles(with("use super::super::x::E;")), None);
-    // A name that the root only hands on is the one of who has it.
+    // A name that the root only re-exports counts as its own module's.
     let handed_on = |root: &str| {
         let texts = [("a", "use crate::F;"), ("b", "use crate::a::G;"), ("c", "")];
         let mut all: BTreeMap<_, _> = texts.map(|(name, text)| (module(name), parse(text))).into();

@@ -30,7 +30,7 @@ async fn a_body_above_the_bound_is_code_6_and_leaves_nothing() -> Result<()> {
     for route in e2e::client::Route::ALL {
         let body = route.pieces("long", &content::bytes(1, 200_000)).concat();
         let (method, path, kind) = route.head("long");
-        // With its length told, and without.
+        // With a Content-Length, and without.
         let told = format!("Content-Length: {}", body.len());
         for framing in [told.as_str(), "Transfer-Encoding: chunked"] {
             let mut bytes = format!(
@@ -44,7 +44,7 @@ async fn a_body_above_the_bound_is_code_6_and_leaves_nothing() -> Result<()> {
                 bytes.extend(&body);
                 bytes.extend(b"\r\n0\r\n\r\n");
             }
-            // A server that closes while it is still sent to may lose its answer.
+            // Where the server closes while the client still sends, its answer may be lost.
             if let Ok(answer) = raw::exchange(cluster.http(), &bytes, false, SOON).await {
                 ensure!(
                     matches!(answer.status, 400 | 413),
@@ -83,7 +83,7 @@ async fn uploads_past_the_bound_wait_and_then_get_code_9() -> Result<()> {
         let begun = Instant::now();
         let answer = client.put("third", "x").await?;
         if answer.status == 201 {
-            // The two were not under way yet.
+            // The two uploads were not under way yet.
             client.delete("third").await?.expect(204)?;
         }
         ensure!(answer.outcome() == (429, Some(9)), "{answer:?}");
@@ -96,7 +96,7 @@ async fn uploads_past_the_bound_wait_and_then_get_code_9() -> Result<()> {
         Ok(())
     })
     .await?;
-    // Reads go on meanwhile, and a place that is given up is taken.
+    // Reads go on meanwhile, and a place that becomes free is taken.
     ensure!(client.get("third").await?.outcome() == (404, Some(2)));
     let waiting = tokio::spawn({
         let client = client.clone();
@@ -133,7 +133,7 @@ async fn a_head_that_is_too_long_or_too_slow_is_ended() -> Result<()> {
     Ok(())
 }
 
-/// A connection of another client of this machine.
+/// A connection from another address of this machine, as of another client.
 async fn connect_from(cluster: &Cluster, address: &str) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(format!("{address}:0").parse()?)?;
@@ -197,7 +197,7 @@ async fn one_client_leaves_connections_to_the_others() -> Result<()> {
             .status
             == 200
     );
-    // Those beyond its share were closed.
+    // Connections beyond the client's share were closed.
     let mut served = 0;
     for stream in &mut held {
         let answered = match stream.write_all(request).await {
@@ -242,13 +242,13 @@ async fn an_upload_that_trickles_is_given_up_and_holds_only_what_it_sent() -> Re
                     read => answer.extend(&some[..read]),
                 },
                 () = tokio::time::sleep(Duration::from_millis(300)) => {
-                    // It may be closed by now.
+                    // The connection may be closed by now.
                     let _ = writing.write_all(b"1\r\na\r\n").await;
                 }
             }
         }
     });
-    // Beside them there is room.
+    // There is room for another upload beside them.
     let data = content::bytes(1, 60_000);
     cluster.client().put("other", data).await?.expect(201)?;
     let answer = wait::at_most(SOON, trickle).await???;

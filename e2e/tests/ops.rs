@@ -1,4 +1,4 @@
-//! What people and machines watch the service by.
+//! How people and machines watch the service.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};

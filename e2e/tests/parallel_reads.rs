@@ -1,4 +1,4 @@
-//! Many readers at once cost nobody an answer, and no node its place.
+//! Many readers at once all get their answers, and no node leaves.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};

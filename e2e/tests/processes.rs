@@ -42,7 +42,8 @@ async fn both_sides_rejoin_by_themselves_after_a_crash() -> Result<()> {
         let killed = Instant::now();
         cluster.start_node(index).await?;
         cluster.wait_available(2).await?;
-        // Its old stream may still look alive; it is accepted at once all the same.
+        // The node's old stream may still look alive; the node is accepted at once
+        // all the same.
         assert!(
             killed.elapsed() < Duration::from_secs(8),
             "{:?}",
@@ -111,7 +112,7 @@ async fn a_node_id_that_is_taken_is_refused_and_told_who_holds_it() -> Result<()
     let twin = cluster.new_node()?;
     cluster.nodes[twin].id = cluster.nodes[0].id.clone();
     let launch = cluster.node_launch(twin);
-    // It may leave or go on asking; either way it says who holds the name.
+    // The node may end or go on trying; either way it logs who holds the name.
     let mut child = launch.spawn()?;
     let log = launch.stderr.clone();
     let told = e2e::wait::until(SOON, async || {
@@ -217,7 +218,7 @@ async fn a_volume_of_another_cluster_is_refused_and_left_untouched() -> Result<(
     first.kill_node(0).await?;
     let mut second = Cluster::prepare(Options::default())?;
     second.start_manager().await?;
-    // Under the same id.
+    // The first cluster's volume, under the same node id.
     let stranger = second.new_node()?;
     second.nodes[stranger].folder = first.nodes[0].folder.clone();
     let mut child = second.node_launch(stranger).spawn()?;
@@ -230,7 +231,7 @@ async fn a_volume_of_another_cluster_is_refused_and_left_untouched() -> Result<(
         Ok(strangers)
     })
     .await?;
-    // The operator advises by what a refusal is about, whatever its words are.
+    // The operator's advice rests on what a refusal is about, not on its words.
     let about: Vec<_> = strangers.iter().map(|s| s.refused_for()).collect();
     assert_eq!(about, [RefusedFor::Store], "{strangers:?}");
     assert_eq!(second.client().status().await?.available(), 0);

@@ -7,15 +7,15 @@ use e2e::cluster::{Cluster, SOON, Status};
 use e2e::{content, tree, wait};
 use std::time::Duration;
 
-/// The first adoption stands still between its record and its bytes.
+/// The first adoption stands still after it wrote the record, before it moves the bytes.
 const STALLS: &str = "manager::stall_in_adopt=1*return(5000)";
 
-/// A service whose store was put back to before the last ten uploads.
+/// A service whose store was set back to before the last ten uploads.
 async fn with_an_older_store() -> Result<Cluster> {
     with_an_older_store_and("").await
 }
 
-/// The same, where its manager has failpoints then.
+/// The same, with failpoints in the manager that is started then.
 async fn with_an_older_store_and(failpoints: &str) -> Result<Cluster> {
     let mut cluster = set_back().await?;
     if !failpoints.is_empty() {
@@ -38,7 +38,7 @@ fn quarantined(status: &Status) -> u64 {
     told.unwrap_or(0)
 }
 
-/// The same, stopped.
+/// The same service, still stopped.
 async fn set_back() -> Result<Cluster> {
     let mut cluster = Cluster::start(2).await?;
     let client = cluster.client();
@@ -82,7 +82,7 @@ async fn flags_of(cluster: &Cluster, name: &str) -> Result<Vec<String>> {
     Ok(line.split_whitespace().take(6).map(str::to_owned).collect())
 }
 
-/// Orders something of a copy; gives exit status and stdout.
+/// Runs a `quarantine` command on a copy; gives exit status and stdout.
 async fn order(cluster: &Cluster, what: &str, flags: &[String]) -> Result<(i32, String)> {
     let flags = flags.iter().map(String::as_str);
     let args: Vec<&str> = ["quarantine", what].into_iter().chain(flags).collect();
@@ -175,8 +175,8 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
     Ok(())
 }
 
-/// Of two orders for one copy, one brings the bytes and the other finds them there:
-/// neither takes the record back, and both end well.
+/// Of two orders to adopt one copy, one moves the bytes and the other finds them
+/// there: neither removes the record, and both succeed.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_orders_to_adopt_one_copy_end_well() -> Result<()> {
     let cluster = with_an_older_store_and(STALLS).await?;
@@ -195,7 +195,7 @@ async fn two_orders_to_adopt_one_copy_end_well() -> Result<()> {
 }
 
 /// A file that is deleted while its bytes are being adopted does not come back, and
-/// they stay in quarantine.
+/// the bytes stay in quarantine.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adoption_that_a_delete_overtook_brings_no_bytes() -> Result<()> {
     let cluster = with_an_older_store_and(STALLS).await?;

@@ -142,7 +142,7 @@ async fn a_fresh_volume_is_not_let_in_while_nodes_of_another_cluster_knock() -> 
     cluster.start_node(fresh).await?;
     knocks(&cluster, fresh, "no new volume joins this store").await?;
     ensure!(put(&client, 2).await? == 503, "the wrong store took a file");
-    // With the right store it is let in.
+    // With the right store the new node is admitted.
     cluster.kill_manager().await?;
     std::fs::remove_dir_all(cluster.store())?;
     std::fs::rename(cluster.folder().join("lost"), cluster.store())?;
@@ -162,7 +162,7 @@ async fn knocks(cluster: &Cluster, node: usize, why: &str) -> Result<()> {
     .await
 }
 
-/// Has `manager rebuild` restore a store that was lost, from so many nodes.
+/// Restores a lost store by `manager rebuild`, from this many nodes.
 async fn rebuild(cluster: &mut Cluster, nodes: &str) -> Result<()> {
     cluster.kill_manager().await?;
     std::fs::remove_dir_all(cluster.store())?;

@@ -238,7 +238,7 @@ async fn what_is_malformed_is_code_6_and_leaves_nothing() -> Result<()> {
     for (kind, body) in cases {
         let shown = body[..body.len().min(200)].to_owned();
         let answer = post(&client, kind, body).await?;
-        // Of a kind that is not taken, whatever it holds.
+        // A content type that is not accepted is refused whatever the body holds.
         let status = if kind == "text/plain" { 415 } else { 400 };
         assert_eq!(
             answer.outcome(),

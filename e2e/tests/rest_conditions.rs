@@ -48,7 +48,7 @@ async fn a_delete_whose_condition_does_not_hold_deletes_nothing() -> Result<()> 
         ensure!(answer.outcome() == (412, Some(6)), "{field:?} {answer:?}");
         ensure!(client.get("a").await?.expect(200)?.body == "one");
     }
-    // Without a file there is nothing to hold the condition against.
+    // Without a file there is nothing to compare the condition with.
     let answer = delete(&client, "b", ("if-match", "*")).await?;
     ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
     let json = client
@@ -58,7 +58,7 @@ async fn a_delete_whose_condition_does_not_hold_deletes_nothing() -> Result<()> 
     delete(&client, "a", ("if-match", &tags))
         .await?
         .expect(204)?;
-    // The name's next file is not the one that was meant.
+    // The next file of that name is not the one that the condition names.
     client.put("a", "two").await?.expect(201)?;
     let answer = delete(&client, "a", ("if-match", &tag)).await?;
     ensure!(answer.outcome() == (412, Some(6)), "{answer:?}");
@@ -86,7 +86,7 @@ async fn an_upload_whose_condition_does_not_hold_stores_nothing() -> Result<()> 
     // The repetition of an upload gets its first answer.
     let again = put_with(&client, "a", &keyed, "one").await?.expect(201)?;
     ensure!(again.body == stored.body);
-    // A name in use is not replaced, even by whom its file is wanted.
+    // A file is not replaced, even where the condition names it.
     let answer = put(&client, "a", ("if-match", stored.header("etag")), "two").await?;
     ensure!(answer.outcome() == (409, Some(3)), "{answer:?}");
     ensure!(client.get("a").await?.expect(200)?.body == "one");

@@ -1,5 +1,5 @@
-//! File names: what is one is taken on every route, what is none is refused
-//! with code 6 on every route and leaves nothing behind.
+//! File names: a valid one is accepted on every route; an invalid one is
+//! refused with code 6 on every route and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result};
@@ -78,7 +78,7 @@ async fn every_name_is_taken_as_it_is_on_every_route() -> Result<()> {
         names.sort();
         assert_eq!(client.names().await?, names, "in the order of bytes");
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // An administrator finds each under its own name.
+        // On the disks each file has its own name, by which an administrator finds it.
         cluster.wait_only(&names).await?;
         for name in names {
             client.delete(name).await?.expect(204)?;

@@ -1,5 +1,5 @@
-//! Requests that are refused before or beside their bodies: the client gets its
-//! answer, and learns what becomes of its connection.
+//! Requests that are refused before their bodies are read, or meanwhile: the client
+//! gets its answer, and learns what becomes of its connection.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
@@ -40,7 +40,7 @@ async fn a_refused_upload_that_was_not_asked_for_ends_its_connection_and_says_so
             "{line}: {answer:?}"
         );
     }
-    // One that was asked for and read leaves the connection open.
+    // A body that was asked for and read leaves the connection open.
     let mut stream = TcpStream::connect(cluster.http()).await?;
     let head = "PUT /file/b HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
     for (bytes, status) in [
@@ -64,7 +64,7 @@ async fn an_early_answer_is_not_lost_to_who_still_sends() -> Result<()> {
         ("PUT /nothing", 404),
         ("PUT /file/a", 409),
     ] {
-        // Read on: the next request comes on the same connection.
+        // The body is read to its end: the next request comes on the same connection.
         let mut stream = TcpStream::connect(cluster.http()).await?;
         for _ in 0..2 {
             let head =
@@ -74,8 +74,8 @@ async fn an_early_answer_is_not_lost_to_who_still_sends() -> Result<()> {
             let answer = raw::read_answer(&mut stream).await?;
             ensure!(answer.status == status, "{line}: {answer:?}");
         }
-        // Slower than it is waited for: told to close, and read on meanwhile, so
-        // that nothing that is sent resets the connection.
+        // Too slow a body to wait for: the answer says that the connection closes, and the
+        // body is read meanwhile, so that bytes still sent do not reset the connection.
         let mut stream = TcpStream::connect(cluster.http()).await?;
         let head =
             format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n");

@@ -1,6 +1,6 @@
-//! A store that was set back to an old backup while the nodes went on: what is
-//! newer is found and adopted by one command, what is gone is told as missing,
-//! nothing is deleted and nothing that was deleted comes back.
+//! A store that was set back to an old backup while the nodes went on: what is newer
+//! is found and adopted by one command, what is gone is reported as missing, nothing
+//! is deleted and nothing that was deleted comes back.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
@@ -31,7 +31,7 @@ fn on_disk(cluster: &Cluster) -> Result<usize> {
     Ok(files)
 }
 
-/// The names that `/status` and `fsck` call missing.
+/// The names that `fsck` reports as missing.
 async fn missing(cluster: &Cluster) -> Result<BTreeSet<String>> {
     let (_, told) = cluster.ask(&["fsck"]).await?;
     let lines = told
@@ -90,7 +90,7 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     cluster
         .wait_status("newer files in quarantine", SOON, quarantined)
         .await?;
-    // One on its way counts as quarantined, and a walk may miss it between the trees.
+    // A copy on its way counts as quarantined, and a walk may miss it between the trees.
     wait::until(SOON, async || {
         let now = on_disk(&cluster)?;
         ensure!(now == before, "{now} of {before} files are on the disks");
@@ -118,7 +118,7 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     }
     ensure!(on_disk(&cluster)? == before, "a file was deleted");
 
-    // What was deleted is told as missing, and can be deleted again.
+    // What was deleted is reported as missing, and can be deleted again.
     let deleted: BTreeSet<String> = (0..5).map(|i| format!("old{i}")).collect();
     wait::until(SOON, async || {
         let found = missing(&cluster).await?;

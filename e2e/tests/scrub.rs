@@ -115,7 +115,7 @@ async fn what_is_corrupt_is_told_by_name_kept_and_not_served() -> Result<()> {
     }
     ensure!(path.is_file(), "it is kept");
 
-    // Known from the first moment after a restart, without a scrub.
+    // The corruption is known right after a restart, without a scrub.
     cluster.kill_node(index).await?;
     cluster.nodes[index].args = ["--scrub-bytes-per-second", "0"]
         .map(str::to_owned)
@@ -125,7 +125,7 @@ async fn what_is_corrupt_is_told_by_name_kept_and_not_served() -> Result<()> {
     cluster.wait_available(2).await?;
     ask_in_every_way(&cluster, "f7", (503, Some(4))).await?;
 
-    // Its bytes come back: a scrub finds it whole.
+    // The right bytes come back: a scrub finds the file whole.
     flip(&path)?;
     cluster.kill_node(index).await?;
     cluster.nodes[index].args = ALL_THE_TIME.map(str::to_owned).to_vec();
@@ -192,7 +192,7 @@ async fn a_download_that_meets_corrupt_bytes_reports_them() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrub_goes_on_where_a_restart_stopped_it() -> Result<()> {
-    // 16 files a second, by the cost of a file beside its bytes.
+    // 16 files a second, since each file has a cost beside its bytes.
     let mut cluster = start(&["--scrub-bytes-per-second", "256KiB"]).await?;
     fill(&cluster, 300).await?;
     let scrub = async |cluster: &Cluster| -> Result<serde_json::Value> {

@@ -142,8 +142,8 @@ async fn a_reader_that_takes_too_little_loses_its_place() -> Result<()> {
 
 type Http2 = tokio::task::JoinHandle<hyper::Result<()>>;
 
-/// Asks over an HTTP/2 connection of its own, on which an answer has a window of so many
-/// bytes until they are read.
+/// Sends a request over an HTTP/2 connection of its own, whose streams have a window of
+/// `window` bytes until they are read.
 async fn ask_http2(
     cluster: &Cluster,
     path: &str,
@@ -179,7 +179,7 @@ async fn an_answer_keeps_its_place_until_its_client_has_taken_it() -> Result<()>
     let client = cluster.client();
     let data = content::bytes(1, 20_000);
     client.put("small", data.clone()).await?.expect(201)?;
-    // Each of these answers is one piece, of which one byte may leave.
+    // Each of these answers is one piece, of which the window lets one byte out.
     let paths = ["/file/small", "/files", "/status"];
     let mut held = Vec::new();
     for path in paths {

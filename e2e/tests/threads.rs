@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 /// A user that runs nothing else, since the limit counts all threads of a user.
 const USER: u32 = 64_123;
-/// Above this a file's blocks are given back by a thread of their own.
+/// Large enough for its blocks to be freed by a thread of their own.
 const LARGE: usize = 9 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,8 +20,8 @@ async fn a_node_at_its_limit_of_threads_goes_on() -> Result<()> {
     }
     let mut cluster = Cluster::prepare(Options::default())?;
     let node = cluster.new_node()?;
-    // It starts with fewer, on however many cores, and would have some thirty under
-    // this load.
+    // It starts with fewer threads, on however many cores, and would have some
+    // thirty under this load.
     cluster.nodes[node].env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
     cluster.run_as(node, USER, &["--nproc=14"])?;
     cluster.start_manager().await?;

@@ -65,12 +65,12 @@ async fn commands_without_the_token_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// A file name of a text that has none of a token in it.
+/// A file name that is made from a text, with no part of the text in it.
 fn content_name(text: &str) -> String {
     format!("f{}", e2e::content::sha256(text.as_bytes())[0])
 }
 
-/// Waits until a process has logged something so many times.
+/// Waits until a process has logged something at least this many times.
 async fn said(process: &Process, text: &str, times: usize) -> Result<()> {
     e2e::wait::until(SOON, async || {
         let log = process.log();
@@ -80,7 +80,7 @@ async fn said(process: &Process, text: &str, times: usize) -> Result<()> {
     .await
 }
 
-/// Adds a node that has the key of a pool, and says it is of another, maybe.
+/// Adds a node that has the key of one pool, and says that it is of this or another one.
 async fn keyed(cluster: &mut Cluster, id: &str, pool: &str, key_of: &str) -> Result<usize> {
     let index = cluster.new_node()?;
     let key = pool_key(TOKEN, key_of);
@@ -151,7 +151,7 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
     let asked = cluster.ask(&["nodes", "--token-file", &key]).await;
     let refused = format!("{:#}", asked.unwrap_err());
     ensure!(refused.contains("missing or wrong"), "{refused}");
-    // From pool to pool a file goes by its ticket.
+    // A file moves from pool to pool by its ticket.
     let token = file.display().to_string();
     cluster
         .ask(&["drain", "--node", "a-node-1", "--token-file", &token])
@@ -210,7 +210,7 @@ async fn a_token_is_changed_without_a_restart() -> Result<()> {
     let new = asks(&cluster, NEXT)?;
     let (_, told) = cluster.ask(&["nodes", "--token-file", &new]).await?;
     ensure!(told.contains("available"), "{told}");
-    // A file that can't be right changes nothing.
+    // A token file that can't be right changes nothing.
     std::fs::write(&file, "short")?;
     said(cluster.manager()?, "the token was not read again", 1).await?;
     cluster.ask(&["nodes", "--token-file", &new]).await?;
@@ -225,7 +225,7 @@ async fn a_caller_without_a_ticket_is_refused_before_it_sends_a_byte() -> Result
     cluster.start_node(index).await?;
     let url = format!("http://{}", cluster.node(index)?.address("listen")?);
     let mut client = HandoverClient::connect(url).await?;
-    // More than there are places for transfers, and none of them says anything.
+    // More callers than there are places for transfers, and none of them sends anything.
     for _ in 0..64 {
         let silent = futures::stream::pending::<proto::v1::UploadPart>();
         let asked = tokio::time::timeout(SOON, client.receive_file(silent)).await?;

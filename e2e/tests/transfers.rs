@@ -13,14 +13,14 @@ use tokio::sync::watch;
 
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 96 * MIB;
-/// After so many bytes a connection breaks.
+/// A connection breaks after this many bytes.
 const BREAKS: u64 = 20 * MIB;
-/// So many of them.
+/// How many connections break.
 const BROKEN: usize = 3;
-/// What may be on its way, and lost, where one breaks.
+/// How many bytes may be on their way, and be lost, where a connection breaks.
 const UNDER_WAY: u64 = 5 * MIB;
 
-/// The way to a node. The first connections that carry much break.
+/// A relay to a node. The first connections that carry much break.
 struct Relay {
     address: SocketAddr,
     node: watch::Sender<Option<SocketAddr>>,
@@ -44,7 +44,7 @@ impl Relay {
             while let Ok((caller, _)) = listener.accept().await {
                 let (node, carried) = (node.clone(), Arc::clone(&carried));
                 let broken = Arc::clone(&broken);
-                // It ends by itself, or with one of the two.
+                // It ends by itself, or with the caller or the node.
                 tokio::spawn(async move { pass(caller, node, &carried, &broken).await });
             }
         });

@@ -1,5 +1,5 @@
-//! A node that stops answering is out within 10 s, and nothing waits longer
-//! than its deadline.
+//! A node that stops answering is unavailable within 10 s, and nothing waits
+//! longer than its deadline.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
@@ -10,7 +10,7 @@ use http::Method;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// Within this a lost node's files answer code 4.
+/// Within this time a lost node's files return code 4.
 const OUT: Duration = Duration::from_secs(10);
 
 /// What any single request may take meanwhile.
@@ -41,7 +41,7 @@ async fn filled() -> Result<(Cluster, Client)> {
     Ok((cluster, client))
 }
 
-/// Its files answer code 4 in time, everything else goes on.
+/// The node's files return code 4 in time, everything else goes on.
 async fn is_out(client: &Client, node: &str, since: Instant) -> Result<()> {
     let lost = files_of(client, node).await?;
     ensure!(lost.len() == 20, "{node} held {} files", lost.len());
@@ -130,7 +130,7 @@ async fn uploads_during_the_loss_of_a_node_succeed_elsewhere() -> Result<()> {
             for i in 0..400 {
                 let begun = Instant::now();
                 let answer = client.put(&format!("g{i}"), format!("{i}")).await?;
-                // Before `finish` another node is tried; after it, nobody knows.
+                // Before Finish another node is tried; after it the outcome is unknown.
                 ensure!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");
                 ensure!(
                     begun.elapsed() < DEADLINE,

@@ -1,5 +1,6 @@
 //! A directory that a node can't read when it starts: what it holds is not known, so
-//! nothing of it is denied, called missing or given up (rule 11, invariant 8).
+//! no file in it is denied or called missing, and no record of one is removed (rule
+//! 11, invariant 8).
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};

@@ -1,6 +1,5 @@
-//! What a service can't do without and that ends takes its process along, with a
-//! message and an exit status: a restart heals more than a node that answers and
-//! does nothing.
+//! When a part that a service can't do without ends, its process ends too, with a message
+//! and an exit status: a restart heals more than a node that answers and does nothing.
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
@@ -22,7 +21,7 @@ async fn a_node_whose_committer_ended_ends_too_and_says_so() -> Result<()> {
     cluster.wait_available(2).await?;
     let client = cluster.client();
     for i in 0..4 {
-        // One of them meets the panic; the others go to the other node.
+        // One of the uploads meets the panic; the others go to the other node.
         let _ = client.put(&format!("f{i}"), "x").await?;
     }
     let node = cluster.nodes[0].process.take().unwrap();

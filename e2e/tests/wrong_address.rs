@@ -33,7 +33,7 @@ async fn a_node_that_advertises_anothers_address_is_refused_and_nothing_is_quara
     for i in 0..20 {
         client.get(&format!("file-{i}")).await?.expect(200)?;
     }
-    // Corrected, it joins.
+    // With its own address it joins.
     cluster.kill_node(second).await?;
     cluster.nodes[second].args.clear();
     cluster.start_node(second).await?;

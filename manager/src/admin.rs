@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 /// Lines that may wait for the caller.
 const LINES: usize = 64;
-/// Nodes that the store does not know that are told.
+/// The most nodes unknown to the store that one reply names.
 const STRANGERS: usize = 10;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -205,8 +205,8 @@ impl Admin for AdminService {
     }
 }
 
-/// What a long work tells line by line; where it breaks off the caller must know
-/// that the list is not complete.
+/// The results of a long task, line by line. If the task breaks off, an error ends the
+/// list, so that the caller knows that it is not complete.
 fn told<T, E, F>(what: &'static str, work: impl FnOnce(mpsc::Sender<T>) -> F) -> Answers<T>
 where
     T: Send + 'static,
@@ -219,7 +219,7 @@ where
     tokio::spawn(async move {
         if let Err(error) = work.await {
             let status = Status::unavailable(format!("{what} did not end: {error}"));
-            // Nobody listens any more where the caller has gone.
+            // It fails only where the caller has gone.
             let _ = ended.send(status).await;
         }
     });
@@ -249,7 +249,7 @@ async fn drains_reply(core: &Core, drains: Vec<Counted>) -> Response<DrainsReply
         holds: proto::clip(line.holds.unwrap_or_default()),
     };
     let lease = match core.store.is_shared() {
-        // Where the store does not say who leads, how the drains stand is told all the same.
+        // Where the store does not say who leads, the drains are reported all the same.
         true => core.store.lease().await.unwrap_or_default(),
         false => None,
     };

@@ -1,7 +1,6 @@
-//! Records of files that were read lately (rule 13): so that a GET asks the
-//! node straight away, and goes on while the database is away. The node checks
-//! id and generation, so that an entry that has become stale costs a second
-//! look, never a wrong answer.
+//! Records of files that were read lately (rule 13), so that a GET asks the node at
+//! once, and works while the database is away. The node checks id and generation, so
+//! that a stale entry costs a second read of the record, never a wrong answer.
 
 use crate::nodes::Node;
 use manager_store::Record;
@@ -9,8 +8,8 @@ use proto::FileName;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// A record, and the session of its node when it was read: a node that began
-/// another one may have been set back, and is not believed (rule 13).
+/// A record, and the session of its node when it was read: a node that has begun
+/// another session may have been set back, and the entry is not used then (rule 13).
 #[derive(Clone)]
 struct Entry {
     record: Arc<Record>,
@@ -21,12 +20,12 @@ struct Entry {
 pub(crate) struct RecordCache(Cache<FileName, Entry>);
 
 impl RecordCache {
-    /// A cache of so many records at the most.
+    /// A cache of at most `records` records.
     pub(crate) fn new(records: usize) -> Self {
         Self(Cache::new(records))
     }
 
-    /// The record of a name, if its node is the one that it was kept for.
+    /// The record of a name, if its node still has the session that it was kept for.
     pub(crate) fn get(
         &self,
         name: &FileName,
@@ -37,19 +36,18 @@ impl RecordCache {
         (node.session() == entry.session).then_some(entry.record)
     }
 
-    /// Keeps a record that was just read, with the session that its node had
-    /// before that.
+    /// Keeps a record that was just read, with the session that its node had before the read.
     pub(crate) fn keep(&self, record: &Arc<Record>, session: u64) {
         let (name, record) = (record.name.clone(), record.clone());
         self.0.insert(name, Entry { record, session });
     }
 
-    /// Forgets everything: the store was set back.
+    /// Drops everything: the store was set back.
     pub(crate) fn clear(&self) {
         self.0.clear();
     }
 
-    /// Forgets a name.
+    /// Drops the record of a name.
     pub(crate) fn forget(&self, name: &FileName) {
         self.0.remove(name);
     }

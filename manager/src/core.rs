@@ -1,4 +1,4 @@
-//! What every room of the manager works with: the store, the nodes, the limits.
+//! What every module of the manager works with: the store, the nodes, the limits.
 
 use crate::cache::RecordCache;
 use crate::counts::Counts;
@@ -39,7 +39,7 @@ pub struct Core {
     /// Whether the store answers.
     pub(crate) store_health: StoreHealth,
     /// Files that this process works on, which its own janitor leaves alone, and how
-    /// many of its requests and moves do so.
+    /// many of its requests and moves work on each.
     busy: Mutex<HashMap<FileId, usize>>,
     /// The cluster that store and nodes belong to.
     cluster_id: Mutex<Uuid>,
@@ -98,8 +98,8 @@ impl Core {
         *self.cluster_id.lock()
     }
 
-    /// Takes over a node's cluster id, which only a rebuild does, and only
-    /// before its store holds a record. Answers whether it did.
+    /// Takes over a node's cluster id, which only a rebuild does, and only before its
+    /// store holds a record. Returns whether it did.
     ///
     /// # Errors
     /// When the store fails or holds records.
@@ -152,9 +152,9 @@ impl Core {
         self.leader_floor.load(Ordering::Relaxed)
     }
 
-    /// The number under which a person's order, or a merge, goes to a node: the
-    /// own lease's, or that of the manager that leads. Older orders that come
-    /// late are refused for it (rule 10).
+    /// The leader's number that goes to a node with a person's order, or with a merge:
+    /// that of the own lease, or of the manager that leads. It makes nodes refuse older
+    /// orders that come late (rule 10).
     ///
     /// # Errors
     /// When the store fails.
@@ -178,8 +178,8 @@ impl Core {
         *self.beat.lock()
     }
 
-    /// Notes the lease; answers whether its history lacks what was read before:
-    /// then the store was set back.
+    /// Notes the lease; returns whether its history lacks what was read before: then
+    /// the store was set back.
     pub(crate) fn note_beat(&self, lease: Option<&Lease>) -> bool {
         let now = lease.map_or((0, 0), |lease| (lease.counter, lease.term));
         let mut beat = self.beat.lock();

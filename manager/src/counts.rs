@@ -1,7 +1,7 @@
-//! How many records there are, in all or of one node: for people and for drains. A
-//! database has to count them, which may take minutes: that is done in steps behind
-//! everybody's back, one count at a time of each kind, and the last result is shown
-//! with its age. Where zero decides, the store is asked for one record instead.
+//! How many records there are, in all or of one node: for people and for drains. A database
+//! has to count them, which may take minutes: that is done in steps in the background, one
+//! count at a time of each kind, and the last result is shown with its age. Where it matters
+//! whether the number is zero, the store is asked for one record instead.
 
 use crate::fit::Load;
 use manager_store::{Store, StoreError, Which};
@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 /// Records in one step; a step has to end within the store's deadline of a call.
 const STEP: usize = 10_000;
-/// A result is shown for this many times what it took to get it.
+/// A result is shown for this many times as long as the count took.
 const PATIENCE: u32 = 20;
-/// How long whoever asks waits for a count under way.
+/// How long a caller waits for a count that is under way.
 pub(crate) const WAIT: Duration = Duration::from_millis(300);
-/// Results that nobody asked for in this time are forgotten.
+/// Results that nobody asked for in this time are dropped.
 const UNASKED: Duration = Duration::from_secs(600);
 
 /// What was counted, and how long ago.
@@ -44,13 +44,13 @@ struct Entry {
     asked: Instant,
 }
 
-/// The last counts: of all visible files under no node.
+/// The last counts; the key `None` is that of all visible files.
 #[derive(Default)]
 pub(crate) struct Counts(Mutex<BTreeMap<Option<NodeId>, Entry>>);
 
 impl Counts {
-    /// The last count, which is begun anew where it is old; nothing where the first
-    /// one does not end within `wait`.
+    /// The last count; where it is old, a new one is begun. `None` where the first
+    /// count does not end within `wait`.
     pub(crate) async fn get(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
@@ -59,7 +59,7 @@ impl Counts {
     ) -> Option<Counted> {
         let of = of.cloned();
         if let Some(mut running) = self.begin(store, &of) {
-            // It also ends by its sender being dropped.
+            // The wait also ends when the sender is dropped.
             let _ = tokio::time::timeout(wait, running.changed()).await;
         }
         let known = self.0.lock();
@@ -70,8 +70,8 @@ impl Counts {
         })
     }
 
-    /// Begins a count unless the last one is fresh or one is under way; answers what
-    /// there is to wait for.
+    /// Begins a count unless the last one is fresh or one is under way; returns what
+    /// the caller can wait for.
     fn begin(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
@@ -142,9 +142,8 @@ pub(crate) async fn count(
     }
 }
 
-/// How many records list a node: exactly none where none does, and never none where
-/// one does, however long ago they were counted (rule 15). The sum is missing where
-/// the first count is not over.
+/// How many records list a node. It is zero exactly where no record lists the node,
+/// however old the count is (rule 15). `None` where the first count is not over.
 ///
 /// # Errors
 /// When the store fails.

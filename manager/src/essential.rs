@@ -1,5 +1,5 @@
-//! Tasks that the manager can't do without: where one ends by itself, by an error
-//! or by a panic, the process leaves, since a restart heals more than half a manager.
+//! Tasks that the manager can't do without: where one ends by itself, by an error or by
+//! a panic, the process exits, since a restart heals more than half a manager.
 
 use std::future::Future;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -13,7 +13,7 @@ pub(crate) struct Essential {
 }
 
 impl Essential {
-    /// No task yet; those that follow end with the token.
+    /// No task yet; tasks that are added later end with the token.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
             tasks: JoinSet::new(),

@@ -28,7 +28,7 @@ pub const STALL_IN_ADOPT: &str = "manager::stall_in_adopt";
 pub const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
 /// Where the order of a drain stands still between a node's row and its seal.
 pub const STALL_IN_ORDER: &str = "manager::stall_in_order";
-/// Where somebody who asks how drains stand waits once the records are counted.
+/// Where a request for the state of drains stands still once the records are counted.
 pub const STALL_AFTER_RECORDS: &str = "manager::stall_after_records";
 
 /// Stands still for the milliseconds that the environment's `FAILPOINTS` gives

@@ -1,11 +1,11 @@
-//! The one error that a request can end with: a code, and what helps beside it.
+//! The one error that a request can end with: a code, and details that help.
 
 use crate::nodes::NoNode;
 use manager_store::StoreError;
 use proto::Code;
 use std::fmt;
 
-/// Why a request failed, as its caller is told.
+/// Why a request failed, as reported to its caller.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// The result code.
@@ -51,7 +51,7 @@ impl From<StoreError> for Failure {
         if matches!(error, StoreError::Full { .. }) {
             return Self::new(Code::InsufficientStorage).because(error);
         }
-        // One that is away is told once, by who watches it.
+        // A store that is away is logged once, by the task that watches it.
         if !matches!(error, StoreError::Refused(_)) {
             tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the store failed");
         }

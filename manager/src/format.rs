@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A record's moment. The formats of HTTP and RFC 3339 end with the year 9999,
-/// which only a damaged record is beyond.
+/// The time of a record. The formats of HTTP and RFC 3339 end with the year 9999; only
+/// a damaged record has a later time.
 pub(crate) fn moment(ms: u64) -> SystemTime {
     const END: u64 = 253_402_300_799_999;
     UNIX_EPOCH + Duration::from_millis(ms.min(END))

@@ -1,4 +1,4 @@
-//! What Prometheus sees of how things stand: read anew just before it is taken.
+//! The gauges that Prometheus reads: brought up to date just before each reading.
 
 use crate::core::Core;
 use crate::metrics::Metrics;

@@ -7,7 +7,7 @@ use manager::commands::{check, recover, remote};
 use manager::config::{Cli, Command};
 use std::process::ExitCode;
 
-/// Something stood in the way; for `fsck` it means that nothing was told.
+/// The command could not do its work; for `fsck`: there is no result.
 const FAILED: u8 = 2;
 
 #[tokio::main]

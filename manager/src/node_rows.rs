@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use manager_store::{NodeRow, Stay, StoreError};
 use proto::{Code, NodeId};
 
-/// Times that a change of a row is tried.
+/// How often a change of a row is tried.
 pub(crate) const TRIES: usize = 5;
 
 /// The store's row of a node.
@@ -47,7 +47,7 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
     Err(keeps_changing())
 }
 
-/// What a person reads where others come first each time.
+/// The failure where other changes of the row come first each time.
 pub(crate) fn keeps_changing() -> Failure {
     Failure::new(Code::ServersUnavailable).because("the node's row keeps changing")
 }

@@ -30,7 +30,7 @@ pub(crate) enum Unplaced {
 /// `size` bytes; the first of equals.
 ///
 /// # Errors
-/// Tells having no node from having no room.
+/// Distinguishes having no node from having no room.
 pub(crate) fn choose(candidates: &[Candidate], size: Option<u64>) -> Result<usize, Unplaced> {
     let needed = size.unwrap_or(UNKNOWN_SIZE);
     let writable = || candidates.iter().enumerate().filter(|(_, c)| c.writable);

@@ -103,7 +103,7 @@ impl Manager {
     /// Where it listens.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report them.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         Ok(Addresses {
             http: self.http.local_addr()?,
@@ -112,7 +112,7 @@ impl Manager {
         })
     }
 
-    /// What its rooms share.
+    /// What its modules share.
     #[cfg(feature = "standalone")]
     pub(crate) fn core(&self) -> Arc<Core> {
         self.core.clone()
@@ -164,13 +164,13 @@ impl Manager {
         let ended = tokio::select! {
             ended = rest => ended.context("the REST API failed"),
             () = overdue(shutdown) => Ok(()),
-            // What is in flight can't be ended any more: nobody waits for it.
+            // What is in flight can't be ended any more, so it is not waited for.
             lost = store.lost() => return Err(lost).context("leaving, so that a restart heals the store"),
             failed = tasks.failed() => return Err(failed),
         };
         inner.cancel();
-        // An administrator's listing that nobody reads, or a store that is away, holds
-        // up no end: what is broken off then is settled as after a crash.
+        // An administrator's listing that nobody reads, or a store that is away, must
+        // not hold up the end: what is broken off then is settled as after a crash.
         if tokio::time::timeout(LEAVE, tasks.finish()).await.is_err() {
             tracing::warn!("leaving with work under way, after {LEAVE:?}");
         }
@@ -226,7 +226,7 @@ fn connections(wanted: usize) -> usize {
 fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness {
     let started = Instant::now();
     let joined = AtomicBool::new(false);
-    // Once ready, only SIGTERM ends it; a store that is away is told.
+    // Once ready, it stays so until SIGTERM; a store that is away is only noted.
     let note = |core: &Core| {
         let away = core.store_health.away();
         let away = away.map(|why| format!("the metadata store is away: {why}"));
@@ -262,7 +262,7 @@ fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
     }
 }
 
-/// Listens, or names the flag that asked for it.
+/// Listens; an error names the flag that asked for it.
 ///
 /// # Errors
 /// When the address can't be had.

@@ -1,4 +1,4 @@
-//! What `GET /status` tells.
+//! What `GET /status` returns.
 
 use crate::core::Core;
 use crate::counts::{Counted, WAIT};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Missing and corrupt files that are told by name.
+/// Missing and corrupt files that are named.
 pub(crate) const NAMES: usize = 20;
 /// Unsettled records that are counted.
 const UNSETTLED: usize = 1000;
@@ -149,7 +149,7 @@ pub(crate) struct Damaged {
     pub names: Vec<String>,
 }
 
-/// Takes stock. While the store is away, of the nodes that are joined.
+/// Reads how the service stands; while the store is away, only of the joined nodes.
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
         Ok((rows, unsettled)) => {
@@ -254,7 +254,7 @@ fn scrub_status(report: &NodeReport) -> ScrubStatus {
     }
 }
 
-/// A node that is joined, as a row would tell it.
+/// A joined node in the form of a row.
 fn joined_row(node: &Node) -> NodeRow {
     NodeRow {
         id: node.id.clone(),

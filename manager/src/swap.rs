@@ -23,7 +23,7 @@ pub(crate) enum Changed {
 /// Swaps a record in.
 ///
 /// # Errors
-/// When the store fails and does not even tell how it stands.
+/// When the store refuses the change, or can't be read back after an unknown outcome.
 pub(crate) async fn swap(store: &dyn Store, new: &Record) -> Result<Changed, StoreError> {
     Ok(try_swap(store, new).await?.0)
 }

@@ -1,4 +1,4 @@
-//! What tests of the manager's rooms share.
+//! What tests of the manager's modules share.
 
 use crate::core::Core;
 use crate::limits::Limits;
@@ -26,7 +26,7 @@ pub(crate) fn core_on(store: Arc<dyn Store>) -> Arc<Core> {
     Core::new(store, cluster, Limits::default(), token, false)
 }
 
-/// A store that is away, but for the answer that nobody has ever led.
+/// A store that is away, except that it answers that nobody has ever led.
 #[derive(Default)]
 pub(crate) struct Away(StoreStats);
 

@@ -2,9 +2,9 @@
 //!
 //! An upload that waits is not read, so that what its client sent ahead stays in the
 //! window of its HTTP/2 connection. Waiting uploads that fill the window would hold up
-//! those that have a place: they would get no more bytes, and give their places back
-//! to nobody. So each connection has room for so many that wait, and the next one is
-//! refused at once (docs/decisions/0041).
+//! those that have a place: they would get no more bytes, and never give their places
+//! back. So each connection has room for a number of uploads that wait, and the next
+//! one is refused at once (docs/decisions/0041).
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,13 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub(crate) struct Waiters(Option<Arc<Semaphore>>);
 
-/// One that waits, until it is dropped.
+/// One upload that waits, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// As many wait as may.
+/// No further upload may wait.
 #[derive(Debug, thiserror::Error)]
 #[error("as many uploads of this HTTP/2 connection wait as its window has room for")]
 pub(crate) struct Crowded;
@@ -29,12 +29,12 @@ impl Waiters {
     /// Any number.
     pub(crate) const UNBOUNDED: Self = Self(None);
 
-    /// So many at once.
+    /// At most `waiters` at once.
     pub(crate) fn at_most(waiters: usize) -> Self {
         Self(Some(Arc::new(Semaphore::new(waiters))))
     }
 
-    /// One more waits.
+    /// One more upload waits.
     ///
     /// # Errors
     /// [`Crowded`], where there is no room for it.

@@ -1,4 +1,4 @@
-//! What a node is told at its start: the flags of `node serve`, checked.
+//! A node's configuration: the flags of `node serve`, checked.
 
 use crate::scrub::Pace;
 use clap::{Args, Parser, Subcommand};
@@ -117,7 +117,7 @@ pub struct Config {
     pub require_mount: bool,
     /// How fast and how often files are re-read.
     pub scrub: Pace,
-    /// How long an upload may bring nothing.
+    /// How long an upload may bring no bytes.
     pub upload_idle: Duration,
     /// How long requests may take to finish at the end.
     pub drain_timeout: Duration,
@@ -214,8 +214,8 @@ pub fn manager(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// A host and a port. An IPv6 address may come without brackets, since a pod knows
-/// its own only so.
+/// A host and a port. An IPv6 address may come without brackets, since that is how a
+/// pod is given its own.
 fn host_port(text: &str) -> Result<String, String> {
     let text = match text.rsplit_once(':') {
         Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => format!("[{host}]:{port}"),

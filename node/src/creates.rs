@@ -1,5 +1,5 @@
 //! The creates that are open, the session, and the tombstones: what rules 3
-//! and 4 ask of a node. It decides; others act.
+//! and 4 ask of a node. This module only decides; its callers act.
 
 use crate::disk::meta::{CopyKey, Meta};
 use crate::disk::stage::Staged;
@@ -34,20 +34,20 @@ enum State {
     Writing(Option<Finish>),
     /// All bytes are there; Finish has not come.
     Staged(Box<Staged>),
-    /// It failed; Finish will be told.
+    /// It failed; Finish is answered with the failure.
     Failed(Failure),
     /// A thread flushes it; it can still be ended.
     Sealing,
-    /// The committer has it: a delete waits behind it in the queue.
+    /// The committer owns it: a later delete queues behind it.
     Committing,
 }
 
 struct Create {
-    /// Told apart from a later create of the same copy by a number of its own.
+    /// Distinguishes it from a later create of the same copy.
     number: u64,
     touched: Instant,
     state: State,
-    /// Tells the stream that brings it to put aside what has come.
+    /// Asks the stream that brings the bytes to put aside what has come.
     stop: Option<CancellationToken>,
 }
 
@@ -55,18 +55,18 @@ struct Create {
 pub struct Stream {
     /// The create's number.
     pub number: u64,
-    /// What an earlier stream brought of it: this one goes on there.
+    /// What an earlier stream brought: this stream continues from there.
     pub staged: Option<Box<Staged>>,
-    /// Cancelled where its sender comes anew: what has come is to be put aside.
+    /// Cancelled when the sender asks to resume: what has come is then put aside.
     pub stop: CancellationToken,
 }
 
-/// Where a copy goes on whose stream broke off.
+/// Where to resume a copy whose stream broke off.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Not yet: its stream is told to end, or its Finish has come.
+    /// Not yet: its stream was asked to end, or its Finish has come.
     Underway,
-    /// So many bytes are kept.
+    /// This many bytes are kept.
     At(u64),
     /// Nothing is known of it.
     Nothing,
@@ -76,9 +76,9 @@ pub enum Resume {
 pub enum Finished {
     /// The file is staged: seal and commit it.
     Go(u64, Box<Staged>, Finish),
-    /// Its bytes are still being written; whoever writes them goes on.
+    /// Its bytes are still being written; their writer will seal and commit it.
     Later,
-    /// No such create: tell the caller why.
+    /// The create is gone, failed, or finishing already: answer with the reason.
     Refused(Finish, Failure),
 }
 
@@ -88,11 +88,11 @@ pub enum Written {
     Go(Box<Staged>, Finish),
     /// Nothing to do now.
     Settled,
-    /// Finish came meanwhile, and is to be told of the failure.
+    /// Finish came meanwhile: answer it with the failure.
     Refused(Finish, Failure),
 }
 
-/// All of it, to be held under one lock.
+/// All of this state, to be held under one lock.
 pub struct Creates {
     session: u64,
     next: u64,
@@ -104,7 +104,7 @@ pub struct Creates {
 }
 
 impl Creates {
-    /// Begins a session; `max_tombstones` is [`MAX_TOMBSTONES`] but in tests.
+    /// Begins a session; `max_tombstones` is [`MAX_TOMBSTONES`] except in tests.
     pub fn new(sealed: bool, max_tombstones: usize) -> Self {
         Self {
             session: fresh(),
@@ -132,7 +132,7 @@ impl Creates {
         self.open.len()
     }
 
-    /// Opens a create and gives its number. A refusal is kept for the Finish
+    /// Opens a create and gives its number. The caller keeps a refusal for the Finish
     /// of a create that was sent as one message, which has no other answer.
     ///
     /// # Errors
@@ -171,9 +171,9 @@ impl Creates {
         Ok(())
     }
 
-    /// Opens a create whose bytes come in a stream. One that goes on at an `offset`
-    /// takes over what is kept of the copy up to there: whoever has that is the only
-    /// one that writes it.
+    /// Opens a create whose bytes come in a stream. A stream that continues at an
+    /// `offset` takes over the bytes that are kept up to there, so that only one stream
+    /// ever writes them.
     ///
     /// # Errors
     /// As [`Self::open`], or where nothing is kept up to `offset`.
@@ -211,8 +211,8 @@ impl Creates {
         }
     }
 
-    /// Where a copy goes on whose stream broke off. One that is still open is told
-    /// to end.
+    /// Where to resume a copy whose stream broke off. A stream that is still open is
+    /// asked to end.
     ///
     /// # Errors
     /// By rules 3, 4 and 15.
@@ -234,12 +234,13 @@ impl Creates {
         failure
     }
 
-    /// Whether a copy that was listed in `session` may come back from quarantine; one
-    /// that names none, as the release before, is only compared with the tombstones.
+    /// Whether a copy that was listed in `session` may come back from quarantine. Where
+    /// the caller names no session (0, as the previous release does), only the tombstones
+    /// are checked.
     ///
     /// # Errors
-    /// By rules 3 and 4: after a delete of it, and where there may have been one whose
-    /// tombstone went with its session.
+    /// By rules 3 and 4: where the copy was deleted, or may have been and the tombstone
+    /// went with its session.
     pub fn may_adopt(&self, key: CopyKey, session: u64) -> Result<(), Failure> {
         if self.is_doomed(key) {
             let why = "the copy was deleted: to adopt it all the same, restart its node first";
@@ -252,7 +253,7 @@ impl Creates {
     }
 
     /// Keeps a refusal for the Finish that will come. Bounded: past the bound
-    /// Finish is told that the create is unknown.
+    /// Finish is answered that the create is unknown.
     pub fn keep_refusal(&mut self, key: CopyKey, failure: Failure) {
         if self.open.len() < 2 * MAX_OPEN && !self.open.contains_key(&key) {
             self.next += 1;
@@ -353,9 +354,9 @@ impl Creates {
         }
     }
 
-    /// The file is sealed. True if it may be linked: then the caller hands it to
-    /// the committer before it gives the lock back, so that a delete that comes
-    /// later stands behind it.
+    /// The file is sealed. True if it may be linked: the caller must then hand it to
+    /// the committer before it releases the lock, so that a later delete queues
+    /// behind it.
     pub fn commit(&mut self, key: CopyKey, number: u64) -> bool {
         match self.get(key, number) {
             Some(create) => {
@@ -393,17 +394,17 @@ impl Creates {
         None
     }
 
-    /// A delete of that copy: ends an open create, lets go what is kept of one, and
+    /// A delete of that copy: ends an open create, drops what is kept of one, and
     /// leaves a tombstone if the copy was listed in this session (rule 3). Where the
-    /// tombstones are full the node begins a new session (rule 4). What it returns is
-    /// to be answered once the lock is given back.
+    /// tombstones are full the node begins a new session (rule 4). A Finish that it
+    /// returns is to be answered once the lock is released.
     #[must_use]
     pub fn doom(&mut self, key: CopyKey, session: u64) -> Option<Finish> {
         if session == self.session {
             if self.tombstones.len() >= self.max_tombstones {
                 self.session = fresh();
                 self.tombstones.clear();
-                // Nothing of the session before may go on.
+                // Nothing of the previous session may be resumed.
                 self.kept.clear();
             } else {
                 self.tombstones.insert(key);
@@ -421,7 +422,7 @@ impl Creates {
         self.tombstones.contains(&key)
     }
 
-    /// Why a create that is not open is not.
+    /// Why a create is not open.
     pub fn why_gone(&self, key: CopyKey) -> Failure {
         if self.is_doomed(key) {
             tombstone()
@@ -432,8 +433,8 @@ impl Creates {
         }
     }
 
-    /// Refuses creates from now on, and ends those that are open; or takes them
-    /// again (rule 15). What it returns is to be answered.
+    /// Refuses creates from now on and ends the open ones, or accepts creates again
+    /// (rule 15). Each Finish that it returns is to be answered.
     #[must_use]
     pub fn set_sealed(&mut self, sealed: bool) -> Vec<Finish> {
         self.sealed = sealed;
@@ -445,7 +446,7 @@ impl Creates {
         }
     }
 
-    /// Ends creates for which nothing happened for `idle`, and lets go what was kept
+    /// Ends creates for which nothing happened for `idle`, and drops what was kept
     /// for long enough.
     #[must_use]
     pub fn sweep(&mut self, idle: Duration) -> Vec<Finish> {

@@ -182,7 +182,7 @@ fn a_stream_that_breaks_goes_on_at_its_end_and_nowhere_else() {
     let third = streams.creates.open_stream(copy, session, Some(7));
     assert_eq!(fault(third.map(drop_stream)), Some(Fault::NotFound));
     assert_eq!(streams.creates.open_count(), 0);
-    // Whoever begins anew has no use for what is kept.
+    // A stream that begins anew has no use for what is kept.
     streams.breaks(copy);
     streams.breaks(copy);
     assert!(streams.creates.open_stream(copy, session, None).is_ok());
@@ -205,7 +205,7 @@ fn a_stream_that_still_stands_is_told_to_end_before_another_takes_over() {
     let staged = streams.staged(3);
     streams.creates.put_aside(copy, stream.number, staged);
     assert_eq!(streams.kept(copy), Ok(Resume::At(3)));
-    // It has ended: no Finish that comes late in it links anything.
+    // That stream has ended: a Finish that comes late in it links nothing.
     assert!(!streams.creates.seal_stream(copy, stream.number));
 }
 

@@ -19,8 +19,8 @@ pub(crate) fn replace(dir: &Path, name: &str, value: &impl Serialize) -> std::io
     file.sync_all()?;
     std::fs::rename(&next, dir.join(name))?;
     fsync(File::open(dir)?)?;
-    // The volume's own directory may be new as well, unless it lies in one that is
-    // closed to us: then somebody else made it.
+    // The volume's own directory may be new as well, unless we may not open its parent:
+    // then somebody else made it.
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
         match File::open(parent) {
             Ok(parent) => fsync(parent)?,

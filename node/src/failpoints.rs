@@ -19,15 +19,15 @@ pub const ALL: &[&str] = &[
     "node::m2_finished",
 ];
 
-/// Leaves out the flush of a file's bytes: for the check that a lost flush is
-/// caught, and no step of its own.
+/// Leaves out the flush of a file's bytes: to check that a lost flush is caught. It
+/// is no crash step.
 pub const SKIP_FILE_FLUSH: &str = "node::skip_file_flush";
 /// Leaves out the flush of a directory.
 pub const SKIP_DIR_FLUSH: &str = "node::skip_dir_flush";
-/// Has the flush of directories fail.
+/// Makes the flush of directories fail.
 pub const FAIL_DIR_FLUSH: &str = "node::fail_dir_flush";
 
-/// Has the committer panic: for the check that its end ends the process.
+/// Makes the committer panic: to check that the process then ends.
 pub const COMMITTER_PANICS: &str = "node::committer_panics";
 
 /// Panics where a test wants that. Never in a release.

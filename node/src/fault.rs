@@ -12,7 +12,7 @@ pub struct Failure {
     pub fault: Fault,
     /// The reason, for logs.
     pub message: String,
-    /// With `WrongSession`: the session that is.
+    /// With `WrongSession`: the node's current session.
     pub session: u64,
 }
 
@@ -31,7 +31,8 @@ impl Failure {
         Self::new(Fault::Invalid, message.to_string())
     }
 
-    /// The same where nothing can be linked yet: it certainly did not happen.
+    /// The same failure where nothing can be linked yet: what was asked for certainly did
+    /// not happen.
     #[must_use]
     pub fn before_link(mut self) -> Self {
         if self.fault == Fault::Io {
@@ -40,7 +41,7 @@ impl Failure {
         self
     }
 
-    /// What a failed call means, after which what was asked for may have happened.
+    /// What a failed call means where what was asked for may have happened.
     pub fn io(doing: &str, error: Errno) -> Self {
         let fault = match error {
             Errno::NOSPC | Errno::DQUOT => Fault::NoSpace,
@@ -68,9 +69,9 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<Failure> for tonic::Status {
-    /// The failure itself rides in the details, so that callers can tell a node's
-    /// verdict from what the transport makes up; the code is for people and for the
-    /// release before.
+    /// The failure itself is in the details, so that callers can distinguish a node's
+    /// answer from an error of the transport; the code is for people and for the
+    /// previous release.
     fn from(failure: Failure) -> Self {
         let code = failure.fault.meaning().grpc;
         let details = failure.to_wire().encode_to_vec();

@@ -23,7 +23,7 @@ const LOCK: &str = "lock";
 pub struct Identity {
     /// The format of all that lies beside this file.
     pub format: u32,
-    /// Drawn when the volume was formatted.
+    /// Chosen at random when the volume was formatted.
     pub volume_id: Uuid,
     /// The node that formatted it.
     pub node_id: String,
@@ -118,7 +118,7 @@ impl Volume {
     /// Locks a volume, and formats it if it is new.
     ///
     /// # Errors
-    /// When it is another's, newer, in use, or can't be read.
+    /// When it is another node's, newer, in use, or can't be read.
     pub fn open(path: &Path, node: &NodeId, require_mount: bool) -> Result<Self, VolumeError> {
         if require_mount && !is_mounted(path) {
             return Err(VolumeError::NoMount(path.to_owned()));
@@ -167,7 +167,7 @@ impl Volume {
         })
     }
 
-    /// What is known, durably, now.
+    /// The identity as it is on disk now.
     pub fn identity(&self) -> Identity {
         self.identity.lock().clone()
     }
@@ -202,8 +202,8 @@ impl Volume {
         Ok(self.identity.lock().cluster_id == Some(cluster))
     }
 
-    /// Notes a leader's number before it is obeyed (rule 10). Refuses a number
-    /// below the highest with that one. Blocks.
+    /// Notes a leader's number before it is obeyed (rule 10). A number below the highest
+    /// is refused, and the highest returned. Blocks.
     ///
     /// # Errors
     /// When it can't be written.

@@ -119,8 +119,8 @@ impl Joiner {
         }
     }
 
-    /// Keeps joined to one address. An address that is gone from the name is
-    /// only given up once its stream breaks.
+    /// Keeps joined to one address. An address that the name no longer resolves to is
+    /// only left once its stream breaks.
     async fn keep(self: Arc<Self>, manager: Uri, address: SocketAddr, gone: CancellationToken) {
         let mut failures = 0u32;
         let mut told = String::new();
@@ -133,7 +133,7 @@ impl Joiner {
                 return;
             }
             let text = ended.to_string();
-            // Said once, not each second.
+            // Logged once, not at each attempt.
             if text != told {
                 match ended {
                     Ended::OtherCluster { .. } | Ended::Refused(_) => {
@@ -299,7 +299,7 @@ impl Joiner {
     }
 
     fn say(&self, send: &mpsc::Sender<v1::NodeMessage>) {
-        // Where it is full the manager does not read: the silence will tell.
+        // Where the channel is full the manager does not read: its silence ends the stream.
         let _ = send.try_send(message(ToManager::Report(self.node.report())));
     }
 }
@@ -308,7 +308,7 @@ fn message(kind: ToManager) -> v1::NodeMessage {
     v1::NodeMessage { kind: Some(kind) }
 }
 
-/// A manager's own word, or a connection that broke.
+/// Whether the manager itself refused, or the connection broke.
 fn refused(status: &tonic::Status) -> Ended {
     use tonic::Code;
     match status.code() {

@@ -1,6 +1,6 @@
-//! What came of copies whose transfers broke off: it is kept for a while, so that
-//! they go on where they were. Nothing here can be linked: a stream takes it over,
-//! or it goes.
+//! What has arrived of copies whose transfers broke off: it is kept for a while, so
+//! that they can resume where they ended. Nothing here can be linked: a new stream
+//! takes it over, or it is dropped.
 
 use crate::disk::meta::CopyKey;
 use std::collections::VecDeque;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// The most that are kept: as many as other nodes may bring at once.
 pub const MOST: usize = 32;
-/// How long one is kept: as long as its sender tries to go on, and the 30 s by which
-/// one of the two may notice later than the other that the connection is gone.
+/// How long one is kept: as long as its sender tries to resume, plus the 30 s by which
+/// one side may notice later than the other that the connection is gone.
 pub const LONG: Duration = Duration::from_secs(90);
 
 struct One<T> {
@@ -44,7 +44,7 @@ impl<T> Kept<T> {
         });
     }
 
-    /// How many bytes of a copy are kept; they stay as long again.
+    /// How many bytes of a copy are kept; asking begins their time anew.
     pub fn look(&mut self, key: CopyKey, now: Instant) -> Option<u64> {
         let at = self.0.iter().position(|one| one.key == key)?;
         let mut one = self.0.remove(at)?;
@@ -54,25 +54,25 @@ impl<T> Kept<T> {
         Some(offset)
     }
 
-    /// Gives what is kept of a copy to the one that goes on at `offset`, and to
-    /// nobody else from then on. What ends elsewhere is of no use, and goes.
+    /// Hands what is kept of a copy to the stream that resumes at `offset`, and no longer
+    /// keeps it. Bytes that end at another offset are of no use, and are dropped.
     pub fn take(&mut self, key: CopyKey, offset: u64) -> Option<T> {
         let at = self.0.iter().position(|one| one.key == key)?;
         let one = self.0.remove(at)?;
         (one.offset == offset).then_some(one.file)
     }
 
-    /// Lets go what is kept of a copy.
+    /// Drops what is kept of a copy.
     pub fn forget(&mut self, key: CopyKey) {
         self.0.retain(|one| one.key != key);
     }
 
-    /// Lets all go.
+    /// Drops everything.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Lets go what was kept for long enough.
+    /// Drops what was kept for [`LONG`].
     pub fn sweep(&mut self, now: Instant) {
         self.0
             .retain(|one| now.saturating_duration_since(one.since) < LONG);

@@ -1,5 +1,5 @@
-//! One node: its volume, its trees and its open creates, and the verbs on them
-//! that every way in shares.
+//! One node: its volume, its trees and its open creates, and the operations on them
+//! that all its services share.
 
 use crate::creates::Creates;
 use crate::disk::meta::CopyKey;
@@ -23,7 +23,7 @@ const READERS: usize = 16;
 /// Threads that walk the trees and re-read files for others, which takes long.
 pub(crate) const WALKERS: usize = 4;
 
-/// What can't be used of the trees: so many are in a report.
+/// How many troubles a report names.
 const TROUBLES: usize = 20;
 
 /// What the services, the joins and the background work share.
@@ -46,7 +46,7 @@ pub struct Node {
     pub leaving: CancellationToken,
     creates: Mutex<Creates>,
     changed: watch::Sender<()>,
-    /// The last beat heard of by this process, and the lease's term it was of.
+    /// The last beat that this process heard of, and its term.
     beat: Mutex<(u64, u64)>,
     /// The number of the last count of files.
     counts: Mutex<u64>,
@@ -88,7 +88,7 @@ impl Node {
         self.creates.lock()
     }
 
-    /// The session of now.
+    /// The current session.
     pub fn session(&self) -> u64 {
         self.creates().session()
     }
@@ -99,20 +99,21 @@ impl Node {
         *self.beat.lock()
     }
 
-    /// Takes a manager's word for it; a lower one too, once it was dealt with.
+    /// Remembers the beat that a manager reports; a lower one too, since the set-back
+    /// was dealt with by then.
     pub(crate) fn hear_beat(&self, beat: u64, term: u64) {
-        // One that has just started has not read the lease yet.
+        // A manager that has just started has not read the lease yet.
         if beat > 0 {
             *self.beat.lock() = (beat, term);
         }
     }
 
-    /// Wakes whoever reports when session, seal or health changed.
+    /// Wakes the tasks that report when session, seal or health changed.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// The files of now, numbered, so that a manager knows the newer of two counts.
+    /// The count of files now, numbered, so that a manager knows the newer of two counts.
     pub(crate) fn counted(&self) -> v1::Counted {
         self.counted_both().0
     }
@@ -129,7 +130,7 @@ impl Node {
         (counted, quarantined)
     }
 
-    /// What the node tells managers about itself.
+    /// What the node reports to managers.
     pub fn report(&self) -> v1::Report {
         let room = self.disk.space().room();
         let (counted, quarantined) = self.counted_both();
@@ -183,8 +184,8 @@ impl Node {
         metrics.write_queue.set(self.writers.waiting() as i64);
     }
 
-    /// Watches the disk once a second, on a thread of its own: whatever else has
-    /// to be done now and then must not wait for a disk that does not answer.
+    /// Watches the disk once a second, on a thread of its own: the other periodic work
+    /// must not wait for a disk that does not answer.
     pub fn watch_disk(&self) {
         while !self.leaving.is_cancelled() {
             self.disk.watch();
@@ -193,8 +194,8 @@ impl Node {
         }
     }
 
-    /// What has to be done now and then: brings the gauges up to date, ends idle
-    /// creates, and reports a disk that has become read-only at once.
+    /// The periodic work: brings the gauges up to date, ends idle creates, and at once
+    /// reports a disk that has become read-only.
     pub async fn housekeeping(self: Arc<Self>, idle: Duration) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut refused = false;
@@ -218,9 +219,8 @@ impl Node {
         }
     }
 
-    /// Removes exactly that copy (rule 3). The committer takes up what was
-    /// asked before, so that a create it already has is linked first and then
-    /// removed.
+    /// Removes exactly that copy (rule 3). The committer works in order, so that a
+    /// create that it already has is linked first and then removed.
     pub fn delete(self: &Arc<Self>, mut copy: Copy, session: u64, done: Done<bool>) {
         let node = Arc::clone(self);
         copy.session = session;
@@ -279,9 +279,9 @@ impl Node {
         }
     }
 
-    /// Moves a copy back from quarantine that was listed in `session`, unless a delete
-    /// of it came first: no record lists it any more then (rules 2 and 3). Answers its
-    /// leaf, if it was there.
+    /// Moves a copy that was listed in `session` back from quarantine, unless a delete of
+    /// it came first, after which no record lists it (rules 2 and 3). Returns its leaf,
+    /// if it was there.
     ///
     /// # Errors
     /// `Tombstone`, `WrongSession`, or as the committer says.
@@ -289,7 +289,7 @@ impl Node {
         let receive = {
             let creates = self.creates();
             creates.may_adopt(copy.key, session)?;
-            // Under the lock: a delete that comes later stands behind it.
+            // Under the lock: a later delete queues behind it.
             self.submit(|done| Op::Adopt { copy, done })
         };
         receive.await.unwrap_or_else(|_| Err(gone()))
@@ -314,7 +314,7 @@ impl Node {
         self.submit(op).await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Hands the committer an operation; answers where its answer comes.
+    /// Hands the committer an operation; returns the receiver of its answer.
     fn submit<T: Send + 'static>(
         &self,
         op: impl FnOnce(Done<T>) -> Op,
@@ -330,7 +330,7 @@ impl Node {
     /// What the node holds of a copy, durably. Blocks. A copy that is
     /// not held may be on its way: only [`Self::states`] may deny it.
     pub(crate) fn state(&self, copy: &Copy) -> Result<v1::CopyState, Failure> {
-        // Asked before the look: what ends in between is found.
+        // Checked before the disk: a create that ends in between is found there.
         let underway = self.creates().is_finishing(copy.key);
         let found = match self.disk.find(Place::Data, copy) {
             Ok(Some(found)) => found,
@@ -340,7 +340,8 @@ impl Node {
                     ..v1::CopyState::default()
                 });
             }
-            // There or not, it is not denied: no reason to hold up the answer on others.
+            // Whether it is there is not known, so it is not denied; and the answer on the
+            // other copies must not fail for it.
             Err(_) => {
                 return Ok(v1::CopyState {
                     held: true,
@@ -359,8 +360,8 @@ impl Node {
         })
     }
 
-    /// Whether a copy is not known to be corrupt; one that is shorter or longer than
-    /// its record says is known from then on.
+    /// Whether a copy is not known to be corrupt. One that is shorter or longer than its
+    /// record says is noted as corrupt.
     fn is_intact(&self, copy: &Copy, found: &Found) -> Result<bool, Failure> {
         if self.scrub.is_corrupt(copy.key) {
             return Ok(false);

@@ -44,8 +44,8 @@ async fn a_copy_whose_delete_came_first_stays_in_quarantine() {
     assert_eq!(node.disk.counts(), (1, 1));
 }
 
-/// An order that was held up arrives after the tombstones have run over, that of its own
-/// copy among them: it is refused for its session.
+/// An adoption that was held up arrives after the tombstones have overflowed and the one
+/// of its own copy is gone: it is refused for its session.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adoption_that_outlived_its_tombstone_is_refused_by_its_session() {
     let (node, _dir) = testing::node_with(1);
@@ -59,7 +59,7 @@ async fn an_adoption_that_outlived_its_tombstone_is_refused_by_its_session() {
     assert_eq!(refused.fault, Fault::WrongSession, "{refused}");
     assert_eq!(refused.session, node.session());
     assert_eq!(node.disk.counts(), (0, 1));
-    // A manager of the release before names no session.
+    // A manager of the previous release names no session.
     let adopted = node.adopt(copy, 0).await.expect("adopted");
     assert!(adopted.is_some());
 }

@@ -68,8 +68,8 @@ impl Pool {
         if grow {
             match (self.shared.start)(&self.shared) {
                 Ok(()) => queue.threads += 1,
-                // At a limit of the system: the threads there are, one at the
-                // least, get to it.
+                // At a limit of the system: the existing threads, at least one, will
+                // run the job.
                 Err(error) => {
                     tracing::debug!(pool = self.shared.name, %error, "no further thread");
                 }

@@ -27,9 +27,9 @@ const WINDOW: u32 = 8 << 20;
 const FRAME: u32 = 256 << 10;
 /// Streams of one connection.
 const STREAMS: u32 = 1024;
-/// Of those that their caller drops again, how many may wait until they are looked
-/// at: as many as there may be at once. Past it the connection would end with all
-/// that is on it.
+/// Streams that their caller reset before they were accepted: as many may be pending
+/// as there may be streams. Beyond that the connection would be closed, with all that
+/// is on it.
 const DROPPED: usize = STREAMS as usize;
 
 /// How long background work may take to end once the last request has.
@@ -45,7 +45,7 @@ pub struct Ready {
 }
 
 /// Runs a node until `shutdown` is cancelled and what is in flight has ended.
-/// `ready` is told once the volume is open and the node listens; managers need
+/// `ready` is sent once the volume is open and the node listens; managers need
 /// not be there.
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     config.token.allows_listening("--listen", config.listen)?;
     kit::descriptors::raise();
-    // The address first: a second node must not scan the volume in vain.
+    // Take the address first: a second node must not scan the volume in vain.
     let listener = kit::listen::bind(config.listen)
         .await
         .with_context(|| format!("--listen {}", config.listen))?;
@@ -105,7 +105,7 @@ pub async fn run(
         %listen,
         "ready"
     );
-    // Whoever started us may not care.
+    // The caller may not wait for it.
     let _ = ready.send(Ready { listen, ops });
 
     let served = tokio::select! {
@@ -118,7 +118,7 @@ pub async fn run(
     };
     stop.cancel();
     shutdown.cancel();
-    // All end with the tokens; a disk that does not answer must not hold them up.
+    // All end once the tokens are cancelled; a silent disk must not hold up the end.
     let ended = futures::future::join3(joins, housekeeping, scrub);
     if tokio::time::timeout(LEAVE, ended).await.is_err() {
         tracing::warn!("the disk does not answer: leaving without its background work");
@@ -127,7 +127,7 @@ pub async fn run(
     served
 }
 
-/// Runs work on a thread of its own; what is returned waits for its end.
+/// Runs work on a thread of its own; the receiver that is returned waits for its end.
 fn thread(
     name: &'static str,
     held: Held,
@@ -137,7 +137,7 @@ fn thread(
     let job = move || {
         work();
         held.release();
-        // Nobody waits where the node ends otherwise.
+        // Nobody waits where the node ends in another way.
         let _ = ended.send(());
     };
     let thread = std::thread::Builder::new().name(name.to_owned());

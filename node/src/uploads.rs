@@ -25,7 +25,7 @@ pub struct Opening {
     pub session: u64,
     /// Its size, where that is known.
     pub size: Option<u64>,
-    /// Where it begins, of a sender that goes on after a break.
+    /// Where the stream begins, if its sender can resume after a break.
     pub offset: Option<u64>,
     /// The id of the client's request.
     pub trace: u64,
@@ -201,7 +201,7 @@ impl Node {
         });
         let mut creates = self.creates();
         if creates.commit(key, number) {
-            // Under the lock: a delete that comes later stands behind it.
+            // Under the lock: a later delete queues behind it.
             self.disk.submit(Op::Link {
                 staged,
                 name,

@@ -5,7 +5,7 @@
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Watches over them.
+/// Watches these threads and tasks.
 pub struct Vital {
     send: mpsc::UnboundedSender<&'static str>,
     receive: mpsc::UnboundedReceiver<&'static str>,
@@ -81,7 +81,7 @@ impl Vital {
     }
 }
 
-/// Ends this task as one of those it waits for has ended, where that panicked.
+/// Panics as a task that this one waited for did, if that ended by a panic.
 pub(crate) fn reraise(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()

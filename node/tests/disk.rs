@@ -128,7 +128,7 @@ impl Walk {
     }
 }
 
-/// Creates and deletes; gives what must be there in the end.
+/// Creates and deletes; returns what must be there in the end.
 fn work(disk: &Disk, writer: usize) -> Vec<Kept> {
     let mut mine: Vec<Kept> = Vec::new();
     for step in 0..STEPS {
@@ -325,8 +325,8 @@ fn remove_files(dir: &Path) {
     }
 }
 
-/// A staged file that somebody took away costs itself: every directory is as good as
-/// it was, and takes the next file.
+/// A staged file that somebody removed fails alone: every directory stays usable, and
+/// takes the next file.
 #[test]
 fn a_staged_file_that_has_gone_closes_no_directory() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -1,4 +1,4 @@
-//! A person gives a lost node up, by an annotation that names it and its volume.
+//! Abandoning a lost node on a person's order: an annotation names it and its volume.
 
 use crate::annotations::ABANDON;
 use crate::context::Context;
@@ -14,14 +14,14 @@ use kube::runtime::events::EventType;
 use proto::v1::AbandonReply;
 use uuid::Uuid;
 
-/// The value of [`ABANDON`], written by the operator once managers know node and
-/// volume, and before it has them given up.
+/// The value of [`ABANDON`], written by the operator once managers have confirmed node
+/// and volume, and before it orders them to abandon the node.
 const BEGUN: &str = "fileserver.dev/abandon-begun";
 
 /// The node and the volume that an annotation names; pure.
 ///
 /// # Errors
-/// Says what it has to look like.
+/// Says what the annotation must be.
 pub fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
     let wanted = || {
         format!(
@@ -39,21 +39,21 @@ pub fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
     Ok((ordinal, volume))
 }
 
-/// What is left to do of an order.
+/// What is left to do for an order.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// The managers have to give the node up, or say why not.
+    /// The managers have to abandon the node, or say why not.
     Order,
-    /// They did so, and whoever ordered it ended before the rest was done.
+    /// They abandoned it, and the operator that ordered it ended before the rest was done.
     Finish,
-    /// Whether they did so is not known: their store may be another one.
+    /// Whether they abandoned it is not known: their store may be another one.
     Wait,
 }
 
-/// What is left to do, pure: `known` is the volume by which the managers know the node.
-/// A node that they do not know was given up only where the order to do so was noted
-/// before, and where it is all that this store does not know: any other store does not
-/// know it either.
+/// What is left to do; pure. `known` is the volume by which the managers know the node.
+/// A node that they do not know counts as abandoned only where the order was noted
+/// before, and where the store knows all else of the pool (`is_ours`): a store of
+/// others would not know the node either.
 fn next(volume: Uuid, has_begun: bool, known: Option<Uuid>, is_ours: bool) -> Next {
     match has_begun && known != Some(volume) {
         true if is_ours => Next::Finish,
@@ -62,7 +62,7 @@ fn next(volume: Uuid, has_begun: bool, known: Option<Uuid>, is_ours: bool) -> Ne
     }
 }
 
-/// Whether the store is the pool's own, but for a node that may have been given up.
+/// Whether the store is the pool's own, leaving aside a node that may be abandoned.
 fn is_ours(doubt: Option<&Doubt>, given_up: i32) -> bool {
     match doubt {
         None => true,
@@ -73,13 +73,13 @@ fn is_ours(doubt: Option<&Doubt>, given_up: i32) -> bool {
     }
 }
 
-/// Does what the annotation orders, if there is one, and takes it away; answers whether
-/// there was one, so that what was seen of the pool before holds no more. Whoever ends
-/// in between is followed by one who goes on: the order is noted on the pool before
-/// managers get it, and the note goes last.
+/// Carries out the annotation's order, if there is one, and removes the annotation.
+/// Returns whether it did, since what was observed of the pool before is outdated then.
+/// If the operator ends in between, the next one continues: the order is noted on the
+/// pool before managers get it, and the note is removed at the end.
 ///
 /// # Errors
-/// Why it is not done; the annotation stays then.
+/// Why the order is not carried out; the annotation stays then.
 pub async fn abandon(
     context: &Context,
     bearer: &Bearer,
@@ -115,8 +115,8 @@ pub async fn abandon(
             ));
         }
     };
-    // Nobody misses what its claim holds any more; unless another volume joined since,
-    // of which the next look says so.
+    // What its claim holds is not missed any more, unless another volume joined since:
+    // then the next reconcile marks the claim.
     if known.is_none_or(|known| known == volume || known.is_nil()) {
         mark::write(&context.client, name, (ordinal, Mark::Empty))
             .await
@@ -131,7 +131,7 @@ pub async fn abandon(
     Ok(true)
 }
 
-/// Has the managers give the node up; answers what that cost.
+/// Orders the managers to abandon the node; returns what that cost.
 async fn order(
     context: &Context,
     bearer: &Bearer,
@@ -148,8 +148,9 @@ async fn order(
         )
     };
     let ask = |lose| context.managers.abandon(bearer, &node_id, volume, lose);
-    // The annotation names node and volume; how many files that costs has been
-    // told in the condition that asked for it. They know both, or refuse here.
+    // The annotation names node and volume; how many files that costs was stated
+    // in the condition that suggested it. Managers that do not know this node with
+    // this volume refuse here.
     let cost = ask(None).await.map_err(refused)?;
     let noted = context.annotate(name, &[(BEGUN, Some(text))]).await;
     noted.map_err(|error| error.to_string())?;

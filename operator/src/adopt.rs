@@ -10,19 +10,19 @@ use kube::{Resource, ResourceExt};
 /// The label of everything that the operator made.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Whose an object has to be.
+/// The pool that an object has to belong to.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
     /// The pool's UID.
     pub uid: &'a str,
     /// Its name.
     pub name: &'a PoolName,
-    /// Whether what lost its owner is taken over.
+    /// Whether objects that lost their owner are taken over.
     pub adopts: bool,
 }
 
 impl<'a> Owner<'a> {
-    /// A pool, as the owner of what is its own.
+    /// A pool, as the owner of its objects.
     pub fn of(pool: &'a FileServerPool, name: &'a PoolName) -> Self {
         Self {
             uid: pool.metadata.uid.as_deref().unwrap_or_default(),
@@ -40,8 +40,8 @@ impl<'a> Owner<'a> {
         owners.iter().any(|owner| owner.uid == self.uid) || (self.adopts && self.may_adopt(object))
     }
 
-    /// Made by an operator for a pool of this name, and without an owner, or only with
-    /// earlier pools of this name: of two in a namespace one is gone.
+    /// Whether an operator made the object for a pool of this name, and it has no owner
+    /// but earlier pools of this name: of two in a namespace one is gone.
     fn may_adopt(&self, object: &impl ResourceExt) -> bool {
         let labels = object.labels();
         let says = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);

@@ -4,7 +4,7 @@
 pub const VOLUME: &str = "fileserver.dev/volume";
 /// Written on a pool by a person, `<node>`: its files go to the others.
 pub const DRAIN: &str = "fileserver.dev/drain";
-/// Written on a pool by a person, `<node>/<volume-id>`: the node is given up.
+/// Written on a pool by a person, `<node>/<volume-id>`: the node is abandoned.
 pub const ABANDON: &str = "fileserver.dev/abandon";
 /// Written on a pool by a person, `true`: objects that lost their owner are taken over.
 pub const ADOPT: &str = "fileserver.dev/adopt";

@@ -1,7 +1,7 @@
 //! Writes objects to the API server, by server-side apply under one field
-//! manager, and only where something differs: at rest nothing is written. What
-//! others added to our own lists an apply leaves there; a patch takes it away,
-//! once: where a webhook adds it again, it stays.
+//! manager, and only where something differs: at rest nothing is written. An apply
+//! leaves what others added to our own lists; a patch removes it, once: where a
+//! webhook adds it again, it stays.
 
 use crate::adopt::Owner;
 use crate::cache::Cache;
@@ -23,10 +23,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Objects are there and not ours.
+    /// Objects of these names are there, and are not ours.
     #[error("{}", conflict::said(.0))]
     NameConflict(Vec<Conflict>),
-    /// Somebody changed it since it was looked at.
+    /// Somebody changed it since it was read.
     #[error("{0} was changed by somebody else meanwhile")]
     Raced(String),
     /// The API server refuses, or does not answer.
@@ -42,13 +42,13 @@ pub enum ApplyError {
     Malformed(#[from] anyhow::Error),
 }
 
-/// Kinds that hold nothing and may be written as a whole.
+/// Kinds that hold no state and may be replaced as a whole.
 const REPLACED: [&str; 3] = ["PodDisruptionBudget", "NetworkPolicy", "Service"];
 
-/// Where an object may only be made, not changed.
+/// Stands for a resource version where an object may only be made, not changed.
 const ONLY_NEW: &str = "none";
 
-/// What the API server said, without how it said it.
+/// The API server's message, without the rest of its answer.
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
@@ -65,7 +65,7 @@ impl ApplyError {
         }
     }
 
-    /// In a word.
+    /// The reason, in a word.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NameConflict(_) => "NameConflict",
@@ -77,20 +77,20 @@ impl ApplyError {
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
-    /// It was as it is wanted, or others keep it otherwise.
+    /// It already was as it is wanted, or others keep it different.
     Same,
     /// It was written.
     Written,
-    /// It was written, and somebody changed it in that moment: it stays so, and is
-    /// written again only when something else is wanted or there. Names the object.
+    /// It was written, and somebody changed it in that moment. It stays so, and is written
+    /// again only when what is wanted or what is there changes. Names the object.
     Overridden(String),
 }
 
 /// Writes, and remembers what it has written.
 pub struct Applier {
     client: Client,
-    /// What was last written of each object. The fields that were taken back
-    /// since can't be seen in the object itself.
+    /// What was last written of each object: which of its fields are not wanted any
+    /// more can't be seen in the object itself.
     written: Mutex<HashMap<String, Written>>,
 }
 
@@ -99,8 +99,8 @@ pub struct Applier {
 struct Written {
     /// What was written.
     wanted: Option<u64>,
-    /// How it is with what others changed again in the very moment of the write, as a
-    /// webhook or a policy does.
+    /// The object as it was after the write, where others changed it in that moment, as
+    /// a webhook or a policy does.
     bears: Option<u64>,
 }
 
@@ -123,8 +123,8 @@ impl Applier {
         }
     }
 
-    /// Has an object as it is wanted, or as near as others let it be. `owner` is
-    /// that of an object that has one.
+    /// Brings an object to what is wanted, or as near to it as others permit. `owner`
+    /// is the owner of an object that has one.
     ///
     /// # Errors
     /// `NameConflict` for one that is not ours, which is left as it is.
@@ -187,7 +187,7 @@ impl Applier {
         if let Some(there) = there.as_ref().filter(|_| !borne)
             && let Some(excess) = correction(there, &wanted)
         {
-            // Alone, and before anything else is decided by what is there.
+            // Done alone: all else is decided anew by what is there then.
             let left = self.take_away(&api, &name, &what, excess, there).await?;
             let written = before.and_then(|before| before.wanted);
             let written = Written::of(written, &left, &wanted);
@@ -204,8 +204,8 @@ impl Applier {
         })
     }
 
-    /// Makes an object that is not there, of one that has no owner and so may be
-    /// anybody's: where it came meanwhile it stays as it is. An apply would change it.
+    /// Makes an object that is not there. It is for objects without an owner: one that
+    /// came meanwhile may be anybody's and stays as it is, while an apply would change it.
     ///
     /// # Errors
     /// `Raced` where it is there by now.
@@ -231,7 +231,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Takes away what others added; answers what is there then.
+    /// Removes what others added; returns the object as it is then.
     async fn take_away<K>(
         &self,
         api: &Api<K>,
@@ -272,7 +272,7 @@ impl Applier {
             && status.code == 422
             && REPLACED.contains(&K::kind(&()).as_ref())
         {
-            // What others wrote beside it makes it invalid.
+            // What others wrote into the object makes it invalid.
             tracing::warn!(object = what, %status, "replaced");
             let mut whole = wanted.clone();
             whole["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
@@ -284,14 +284,14 @@ impl Applier {
         Ok(serde_json::to_value(left).context("an object as JSON")?)
     }
 
-    /// Forgets what was written of a pool that is gone.
+    /// Drops what is remembered of the objects of a pool that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let part = format!(" {namespace}/{name}");
         self.written.lock().retain(|what, _| !what.ends_with(&part));
     }
 }
 
-/// Makes a write fail where the object is not the very one that was looked at.
+/// Makes a write fail where the object is not exactly the one that was read.
 pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
     if let Some(version) = there.resource_version() {
         wanted["metadata"]["resourceVersion"] = json!(version);
@@ -301,12 +301,12 @@ pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
     }
 }
 
-/// Makes a write fail where the object is there by now.
+/// Makes a write fail where the object exists by now.
 pub fn only_new(wanted: &mut Value) {
     wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
 }
 
-/// What is wanted, whatever version of the object it is wanted of.
+/// What is wanted, without the version and the UID of the object that is there.
 fn timeless(wanted: &Value) -> Value {
     let mut wanted = wanted.clone();
     if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -316,7 +316,7 @@ fn timeless(wanted: &Value) -> Value {
     wanted
 }
 
-/// What an object is, without what the API server and controllers write by themselves.
+/// A hash of an object, without what the API server and controllers write by themselves.
 fn essence(object: &Value) -> u64 {
     let metadata = &object["metadata"];
     hash(&json!({
@@ -327,7 +327,7 @@ fn essence(object: &Value) -> u64 {
     }))
 }
 
-/// Of what is wanted, whatever version of the object it is wanted of.
+/// A hash of what is wanted, whatever version of the object is there.
 pub fn hash(wanted: &Value) -> u64 {
     let wanted = timeless(wanted);
     let mut hasher = DefaultHasher::new();

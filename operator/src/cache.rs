@@ -1,6 +1,6 @@
-//! What watches have shown of a namespace. A pool at rest is looked at here, and asks
-//! the API server for nothing; whatever is then to be done rests on a new look at the
-//! API server itself.
+//! What watches have shown of a namespace. A pool at rest is reconciled from here, without
+//! a request to the API server; whatever is then to be done is decided anew from what the
+//! API server itself has.
 
 use futures::FutureExt;
 use k8s_openapi::NamespaceResourceScope;
@@ -24,7 +24,7 @@ impl fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// Has a kind in it.
+    /// Adds a kind.
     pub fn add<K>(&mut self, store: Store<K>)
     where
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
@@ -43,7 +43,7 @@ impl Cache {
         seen.is_some_and(|seen| seen.is_ok()).then_some(store)
     }
 
-    /// An object; nothing where there is none, or nobody knows yet.
+    /// An object; None where there is none, or where that is not known yet.
     pub fn get<K>(&self, namespace: &str, name: &str) -> Option<Arc<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -56,7 +56,7 @@ impl Cache {
             .get(&ObjectRef::new(name).within(namespace))
     }
 
-    /// All objects of a kind; nothing while nobody knows yet.
+    /// All objects of a kind; None while they are not known yet.
     pub fn list<K>(&self) -> Option<Vec<Arc<K>>>
     where
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,

@@ -33,7 +33,7 @@ impl OfRelease {
         own.chain(watched).cloned().collect()
     }
 
-    /// What its objects say of whose they are.
+    /// The owner that its objects name.
     pub fn owner(&self) -> String {
         release::owner(&self.namespace, &self.release)
     }

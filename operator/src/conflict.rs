@@ -1,14 +1,14 @@
-//! Objects of names that a pool needs, and that are not its own: which they are, and
+//! Objects that have a name which a pool needs, and are not its own: which they are, and
 //! what a person can do.
 
 use crate::annotations::ADOPT;
 use crate::build::MANAGED_BY;
 use crate::names::PoolName;
 
-/// One that is there, and is left as it is.
+/// An object that is there, and is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// One that would have the pool for its owner.
+    /// One that the pool would own.
     Owned {
         /// Its kind and name.
         object: String,
@@ -21,9 +21,9 @@ pub enum Conflict {
         namespace: String,
         /// Its name.
         name: String,
-        /// Whose it says it is.
+        /// The release that it says it is of.
         says: Option<String>,
-        /// Whose it has to be.
+        /// The release that it has to be of.
         release: String,
     },
 }

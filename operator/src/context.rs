@@ -1,5 +1,5 @@
-//! What every look at a pool shares, and what is remembered between them. Nothing
-//! that is remembered is needed for safety: a restart forgets it all.
+//! What all reconciles share, and what is remembered between them. Nothing that is
+//! remembered is needed for safety: a restart loses it all.
 
 use crate::apply::Applier;
 use crate::cache::Cache;
@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// For how long keys that were found hold.
+/// How long keys that were read stay valid.
 const KEYS: Duration = Duration::from_secs(30);
-/// For how long what the cluster says against objects of a namespace holds.
+/// How long the cluster's warnings about objects of a namespace stay valid.
 const WARNINGS: Duration = Duration::from_secs(10);
 
 /// What is remembered of a pool.
@@ -36,12 +36,12 @@ pub struct Memory {
     pub window: Window,
     /// Which pod template was written last.
     pub template: Option<u64>,
-    /// Looks that failed, one after the other.
+    /// Reconciles that failed, one after the other.
     pub failures: u32,
-    /// Whether nothing was to be done at the last look: then the next one begins with
+    /// Whether the last reconcile found nothing to do: then the next one begins with
     /// what watches have shown.
     pub rests: bool,
-    /// What the cluster said against a pod or a volume that does not come.
+    /// The cluster's warning about a pod or a volume that does not come.
     pub obstacle: Option<Obstacle>,
 }
 
@@ -50,7 +50,7 @@ pub struct Memory {
 pub struct Caches(Mutex<HashMap<String, Arc<Cache>>>);
 
 impl Caches {
-    /// Has a namespace in it.
+    /// Adds a namespace.
     pub fn add(&self, namespace: &str, cache: Cache) {
         let mut caches = self.0.lock();
         caches.insert(namespace.to_owned(), Arc::new(cache));
@@ -63,8 +63,8 @@ impl Caches {
     }
 }
 
-/// Counts looks that are under way, so that a shutdown waits for them and for nothing
-/// else.
+/// Counts reconciles that are under way, so that a shutdown waits for them and for
+/// nothing else.
 #[derive(Debug, Clone)]
 pub struct UnderWay(watch::Sender<usize>);
 
@@ -74,7 +74,7 @@ impl Default for UnderWay {
     }
 }
 
-/// Counts one look until it is dropped.
+/// Counts one reconcile until it is dropped.
 #[derive(Debug)]
 pub struct Begun(watch::Sender<usize>);
 
@@ -88,7 +88,7 @@ impl UnderWay {
     /// Waits until none is under way.
     pub async fn none(&self) {
         let mut looks = self.0.subscribe();
-        // The sender is this one's own.
+        // It can't fail: the sender is held here.
         let _ = looks.wait_for(|looks| *looks == 0).await;
     }
 }
@@ -99,7 +99,7 @@ impl Drop for Begun {
     }
 }
 
-/// Shared by all looks.
+/// Shared by all reconciles.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -113,17 +113,17 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// What watches have shown.
     pub caches: Caches,
-    /// Namespaces that are being deleted, or are not.
+    /// Whether a namespace is being deleted.
     pub terminating: Lately<String, bool>,
     /// Whether volumes of a class may grow.
     pub expands: Lately<String, Option<bool>>,
     /// The release's token.
     pub token: Lately<(), String>,
-    /// What the cluster says against the objects of a namespace.
+    /// The cluster's warnings about the objects of a namespace.
     pub warnings: Lately<String, Arc<Warnings>>,
     /// The keys of a namespace's pools.
     pub keys: Lately<String, Arc<Secret>>,
-    /// Looks that have begun and not ended.
+    /// Reconciles that have begun and not ended.
     pub under_way: UnderWay,
     reporter: Reporter,
     pools: Mutex<HashMap<PoolName, Memory>>,
@@ -178,7 +178,7 @@ impl Context {
         change(self.pools.lock().entry(name.clone()).or_default())
     }
 
-    /// Takes the turn to restart nodes, or answers who has it.
+    /// Takes the turn to restart nodes, or returns the pool that has it.
     pub fn take_turn(&self, name: &PoolName) -> Option<PoolName> {
         let mut turn = self.turn.lock();
         let holder = turn.get_or_insert_with(|| name.clone());
@@ -191,7 +191,7 @@ impl Context {
         turn.take_if(|holder| holder == name);
     }
 
-    /// Forgets a pool that is gone.
+    /// Drops what is remembered of a pool that is gone.
     pub fn forget(&self, name: &PoolName) {
         self.end_turn(name);
         self.pools.lock().remove(name);
@@ -199,8 +199,8 @@ impl Context {
         self.note_readable(name);
     }
 
-    /// Forgets the pools of a namespace but for these: no look comes of one that is
-    /// gone, and what was counted of it would be counted for ever.
+    /// Drops the pools of a namespace except these: a pool that is gone is not reconciled
+    /// any more, and what was counted of it would be counted for ever.
     pub fn keep_only(&self, namespace: &str, names: &BTreeSet<String>) {
         let mut known: BTreeSet<PoolName> = self.pools.lock().keys().cloned().collect();
         known.extend(self.unreadable.lock().keys().cloned());
@@ -208,7 +208,7 @@ impl Context {
         known.iter().filter(gone).for_each(|name| self.forget(name));
     }
 
-    /// Notes that a pool can't be read; answers whether that is news.
+    /// Notes that a pool can't be read; returns whether that is new.
     pub fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
         let mut unreadable = self.unreadable.lock();
         let before = unreadable.insert(name.clone(), generation);
@@ -245,9 +245,10 @@ impl Context {
         self.publish_about(&pool.object_ref(&()), event).await;
     }
 
-    /// Publishes an event; one that can't be is logged, and no more.
+    /// Publishes an event; if that fails, it is only logged.
     pub async fn publish_about(&self, reference: &ObjectReference, event: Event) {
-        // A recorder takes events of one reason for one, and keeps the first note.
+        // A new recorder each time: one recorder would take events of one reason for the
+        // same event, and keep the first note.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
         if let Err(error) = recorder.publish(&event, reference).await {
             tracing::warn!(%error, reason = event.reason, "an event could not be published");

@@ -57,9 +57,9 @@ pub async fn bring(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Why the definition that is there stays, where it does; pure. One of the same
-/// release, or of none, stays where it has all that is wanted: what it has more came
-/// from somebody who needs it.
+/// Why the definition that is there stays, where it does; pure. One that is not newer
+/// stays where it has all that is wanted: what it has more came from somebody who
+/// needs it.
 fn stays(
     there: &CustomResourceDefinition,
     wanted: &CustomResourceDefinition,
@@ -76,7 +76,7 @@ fn stays(
     Ok(whole.then(|| format!("it has all that release {own} needs")))
 }
 
-/// Whether a release comes after another; pure. What is no version is older.
+/// Whether a release comes after another; pure. What is no version counts as older.
 fn is_newer(other: &str, own: &str) -> bool {
     let parts = |text: &str| -> Option<Vec<u64>> {
         let core = text.split(['-', '+']).next()?;

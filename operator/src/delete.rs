@@ -27,13 +27,13 @@ pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
     pool.spec.deletion_policy == DeletionPolicy::Delete && !is_released(pool, now)
 }
 
-/// How long a finalizer is there before a deletion is let through: longer than the
-/// API server takes for one. It decides by what it read at first whether it deletes
-/// at once, and asks its admission policies about what is there later; a finalizer
-/// that came in between is lost.
+/// How long a finalizer must be there before a deletion is let through: longer than the
+/// API server takes for one. The API server decides by its first read whether it deletes
+/// at once, but asks its admission policies about what is there later, so that a
+/// finalizer that came in between would not hold.
 pub const SETTLES: Duration = Duration::from_secs(1);
 
-/// Has the finalizer there, or not; answers whether it had to be changed.
+/// Sees to it that the finalizer is there, or is not; returns whether that was a change.
 ///
 /// # Errors
 /// Where the API server does not answer.
@@ -56,7 +56,7 @@ pub async fn keep_finalizer(
     Ok(true)
 }
 
-/// Changes metadata of the very pool that was read: others have finalizers too.
+/// Changes metadata only if the pool is as it was read: others have finalizers too.
 async fn change_metadata(
     client: &Client,
     pool: &impl ResourceExt,
@@ -77,7 +77,7 @@ async fn change_metadata(
 }
 
 /// Takes the finalizer off every pool of a namespace that is the release's, or
-/// nobody's; answers their names.
+/// nobody's; returns their names.
 ///
 /// # Errors
 /// Where the API server does not answer.
@@ -86,7 +86,7 @@ pub async fn release_all(
     namespace: &str,
     owner: &str,
 ) -> kube::Result<Vec<PoolName>> {
-    // As they are: one that can't be read is released all the same.
+    // Not parsed: a pool that this release can't read is released all the same.
     let pools: Api<RawPool> = Api::namespaced(client.clone(), namespace);
     let (mut released, mut failed) = (Vec::new(), None);
     for pool in pools.list(&ListParams::default()).await? {
@@ -103,15 +103,15 @@ pub async fn release_all(
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    // One that can't be written leaves none of the others as it was.
+    // One that can't be written has not kept the others from being released.
     failed.map_or(Ok(released), Err)
 }
 
 /// Lets go of every pool of a namespace that is the release's, or nobody's, whether
-/// it has the finalizer or not; answers their names. One write takes the finalizer
-/// off and says so on the pool: an operator that is still there sees both or
-/// neither, and takes it back only after `until`. Then the pool says that nobody serves
-/// it.
+/// it has the finalizer or not; returns their names. One write takes the finalizer
+/// off and notes that on the pool: an operator that is still there sees both or
+/// neither, and takes the finalizer back only after `until`. A second write makes the
+/// status say that nobody serves the pool.
 ///
 /// # Errors
 /// Where the API server does not answer, or somebody changed a pool meanwhile.
@@ -129,7 +129,7 @@ pub async fn let_go(
     let_go_of(client, ours, until, Unserved::Left(owner)).await
 }
 
-/// Lets go of these pools, of each by itself; answers their names.
+/// Lets go of these pools, of each by itself; returns their names.
 ///
 /// # Errors
 /// Where one of them could not be let go: the first reason.
@@ -166,14 +166,15 @@ async fn let_one_go(
         name: pool.name_any(),
     };
     change_metadata(client, pool, &name, change).await?;
-    // No reason to hold up an uninstall, or an upgrade.
+    // This must not hold up an uninstall, or an upgrade.
     if let Err(error) = unserved::tell(client, pool, &name, why).await {
         tracing::warn!(pool = name.at_manager(), %error, "it still says how it was");
     }
     Ok(name)
 }
 
-/// What a deleted pool waits for; nothing once its files are gone.
+/// Deletes a pool's files, a step at a time; returns what that waits for, or None once
+/// all are gone.
 ///
 /// # Errors
 /// Where the API server or the managers do not answer.
@@ -189,7 +190,7 @@ pub async fn delete_files(
         // A person has ordered the loss of every file: nothing is drained.
         let set = observed.set.as_ref();
         let none = json!({
-            // That very set: another one's files are another pool's.
+            // Only this very set: the files of another set are another pool's.
             "metadata": {
                 "uid": set.and_then(|set| set.uid()),
                 "resourceVersion": set.and_then(|set| set.resource_version()),
@@ -228,7 +229,7 @@ pub async fn delete_files(
         if claim.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        // By its UID: another claim of that name is another one's files.
+        // By its UID: another claim of that name has somebody else's files.
         let this = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: claim.uid(),

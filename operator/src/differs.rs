@@ -1,10 +1,10 @@
-//! Whether an object has to be written: what we want is looked for in what is
-//! there, whose other fields are somebody else's.
+//! Whether an object has to be written: whether what is there lacks anything that we
+//! want. Its other fields are somebody else's.
 
 use crate::quantity::billionths;
 use serde_json::{Map, Value};
 
-/// Maps that mean something else with any other key in them.
+/// Maps whose meaning changes with any further key in them.
 const WHOLE: [&str; 5] = [
     "selector",
     "podSelector",
@@ -85,7 +85,7 @@ fn same(a: &str, b: &str) -> bool {
     matches!((billionths(a), billionths(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// What the API server leaves out.
+/// Whether the API server leaves out such a value.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,5 +1,5 @@
-//! A person has a node emptied that stays in its pool, such as one whose claim was
-//! deleted while in use, by an annotation that names it.
+//! A drain on a person's order: an annotation names a node that is emptied and stays in
+//! its pool, such as one whose claim was deleted while in use.
 
 use crate::annotations::DRAIN;
 use crate::context::Context;
@@ -13,7 +13,7 @@ use kube::runtime::events::EventType;
 /// The node that an annotation names; pure.
 ///
 /// # Errors
-/// Says what it has to look like.
+/// Says what the annotation must be.
 pub fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
     let ordinal = name.ordinal(text);
     ordinal.ok_or_else(|| {
@@ -24,8 +24,8 @@ pub fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
     })
 }
 
-/// Orders the drain that the annotation names, if there is one, and takes it away.
-/// The order itself lies with the managers.
+/// Orders the drain that the annotation names, if there is one, and removes the
+/// annotation. From then on the managers keep the order.
 ///
 /// # Errors
 /// Why it is not ordered; the annotation stays then.

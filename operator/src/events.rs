@@ -24,11 +24,12 @@ pub fn event(type_: EventType, reason: &str, action: &str, note: impl Into<Strin
     }
 }
 
-/// What flipped between two looks; pure. What is well from the start is no news.
+/// What flipped between two reconciles; pure. What is well from the start is no event.
 pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let mut events = Vec::new();
     for new in after {
-        // These repeat what others say; and that nobody can be asked is said once.
+        // These two repeat other conditions; and that no manager can be asked is the
+        // event of one condition alone.
         let repeats = matches!(new.type_.as_str(), "Reconciling" | "Stalled");
         if repeats || new.reason == "Unknown" {
             continue;
@@ -46,7 +47,7 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         if new.type_ == "NodesAvailable" && is_rolling {
             continue;
         }
-        // What goes on has events of its own, from whoever does it.
+        // Ongoing work has events of its own, published where it is done.
         if new.type_ == "Ready" && is_ongoing(new) {
             continue;
         }
@@ -54,13 +55,13 @@ pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
             Some(old) if same(old) => {}
             Some(_) => events.push(told(new, well)),
             None if well => {}
-            // A pool that begins is not ready, nor are the managers of a release that
-            // does, and that is no news either.
+            // A new pool is not ready, nor are the managers of a new release: that is no
+            // event either.
             None if matches!(new.type_.as_str(), "Ready" | "ManagerReachable") => {}
             None => events.push(told(new, well)),
         }
     }
-    // `Ready` is a sum: where a part flipped with it, that part is the news.
+    // `Ready` is a sum: where a part flipped with it, that part has the event.
     let ready_is_false =
         |event: &Event| event.action == "Ready" && event.type_ == EventType::Warning;
     if events.len() > 1 {
@@ -130,7 +131,7 @@ mod tests {
         let warning = ("NodeUnavailable".to_owned(), EventType::Warning);
         assert_eq!(reasons(&well, &ill), [warning]);
         assert_eq!(reasons(&ill, &well).len(), 2);
-        // Nobody could be asked for a while: that is its own condition's news.
+        // No manager could be asked for a while: that is the event of another condition.
         let unknown = [
             well[0].clone(),
             condition("NodesAvailable", "False", "Unknown"),

@@ -15,11 +15,11 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Has the keys of a pool there, and answers the Secret with them. They are all that its
-/// nodes get: good for joins as its nodes, and for these.
+/// Sees to it that the keys of a pool are there, and returns the Secret with them. Its
+/// nodes get nothing else: the keys admit joins as its nodes and calls to these.
 ///
 /// # Errors
-/// `NameConflict` where another's Secret has the name; it is left as it is.
+/// `NameConflict` where somebody else's Secret has the name; it is left as it is.
 pub async fn keep(
     client: &Client,
     release: &Release,

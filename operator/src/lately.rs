@@ -1,16 +1,16 @@
-//! What was asked lately, so that many pools cost one question.
+//! Recent answers, so that many pools cost one request.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// For how long what was asked holds at rest.
+/// How long an answer stays valid, unless another time is given.
 const LATELY: Duration = Duration::from_secs(5);
-/// For how long an answer holds on while one look asks anew.
+/// How long the others still get an old answer while one reconcile asks anew.
 const ASKING: Duration = Duration::from_secs(2);
 
-/// What was asked lately and is the same for all pools of a namespace, or of all.
+/// Recent answers that are the same for all pools of a namespace, or for all pools.
 #[derive(Debug)]
 pub struct Lately<K, V> {
     answers: Mutex<HashMap<K, Answer<V>>>,
@@ -20,7 +20,7 @@ pub struct Lately<K, V> {
 #[derive(Debug)]
 struct Answer<V> {
     until: Instant,
-    /// When a look first found it too old.
+    /// When a reconcile first found it too old.
     asked: Option<Instant>,
     value: V,
 }
@@ -42,9 +42,9 @@ impl<K, V> Lately<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Lately<K, V> {
-    /// What was answered within the last seconds. Of several looks that come later only
-    /// one hears nothing, and asks; for the others the answer holds a little longer, and
-    /// no longer than that while no new one comes.
+    /// The answer, if it is recent. Of several reconciles that find it too old only the
+    /// first gets None, and asks; the others get the old answer for a little longer, and
+    /// None after that if no new one has come.
     pub fn get(&self, key: &K) -> Option<V> {
         self.get_at(key, Instant::now())
     }
@@ -63,8 +63,8 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
         holds.then(|| answer.value.clone())
     }
 
-    /// What was answered lately, or else what `ask` answers now. Where it has no answer
-    /// the old one is given to nobody any more.
+    /// The recent answer, or else what `ask` returns now. Where `ask` fails the old answer
+    /// is dropped.
     ///
     /// # Errors
     /// As `ask`.
@@ -109,7 +109,7 @@ mod tests {
         let now = Instant::now();
         let found: Vec<_> = (0..3).map(|_| lately.get_at(&"a", now)).collect();
         assert_eq!(found, [None, Some(1), Some(1)]);
-        // No new answer comes: the old one is given to nobody any more.
+        // No new answer comes: nobody gets the old one any more.
         for later in [ASKING, ASKING * 2, ASKING * 3] {
             assert_eq!(lately.get_at(&"a", now + later), None);
         }

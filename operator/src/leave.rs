@@ -1,8 +1,8 @@
 //! `operator leave`: before a release is uninstalled. Its pools are let go, so that
-//! none has a finalizer that nobody is left to release. Pools, claims, files and the
+//! none keeps a finalizer that nobody is left to remove. Pools, claims, files and the
 //! operator itself stay: where the release stays as well, since the uninstall failed
 //! or this ran from a plain manifest, the operator goes on after a while. After an
-//! upgrade the same becomes of pools in namespaces that the release watches no more.
+//! upgrade, pools in namespaces that the release no longer watches are let go too.
 
 use crate::config::OfRelease;
 use crate::delete::{FINALIZER, let_go, let_go_of};
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// How often a namespace's pools are tried; others may change them at the same time.
 const TRIES: usize = 10;
-/// How long after a try that failed the next one is made.
+/// The pause between a try that failed and the next one.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The flags of `operator leave`.
@@ -43,7 +43,7 @@ pub struct LeaveArgs {
 pub async fn run(args: LeaveArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
     if args.unwatched {
-        // It runs after an upgrade that is done, which must not fail for it.
+        // This runs after an upgrade that is done, which must not fail because of it.
         let said = unwatched(&client, &args.of).await.unwrap_or_else(|error| {
             format!("pools that are not watched any more say still what they said: {error:#}")
         });
@@ -77,8 +77,8 @@ async fn of_namespace(client: &Client, namespace: &str, owner: &str) -> Result<S
                 let names: Vec<_> = names.iter().map(|name| name.name.as_str()).collect();
                 return Ok(format!("{namespace}: let go: {}", names.join(", ")));
             }
-            // Nobody's any more who may ask: nothing there is ours to release, and no
-            // reason to hold up the others.
+            // We may no longer ask there, or it is gone: nothing there is ours to release,
+            // and the other namespaces must not wait for it.
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
                 return Ok(format!("{namespace} is left as it is: {}", status.message));
             }
@@ -89,8 +89,8 @@ async fn of_namespace(client: &Client, namespace: &str, owner: &str) -> Result<S
     }
 }
 
-/// Lets go of pools that are the release's by their own word, and lie in no namespace
-/// that it serves.
+/// Lets go of pools whose status names the release, in namespaces that it does not
+/// serve.
 async fn unwatched(client: &Client, of: &OfRelease) -> Result<String> {
     let (owner, served) = (of.owner(), of.namespaces());
     let pools: Api<RawPool> = Api::all(client.clone());

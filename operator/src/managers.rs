@@ -1,4 +1,4 @@
-//! The managers' Admin service, as the operator asks it.
+//! The operator's client of the managers' Admin service.
 
 use crate::names::PoolName;
 use crate::plan::{About, DrainFacts, Known, Refusal};
@@ -20,10 +20,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long a call may take: a drain weighs every record of its nodes.
 const CALL: Duration = Duration::from_secs(60);
 
-/// How managers that say nothing else begin to say that a volume belongs to another
-/// store.
+/// How a refusal begins where a volume belongs to another store, from managers that do
+/// not send what it is about.
 const FOREIGN: &str = "the volume belongs to cluster ";
-/// How they begin to say that a node came with another volume.
+/// The same where a node came with another volume.
 const REPLACED: &str = "VolumeReplaced";
 
 /// What the managers know of one pool.
@@ -39,7 +39,7 @@ pub struct View {
     pub away_elsewhere: Vec<(String, String)>,
 }
 
-/// Asks whichever manager answers.
+/// Sends requests to whichever manager answers.
 pub struct Managers {
     endpoint: Endpoint,
     channel: Mutex<Option<Channel>>,
@@ -136,7 +136,7 @@ impl Managers {
     /// Orders drains of ordinals, of nodes that never joined as well.
     ///
     /// # Errors
-    /// Where it is refused, with what is short.
+    /// Where the managers refuse, with what is lacking.
     pub async fn drain(
         &self,
         bearer: &Bearer,
@@ -163,10 +163,11 @@ impl Managers {
             .await
     }
 
-    /// Gives a node up where that costs exactly `lose_files`, or asks what it costs.
+    /// Abandons a node if that costs exactly `lose_files`; without that number, only asks
+    /// what it would cost.
     ///
     /// # Errors
-    /// Where another number is right, or the node lives.
+    /// Where the number is wrong, or the node is alive.
     pub async fn abandon(
         &self,
         bearer: &Bearer,
@@ -239,8 +240,8 @@ fn known(line: &NodeLine) -> Known {
     }
 }
 
-/// A refusal as the managers tell it, `refused_for` being what they say it is about;
-/// pure.
+/// A refusal as the managers report it; `refused_for` is what they say it is about.
+/// Pure.
 pub fn refusal(why: &str, refused_for: i32) -> Refusal {
     let about = match RefusedFor::try_from(refused_for) {
         Ok(RefusedFor::Store) => About::Store,
@@ -265,10 +266,10 @@ fn by_wording(why: &str) -> About {
     }
 }
 
-/// A drain is done when the node said so itself (rule 15). One that never joined
-/// this store has nothing to say: that is no proof that it holds nothing; nor is what
-/// one counts whose disk takes no writes, since a file that it could not put anywhere
-/// is in none of its counts.
+/// A drain is done when the node itself has reported so (rule 15). That a node which
+/// never joined this store reports no files is no proof that it holds none. Nor are the
+/// counts of a node whose disk takes no writes, since a file that it could not put
+/// anywhere is in none of them.
 fn drain(line: &DrainLine, node: Option<&NodeLine>) -> DrainFacts {
     let stuck = node.filter(|node| node.read_only);
     let empty = line.sealed && line.files_left == 0 && line.quarantined == 0;
@@ -288,8 +289,8 @@ fn drain(line: &DrainLine, node: Option<&NodeLine>) -> DrainFacts {
     }
 }
 
-/// What a node waits for whose disk takes no writes. It is not said how to restart it:
-/// a claim that is being deleted would go with its pod.
+/// What a node whose disk takes no writes waits for. The text does not say how to
+/// restart it: a claim that is being deleted would go with its pod.
 fn read_only(why: &str) -> String {
     let why = match why {
         "" => String::new(),

@@ -1,5 +1,5 @@
-//! What a claim says about its volume. It outlives pods, records and managers, and
-//! so it is what a store can be compared with that was lost or swapped.
+//! What a claim says about its volume. It outlives pods, records and managers, so that
+//! a store that was lost or swapped can be compared with it.
 
 use crate::annotations::VOLUME;
 use crate::names::PoolName;
@@ -22,7 +22,7 @@ pub fn text(mark: Mark) -> Option<String> {
     }
 }
 
-/// What a claim says. What can't be read may be anything but empty.
+/// What a claim says. One whose text can't be read may be anything but empty.
 pub fn of(claim: &PersistentVolumeClaim) -> Mark {
     match claim.annotations().get(VOLUME).map(String::as_str) {
         None => Mark::Missing,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Metrics {
     /// All of them, for the ops port.
     pub registry: Arc<Mutex<Registry>>,
-    /// Looks at a pool.
+    /// Reconciles of pools.
     pub reconciles: Counter,
     /// Those that failed.
     pub errors: Counter,
@@ -22,7 +22,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Has the gauge of pools that can't be read say so many.
+    /// Sets the gauge of pools that can't be read.
     pub fn count_unreadable(&self, pools: usize) {
         self.unreadable
             .set(i64::try_from(pools).unwrap_or(i64::MAX));

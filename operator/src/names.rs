@@ -12,7 +12,7 @@ pub const POOL_LABEL: &str = "fileserver.dev/pool";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label with the release's name.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// Under which name fields of objects are ours.
+/// The name under which fields of objects are ours.
 pub const FIELD_MANAGER: &str = "fileserver-operator";
 /// The volume of each node, and the first word of its claim.
 pub const VOLUME: &str = "data";
@@ -27,7 +27,7 @@ pub struct PoolName {
 }
 
 impl PoolName {
-    /// A pool's own.
+    /// The name of a pool.
     pub fn of(pool: &FileServerPool) -> Self {
         Self {
             namespace: pool.namespace().unwrap_or_default(),
@@ -35,7 +35,7 @@ impl PoolName {
         }
     }
 
-    /// Of everything that there is once: StatefulSet, Service, and so on.
+    /// The name of all objects that a pool has once: StatefulSet, Service, and so on.
     pub fn nodes(&self) -> String {
         format!("{}-node", self.name)
     }
@@ -73,7 +73,7 @@ impl PoolName {
     }
 }
 
-/// Labels as the API's text that selects by them.
+/// The API's text that selects objects by labels.
 pub fn selects(labels: &BTreeMap<String, String>) -> String {
     let each: Vec<_> = labels
         .iter()
@@ -82,7 +82,7 @@ pub fn selects(labels: &BTreeMap<String, String>) -> String {
     each.join(",")
 }
 
-/// What all pods of a component of the release have.
+/// The labels that all pods of a component of the release have.
 pub fn component(release: &Release, component: &str) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", release.chart.as_str()),

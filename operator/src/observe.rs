@@ -1,5 +1,5 @@
-//! What is there of a pool: read from the API server, or recalled from watches while
-//! the pool is at rest. A decision about files never rests on a cache.
+//! The objects of a pool as they are: read from the API server, or recalled from watches
+//! while the pool is at rest. A decision about files never rests on a cache.
 
 use crate::build::{CONTAINER, DOOMED_FROM, LEAVING};
 use crate::cache::Cache;
@@ -19,16 +19,16 @@ use kube::{Api, Client, ResourceExt};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The controller's label on pods, by which they are told apart.
+/// The StatefulSet controller's label on pods, which names the template they were made of.
 const REVISION: &str = "controller-revision-hash";
 
-/// After this a pod that is not ready may be one that never will be: a restart
-/// with uploads in flight takes as long.
+/// A pod that is not ready for longer than this may be one that never will be: a
+/// restart with uploads in flight takes as long.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
-/// How long after a pod's start its first conditions are told, in whole seconds.
+/// How long after a pod's start its first conditions may be dated, in whole seconds.
 const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
-/// Characters of a container's last line that are repeated.
+/// Characters of a container's last line that are reported.
 const LAST_WORDS: usize = 300;
 
 /// What the API server has.
@@ -87,7 +87,7 @@ pub async fn observe(
     })
 }
 
-/// The same of what watches have shown; nothing while they have not shown all of it,
+/// The same from what watches have shown; None while they have not shown all of it,
 /// or there is no set.
 async fn recall(
     context: &Context,
@@ -215,7 +215,7 @@ impl Observed {
         revision.is_some() && self.pods.iter().any(|pod| runs(pod) != revision)
     }
 
-    /// The claims as the plan wants them.
+    /// The claims in the form that the plan takes.
     pub fn claim_facts(&self, name: &PoolName) -> Vec<ClaimFacts> {
         let facts = |claim: &PersistentVolumeClaim| {
             let status = claim.status.as_ref();
@@ -245,7 +245,8 @@ impl Observed {
         claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_some())
     }
 
-    /// The nodes as the plan wants them: every ordinal that anybody knows.
+    /// The nodes in the form that the plan takes: every ordinal that the set, the pods or
+    /// the managers know.
     pub fn nodes(&self, name: &PoolName, view: Option<&View>) -> Vec<NodeFacts> {
         let mut ordinals: BTreeSet<i32> = (0..self.replicas().unwrap_or(0)).collect();
         let pod_of = |pod: &Pod| name.ordinal(&pod.name_any());
@@ -304,8 +305,8 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     }
 }
 
-/// What a pod's containers wait for: its node first, and then whatever somebody added,
-/// a failure before what passes.
+/// What a pod's containers wait for: a failure comes before a wait that passes, and
+/// then the node's own container before those that somebody added.
 fn waiting(status: &PodStatus) -> Option<String> {
     let all = status.init_container_statuses.iter().flatten();
     let all = all.chain(status.container_statuses.iter().flatten());
@@ -338,11 +339,11 @@ fn last_words(container: &ContainerStatus) -> Option<String> {
 /// The node's own container of a pod.
 pub fn node_container(containers: &[Container]) -> Option<&Container> {
     let own = containers.iter().find(|one| one.name == CONTAINER);
-    // Before any webhook it is the only one.
+    // Before a webhook adds others it is the only one.
     own.or(containers.first())
 }
 
-/// Whether a condition of a pod is as it was when the pod's machine began with it.
+/// Whether a condition has not changed since the pod's machine began with the pod.
 fn began_so(pod: &Pod, condition: &PodCondition) -> bool {
     let start = pod
         .status

@@ -1,4 +1,4 @@
-//! What the cluster says against a pod or a volume that does not come. It is read from
+//! The cluster's warnings about a pod or a volume that does not come. They are read from
 //! events, which no watch shows: those of a namespace all at once, for all its pools; and
 //! where they are too many for that, those of each object, ever more rarely.
 
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 /// Events of a namespace, or of one object, that are read at once.
 const MOST: u32 = 500;
-/// For how long an event says something about now.
+/// How long an event counts as current.
 const SAID: SignedDuration = SignedDuration::from_mins(10);
 /// How soon events of one object are read again at the earliest.
 const SOONEST: Duration = Duration::from_secs(4);
-/// How late at the latest.
+/// How late events of one object are read again at the latest.
 const LATEST: Duration = Duration::from_mins(1);
 
 /// An object that lacks something: its kind and name.
 pub type Lacking = (&'static str, String);
 
-/// What the cluster says against objects of a namespace, or against one.
+/// The cluster's warnings about the objects of a namespace, or about one object.
 #[derive(Debug, Default)]
 pub struct Warnings {
     events: Vec<Event>,
@@ -30,7 +30,7 @@ pub struct Warnings {
     whole: bool,
 }
 
-/// What was said of objects, and when.
+/// What a warning about objects said, and when it was read.
 #[derive(Debug, Clone)]
 pub struct Obstacle {
     about: Vec<Lacking>,
@@ -41,16 +41,16 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    /// What was said, where that is about these objects and holds still; pure. The
-    /// longer they lack something, the longer it does.
+    /// Whether this is about these objects and still valid; pure. The longer they lack
+    /// something, the longer it stays valid.
     fn holds(&self, about: &[Lacking], now: Instant) -> bool {
         let holds = ((self.asked - self.since) / 2).clamp(SOONEST, LATEST);
         self.about == about && now.duration_since(self.asked) < holds
     }
 }
 
-/// What the cluster says against the first of these objects of which it says something.
-/// `lately` is what was read of namespaces, `known` what was of these objects alone.
+/// The warning about the first of these objects that has one. `lately` is what was read
+/// for whole namespaces, `known` what was read for these objects alone.
 pub async fn ask(
     client: &Client,
     namespace: &str,
@@ -94,7 +94,7 @@ pub async fn ask(
     said
 }
 
-/// Reads them. They are for people alone: where they can't be read, nothing is said.
+/// Reads the warnings. They are for people alone: where they can't be read, there are none.
 async fn warnings(client: &Client, namespace: &str, of: Option<&Lacking>) -> Warnings {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let mut fields = "type=Warning".to_owned();
@@ -118,8 +118,8 @@ async fn warnings(client: &Client, namespace: &str, of: Option<&Lacking>) -> War
 }
 
 impl Warnings {
-    /// What was last said against an object, in the last ten minutes; pure but for the
-    /// clock.
+    /// The last warning about an object, if it is of the last ten minutes; pure except for
+    /// the clock.
     fn last(&self, (kind, name): &Lacking) -> Option<String> {
         let is_about = |event: &&Event| {
             let object = &event.involved_object;

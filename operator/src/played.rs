@@ -1,5 +1,5 @@
-//! An API server that is played: it answers what it is asked from a list, in that
-//! order, and keeps what it was asked.
+//! A fake API server: it takes its answers from a list, in that order, and records what
+//! it was asked.
 
 use kube::{Client, Config};
 use parking_lot::Mutex;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// It plays until the test ends.
+/// A fake API server, which runs until the test ends.
 pub(crate) struct Played {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -31,7 +31,7 @@ impl Played {
         Self { address, asked }
     }
 
-    /// Asks it.
+    /// A client of it.
     pub(crate) fn client(&self) -> Client {
         let url = format!("http://{}", self.address).parse();
         Client::try_from(Config::new(url.expect("a URL"))).expect("a client")

@@ -17,7 +17,7 @@ use std::io::Write;
 
 /// The label that selects the pods, of nodes too.
 const NAME: &str = "app.kubernetes.io/name";
-/// The label that tells managers from nodes.
+/// The label that distinguishes managers from nodes.
 const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// The flags of `operator prepare`.
@@ -43,7 +43,7 @@ pub struct PrepareArgs {
     pub definition: bool,
 }
 
-/// What the release has by now.
+/// What the release already has.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Found {
     /// StatefulSets of managers.
@@ -100,7 +100,7 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
 
 /// The name by which a pool's StatefulSet selects its pods, where it is the release's;
 /// pure. A release of the same name in another namespace may serve pools beside it,
-/// under another name; earlier versions did not say which of the two.
+/// under another name; earlier versions did not note which of the two a set is of.
 fn selected_by<'a>(set: &'a StatefulSet, owner: &str) -> Option<&'a str> {
     let says = set.annotations().get(build::MANAGED_BY);
     let ours = says.is_none_or(|says| says == owner);
@@ -125,7 +125,7 @@ fn refusal(args: &PrepareArgs, found: &Found) -> Option<String> {
     if args.new_store {
         return None;
     }
-    // What runs says which store counts; where nothing runs, the claims do.
+    // Managers that run show which store counts; where none runs, the claims do.
     let others: Vec<String> = match found.managers.is_empty() {
         false if found.managers.iter().any(|set| set == wanted) => return None,
         false => found.managers.iter().map(|set| claim(set)).collect(),

@@ -10,11 +10,11 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How often such objects are looked for. A claim comes when its pod does, and
+/// How often such objects are searched for. A claim comes when its pod does, and
 /// while its StatefulSet is there nothing prunes it.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Looks for them for as long as the operator leads.
+/// Searches for such objects for as long as the operator leads, and marks them.
 pub async fn keep(context: &Context) {
     loop {
         if let Err(error) = protect(context).await {
@@ -43,7 +43,7 @@ async fn protect(context: &Context) -> kube::Result<()> {
         for claim in found {
             if let Some(change) = change(&claim) {
                 let (name, patch) = (claim.name_any(), Patch::Merge(change));
-                // One that a policy refuses leaves the others, and the Secret, no worse.
+                // A write that is refused must not keep the others, or the Secret, from it.
                 if let Err(error) = claims.patch(&name, &as_before, &patch).await {
                     tracing::warn!(namespace, name, %error, "a claim can be pruned");
                 }
@@ -52,7 +52,7 @@ async fn protect(context: &Context) -> kube::Result<()> {
     }
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &release.namespace);
     let token = secrets.get_opt(&release.token.secret).await?;
-    // A person's own is theirs.
+    // A Secret that a person made is left alone.
     let token = token.filter(made_here);
     if let Some(change) = token.as_ref().and_then(change) {
         let patch = Patch::Merge(change);
@@ -68,7 +68,8 @@ fn made_here(object: &impl ResourceExt) -> bool {
 }
 
 /// What has to change of an object so that nothing prunes it; pure. What the
-/// operator made loses the release's label; the store's claim is found by it.
+/// operator made loses the release's label; the store's claim keeps it, being found
+/// by it.
 fn change(object: &impl ResourceExt) -> Option<Value> {
     if !object.owner_references().is_empty() {
         return None;

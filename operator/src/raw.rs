@@ -1,5 +1,5 @@
-//! Pools as they are watched: whatever stands in them. One that this release can't
-//! read, since a newer one or a person wrote it, is skipped, and stops no other.
+//! Pools as they are watched, whatever is in them. One that this release can't read,
+//! since a newer release or a person wrote it, is skipped, and holds up no other.
 
 use crate::context::Context;
 use crate::events::event;
@@ -79,8 +79,8 @@ impl RawPool {
     }
 }
 
-/// Says once of each change of a pool that it can't be read. One that another
-/// release serves is its own.
+/// Reports, once for each change of a pool, that it can't be read. One that another
+/// release serves is left to that release.
 pub async fn skip(pool: &Arc<RawPool>, context: &Context, error: &anyhow::Error) {
     let name = crate::names::PoolName {
         namespace: pool.namespace().unwrap_or_default(),

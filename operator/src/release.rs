@@ -17,9 +17,9 @@ pub struct Release {
     pub node_image: String,
     /// When that image is pulled.
     pub pull_policy: Option<String>,
-    /// With which Secrets it is pulled.
+    /// The Secrets with which it is pulled.
     pub pull_secrets: Vec<String>,
-    /// What nodes ask of their machines whose pool says nothing of it.
+    /// The resources of nodes whose pool does not set them.
     pub node_resources: Option<serde_json::Value>,
     /// The token of the inner ports.
     pub token: TokenSource,
@@ -38,7 +38,7 @@ pub struct TokenSource {
     pub make: bool,
 }
 
-/// What objects say of whose they are.
+/// The owner that objects name.
 pub(crate) fn owner(namespace: &str, release: &str) -> String {
     format!("{namespace}/{release}")
 }

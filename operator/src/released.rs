@@ -10,7 +10,7 @@ use kube::ResourceExt;
 /// was not uninstalled after all loses nothing.
 pub const RELEASED_FOR: SignedDuration = SignedDuration::from_mins(2);
 
-/// Whether it is now; pure.
+/// Whether a pool is let go now; pure.
 pub fn is_released(pool: &FileServerPool, now: Timestamp) -> bool {
     released_until(pool).is_some_and(|until| now < until)
 }

@@ -34,15 +34,15 @@ use tokio_util::sync::CancellationToken;
 const LEASE: u64 = 15;
 /// How long before its end it is renewed, in seconds.
 const RENEW: u64 = 10;
-/// How often it is tried to have the token there.
+/// How long after a failure the token is tried again.
 const TOKEN_RETRY: Duration = Duration::from_secs(2);
-/// Changes that come together are one look.
+/// Changes that come within this time cause one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// How long looks that have begun may take after SIGTERM.
+/// How long reconciles that have begun may take after SIGTERM.
 const LOOKS_END: Duration = Duration::from_secs(15);
-/// How often it is looked whether a watched namespace is being deleted.
+/// How often it is checked whether a watched namespace is being deleted.
 const SWEEP: Duration = Duration::from_secs(15);
-/// Pools that are looked at at the same time.
+/// Pools of a namespace that are reconciled at the same time.
 const AT_ONCE: u16 = 8;
 
 /// Runs until SIGTERM, or until the lease is lost.
@@ -96,8 +96,8 @@ async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToke
         tokio::select! {
             () = work(context.clone(), shutdown.clone()) => {}
             // Another may lead by now. What this one has under way is harmless: a
-            // set and its replicas are only written as they were looked at, and the
-            // rest is the same whoever writes it. It starts again from nothing.
+            // set and its replicas are only written if they are as they were read, and
+            // the rest is the same whoever writes it. It starts again from nothing.
             _ = leads.wait_for(|leads| !*leads) => bail!("the lease was lost"),
         }
         context.metrics.leader.set(0);
@@ -110,7 +110,7 @@ async fn lead(args: &RunArgs, context: Arc<Context>, shutdown: &CancellationToke
 }
 
 /// Managers can't start before the token is there, and need no pool to start. Never
-/// ends: pools are looked at meanwhile, and say what is wrong with it.
+/// ends: pools are reconciled meanwhile, and say what is wrong with the token.
 async fn make_token(context: &Context) {
     while let Err(error) = token(&context.client, &context.release).await {
         tracing::warn!(error = format!("{error:#}"), "no token yet");
@@ -119,7 +119,7 @@ async fn make_token(context: &Context) {
     std::future::pending().await
 }
 
-/// Looks at pools until shutdown.
+/// Reconciles pools until shutdown.
 async fn work(context: Arc<Context>, shutdown: CancellationToken) {
     let release = &context.release;
     let mut looks: Vec<BoxStream<'static, _>> = Vec::new();
@@ -144,8 +144,9 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
             }
         }
     };
-    // A controller ends once it has seen its namespace, which one that is gone, or may
-    // not be read, never shows: what has begun is awaited, and nobody's first sight.
+    // A controller ends only once it has seen its namespace, which never happens where
+    // that is gone or may not be read. So the end waits for the reconciles that have
+    // begun, and not for the controllers.
     let ended = async {
         shutdown.cancelled().await;
         let begun = tokio::time::timeout(LOOKS_END, context.under_way.none());
@@ -164,7 +165,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 /// Lets go of pools in watched namespaces that are being deleted. There the rights to
-/// watch may go before the pools, so that no look comes any more.
+/// watch may go before the pools, so that these are not reconciled any more.
 async fn sweep(context: &Context) {
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let owner = context.release.owner();
@@ -187,7 +188,7 @@ async fn sweep(context: &Context) {
     }
 }
 
-/// Forgets pools that are gone, as watches have shown it.
+/// Drops pools that are gone, as watches have shown it.
 async fn forget_gone(context: &Context) {
     loop {
         tokio::time::sleep(SWEEP).await;
@@ -202,7 +203,7 @@ async fn forget_gone(context: &Context) {
     }
 }
 
-/// The pools of a namespace, and all of theirs, which a cache keeps.
+/// Watches the pools of a namespace and all their objects, which a cache keeps.
 fn watched(context: &Context, namespace: &str) -> Controller<RawPool> {
     let client = &context.client;
     let selector = selects(&component(&context.release, "node"));
@@ -272,8 +273,8 @@ fn pool_of(object: &impl ResourceExt) -> Option<ObjectRef<RawPool>> {
     Some(ObjectRef::new(pool).within(&object.namespace()?))
 }
 
-/// A namespace that is deleted takes its operator along before its pools: theirs
-/// must not be held up by a finalizer that nobody is left to release.
+/// A namespace that is deleted may take the operator along before its pools: these
+/// must not be held up by a finalizer that nobody is left to remove.
 async fn release_finalizers(context: &Context) {
     let own = &context.release.namespace;
     let namespaces: Api<Namespace> = Api::all(context.client.clone());

@@ -14,7 +14,8 @@ use rand::distr::Alphanumeric;
 /// Characters of a token that is made here: 238 bits.
 const LENGTH: usize = 40;
 
-/// The release's token, or the two that are let in, each on a line; made if it is absent and may be.
+/// The release's token, or the two that are accepted, each on a line; made where it is
+/// absent, if that is permitted.
 ///
 /// # Errors
 /// Where it is absent and somebody else's to make, or can't be read.
@@ -35,7 +36,7 @@ pub async fn token(client: &Client, release: &Release) -> anyhow::Result<String>
         bail!("{what} has no key {}", source.key);
     };
     let token = String::from_utf8(token.clone()).with_context(|| what.clone())?;
-    // As managers and nodes do: what they refuse is made into no key.
+    // Checked as managers and nodes do: no key is made of what they would refuse.
     let lines = kit::token::parse(&token, "the token")
         .with_context(|| format!("{what}, key {}", source.key))?;
     Ok(lines.join("\n"))

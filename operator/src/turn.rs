@@ -1,5 +1,5 @@
 //! Whose turn it is to restart nodes: one node at a time of all the pools of a
-//! release, and none before every manager runs what it shall run.
+//! release, and none before every manager runs the version that is wanted.
 
 use crate::context::Context;
 use crate::managers::View;
@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-/// Why no node of the pool may be restarted now, for what goes on outside of it.
+/// Why no node of the pool may be restarted now, because of something outside of it.
 ///
 /// # Errors
 /// Where the API server does not answer.
@@ -32,7 +32,7 @@ pub async fn elsewhere(
             let other = other.at_manager();
             return Ok(Some(format!("pool {other} restarts its nodes first")));
         }
-        // It was deleted in the midst of it.
+        // The other pool was deleted during its turn.
         context.forget(&other);
     }
     for (node, pool) in &view.away_elsewhere {
@@ -49,13 +49,14 @@ pub async fn elsewhere(
 }
 
 /// Whether a pool, as managers name it, lies in a namespace that this release serves:
-/// of others nothing may be asked, and what is left of them is nobody's turn.
+/// other namespaces may not be read, and what is left of their pools must hold up no turn.
 fn is_served(namespaces: &[String], pool: &str) -> bool {
     let namespace = pool.split_once('/').map(|(namespace, _)| namespace);
     namespace.is_some_and(|namespace| namespaces.iter().any(|served| served == namespace))
 }
 
-/// The records of a pool that was deleted may stay, its nodes with them.
+/// Whether a pool exists: the records of one that was deleted may stay, its nodes with
+/// them.
 async fn pool_exists(client: &Client, at_manager: &str) -> kube::Result<bool> {
     let Some((namespace, name)) = at_manager.split_once('/') else {
         return Ok(false);
@@ -95,7 +96,7 @@ async fn managers(client: &Client, release: &Release) -> kube::Result<Option<Str
     Ok(waits_for(&rollouts))
 }
 
-/// Why nodes wait for the managers; pure. Where none is found nobody knows what they
+/// Why nodes wait for the managers; pure. Where none is found it is not known what they
 /// run.
 fn waits_for(rollouts: &[Rollout]) -> Option<String> {
     match rollouts {

@@ -1,6 +1,6 @@
-//! What a pool says once its release was told to leave, or watches its namespace no
-//! more: nobody is left to say that it is not ready, so that it must not say for ever
-//! that it is.
+//! What a pool's status says once its release was ordered to leave, or no longer watches
+//! its namespace: nobody is left to report that the pool is not ready, so that its status
+//! must not say for ever that it is.
 
 use crate::names::{FIELD_MANAGER, PoolName};
 use crate::raw::RawPool;
@@ -23,7 +23,7 @@ const REASON: &str = "NotServed";
 /// Why a release does not serve a pool any more; each names the release.
 #[derive(Debug, Clone, Copy)]
 pub enum Unserved<'a> {
-    /// It was told to leave.
+    /// It was ordered to leave, by `operator leave`.
     Left(&'a str),
     /// It does not watch the pool's namespace.
     Unwatched(&'a str),
@@ -45,7 +45,7 @@ impl Unserved<'_> {
     }
 }
 
-/// Whether a pool says something else of being ready than that nobody serves it; pure.
+/// Whether a pool's condition `Ready` says anything but that nobody serves it; pure.
 pub fn is_told_otherwise(pool: &RawPool) -> bool {
     let ready = conditions(pool)
         .into_iter()
@@ -55,18 +55,18 @@ pub fn is_told_otherwise(pool: &RawPool) -> bool {
 
 fn conditions(pool: &RawPool) -> Vec<Condition> {
     let conditions = pool.status.get("conditions").cloned().unwrap_or_default();
-    // What can't be read is nobody's of ours.
+    // Conditions that can't be read were not written by us.
     serde_json::from_value(conditions).unwrap_or_default()
 }
 
-/// Whether a pool was let go only just now, and its status is left as that had it; pure.
+/// Whether a pool was let go only just now, so that its status is left as it is; pure.
 pub fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
     let after_silence = RELEASED_FOR - SILENT_FOR;
     let ends = released_until(pool).and_then(|until| until.checked_sub(after_silence).ok());
     ends.is_some_and(|ends| now < ends)
 }
 
-/// Has a pool say that nobody serves it, where it says something of being ready.
+/// Makes a pool's status say that nobody serves it, if it has a condition `Ready`.
 ///
 /// # Errors
 /// Where the API server refuses, or does not answer.
@@ -92,7 +92,7 @@ pub async fn tell(
     }
 }
 
-/// All conditions, of which `Ready` is unknown; nothing where there is none; pure.
+/// All conditions, with `Ready` set to unknown; None where there is no `Ready`; pure.
 fn unserved(
     mut conditions: Vec<Condition>,
     why: Unserved<'_>,

@@ -6,7 +6,7 @@ use prost::Message;
 /// what every receiver takes, earlier releases included.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of one message that a receiver takes. Above anything that is sent, also by
-/// the release before, which looked at its bound only after it had added something.
+/// the previous release, which checked its bound only after it had added an item.
 pub const MESSAGE_BYTES: usize = 8 << 20;
 /// Bytes of a text for people within a message.
 pub const TEXT_BYTES: usize = 1024;

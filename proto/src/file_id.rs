@@ -1,4 +1,4 @@
-//! A file's id: drawn anew for every upload, never used again.
+//! A file's id: chosen anew for every upload, never used again.
 
 use std::fmt;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ pub struct FileId(Uuid);
 pub struct InvalidFileId(usize);
 
 impl FileId {
-    /// Draws a new id.
+    /// Chooses a new id at random.
     pub fn random() -> Self {
         Self(Uuid::now_v7())
     }

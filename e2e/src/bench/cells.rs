@@ -36,7 +36,7 @@ impl Operation {
         }
     }
 
-    /// Whether it stores a file, and so has a limit to be compared with.
+    /// Whether it stores a file, and so has the file system's limit to be compared with.
     pub(super) fn writes(self) -> bool {
         matches!(self, Self::Put | Self::Post)
     }
@@ -80,7 +80,7 @@ impl Content {
     }
 }
 
-/// Which files there are; the loop runs on one thread.
+/// Which files exist; shared without a lock, since the loop runs on one thread.
 #[derive(Debug, Default)]
 struct Files {
     next: u64,
@@ -111,7 +111,7 @@ impl Stage {
         self.content.size
     }
 
-    /// Stores the files that reads and deletes need, and warms up what is new.
+    /// Stores the files that reads and deletes need, then warms the operation up.
     pub(super) async fn prepare(&self, cell: Cell) -> Result<()> {
         let wanted = match cell.operation {
             Operation::Put | Operation::Post => 1,
@@ -256,7 +256,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Every byte of a small file is compared, of large ones every eighth.
+    /// Compares every byte of a small file, and of about every eighth large one.
     async fn fetch(&self, connection: &mut Connection) -> Result<()> {
         let (file, compare) = {
             let mut files = self.files.borrow_mut();

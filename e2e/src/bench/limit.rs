@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The directory that is being filled, as one node has one.
+/// The leaf directory that is being filled: one at a time, as on a node.
 struct Leaf {
     root: OwnedFd,
     current: Arc<OwnedFd>,
@@ -41,7 +41,7 @@ impl Leaf {
         )?)
     }
 
-    /// The next slot; a directory that is full makes way for a new one.
+    /// The next slot; once the directory is full, the first one of a new directory.
     fn take(&mut self) -> Result<(Arc<OwnedFd>, usize)> {
         if self.used == MAX_ENTRIES {
             self.current = Arc::new(Self::make(&self.root, self.made)?);

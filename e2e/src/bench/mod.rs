@@ -40,10 +40,10 @@ pub struct Args {
     /// Folder for the data [default: beside the build].
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// More flags for the manager, parted by spaces.
+    /// More flags for the manager, separated by spaces.
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     manager_args: String,
-    /// More flags for each node, parted by spaces.
+    /// More flags for each node, separated by spaces.
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     node_args: String,
 }

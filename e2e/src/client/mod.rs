@@ -48,7 +48,7 @@ impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        // The address may be one that a Service had a moment ago: nobody answers.
+        // The address may have been a Service's until a moment ago; then nobody answers.
         let stream = stream.unwrap_or_else(|late| Err(late.into()));
         let stream = stream.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
@@ -136,7 +136,7 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
-    /// The path of the API there: nothing, or where a proxy has it.
+    /// The path in front of the API's own: empty, unless a proxy serves the API there.
     below: Arc<str>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
@@ -147,7 +147,7 @@ impl Client {
         Self::below(address, "")
     }
 
-    /// One that finds the API below a path, as a proxy has it.
+    /// A client of an API that is served below a path, as by a proxy.
     pub fn below(address: SocketAddr, path: &str) -> Self {
         Self {
             address,
@@ -313,7 +313,7 @@ mod tests {
         }
     }
 
-    /// A pretended server, for the client alone.
+    /// A fake server, to test the client alone.
     async fn pretended() -> Client {
         let app = axum::Router::new().route("/file/{name}", put(store).get(fetch));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What RFC 3986 leaves unreserved stays as it is.
+/// Characters that RFC 3986 calls unreserved stay as they are.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A parting line that no content of the tests holds.
+/// A boundary that no content of the tests contains.
 const BOUNDARY: &str = "e2e-7MA4YWxkTrZu0gW";
 
 /// A name as one path segment or query value.
@@ -79,8 +79,8 @@ impl Route {
         }
     }
 
-    /// A piece of the content as the body carries it. Pieces of a length that
-    /// 3 divides can be encoded one by one.
+    /// A piece of the content as the body carries it. Pieces whose length is a
+    /// multiple of 3 can be encoded one by one.
     pub fn encode(self, data: &Bytes) -> Bytes {
         match self {
             Self::Put | Self::Multipart(_) => data.clone(),

@@ -68,9 +68,9 @@ pub fn scratch() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Cargo knows best whether there is anything to do; the first test of a run
-/// asks it. Always of the whole workspace: with another choice of packages the
-/// libraries below would get other features, and be built once more.
+/// Cargo itself decides whether there is anything to build; the first test of a
+/// run calls it. It always builds the whole workspace: with a smaller choice of
+/// packages the libraries would get other features, and be built once more.
 fn cargo_build(folder: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
@@ -79,8 +79,8 @@ fn cargo_build(folder: &Path) -> Result<()> {
     };
     let mut command = Command::new(cargo);
     command.current_dir(workspace());
-    // What cargo says of the crate whose test this is: a build script below that
-    // watches such a variable would run again, and half the libraries with it.
+    // Variables that cargo set for the crate under test: a build script that watches
+    // one of them would run again, and half the libraries would be built again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let of_crate = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];

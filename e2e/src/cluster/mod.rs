@@ -69,7 +69,7 @@ pub struct Node {
     pub args: Vec<String>,
     /// Variables that only it is given.
     pub env: Vec<(String, String)>,
-    /// A program that starts it, with its arguments; none where it is started as it is.
+    /// The program that starts it, with its arguments; empty where it is started directly.
     pub starter: Vec<String>,
     listen: SocketAddr,
 }

@@ -22,7 +22,7 @@ pub struct Launch {
     pub args: Vec<OsString>,
     /// Variables added to its environment.
     pub env: Vec<(String, String)>,
-    /// Where its stderr is added to.
+    /// The file that its stderr is appended to.
     pub stderr: PathBuf,
 }
 
@@ -88,7 +88,7 @@ impl Launch {
                 );
             }
         };
-        // The pipe is read on, or a program that prints more would stand still.
+        // The pipe is still read, or a program that prints more would block.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Process {
             child,
@@ -204,11 +204,11 @@ pub fn cpu_of(pid: i32) -> Result<Duration> {
         .take(2)
         .filter_map(|field| field.parse::<u64>().ok())
         .sum();
-    // Linux tells user space a hundred ticks a second on every architecture.
+    // Linux reports a hundred ticks a second to user space on every architecture.
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// A line of `/proc/<pid>/status` that is told in kB, in bytes.
+/// A value that `/proc/<pid>/status` states in kB, in bytes.
 fn memory_of(pid: i32, key: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(key));

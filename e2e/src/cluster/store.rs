@@ -1,4 +1,4 @@
-//! The manager's own store, kept and set back by hand while the nodes go on.
+//! The manager's own store, set back by a test while the nodes go on.
 
 use super::{Cluster, SOON};
 use crate::tree;
@@ -6,11 +6,12 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::Duration;
 
-/// Nodes hear once a second how old the store is, from a manager that leads.
+/// Managers answer each report of a node, one a second, with the lease's beat, which
+/// rises while one of them leads.
 const HEARD: Duration = Duration::from_secs(2);
 
 impl Cluster {
-    /// SIGTERM of the manager, and waits until it has gone in good order.
+    /// Sends the manager SIGTERM, and waits until it has ended successfully.
     ///
     /// # Errors
     /// Where it does not, or fails.
@@ -22,7 +23,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until the nodes have heard how far the store has come.
+    /// Waits until the nodes know how far the store has come.
     pub async fn heard(&self) {
         tokio::time::sleep(HEARD).await;
     }

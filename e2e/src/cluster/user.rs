@@ -5,8 +5,8 @@ use anyhow::Result;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 impl Cluster {
-    /// From its next start on a node runs as this user; `limits` are `prlimit`'s.
-    /// Only root can do this.
+    /// From its next start on the node runs as this user; `limits` are flags of
+    /// `prlimit`. Only root can do this.
     ///
     /// # Errors
     /// When the node's folder can't be made its own.

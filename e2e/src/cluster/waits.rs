@@ -68,8 +68,8 @@ impl Cluster {
         .await
     }
 
-    /// Orders the drain of a node, or asks how it stands, until it holds nothing
-    /// and no record lists it; gives what was told last.
+    /// Repeats `manager drain`, which orders the drain or reports its state, until
+    /// the node holds nothing and no record lists it; gives the last report.
     pub async fn wait_drained(&self, node: &str, within: Duration) -> Result<String> {
         crate::wait::until(within, async || {
             let (_, told) = self.ask(&["drain", "--node", node]).await?;

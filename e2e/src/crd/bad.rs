@@ -1,4 +1,4 @@
-//! Pools that the API server itself must refuse, each with what it has to say.
+//! Pools that the API server itself must refuse, each with a part of its message.
 
 /// What makes a pool bad, and a part of the refusal, which names the field.
 pub(super) struct Bad {

@@ -34,7 +34,7 @@ pub async fn run() -> Result<()> {
     Ok(())
 }
 
-/// What the program prints, which is what people install.
+/// The definition as the operator prints it, which is what people install.
 pub(crate) fn definition() -> Result<String> {
     let program = binaries::find()?.manager.with_file_name("operator");
     let output = Command::new(program).arg("crd").output()?;
@@ -42,7 +42,7 @@ pub(crate) fn definition() -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Brings it, and waits until it is served.
+/// Installs the definition, and waits until it is served.
 pub(crate) async fn install(server: &ApiServer, definition: &str) -> Result<()> {
     let told = server.kubectl(&["apply", "--server-side", "-f", "-"], definition)?;
     ensure!(told.ok, "{}", told.text);
@@ -89,7 +89,7 @@ fn expect(server: &ApiServer, args: &[&str], input: &str, part: &str) -> Result<
     Ok(())
 }
 
-/// A small pool is taken, with its defaults, and shows its columns.
+/// A small pool is accepted, with its defaults, and shows its columns.
 fn served(server: &ApiServer) -> Result<()> {
     let small = r#"{"storage":{"size":"1Gi","storageClassName":"fast"}}"#;
     expect(
@@ -120,8 +120,8 @@ fn served(server: &ApiServer) -> Result<()> {
     expect(server, &["get", "fsp", "small"], "", "DESIRED")
 }
 
-/// Ids that the cluster assigns stay so, however often and by which tool that is
-/// said: a null would be lost in an apply, and the default come back.
+/// `assignedByCluster` stays set, however often and with whichever tool it is
+/// applied: a null would be lost in an apply, and the default would come back.
 fn left_to_the_cluster(server: &ApiServer) -> Result<()> {
     let spec = r#"{"storage":{"size":"1Gi"},"security":{"assignedByCluster":true}}"#;
     let pool = pool("assigned", spec);
@@ -163,7 +163,7 @@ fn scaled(server: &ApiServer) -> Result<()> {
     expect(server, &args, "", "5")
 }
 
-/// Applied again, nothing changes: a second release does no harm.
+/// Applying the definition again changes nothing: a second release does no harm.
 fn applied_again(server: &ApiServer, definition: &str) -> Result<()> {
     let path = "jsonpath={.metadata.generation}";
     let args = ["get", "crd", "fileserverpools.fileserver.dev", "-o", path];

@@ -1,13 +1,13 @@
-//! A volume behind FUSE, as many network file systems are: it has no rename that
-//! replaces nothing and no nameless files, and its program may end.
+//! A volume behind FUSE, as many network file systems are: it has neither a rename
+//! that refuses to replace a file nor nameless files, and its program may end.
 
 use super::{Bad, Kind, REPORTED};
 use crate::cluster::Status;
 use crate::tree;
 use anyhow::{Result, ensure};
 
-/// All that a node does with its disk works there; it goes on elsewhere when the
-/// volume is gone, and comes back with it.
+/// All that a node does with its disk works there. When the volume is gone
+/// uploads go to the other node, and when it is back this node takes files again.
 pub(super) async fn is_behind_it() -> Result<String> {
     let mut bad = Bad::start(Kind::Fuse, 0).await?;
     let client = bad.cluster.client();
@@ -24,7 +24,7 @@ pub(super) async fn is_behind_it() -> Result<String> {
     ))
 }
 
-/// Files that the store forgot leave the tree and come back into it.
+/// Files that the store no longer knows go into quarantine, and are adopted again.
 async fn quarantines_and_adopts(bad: &mut Bad) -> Result<u64> {
     let backup = bad.cluster.folder().join("backup");
     bad.cluster.stop_manager().await?;

@@ -1,5 +1,5 @@
-//! `disks`: one of two nodes lies on a small volume that misbehaves. Uploads go
-//! on, what is reported of the node is true, and all heals or says how.
+//! `disks`: one of two nodes lies on a small volume that misbehaves. Uploads go on,
+//! what is reported of the node is true, and it recovers or says what has to be done.
 
 mod fuse;
 mod scenarios;
@@ -17,12 +17,12 @@ use volume::{Kind, Volume};
 /// Flags of `disks`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only scenarios whose name has this in it.
+    /// Only scenarios whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
 }
 
-/// How long a node may take until its reports are heard.
+/// How long it may take until a node's reports have arrived.
 const REPORTED: Duration = Duration::from_secs(10);
 /// The longest that one small upload may take while a disk misbehaves.
 const UPLOAD: Duration = Duration::from_secs(9);
@@ -66,15 +66,14 @@ pub async fn run(args: Args) -> Result<()> {
 
 /// A service of two nodes, the first on a volume.
 struct Bad {
-    // Before the cluster, whose folder it is mounted in.
+    // Dropped before the cluster, in whose folder it is mounted.
     volume: Volume,
     cluster: Cluster,
     uploads: u64,
 }
 
 impl Bad {
-    /// Uploads small files, and some with a stream of their own; answers how long the
-    /// slowest took.
+    /// Uploads small files, and some large ones; gives how long the slowest took.
     async fn uploads_go_on(&mut self) -> Result<Duration> {
         let small = self.upload(40, 1000).await?;
         let large = self.upload(5, 200_000).await?;
@@ -96,7 +95,7 @@ impl Bad {
         Self::start_as(kind, mib, None).await
     }
 
-    /// The first node runs as a user of its own, whom permissions bind.
+    /// The first node runs as `user`, if given: unlike root, one whom permissions bind.
     async fn start_as(kind: Kind, mib: u64, user: Option<u32>) -> Result<Self> {
         let node_args = ["--reserve", "4MiB"].map(str::to_owned).to_vec();
         let mut cluster = Cluster::prepare(Options {
@@ -123,7 +122,7 @@ impl Bad {
         Ok(bad)
     }
 
-    /// Uploads files; each has to succeed in its one request, within its time.
+    /// Uploads files; each has to succeed at the first try, and in time.
     async fn upload(&mut self, files: u64, size: usize) -> Result<Duration> {
         let client = self.cluster.client();
         let mut longest = Duration::ZERO;
@@ -142,13 +141,13 @@ impl Bad {
         Ok(longest)
     }
 
-    /// Reads every file back that was uploaded.
+    /// Reads back every file that was uploaded.
     async fn read_all(&self) -> Result<()> {
         let client = self.cluster.client();
         for number in 0..self.uploads {
             let name = format!("f{number}");
             let answer = client.get(&name).await?;
-            // Those that the scenario deleted.
+            // The scenario deleted it.
             if answer.status == 404 {
                 continue;
             }
@@ -164,7 +163,7 @@ impl Bad {
         Ok(self.cluster.tree(0)?.files.into_keys().collect())
     }
 
-    /// What `/status` says of the first node, once that is as it should be.
+    /// What `/status` says of the first node, once that is as `wanted`.
     async fn status(&self, what: &str, wanted: impl Fn(&NodeStatus) -> bool) -> Result<NodeStatus> {
         let id = &self.cluster.nodes[0].id;
         let status = self

@@ -42,7 +42,7 @@ async fn turns_read_only() -> Result<String> {
         bad.on_it()?.len() == before,
         "files came to a read-only disk"
     );
-    // As it says.
+    // The restart that `/readyz` asks for helps, after a repair.
     bad.repaired().await?;
     Ok(format!("longest upload {longest:.1?}; /readyz: {told}"))
 }
@@ -92,7 +92,7 @@ async fn fills_up(kind: Kind) -> Result<String> {
     }
     let longest = bad.uploads_go_on().await?;
     bad.read_all().await?;
-    // It starts on a disk that is full as well.
+    // A node starts on a full disk as well.
     bad.restart().await?;
     bad.upload(5, 1000).await?;
     bad.read_all().await?;
@@ -102,7 +102,7 @@ async fn fills_up(kind: Kind) -> Result<String> {
     }
     let files = bad.on_it()?.len();
     ensure!(files == before.len() - before.len() / 2, "{files} files");
-    // It has the fewest files, and no room for one more: none is to be moved there.
+    // It has the fewest files, but no room for one more: no move to it is tried.
     let stuck = &client.status().await?.rest["stuck"];
     ensure!(stuck["files"] == 0, "{stuck}");
     bad.volume.empty()?;
@@ -128,7 +128,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
     )?)
 }
 
-/// A directory and a file that can't be read cost themselves and nothing else.
+/// A directory and a file that can't be read make nothing else unavailable.
 async fn loses_files() -> Result<String> {
     let mut bad = Bad::start_as(Kind::Xfs, 320, Some(USER)).await?;
     let client = bad.cluster.client();
@@ -147,7 +147,7 @@ async fn loses_files() -> Result<String> {
     set_mode(&leaf, 0o750)?;
     bad.read_all().await?;
     removes_no_directory_that_it_cannot_flush(&bad).await?;
-    // One file, over a merge.
+    // One unreadable file, across a merge.
     set_mode(file, 0)?;
     bad.restart().await?;
     bad.status("it is merged", |node| node.merged).await?;
@@ -171,8 +171,8 @@ async fn loses_files() -> Result<String> {
     Ok(told[0].clone())
 }
 
-/// A directory that has become empty stays while the one above can't be opened,
-/// and with it be flushed: the delete is durable all the same.
+/// An empty directory is not removed while its parent can't be opened, and so can't
+/// be flushed: the delete is durable all the same.
 async fn removes_no_directory_that_it_cannot_flush(bad: &Bad) -> Result<()> {
     let client = bad.cluster.client();
     let tree = bad.cluster.tree(0)?;
@@ -193,11 +193,11 @@ async fn removes_no_directory_that_it_cannot_flush(bad: &Bad) -> Result<()> {
     set_mode(above, 0o750)
 }
 
-/// What others put into the tree takes its place and costs nothing else.
+/// Entries that others put into the tree take up their slots, and do no other harm.
 async fn holds_foreign_entries() -> Result<String> {
     let mut bad = Bad::start(Kind::Ext4, 64).await?;
     let data = bad.cluster.nodes[0].folder.join("data");
-    // Where the second leaf would be, and beside directories.
+    // One where the second leaf would be, then two beside directories.
     std::fs::write(data.join("0/0/0/0/1"), "mine")?;
     bad.upload(160, 100).await?;
     std::fs::write(data.join("0/0/notes.txt"), "mine")?;

@@ -6,13 +6,13 @@ use crate::wait;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 
-/// It costs itself and nothing else, and is not taken for another file's damage.
+/// Only this file is unavailable, and it is not called corrupt.
 pub(super) async fn one_file() -> Result<String> {
     let mut bad = Bad::start(Kind::Ext4, 64).await?;
     let client = bad.cluster.client();
     let tree = bad.cluster.tree(0)?;
     let (name, file) = tree.files.first_key_value().context("it got no files")?;
-    // In its place lies one on a volume that is shut down.
+    // It is replaced by a copy on another volume, which is then shut down.
     let folder = bad.cluster.folder().join("dead");
     std::fs::create_dir(&folder)?;
     let dead = Volume::make(&folder, Kind::Xfs, 320)?;
@@ -35,7 +35,7 @@ pub(super) async fn one_file() -> Result<String> {
     let told = status.troubles.join("; ");
     ensure!(told.contains(name.as_str()), "{told}");
     ensure!(!status.read_only, "{status:?}");
-    // Over a merge as well.
+    // After a merge as well.
     bad.restart().await?;
     bad.status("it is merged", |node| node.merged).await?;
     for other in bad.on_it()?.iter().filter(|other| *other != name) {

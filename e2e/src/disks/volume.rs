@@ -1,5 +1,4 @@
-//! A small file system of its own on a loop device, which is taken away again
-//! whatever becomes of the run.
+//! A small file system on a loop device, which is removed however the run ends.
 
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
@@ -14,10 +13,10 @@ const MOUNTED: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Ext4,
-    /// With so many inodes.
+    /// With this many inodes.
     Ext4Inodes(u32),
     Xfs,
-    /// A folder seen through FUSE: no names without replacing, no nameless files.
+    /// A folder behind FUSE: no rename without replacing, no nameless files.
     Fuse,
 }
 
@@ -93,13 +92,13 @@ impl Volume {
         Ok(())
     }
 
-    /// Takes it away, checks it and mounts it anew, as a person would after an error.
+    /// Unmounts it, checks it and mounts it anew, as a person would after an error.
     pub(super) fn repair(&mut self) -> Result<()> {
         self.unmount()?;
         if self.kind == Kind::Fuse {
             return self.mount();
         }
-        // 1: errors were corrected.
+        // Exit status 1 means that errors were corrected.
         let checked = Command::new(crate::tools::which("e2fsck")?)
             .args(["-fy"])
             .arg(&self.image)
@@ -113,7 +112,7 @@ impl Volume {
         call("umount", &[&self.at]).map(drop)
     }
 
-    /// Kills the program that serves it: whoever uses it is not connected.
+    /// Kills the program that serves it: whatever uses it is then not connected.
     pub(super) fn abort(&mut self) -> Result<()> {
         let mut served = self.served.take().context("no program serves it")?;
         served.kill()?;
@@ -126,7 +125,7 @@ impl Volume {
         call("mount", &args).map(drop)
     }
 
-    /// Has ext4 find an error, upon which it turns read-only.
+    /// Makes ext4 find an error, upon which it turns read-only.
     pub(super) fn turn_read_only(&self) -> Result<()> {
         call(
             "mount",
@@ -151,7 +150,7 @@ impl Volume {
         Ok(device.trim().to_owned())
     }
 
-    /// Has every call to it fail from now on.
+    /// Makes every call to it fail from now on.
     pub(super) fn shut_down(&self) -> Result<()> {
         let os = OsStr::new;
         call(
@@ -161,12 +160,12 @@ impl Volume {
         .map(drop)
     }
 
-    /// Has it hang.
+    /// Makes it hang.
     pub(super) fn freeze(&self) -> Result<()> {
         call("fsfreeze", &[OsStr::new("-f"), self.at.as_os_str()]).map(drop)
     }
 
-    /// Has it go on.
+    /// Lets it go on.
     pub(super) fn thaw(&self) -> Result<()> {
         call("fsfreeze", &[OsStr::new("-u"), self.at.as_os_str()]).map(drop)
     }
@@ -176,19 +175,19 @@ impl Volume {
         use std::io::Write;
         for piece in [1 << 20, 4096, 1] {
             let ballast = self.at.join(format!("ballast-{piece}"));
-            // On a full disk there may be none for the smaller pieces.
+            // A full disk may have no room for the files of the smaller pieces.
             let Ok(mut file) = std::fs::File::create(ballast) else {
                 break;
             };
             let piece = vec![1u8; piece];
             while file.write_all(&piece).is_ok() {}
-            // What it could not keep is no news.
+            // That the disk could not keep all of it is expected.
             let _ = file.sync_all();
         }
         Ok(())
     }
 
-    /// Takes its last inode.
+    /// Uses up its inodes.
     pub(super) fn fill_inodes(&self) -> Result<()> {
         let folder = self.at.join("ballast-inodes");
         std::fs::create_dir(&folder)?;
@@ -200,7 +199,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Gives back what was filled.
+    /// Removes what filled it up.
     pub(super) fn empty(&self) -> Result<()> {
         for entry in std::fs::read_dir(&self.at)? {
             let entry = entry?;
@@ -219,7 +218,7 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        // Not frozen, not mounted: then there is nothing to do.
+        // Each of these fails where there is nothing to undo.
         let _ = self.thaw();
         let _ = call("umount", &[OsStr::new("-l"), self.at.as_os_str()]);
         let _ = self.abort();

@@ -1,5 +1,5 @@
-//! What an answer says of a name. Whatever the service never promised to say is
-//! an error at once.
+//! What an answer means for a name. An answer that the service must never give
+//! is an error at once.
 
 use super::history::{Call, Content, Effect};
 use super::wire::Sent;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
-/// What a delete says that has begun and was not confirmed.
+/// Part of the answer to a delete that has begun and was not confirmed.
 const BEGUN: &str = "has begun";
 
 /// Which content has which sum, and which id it was given.
@@ -28,7 +28,7 @@ impl Contents {
         self.0.lock().sums.insert(sha256(bytes), content);
     }
 
-    /// The content of a sum, whole or not at all.
+    /// The content whose sum `found` accepts; bytes that no upload had are an error.
     fn of(&self, found: impl Fn(&[u8; 32]) -> bool) -> Result<Content> {
         let known = self.0.lock();
         let mut all = known.sums.iter();
@@ -36,7 +36,7 @@ impl Contents {
         one.context("bytes that nobody uploaded, or not all of them")
     }
 
-    /// Sees that an id stands for one content for ever.
+    /// Checks that an id always stands for the same content.
     fn pair(&self, id: &str, content: Content) -> Result<()> {
         ensure!(!id.is_empty(), "no id");
         let before = *self.0.lock().ids.entry(id.to_owned()).or_insert(content);
@@ -48,7 +48,7 @@ impl Contents {
     }
 }
 
-/// What a request for one name came to; nothing where that says nothing.
+/// What a request for one name did or saw; none where its answer proves nothing.
 ///
 /// # Errors
 /// Names what the service must never answer.
@@ -74,14 +74,14 @@ pub(super) fn effect(
         (Call::Get | Call::Head, (200, None)) => {
             Some(Effect::Found(found(contents, call, answer)?))
         }
-        // An answer to HEAD has no body that could tell its code.
+        // An answer to HEAD has no body that could contain its code.
         (Call::Head, (404, None)) => Some(Effect::Absent),
         (Call::Head, (503, None)) | (Call::Get, (503, Some(1 | 4))) => None,
         (Call::Get | Call::Delete, (404, Some(2))) => Some(Effect::Absent),
         (Call::Delete, (204, None)) => Some(Effect::Deleted),
         (Call::Delete, (503, Some(1))) => open(call, content),
         (Call::Delete, (503, Some(4))) => {
-            // Otherwise nothing was changed (rule 7).
+            // Without this text nothing was changed (rule 7).
             let text = String::from_utf8_lossy(&answer.body);
             text.contains(BEGUN).then_some(Effect::MaybeDeleted)
         }
@@ -89,7 +89,7 @@ pub(super) fn effect(
     })
 }
 
-/// What a request leaves open that may have been carried out or not.
+/// What a request may have done whose outcome is unknown.
 fn open(call: Call, content: Content) -> Option<Effect> {
     match call {
         Call::Put | Call::Post => Some(Effect::MaybeCreated(content)),
@@ -114,7 +114,7 @@ fn found(contents: &Contents, call: Call, answer: &Answer) -> Result<Content> {
     Ok(content)
 }
 
-/// What a listing shows of each of the names: for each it is a read.
+/// What a listing shows of each of the names: it counts as a read of each.
 ///
 /// # Errors
 /// As [`effect`].

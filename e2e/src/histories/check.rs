@@ -1,9 +1,8 @@
-//! Whether what clients saw of one name can be put into one order that keeps to
-//! their clocks: linearizability (Herlihy and Wing 1990), found by the search of
-//! Wing and Gong (1993) with memory (Lowe, "Testing for linearizability", 2017),
-//! in which an operation takes effect only just before an answer needs it.
-//! An own checker, since the crates that have one bring a whole model checker
-//! and its explorer for browsers.
+//! Whether what clients saw of one name fits into one order that agrees with their
+//! clocks: linearizability (Herlihy and Wing 1990), found by the search of Wing and Gong
+//! (1993) with memory (Lowe, "Testing for linearizability", 2017), in which an operation
+//! takes effect only just before an answer needs it. The checker is our own, since the
+//! crates that have one bring a whole model checker and its explorer for browsers.
 
 use super::history::{Content, Effect, Operation};
 use std::collections::{BTreeSet, HashMap};
@@ -20,21 +19,21 @@ pub(super) enum State {
     HoldsUnseen,
 }
 
-/// An operation as the search takes it: one without an end may come at any time
-/// after its beginning, or never.
+/// An operation as the search sees it: one without an end may take effect at any
+/// time after its beginning, or never.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     /// Its place in the history.
     pub(super) source: usize,
-    /// Before this it can't have come.
+    /// It can't have taken effect before this.
     pub(super) begun: Duration,
-    /// By then it had come.
+    /// It had taken effect by then.
     pub(super) ended: Option<Duration>,
     /// What it does or saw.
     pub(super) effect: Effect,
 }
 
-/// Checks the history of one name that stood for nothing at first.
+/// Checks the history of one name that has no file at first.
 ///
 /// # Errors
 /// The place of an operation whose answer no order explains.
@@ -42,8 +41,8 @@ pub(super) fn check(history: &[Operation]) -> Result<(), usize> {
     explain(&[State::Absent], &steps(history))
 }
 
-/// The steps of a history. An open upload whose content some read showed had
-/// come by then; the other open ones can't be told from one another.
+/// The steps of a history. An open upload whose content was read has taken effect by
+/// the end of the first such read; the other open ones can't be told from one another.
 pub(super) fn steps(history: &[Operation]) -> Vec<Step> {
     let mut shown: HashMap<Content, Duration> = HashMap::new();
     for operation in history {
@@ -120,13 +119,13 @@ fn moments(steps: &[Step]) -> Vec<(Duration, Moment)> {
 #[derive(Debug, Clone)]
 struct World {
     state: State,
-    /// Operations that are under way and have come.
+    /// Operations under way that have taken effect.
     done: BTreeSet<usize>,
-    /// Open uploads and deletes that have come.
+    /// Open uploads and deletes that have taken effect.
     used: Used,
 }
 
-/// Open operations that nothing tells apart are only counted.
+/// Open operations that can't be told apart are only counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Used {
     creates: usize,
@@ -154,7 +153,7 @@ impl World {
 struct Worlds(HashMap<(State, BTreeSet<usize>), Vec<Used>>);
 
 impl Worlds {
-    /// Adds a world, unless one like it used no more of what is open.
+    /// Adds a world, unless an otherwise equal one used no more open operations.
     fn add(&mut self, world: &World) -> bool {
         let alike = self.0.entry((world.state, world.done.clone())).or_default();
         if alike.iter().any(|other| other.is_within(world.used)) {
@@ -205,8 +204,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The worlds in which a step has come by its end, each reached by no more
-    /// steps than that takes: the others can still come later.
+    /// The worlds in which a step has taken effect by its end, each reached by
+    /// no more steps than that takes: the others can still take effect later.
     fn end(&mut self, worlds: Worlds, at: usize) -> Worlds {
         let mut next = Worlds::default();
         let mut known = Worlds::default();
@@ -226,7 +225,8 @@ impl<'a> Search<'a> {
         next
     }
 
-    /// A look that fits has come: it changes nothing, so that nothing is lost.
+    /// An operation that only reads takes effect where it fits: it changes
+    /// nothing, so no order is lost.
     fn look(&self, world: &mut World) {
         for at in &self.under_way {
             let fits = match (self.steps[*at].effect, world.state) {
@@ -312,7 +312,7 @@ mod tests {
     fn a_stale_read_after_an_answered_delete_is_noticed() {
         let stale = [(0, 1, Created(1)), (2, 3, Deleted), (4, 5, Found(1))];
         assert_eq!(fails_at(&stale), Some(2));
-        // Begun before the delete was answered, it may have come first.
+        // The read began before the delete was answered, so it may have come first.
         assert_eq!(fails_at(&[stale[0], stale[1], (3, 5, Found(1))]), None);
     }
 
@@ -335,7 +335,7 @@ mod tests {
     fn a_false_absence_is_noticed() {
         let between = [(0, 1, Created(1)), (2, 3, Absent), (4, 5, Found(1))];
         assert_eq!(fails_at(&between), Some(1));
-        // A delete that was refused for absence saw as much as a read.
+        // A delete that found no file proves as much as a read that found none.
         let pending = [(0, 9, Created(1)), (1, 2, Absent), (3, 4, Found(1))];
         assert_eq!(fails_at(&pending), None);
         let back_again = [pending[0], pending[1], pending[2], (5, 6, Absent)];
@@ -365,7 +365,7 @@ mod tests {
         let open = (0, 1, MaybeCreated(1));
         assert_eq!(fails_at(&[open, (2, 3, Absent), (4, 5, Absent)]), None);
         assert_eq!(fails_at(&[open, (2, 3, Absent), (4, 5, Found(1))]), None);
-        // Nobody saw it but an upload that was refused, and a delete.
+        // Nobody saw the file but an upload that was refused, and a delete.
         assert_eq!(
             fails_at(&[open, (2, 3, Absent), (4, 5, Exists), (6, 7, Deleted)]),
             None
@@ -412,8 +412,8 @@ mod tests {
             (7, 8, Found(2)),
             (10, 11, Absent),
         ];
-        // 3 comes and is seen by a refusal, the delete takes it, 2 comes; then
-        // nothing is left that could remove 2.
+        // 3 takes effect and a refused upload sees it, the delete removes it, 2
+        // takes effect; then nothing is left that could remove 2.
         assert_eq!(fails_at(&all), Some(7));
         let with_another = [&all[..], &[(7, 8, MaybeDeleted)]].concat();
         assert_eq!(fails_at(&with_another), None);
@@ -429,7 +429,7 @@ mod tests {
             let effect = if at % 3 == 0 { Exists } else { Absent };
             all.extend([(begun, begun + 5, effect), (begun, begun + 4, Absent)]);
         }
-        // Each turn from absent to there and back uses two of them up.
+        // Each change from absent to present and back uses up two of them.
         assert_eq!(fails_at(&all[..800]), None);
         assert!(fails_at(&all).is_some());
     }

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 /// What the hammered names begin with.
 pub(super) const PREFIX: &str = "hot-";
-/// Half of the clients wait for whatever a paused manager says in the end.
+/// Half of the clients wait for the answer even of a manager that was paused.
 const PATIENT: Duration = Duration::from_secs(20);
-/// The other half gives up, and goes on through the other manager.
+/// The other half stops waiting, and goes on through the other manager.
 const IMPATIENT: Duration = Duration::from_secs(1);
 /// The longest pause between two requests of a client, in milliseconds.
 const PAUSE_MS: u64 = 20;
@@ -63,12 +63,12 @@ impl Load {
         }
     }
 
-    /// Time since the start, as histories have it.
+    /// Time since the start, as the histories state it.
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Lets each client end after its request.
+    /// Lets each client end after the request that it has under way.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ impl Load {
         counts.clone()
     }
 
-    /// One client, until it is told to stop.
+    /// Runs one client, until [`Self::stop`] is called.
     ///
     /// # Errors
     /// At an answer that the service must never give.
@@ -111,10 +111,10 @@ impl Load {
         Ok(())
     }
 
-    /// Reads each name through each manager, as the histories' last look.
+    /// Reads each name through each manager, as the last operations of the histories.
     ///
     /// # Errors
-    /// When a read says nothing: everything is up again.
+    /// When a read proves nothing: everything is up again.
     pub(super) async fn last_look(self: &Arc<Self>, client: usize) -> Result<()> {
         let mut worker = Worker {
             wire: Wire::new(&self.managers, PATIENT),
@@ -157,7 +157,7 @@ impl Worker {
         self.list(manager).await
     }
 
-    /// Sends one request for one name, and answers whether that said anything.
+    /// Sends one request for one name, and gives whether its answer proved anything.
     async fn ask(&mut self, manager: usize, at: usize, call: Call) -> Result<bool> {
         let (request, content) = self.request(call, at)?;
         let begun = self.load.now();
@@ -222,7 +222,7 @@ impl Worker {
         }
     }
 
-    /// The request, and the content that it uploads if it does.
+    /// The request, and the content that it uploads, if it uploads one.
     fn request(&mut self, call: Call, at: usize) -> Result<(Request<Body>, Content)> {
         let name = self.load.names[at].clone();
         let (method, route) = match call {
@@ -250,8 +250,7 @@ impl Worker {
         Ok((request.body(Pieces::empty().into())?, 0))
     }
 
-    /// A content that no upload had before; now and then one that needs a
-    /// stream of its own.
+    /// A content that no upload had before; one in twelve needs a stream of its own.
     fn content(&mut self) -> (Content, Bytes) {
         let number = self.load.next.fetch_add(1, Ordering::Relaxed);
         let size = match self.draw(12) {

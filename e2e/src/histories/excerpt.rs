@@ -3,18 +3,18 @@
 use super::check::{State, Step, explain, steps};
 use super::history::{Effect, Operation};
 
-/// Windows longer than this are not thinned out one by one.
+/// Windows longer than this are not thinned out operation by operation.
 const THINNED: usize = 1000;
 
-/// The last operations before (and with) the one that nothing explains, begun
-/// where nothing was under way, without the looks that prove nothing.
+/// The last operations up to the one that no order explains. They begin where
+/// nothing was under way, and reads that prove nothing are left out.
 pub(super) fn excerpt(history: &[Operation], failed: usize) -> Vec<&Operation> {
     let until = history[failed].ended;
     let mut all = steps(history);
     all.retain(|step| step.begun <= until);
     all.sort_by_key(|step| step.begun);
     let cuts = cuts(&all);
-    // A longer window that began in any state explains no more than its end.
+    // If a window fails from every state, so does each longer one with the same end.
     let short = cuts.partition_point(|cut| fails(&all[*cut..], &all[..*cut]));
     let mut window = match short {
         0 => all,
@@ -29,7 +29,7 @@ pub(super) fn excerpt(history: &[Operation], failed: usize) -> Vec<&Operation> {
     window.iter().map(|step| &history[step.source]).collect()
 }
 
-/// Places in the order of beginnings before which all certain steps had ended.
+/// Places in the order of beginnings before which all steps that end had ended.
 fn cuts(all: &[Step]) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut latest = None;
@@ -48,7 +48,7 @@ fn fails(window: &[Step], before: &[Step]) -> bool {
     explain(&any_state(&steps), &steps).is_err()
 }
 
-/// Every state that a window may begin in, as far as it can tell them apart.
+/// Every state that a window may begin in, as far as its operations can distinguish it.
 fn any_state(window: &[Step]) -> Vec<State> {
     let found = window.iter().filter_map(|step| match step.effect {
         Effect::Found(content) => Some(State::Holds(content)),
@@ -68,7 +68,7 @@ fn any_state(window: &[Step]) -> Vec<State> {
     earlier.chain([State::Absent, State::HoldsUnseen]).collect()
 }
 
-/// Leaves out, one by one, the looks without which the rest still fails.
+/// Removes, one by one, the reads without which the rest still fails.
 fn thin(window: &mut Vec<Step>, any: bool) {
     if window.len() > THINNED {
         return;

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 const GAP: Duration = Duration::from_millis(1500);
 /// How long a drain goes on before it is cancelled.
 const DRAIN: Duration = Duration::from_secs(3);
-/// How long a drain goes on before the leader is paused in it.
+/// How long a drain goes on before the leader is paused during it.
 const UNDER_WAY: Duration = Duration::from_millis(300);
-/// How long the leader is paused, in milliseconds: longer than its lease stands,
-/// and around the time when others settle what it had under way.
+/// How long the leader is paused, in milliseconds: longer than its lease lasts,
+/// and about as long as others wait before they settle what it had under way.
 const PAUSE_MS: std::ops::Range<usize> = 5000..9000;
 /// How long a process that was killed stays away.
 const DOWN: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub(super) struct Faults {
     clients: Vec<Client>,
     random: u64,
     start: Instant,
-    /// Each with the time since the start, for people.
+    /// What was done, each with the time since the start, for people.
     pub(super) told: Vec<(Duration, String)>,
     /// How often each was done.
     pub(super) counts: BTreeMap<Fault, usize>,
@@ -113,8 +113,8 @@ impl Faults {
         Ok(())
     }
 
-    /// Orders a drain, or cancels it: until the node has joined the manager
-    /// that is asked, which one that was just started waits for.
+    /// Orders a drain, or cancels it. It is tried again until the node has
+    /// joined the manager, which may just have been started.
     async fn order(&mut self, node: &str, cancel: bool) -> Result<()> {
         let mut args = vec!["drain", "--node", node];
         args.extend(cancel.then_some("--cancel"));

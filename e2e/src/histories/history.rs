@@ -1,10 +1,10 @@
-//! What clients did to one name, and what they were told of it.
+//! What clients did to one name, and what they were answered.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A content, by the number that it was made from: no two uploads share one, so
-/// that it tells which of them is seen, even where its id was never told.
+/// A content, by the number that it was made from. No two uploads share one, so
+/// a read shows which of them it saw, even one whose id was never returned.
 pub(super) type Content = u64;
 
 /// A kind of request.
@@ -18,12 +18,12 @@ pub(super) enum Call {
     List,
 }
 
-/// What an answer says of the name, or what its lack leaves open.
+/// What an answer says of the name, or what may have happened where none came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// The upload made the file.
     Created(Content),
-    /// The upload makes it at some moment after it was asked, or never.
+    /// The upload makes the file at some moment after it was sent, or never.
     MaybeCreated(Content),
     /// An upload was refused, since there was a file.
     Exists,
@@ -33,7 +33,7 @@ pub(super) enum Effect {
     Absent,
     /// The delete removed the file.
     Deleted,
-    /// The delete removes a file at some moment after it was asked, or never.
+    /// The delete removes a file at some moment after it was sent, or never.
     MaybeDeleted,
 }
 
@@ -46,7 +46,7 @@ impl Effect {
         }
     }
 
-    /// Whether it may come at any later time.
+    /// Whether it may take effect at any later time.
     pub(super) fn is_open(self) -> bool {
         match self {
             Self::MaybeCreated(_) | Self::MaybeDeleted => true,
@@ -62,7 +62,7 @@ impl Effect {
 pub(super) struct Operation {
     /// When it was sent.
     pub(super) begun: Duration,
-    /// When its answer was there, or was given up.
+    /// When its answer had come, or the client stopped waiting for it.
     pub(super) ended: Duration,
     /// Who sent it.
     pub(super) client: usize,

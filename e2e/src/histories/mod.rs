@@ -37,14 +37,14 @@ pub struct Args {
     /// Clients at once.
     #[arg(long, default_value_t = 10)]
     clients: usize,
-    /// What their choices are drawn from; drawn itself unless given.
+    /// Seed of the clients' and the faults' random choices [default: drawn and printed].
     #[arg(long)]
     seed: Option<u64>,
 }
 
 /// Files beside the hammered ones, so that there is always something to move.
 const OTHERS: u64 = 400;
-/// What contents of those are made from, with their number.
+/// Combined with a file's number, the seed of its content.
 const OTHERS_SEED: u64 = 1 << 40;
 /// Nodes at the start.
 const NODES: usize = 3;
@@ -83,7 +83,7 @@ async fn play(args: &Args, seed: u64, folder: &Path) -> Result<String> {
         folder: Some(folder.to_owned()),
         ..Options::default()
     })?;
-    // It goes with the folder around it, or stays with it.
+    // It lies in the folder of the run, and is removed or kept with that.
     cluster.keep();
     cluster.start_manager().await?;
     cluster.add_manager().await?;
@@ -116,8 +116,8 @@ async fn play(args: &Args, seed: u64, folder: &Path) -> Result<String> {
     Ok(tell(&load, &faults, &histories))
 }
 
-/// The clients' work and all that goes wrong meanwhile, until all is well again
-/// and each name was read once more.
+/// Runs the clients while everything goes wrong, waits until all is well again,
+/// and reads each name once more.
 async fn hammer(args: &Args, seed: u64, load: &Arc<Load>, faults: &mut Faults) -> Result<()> {
     let mut tasks = JoinSet::new();
     for client in 0..args.clients {
@@ -132,7 +132,7 @@ async fn hammer(args: &Args, seed: u64, load: &Arc<Load>, faults: &mut Faults) -
     };
     let outcome = tokio::select! {
         (outcome, ()) = all => outcome,
-        // A client ends before it is told to only at a wrong answer.
+        // Before `stop` a client ends only at a wrong answer.
         Some(ended) = tasks.join_next() => ended?.and_then(|()| bail!("a client stopped")),
     };
     load.stop();
@@ -157,7 +157,7 @@ async fn store_others(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Whatever moved to and fro is still there, byte for byte, through each manager.
+/// The files that moved to and fro are still there, byte for byte, through each manager.
 async fn compare_others(clients: &[Client]) -> Result<()> {
     for number in 0..OTHERS {
         let (name, bytes) = other(number);

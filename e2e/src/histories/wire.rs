@@ -1,5 +1,5 @@
-//! One client's connections to the managers, which tell what was never sent
-//! from what was lost.
+//! One client's connections to the managers, which distinguish requests that
+//! were never sent from those whose answer was lost.
 
 use crate::client::{Answer, Body, Connection};
 use http::Request;
@@ -12,7 +12,7 @@ pub(super) enum Sent {
     Answer(Answer),
     /// No manager can have seen it.
     Never,
-    /// It may have been carried out, or not; why nobody knows.
+    /// It may have been carried out or not; the text says why nobody knows.
     Lost(&'static str),
 }
 

@@ -52,7 +52,7 @@ impl ApiServer {
         let ready = wait::until(READY, async || {
             let told = started.kubectl(&["get", "--raw", "/readyz"], "")?;
             ensure!(told.ok, "{}", told.text);
-            // The namespace of those who name none comes a moment later.
+            // The default namespace appears a moment later.
             let told = started.kubectl(&["get", "namespace", "default"], "")?;
             ensure!(told.ok, "{}", told.text);
             Ok(())
@@ -77,7 +77,7 @@ impl ApiServer {
         feed(command, input)
     }
 
-    /// How a program of ours is started that asks this server.
+    /// How to start a program of ours that uses this server.
     ///
     /// # Errors
     /// Where there is no such program, or its folder can't be written.

@@ -1,5 +1,5 @@
 //! A cluster that was there before, which `DFS_TEST_KUBECONFIG` names. A command
-//! has its nodes take the images, its pods are reached through `kubectl proxy`, and
+//! loads the images onto its nodes, its pods are reached through `kubectl proxy`, and
 //! what the scenarios made is removed in the end.
 
 use super::kube::{Kube, Reach};
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What kind calls the contexts of its clusters, before their names.
+/// What kind puts before the name of a cluster to name its context.
 const KIND: &str = "kind-";
 /// The definition of pools.
 const DEFINITION: &str = "fileserverpools.fileserver.dev";
@@ -22,7 +22,7 @@ const DEFINITION: &str = "fileserverpools.fileserver.dev";
 const CLUSTER_WIDE: &str = "clusterroles,clusterrolebindings,validatingadmissionpolicies,\
     validatingadmissionpolicybindings";
 
-/// Has the cluster take the images and does the scenarios on it.
+/// Loads the images onto the cluster and runs the scenarios on it.
 ///
 /// # Errors
 /// At the first thing that is not as it should be.
@@ -47,7 +47,7 @@ pub fn run(args: &Args, config: &Path) -> Result<()> {
     super::hand_over(command, &program, args, images.earlier.as_deref())
 }
 
-/// The PATH with folders of programs that it lacks, built if need be.
+/// The PATH, and the folders of programs that it lacks, which are built if need be.
 fn path_with(programs: &[&str]) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -60,7 +60,7 @@ fn path_with(programs: &[&str]) -> Result<OsString> {
     Ok(std::env::join_paths(folders)?)
 }
 
-/// The command that has the nodes take an archive, whose path is added to it.
+/// The command that loads an archive onto the nodes; the archive's path is added to it.
 fn loader(environment: &[(&str, OsString)]) -> Result<String> {
     if let Ok(load) = std::env::var("DFS_TEST_LOAD") {
         return Ok(load);
@@ -84,7 +84,7 @@ fn kind(context: &str) -> Option<String> {
 
 /// The cluster that the environment names, and what it had before.
 pub struct Existing {
-    /// It, through a proxy.
+    /// The cluster, through a proxy.
     pub kube: Kube,
     had_definition: bool,
     _proxy: Proxy,

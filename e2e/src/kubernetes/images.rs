@@ -1,5 +1,5 @@
-//! The images of a run: of what was built last, and of an earlier commit, whose
-//! images a run before this one left in the cache.
+//! The images of a run: of the current build, and of an earlier commit, whose
+//! images an earlier run left in the cache.
 
 use crate::cluster::binaries;
 use crate::tools;
@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the documents' clients run on.
+/// Programs that run the clients in the documentation.
 pub const TOOLS: [(&str, &str); 3] = [("curl", "curl"), ("python3", "python3"), ("node", "nodejs")];
 
-/// The images of the run, by program: under names of tests, the nodes' twice, and
-/// under those that the documents have.
+/// The images of the run, by program: under names of the tests (two for the nodes'
+/// image), and under the names in the documentation.
 const IMAGES: [(&str, &str); 8] = [
     ("manager", "localhost/distributed-file-server/manager:test"),
     (
@@ -58,8 +58,8 @@ pub struct Images {
     _folder: tempfile::TempDir,
 }
 
-/// Makes them, and keeps those of this commit. Where the cluster can't pull, it
-/// needs a stand-in for what the documents pull.
+/// Makes the images, and keeps those of this commit. A cluster that can't pull
+/// also gets stand-ins for the images that the documentation pulls.
 ///
 /// # Errors
 /// Where one can't be made.
@@ -112,7 +112,7 @@ fn git(args: &[&str]) -> Result<Option<String>> {
     Ok(output.status.success().then_some(text))
 }
 
-/// The newest commit in the cache that ours came of.
+/// The newest ancestor of our commit whose images are in the cache.
 fn earlier(cache: &Path) -> Result<Option<PathBuf>> {
     let log = git(&["log", "--format=%H", "--skip=1", "-n", "200"])?;
     let log = log.unwrap_or_default();
@@ -120,8 +120,7 @@ fn earlier(cache: &Path) -> Result<Option<PathBuf>> {
     Ok(folders.find(|folder| folder.is_dir()))
 }
 
-/// Keeps images and chart of this commit for later ones, where nothing was changed
-/// since it was made.
+/// Keeps images and chart of this commit for later ones, unless the checkout has changes.
 fn keep(cache: &Path) -> Result<()> {
     let (Some(changes), Some(commit)) = (
         git(&["status", "--porcelain"])?,

@@ -17,9 +17,9 @@ pub struct Kube {
 /// How its pods are reached.
 #[derive(Debug, Clone)]
 pub enum Reach {
-    /// Its network is this process's own, and `e2e/cluster`, given here, made it.
+    /// This process is in its network, and `e2e/cluster`, whose path this is, made it.
     Own(PathBuf),
-    /// `kubectl proxy` listens here. Of its machines nothing is known.
+    /// `kubectl proxy` listens here. Nothing is known of its machines.
     Proxy(SocketAddr),
 }
 
@@ -34,7 +34,7 @@ impl Kube {
     }
 
     /// Whether its machines are this one, so that their disks and processes can be
-    /// looked at.
+    /// examined.
     pub fn is_own(&self) -> bool {
         matches!(self.reach, Reach::Own(_))
     }

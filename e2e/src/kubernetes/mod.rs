@@ -31,16 +31,16 @@ pub struct Args {
     /// Only these scenarios, besides `install`, on which all others rest.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How long an operator with nothing to do is watched at least, in seconds.
+    /// For how many seconds at least an operator with nothing to do is watched.
     #[arg(long, default_value_t = 600)]
     quiet: u64,
-    /// Leaves the cluster there, for a person to look at.
+    /// Leaves the cluster running, for a person to examine.
     #[arg(long)]
     keep: bool,
     /// A folder with images and chart of an earlier commit, which are loaded.
     #[arg(long, hide = true)]
     earlier: Option<PathBuf>,
-    /// Set for the process that does the scenarios.
+    /// Set for the process that runs the scenarios.
     #[arg(long, hide = true)]
     inside: bool,
 }
@@ -64,9 +64,9 @@ pub async fn run(args: Args) -> Result<()> {
     }
 }
 
-/// Has this program, at `program`, do the scenarios; `command` runs what it is given,
-/// or brings it into the cluster's network. The path was asked for before anything
-/// was built, which may put another file there.
+/// Lets this program, at `program`, run the scenarios; `command` starts what it is
+/// given, in the cluster's network where that is needed. The path was determined
+/// before anything was built, since a build may put another file there.
 fn hand_over(
     mut command: Command,
     program: &Path,
@@ -103,7 +103,7 @@ async fn inside(args: &Args) -> Result<()> {
     done.and(cleaned)
 }
 
-/// Does the scenarios that are wanted and can be done.
+/// Runs the scenarios that are wanted and that this cluster permits.
 async fn all(args: &Args, kube: Kube) -> Result<()> {
     let mut world = World::new(kube, Duration::from_secs(args.quiet));
     world.earlier = args.earlier.clone();

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Brings one up, does the scenarios in its network, and takes it down.
+/// Brings one up, runs the scenarios in its network, and takes it down.
 ///
 /// # Errors
 /// At the first thing that is not as it should be.

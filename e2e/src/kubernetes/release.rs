@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a pool may take until it is as it shall be.
+/// How long a pool may take until it is as it should be.
 pub const SETTLE: Duration = Duration::from_secs(120);
 
 /// A release, by its namespace and name.
@@ -48,7 +48,7 @@ impl Release {
         }
     }
 
-    /// The prefix of what is its own.
+    /// The prefix of its objects' names.
     pub fn full_name(&self) -> String {
         format!("{}-distributed-file-server", self.name)
     }
@@ -68,7 +68,7 @@ impl Release {
         }))
     }
 
-    /// A verb of helm about it, with values.
+    /// Runs a verb of helm on it, with values.
     ///
     /// # Errors
     /// With what helm said where it failed.
@@ -164,7 +164,7 @@ impl Release {
         Ok((found["status"] == "True", text("reason"), text("message")))
     }
 
-    /// Waits until a condition holds for that reason, and gives its message.
+    /// Waits until a condition has this status and reason, and gives its message.
     ///
     /// # Errors
     /// With the condition as it was last.
@@ -179,8 +179,8 @@ impl Release {
         .await
     }
 
-    /// Waits until a pool has so many nodes, all of which serve, and says Ready
-    /// of its newest generation.
+    /// Waits until a pool has this many nodes, all of which serve, and reports Ready
+    /// for its newest generation.
     ///
     /// # Errors
     /// With its status where that takes too long.
@@ -251,8 +251,7 @@ impl Release {
         Ok(holder.context("nobody leads")?.to_owned())
     }
 
-    /// Deletes the claim and the pod of a StatefulSet's pod: both come back, with an
-    /// empty volume.
+    /// Deletes a StatefulSet's pod and its claim: both come back, with an empty volume.
     ///
     /// # Errors
     /// Where they do not.
@@ -277,7 +276,7 @@ impl Release {
         if !self.kube.is_own() {
             return Ok(());
         }
-        // Of the volumes of our own cluster none is to spare.
+        // Our own cluster has no volume to spare.
         let volume = before["spec"]["volumeName"].as_str().context("a volume")?;
         wait::until(SETTLE, async || {
             tokio::time::sleep(Duration::from_millis(300)).await;

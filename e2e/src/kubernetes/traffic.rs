@@ -1,4 +1,4 @@
-//! Clients that upload and read all the time, and tell what they were answered.
+//! Clients that upload and read all the time, and count the answers that they get.
 
 use crate::client::Client;
 use crate::content;
@@ -40,12 +40,12 @@ struct Shared {
 pub struct Seen {
     /// Files that were stored.
     pub stored: Vec<u64>,
-    /// Answers by what they were to: `upload 201` and so on.
+    /// Counts of answers by request and result: `upload 201` and so on.
     pub answers: BTreeMap<String, u64>,
 }
 
 impl Seen {
-    /// Answers that were no success, to what.
+    /// Counts of the answers that were no success, of requests that begin with `of`.
     pub fn failures(&self, of: &str) -> BTreeMap<String, u64> {
         let bad = self.answers.iter().filter(|(what, _)| {
             what.starts_with(of) && !what.ends_with(" 201") && !what.ends_with(" 200")
@@ -139,8 +139,8 @@ impl Shared {
         }
         match sent {
             Ok(answer) => {
-                // The first one may have got through, and only its answer was lost;
-                // its bytes are compared in the end.
+                // The first request may have been carried out, and only its answer
+                // lost; its bytes are compared in the end.
                 let stored = answer.status == 201 || again && answer.status == 409;
                 match stored {
                     true => self.count("upload 201".to_owned()),

@@ -1,5 +1,5 @@
-//! Nodes find all managers behind one name, and those that join it later: each
-//! node has an `/etc/hosts` of its own, in a mount namespace of its own.
+//! Nodes find all managers behind one name, and managers that are added to it later:
+//! each node has an `/etc/hosts` of its own, in a mount namespace of its own.
 
 use super::{Run, sees};
 use crate::cluster::{Cluster, Launch, Options, SOON};
@@ -16,14 +16,14 @@ const NAME: &str = "managers.test";
 /// Where they listen, on one port.
 const FIRST: &str = "127.0.0.1";
 const SECOND: &str = "127.0.0.2";
-/// How long a manager is watched that no node can know of.
+/// How long no node may join a manager that none can know of.
 const UNKNOWN: Duration = Duration::from_secs(2);
 /// Twice the time after which a name is resolved anew.
 const RESOLVED: Duration = Duration::from_secs(10);
 
 impl Run {
-    /// A manager whose address joins the name is joined by the nodes; another
-    /// node finds both at once.
+    /// When a manager's address is added to the name, the nodes join that
+    /// manager; a new node finds both at once.
     pub(super) async fn found_by_name(&mut self, server: &Server) -> Result<()> {
         let begun = Instant::now();
         let mut cluster = Cluster::prepare(Options {
@@ -61,7 +61,7 @@ impl Run {
     }
 }
 
-/// Written in place, so that who has it mounted sees it.
+/// Written in place, so that processes that have the file mounted see the change.
 fn write_hosts(file: &Path, addresses: &[&str]) -> Result<()> {
     let lines = addresses
         .iter()
@@ -69,7 +69,7 @@ fn write_hosts(file: &Path, addresses: &[&str]) -> Result<()> {
     std::fs::write(file, lines.collect::<String>()).context("writing the hosts")
 }
 
-/// Starts one more node, which is told of nothing but the name.
+/// Starts one more node, which is given nothing but the name.
 async fn add_node(cluster: &mut Cluster, hosts: &Path) -> Result<()> {
     let index = cluster.new_node()?;
     let mut launch = cluster.node_launch(index);
@@ -81,8 +81,8 @@ async fn add_node(cluster: &mut Cluster, hosts: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same program where `/etc/hosts` is another file; its process stays the
-/// one that is started.
+/// The same program with another file as its `/etc/hosts`; it runs in the very
+/// process that is started.
 pub(super) fn with_hosts(launch: Launch, hosts: &Path) -> Result<Launch> {
     let root = rustix::process::geteuid().is_root();
     let spaces = if root { "-m" } else { "-rm" };

@@ -1,4 +1,4 @@
-//! A manager that can't reach a node is not the one to say that it is lost, while
+//! A manager that can't reach a node must not be able to declare it lost while
 //! another manager uses it (invariants 7 and 8).
 
 use super::by_name::with_hosts;
@@ -12,16 +12,16 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The name that the node advertises: the first manager finds the way that can be cut
-/// behind it, everybody else the node itself.
+/// The name that the node advertises. For the first manager it leads to a way that
+/// can be cut, for all others to the node itself.
 const NAME: &str = "localhost";
 /// Where that way begins, at the node's port.
 const WAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const FILES: usize = 5;
 
 impl Run {
-    /// One of two managers loses its way to a node and is told to give it up: it does
-    /// not, no file is lost, and the node is as it was.
+    /// One of two managers loses its way to a node and is ordered to abandon the
+    /// node: it refuses, no file is lost, and the node stays as it was.
     pub(super) async fn cut_one_manager_off(&mut self, server: &Server) -> Result<()> {
         let begun = Instant::now();
         let mut cluster = Cluster::prepare(Options {
@@ -73,7 +73,7 @@ async fn start(cluster: &mut Cluster) -> Result<(SocketAddr, Way)> {
     let first = with_hosts(cluster.manager_launch(), &hosts)?;
     cluster.manager = Some(first.start().await?);
     cluster.add_manager().await?;
-    // Its port is known once it has run, and stays.
+    // The node's port is known once it has run, and stays the same.
     let index = cluster.add_node().await?;
     let node = cluster.node(index)?.address("listen")?;
     cluster.kill_node(index).await?;

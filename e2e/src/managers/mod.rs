@@ -37,10 +37,10 @@ pub struct Args {
 const SETTLE: Duration = Duration::from_secs(240);
 /// What counts as at once while the database is away.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// Within this an absence is noticed, and a return too.
+/// Within this time an absence is noticed, and a return too.
 const NOTICED: Duration = Duration::from_secs(30);
 
-/// Waits until a manager has so many nodes.
+/// Waits until this many nodes are available to a manager.
 async fn sees(manager: &Client, nodes: usize, within: Duration) -> Result<()> {
     wait::until(within, async || {
         let status = manager.status().await?;
@@ -123,8 +123,8 @@ impl Run {
         self.rows.push(vec![step.to_owned(), seconds, seen]);
     }
 
-    /// Through both managers, which count for themselves: after the leader's
-    /// next pass the nodes differ by one file at most.
+    /// Uploads through both managers, each of which counts files by itself:
+    /// after the leader's next pass the nodes differ by one file at most.
     async fn fill(&mut self, files: usize) -> Result<()> {
         let begun = Instant::now();
         let rate = self.files.upload(files).await?;
@@ -168,13 +168,13 @@ impl Run {
         .await
     }
 
-    /// The manager that says that files move.
+    /// The manager that reports files on the move.
     async fn leader_that_moves(&self) -> Result<usize> {
         self.one_that("moves files", |status| !status.moves.is_empty())
             .await
     }
 
-    /// Waits until one of the managers is as it is wanted, and says which.
+    /// Waits until one of the managers is as wanted, and gives its number.
     async fn one_that(&self, wanted: &str, is: impl Fn(&Status) -> bool) -> Result<usize> {
         wait::until(SETTLE, async || {
             for at in 0..2 {
@@ -208,7 +208,7 @@ impl Run {
         .await
     }
 
-    /// Waits until nothing is under way, as the other manager sees it too.
+    /// Waits until both managers report that nothing is under way.
     async fn quiet(&self) -> Result<()> {
         for at in 0..2 {
             wait::until(SETTLE, async || {
@@ -245,8 +245,8 @@ impl Run {
         Ok(())
     }
 
-    /// While the database is away uploads and deletes are refused at once,
-    /// files that were read lately are still served, and people are told.
+    /// While the database is away uploads and deletes are refused at once, files that
+    /// were read lately are still served, and `/status` and `/readyz` report it.
     async fn lose_the_database(&mut self, server: &mut Server, away: Duration) -> Result<()> {
         let begun = Instant::now();
         let client = self.files.client(0);

@@ -1,5 +1,5 @@
 //! The leader stands still in the midst of its work, for longer than its lease
-//! stands, and then goes on as if nothing had happened.
+//! lasts, and then goes on as if nothing had happened.
 
 use super::{NOTICED, Run, SETTLE};
 use crate::wait;
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use std::time::Instant;
 
-/// Moves that may fail, since both took them for theirs: what one has under way.
+/// How many moves may fail since both managers try them: as many as one has under way.
 const CONTESTED: usize = 16;
 /// The node that is drained meanwhile.
 const NODE: usize = 3;

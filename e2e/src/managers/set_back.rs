@@ -12,7 +12,7 @@ use std::time::Instant;
 const NEWER: usize = 100;
 /// Files that the backup has, and that are deleted after it.
 const GONE: [&str; 3] = ["gone-1", "gone-2", "gone-3"];
-/// An adoption stands still between its record and its bytes.
+/// An adoption stands still after it wrote the record, before it moves the bytes.
 const ADOPTION: &str = "manager::stall_in_adopt=1*return(9000)";
 
 impl Run {
@@ -29,8 +29,8 @@ impl Run {
         for name in GONE {
             self.files.manager(1).delete(name).await?.expect(204)?;
         }
-        // While nobody leads the database has no age, and a file that moves at the
-        // switch is in two states.
+        // While nobody leads, the lease's beat does not rise, and a set-back may go
+        // unnoticed; a file that moves during the switch is in two states.
         self.one_that("leads", is_leader).await?;
         let nodes = self.cluster.nodes.len() - 1;
         self.balanced(nodes).await?;
@@ -51,8 +51,8 @@ impl Run {
             let answer = self.files.manager(0).get(name).await?;
             ensure!(answer.outcome() == (503, Some(4)), "{name}: {answer:?}");
         }
-        // The first adoption stands still for longer than a janitor is patient: none of
-        // the bytes may be taken for those of an upload that nobody ended.
+        // The first adoption stands still for longer than the janitor waits: none of
+        // its bytes may be taken for those of an upload that nobody completed.
         self.restart_with(ADOPTION).await?;
         self.store_is_back().await?;
         for at in 0..2 {

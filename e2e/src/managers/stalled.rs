@@ -1,13 +1,13 @@
-//! Requests that stand still in one manager until the janitor of the other has
-//! begun to settle what they left: neither is told what is not so.
+//! Requests that stand still in one manager until the janitor of the other has begun
+//! to settle what they left: neither gets a false answer.
 
 use super::{NOTICED, Run, SETTLE, sees};
 use anyhow::{Result, ensure};
 use http::Method;
 use std::time::Instant;
 
-/// An upload stands still before its node may link it; the janitor dooms it
-/// after 5 to 7 s, and stands still itself while the link comes after all.
+/// An upload stands still before its node may link the copy; the janitor dooms that
+/// after 5 to 7 s, and then stands still itself while the link is made after all.
 const UPLOAD: &str =
     "manager::stall_before_finish=1*return(9500);manager::stall_after_doom=1*return(6000)";
 /// A delete stands still before it removes the record; so does the janitor,
@@ -15,12 +15,12 @@ const UPLOAD: &str =
 const DELETE: &str = "manager::stall_before_remove=1*return(9500)";
 /// A node's flush of a file lasts longer than the janitor's patience.
 const FLUSH: &str = "node::u1_before_flush=1*sleep(9500)";
-/// The file that all are about.
+/// The file that all these requests are about.
 const NAME: &str = "stalled";
 
 impl Run {
-    /// An upload that was ended is not told as stored, and a delete is told
-    /// as done only once no listing shows the file.
+    /// An upload that the janitor ended is not reported as stored, and a delete is
+    /// reported as done only once no listing shows the file.
     pub(super) async fn stalled_requests(&mut self) -> Result<()> {
         let begun = Instant::now();
         let leader = self.restart_managers(UPLOAD).await?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(120);
 /// Files that are deleted through the second manager, all of one node.
 const DELETED: usize = 120;
-/// How often the nodes have to be seen even, under load.
+/// How often the nodes must be found even under load.
 const TIMES: usize = 3;
 
 impl Run {

@@ -1,20 +1,20 @@
-//! Files that can't move stand first in the order of names, more than a step has:
-//! balance and drain go on past them, and say why they stay.
+//! The first files in the order of names can't move, more of them than one step
+//! reads: balance and drain go on past them, and report why they stay.
 
 use crate::cluster::{Cluster, Options};
 use crate::wait;
 use anyhow::{Result, ensure};
 use std::time::Duration;
 
-/// Files whose bytes are taken away: more than one step looks at.
+/// Files whose bytes are taken away: more than one step reads.
 const GONE: usize = 300;
-/// Files behind them.
+/// Files that follow them in the order of names.
 const WHOLE: usize = 150;
 /// Warnings about moves that failed, at the most.
 const WARNINGS: usize = 40;
 const SETTLE: Duration = Duration::from_secs(120);
 
-/// Runs it on a store, or an embedded one.
+/// Runs it on the given store, or on an embedded one.
 ///
 /// # Errors
 /// Where a file that could move stays.
@@ -38,8 +38,8 @@ pub async fn run(store: Option<String>) -> Result<String> {
     }
     cluster.add_node().await?;
     cluster.wait_available(2).await?;
-    // The node still counts what was taken from under it, so that all of them are
-    // asked for.
+    // The node still counts the files whose bytes were removed behind its back,
+    // so the balance tries to move all of them.
     wait::until(SETTLE, async || {
         let moved = cluster.tree(1)?.files.len();
         ensure!(moved == WHOLE, "{moved} moved");

@@ -9,7 +9,7 @@ use manager_store::{Mongo, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A database of its own for each promise.
+/// A database of its own for each promise that the suite checks.
 struct Database(String);
 
 #[async_trait]

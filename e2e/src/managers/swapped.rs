@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Names that the other cluster has: one that ours has not, one that it has.
 const THEIRS: [&str; 2] = ["theirs", "file-1"];
-/// How long a node that was restarted is watched not to join.
+/// How long the test checks that a restarted node does not join.
 const WATCHED: Duration = Duration::from_secs(3);
 
 impl Run {
@@ -92,14 +92,14 @@ impl Run {
     }
 }
 
-/// Another cluster, whose database is shown to ours while it rests.
+/// Another cluster, whose database our managers are given while it is stopped.
 struct Other {
     server: Server,
     cluster: Cluster,
 }
 
 impl Other {
-    /// A cluster of one node with a few files, at rest.
+    /// A cluster of one node with a few files, which is then stopped.
     async fn make(folder: &std::path::Path) -> Result<Self> {
         let server = Server::start(folder).await?;
         let cluster = Cluster::start_with(Options {
@@ -121,7 +121,7 @@ impl Other {
         self.server.stop().await
     }
 
-    /// Wakes it up and compares.
+    /// Starts it again and compares.
     async fn is_unchanged(&mut self) -> Result<()> {
         self.server.restart().await?;
         self.cluster.start_manager().await?;

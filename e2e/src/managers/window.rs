@@ -1,5 +1,5 @@
-//! Between the moment at which the database becomes another cluster's and the
-//! one at which that is noticed, a store must not tell what the other one holds.
+//! Between the moment at which the database becomes another cluster's and the one
+//! at which that is noticed, a store must not return what the other one holds.
 
 use super::NOTICED;
 use crate::mongo::Server;
@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Who ask all the time.
+/// How many tasks read the lease all the time.
 const ASKERS: usize = 8;
 /// How long they go on after the swap.
 const AFTER: Duration = Duration::from_secs(2);
-/// Whose lease it is.
+/// The holder of the lease in each of the two databases.
 const OURS: &str = "ours";
 const THEIRS: &str = "theirs";
 
-/// Swaps a database under a store that is asked all the time.
+/// Swaps a database under a store that is read all the time.
 pub(super) async fn run(folder: &Path) -> Result<()> {
     let [ours, theirs] = ["ours", "theirs"].map(|name| folder.join(name));
     std::fs::create_dir_all(&ours)?;

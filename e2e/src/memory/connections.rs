@@ -1,5 +1,5 @@
-//! What connections cost that have no place among the uploads: heads that never
-//! end, and what HTTP/2 clients send ahead (invariant 9).
+//! The cost of connections that have no place among the uploads: heads that
+//! never end, and what HTTP/2 clients send ahead (invariant 9).
 
 use super::mib;
 use crate::client::{Body, Pieces};
@@ -20,14 +20,14 @@ use tokio::task::JoinSet;
 
 /// `--max-connections` of this run; few enough for the usual limit of files.
 const CONNECTIONS: usize = 900;
-/// What one of them may cost the manager, as the documents state it.
+/// What one of them may cost the manager, as the documentation states.
 const EACH: u64 = 160 << 10;
-/// Connections with wide windows of HTTP/2: the first ones.
+/// How many connections, the first ones, have wide HTTP/2 windows.
 const WIDE: usize = 20;
 /// Streams of an HTTP/2 connection, and what each may send ahead on these.
 const STREAMS: usize = 100;
 const AHEAD: u64 = 64 << 10;
-/// What a request has of `--max-request-heads` at the least.
+/// The least that a request takes of `--max-request-heads`.
 const REQUEST: u64 = 2 << 10;
 /// A head that is far too long.
 const HEAD: usize = 250 << 10;
@@ -35,7 +35,7 @@ const HEAD: usize = 250 << 10;
 const UPLOADS: usize = 4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Does both, each on a service of its own: a peak can't be taken back.
+/// Measures both, each on a service of its own, since a peak can't be reset.
 ///
 /// # Errors
 /// Where the manager grew by more than is stated.
@@ -62,7 +62,7 @@ pub(super) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// There is one place among the uploads, and whoever has it may keep it.
+/// There is one place among the uploads, and the upload that has it may keep it.
 const PATIENT: [&str; 4] = [
     "--max-uploads=1",
     "--max-wait=300s",
@@ -93,7 +93,7 @@ fn told(what: &str, cluster: &Cluster, before: u64, bound: u64) -> Result<()> {
     Ok(())
 }
 
-/// Connections that each send a head without an end; some are left for others.
+/// Connections that each send a head without an end; a few are left for other clients.
 async fn heads(address: SocketAddr) -> Result<Vec<TcpStream>> {
     let mut sending = JoinSet::new();
     for _ in 0..CONNECTIONS - 10 {
@@ -103,7 +103,7 @@ async fn heads(address: SocketAddr) -> Result<Vec<TcpStream>> {
                 "GET /files HTTP/1.1\r\nHost: localhost\r\nX: {}",
                 "x".repeat(HEAD)
             );
-            // It may be refused by now.
+            // The connection may be refused by now.
             let sent = stream.write_all(head.as_bytes());
             let _ = tokio::time::timeout(Duration::from_secs(10), sent).await;
             anyhow::Ok(stream)
@@ -132,7 +132,7 @@ async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (sender, connection) = shake.await?;
         tasks.spawn(async move {
-            // It ends with the service.
+            // The connection ends with the service.
             let _ = connection.await;
         });
         for upload in 0..if at < WIDE { STREAMS } else { UPLOADS } {
@@ -149,7 +149,7 @@ async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
             });
         }
     }
-    // Until no window has room any more.
+    // Waits until no window has room any more.
     let still = AtomicU64::new(0);
     let last = AtomicU64::new(0);
     wait::until(Duration::from_secs(60), async || {

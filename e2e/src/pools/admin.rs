@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 pub(super) struct Managers(tokio::task::JoinHandle<()>);
 
 impl Managers {
-    /// Listens at an address that is free, for pools by the names that managers know.
+    /// Listens at a free address and answers for pools, by the names that managers know.
     pub(super) fn start(address: SocketAddr, pools: Vec<String>) -> Self {
         let serving = tonic::transport::Server::builder()
             .add_service(AdminServer::new(AllWell { pools }))
@@ -53,7 +53,7 @@ impl AllWell {
     }
 }
 
-/// Nobody has reason to ask for it.
+/// The answer to requests that the operator has no reason to make.
 fn unasked<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("a stand-in"))
 }

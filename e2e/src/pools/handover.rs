@@ -1,5 +1,5 @@
-//! A pool of a release that is gone is given to another one, as the chart's README says:
-//! its claim stays, and with it its files.
+//! A pool of a release that is gone is given to another release, as the chart's README
+//! says: its claim stays, and with it its files.
 
 use super::{NAMESPACES, operator};
 use crate::kube::ApiServer;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const POOL: &str = "pool-000";
 /// The release that takes it.
 const RELEASE: &str = "archive";
-/// How long that may take: after an operator was told to leave, or was killed.
+/// How long that may take after the operator of the first release was killed.
 const TAKEN: Duration = Duration::from_secs(60);
 
 /// Hands it over.

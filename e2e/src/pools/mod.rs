@@ -1,6 +1,6 @@
 //! `pools`: a real API server, the real operator, and hundreds of pools that nobody
 //! touches. What the operator asks the API server for then must not grow with their
-//! number. Pods and volumes are pretended, and so are the managers.
+//! number. Pods, volumes and managers are stand-ins.
 
 mod admin;
 mod handover;
@@ -21,24 +21,24 @@ use std::time::Duration;
 
 /// The release's namespace, and those that it watches.
 const NAMESPACES: [&str; 3] = ["files", "team-a", "team-b"];
-/// How long it is counted what an API server asks by itself.
+/// How long the requests are counted that an API server makes by itself.
 const IDLE: Duration = Duration::from_secs(5);
 /// How long requests are counted.
 const COUNTED: Duration = Duration::from_secs(20);
-/// After this what was done last is no more seen in what is asked.
+/// After this time the latest change causes no more requests.
 const CALM: Duration = Duration::from_secs(10);
-/// How long it may take until all pools have been looked at, or are ready.
+/// How long it may take until all pools are reconciled, or are ready.
 const LOOKED_AT: Duration = Duration::from_secs(180);
-/// How often it is looked whether they are.
+/// How often that is checked.
 const LOOK: Duration = Duration::from_secs(2);
 /// Requests a second while nothing is to be done, however many pools there are: a few
 /// for each namespace, and for the lease.
 const AT_REST: f64 = 4.0;
 
-/// What is counted.
+/// Flags of `pools`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Pools
+    /// Number of pools.
     #[arg(long, default_value_t = 300)]
     pub pools: usize,
 }
@@ -83,7 +83,7 @@ pub async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What is asked once nothing is done any more.
+/// The requests that are made once there is nothing left to do.
 async fn calm(server: &ApiServer, idle: &Rates) -> Result<Rates> {
     tokio::time::sleep(CALM).await;
     Ok(during(server, COUNTED).await?.without(idle))

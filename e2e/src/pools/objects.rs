@@ -1,5 +1,4 @@
-//! The objects of the run: pools, and what stands in for what a cluster would make of
-//! them.
+//! The objects of the run: pools, and stand-ins for what a cluster would make of them.
 
 use crate::kube::ApiServer;
 use anyhow::{Context, Result, ensure};
@@ -14,7 +13,7 @@ const CLASS: &str = "pretended";
 pub(super) struct Pools(Vec<(String, String)>);
 
 impl Pools {
-    /// Makes namespaces, and pools of one node in them by turns.
+    /// Makes namespaces, and pools of one node, which are spread over them in turn.
     pub(super) fn make(server: &ApiServer, namespaces: &[&str], number: usize) -> Result<Self> {
         let pools = namespaces.iter().cycle().take(number).enumerate();
         let pools = pools.map(|(n, namespace)| ((*namespace).to_owned(), format!("pool-{n:03}")));
@@ -94,7 +93,8 @@ impl Pools {
         write(server, &["replace", "--subresource=status"], pods)
     }
 
-    /// Has the sets say that their pods are there, where they changed since.
+    /// Lets StatefulSets that have changed report that their pods exist, as a
+    /// controller would.
     pub(super) fn pretend_controller(&self, server: &ApiServer) -> Result<()> {
         let mut sets = list(server, "statefulsets")?;
         sets.retain(|set| set["status"]["observedGeneration"] != set["metadata"]["generation"]);
@@ -117,7 +117,7 @@ impl Pools {
     }
 }
 
-/// The pod of a set of one.
+/// The pod of a StatefulSet with one replica.
 fn pod(set: &Value) -> Value {
     let template = &set["spec"]["template"];
     let mut labels = template["metadata"]["labels"].clone();
@@ -154,7 +154,7 @@ fn write(server: &ApiServer, verb: &[&str], objects: Vec<Value>) -> Result<()> {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
     let args = [verb, &["-f", "-"]].concat();
     let told = server.kubectl(&args, &list.to_string())?;
-    // Each object that was written is a line; what failed comes after them.
+    // kubectl prints a line for each object that it wrote, and then what failed.
     let end = told
         .text
         .lines()

@@ -1,4 +1,4 @@
-//! What an API server was asked, by its own metric.
+//! The requests that an API server received, by its own metric.
 
 use crate::kube::ApiServer;
 use anyhow::{Result, ensure};
@@ -19,10 +19,10 @@ pub(super) struct Requests {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Rates(BTreeMap<String, f64>);
 
-/// What it was asked from its start on.
+/// The requests since the API server's start.
 ///
 /// # Errors
-/// Where it does not say.
+/// Where it does not report them.
 pub(super) fn seen(server: &ApiServer) -> Result<Requests> {
     let told = server.kubectl(&["get", "--raw", "/metrics"], "")?;
     ensure!(told.ok, "{}", told.text);
@@ -32,18 +32,18 @@ pub(super) fn seen(server: &ApiServer) -> Result<Requests> {
     Ok(Requests { at, counts })
 }
 
-/// What it is asked during a time.
+/// The requests during a time.
 ///
 /// # Errors
-/// Where it does not say.
+/// Where the API server does not report them.
 pub(super) async fn during(server: &ApiServer, time: Duration) -> Result<Rates> {
     let before = seen(server)?;
     tokio::time::sleep(time).await;
     Ok(seen(server)?.since(&before))
 }
 
-/// The sums by verb and resource; pure. What is no resource, such as the metrics
-/// themselves, is left out.
+/// The sums by verb and resource; pure. Requests for no resource, such as the
+/// one for the metrics, are left out.
 fn counts(metrics: &str) -> BTreeMap<String, f64> {
     let mut counts = BTreeMap::new();
     for line in metrics.lines() {
@@ -84,7 +84,7 @@ impl Requests {
 }
 
 impl Rates {
-    /// Without what the API server asks by itself.
+    /// These rates without those of the API server's own requests.
     pub(super) fn without(&self, own: &Self) -> Self {
         let rest = self.0.iter().map(|(what, rate)| {
             let own = own.0.get(what).copied().unwrap_or_default();

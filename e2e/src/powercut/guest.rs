@@ -35,7 +35,7 @@ const DISK: u64 = 2 << 30;
 /// The init program of the guest.
 const INIT: &str = include_str!("../../powercut/init");
 
-/// Installs what is missing where that is allowed, else says what it is.
+/// Installs missing programs where that is allowed, else returns an error that names them.
 pub(super) fn require() -> Result<()> {
     tools::require(&TOOLS)?;
     if kernel().is_err() {
@@ -113,7 +113,7 @@ impl Guest {
 
     /// Turns the power on. `failpoints` reach the service's environment.
     pub(super) fn boot(&self, failpoints: Option<&str>) -> Result<Running> {
-        // qemu has no way to pick one and say which.
+        // qemu can't pick a port by itself and report it.
         let http = crate::ports::free()?;
         let console = self.folder.join("console");
         let log = fs::OpenOptions::new()
@@ -168,7 +168,7 @@ impl Running {
         self.qemu.kill().await.context("killing qemu")
     }
 
-    /// The end of what the guest said.
+    /// The end of what the guest printed.
     pub(super) fn console(&self) -> String {
         let text = fs::read(&self.console).unwrap_or_default();
         String::from_utf8_lossy(&text[text.len().saturating_sub(6000)..]).into_owned()
@@ -202,8 +202,8 @@ fn modules(to: &Path, version: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts a program into `bin` without its debug information, and its libraries
-/// where they lie outside.
+/// Copies a program into `bin`, without its debug information, and its
+/// libraries to the same paths as outside.
 fn add_program(root: &Path, program: &Path) -> Result<()> {
     let to = root
         .join("bin")

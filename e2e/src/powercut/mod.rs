@@ -1,6 +1,6 @@
-//! `powercut`: the service runs in a guest, the load comes from outside, and
-//! the guest's power is cut at a random moment. Nothing that was acknowledged
-//! may be missing (invariant 2). The check is checked by leaving a flush out.
+//! `powercut`: the service runs in a guest, the load comes from outside, and the
+//! guest's power is cut at a random moment. Nothing that was acknowledged may be
+//! missing (invariant 2). The check itself is tested by leaving a flush out.
 
 mod guest;
 
@@ -27,7 +27,7 @@ pub struct Args {
     /// Seed of the random moments and files [default: drawn and printed].
     #[arg(long)]
     seed: Option<u64>,
-    /// Begin no new round after so many seconds.
+    /// Begin no new round after this many seconds.
     #[arg(long, default_value_t = 1500)]
     budget: u64,
 }
@@ -101,7 +101,7 @@ struct Cuts {
 
 impl Cuts {
     /// Every round adds to the same disks. After each cut the files of the last
-    /// two rounds are looked at, after the last cut all.
+    /// two rounds are checked, after the last cut all.
     async fn whole(&mut self, rounds: usize) -> Result<()> {
         self.guest.format()?;
         let journal = Journal::default();

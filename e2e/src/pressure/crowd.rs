@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 const BEAT: Duration = Duration::from_secs(1);
 /// What it reads or writes then.
 const LITTLE: usize = 4 << 10;
-/// How long one of them may take to be let in; past it, it is one client less.
+/// How long one of them waits for its connection before it tries again.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How many of each kind.
@@ -24,9 +24,9 @@ pub struct Numbers {
     pub idle: usize,
     /// Downloads of a large file that are hardly read.
     pub readers: usize,
-    /// Uploads without a told length that hardly come.
+    /// Uploads without a declared length that hardly send anything.
     pub writers: usize,
-    /// Uploads whose length is told and whose body never comes.
+    /// Uploads that declare a length and whose body never comes.
     pub announcers: usize,
 }
 
@@ -34,12 +34,12 @@ pub struct Numbers {
 #[derive(Debug)]
 pub struct Crowd {
     _clients: JoinSet<()>,
-    /// Those whose connection is open.
+    /// How many of them have an open connection.
     pub open: Arc<AtomicU64>,
 }
 
 impl Crowd {
-    /// Lets them come. They hammer nobody: one that is cut off stays away for a beat.
+    /// Starts them. They hammer nobody: one that is cut off waits for `BEAT`.
     pub fn gather(address: SocketAddr, large: &str, numbers: Numbers) -> Self {
         let mut clients = JoinSet::new();
         let open = Arc::new(AtomicU64::new(0));
@@ -69,7 +69,7 @@ impl Crowd {
                 let open = open.clone();
                 clients.spawn(async move {
                     loop {
-                        // However it ended, it comes again.
+                        // However the connection ended, the client comes again.
                         let _ = stay(address, &head, act, &open).await;
                         tokio::time::sleep(BEAT).await;
                     }
@@ -99,7 +99,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// From another address than the well-behaved client's: each has its own share.
+/// From another address than the well-behaved client's, since each has its own share.
 async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;

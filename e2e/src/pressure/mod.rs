@@ -1,7 +1,6 @@
-//! `pressure`: every route and size class by one client and by many, over both
-//! versions of HTTP, and then a well-behaved client among many that are not. No
-//! answer but the right one, no node leaves, and no process passes its bound in
-//! memory (invariant 9).
+//! `pressure`: every route and size class by one client and by many, over both versions
+//! of HTTP, and then a well-behaved client among many that are not. Every answer must be
+//! right, no node may leave, and no process may exceed its bound in memory (invariant 9).
 
 pub mod crowd;
 pub mod routes;
@@ -22,7 +21,7 @@ pub struct Args {
     /// How long the well-behaved client stays among the others.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Fewer requests of each kind, a smaller crowd, and less of the time.
+    /// Fewer requests of each kind, a smaller crowd, and less time.
     #[arg(long)]
     quick: bool,
     /// Only the crowd, or only what comes before it.
@@ -48,7 +47,7 @@ const CLIENTS: [usize; 3] = [1, 64, 512];
 /// What a process may have resident at the most.
 const MANAGER_BOUND: u64 = 1 << 30;
 const NODE_BOUND: u64 = 1 << 30;
-/// What the good client may wait, 99 times of 100.
+/// How long the good client may wait, in 99 of 100 requests.
 const BEARABLE: Duration = Duration::from_secs(3);
 /// Files and connections of this process and its clients.
 const DESCRIPTORS: u64 = 16_384;
@@ -180,7 +179,7 @@ async fn among_others(args: &Args) -> Result<()> {
     let share = if args.quick { 4 } else { 1 };
     let numbers = Numbers {
         idle: 2000 / share,
-        // All of them: a node has fewer streams.
+        // Not fewer in a quick run, since they must outnumber a node's streams.
         readers: 500,
         writers: 500 / share,
         announcers: 300 / share,

@@ -90,7 +90,7 @@ pub struct Work {
     pub verb: Verb,
     /// The files.
     pub files: Files,
-    /// Keeps the names of what is stored apart.
+    /// Keeps the names of stored files apart from those of other work.
     pub tag: String,
 }
 

@@ -30,7 +30,7 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// So many clients.
+    /// Opens this many clients.
     ///
     /// # Errors
     /// Where nobody answers.
@@ -60,7 +60,7 @@ impl Wire {
     }
 }
 
-/// What a number of clients saw who all did the same.
+/// What many clients saw that all did the same.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// Steps that went as they should.

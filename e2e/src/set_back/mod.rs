@@ -1,4 +1,4 @@
-//! `set-back`: the store is set back to a backup of several moments, under both
+//! `set-back`: the store is set back to backups of several moments, with both
 //! engines, while the nodes go on. Nothing that was acknowledged and not deleted is
 //! lost, and nothing that was deleted comes back (rule 17, invariants 2 and 8).
 
@@ -39,7 +39,7 @@ pub enum Engine {
 /// When the backup is made.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// Before a node joins, so that all its files are unknown.
+    /// Before a node joins, so that the backup knows none of its files.
     BeforeJoin,
     /// While files move to a node that joined.
     AmidMoves,
@@ -240,7 +240,7 @@ impl Run {
         match &mut self.server {
             Some(server) => server.copy_data(to).await,
             None => {
-                // As a snapshot of the volume would have it.
+                // The manager stands still, so the copy is like a snapshot of the volume.
                 let manager = self.cluster.manager()?;
                 manager.signal(Signal::STOP)?;
                 let copied = tree::copy_folder(&self.cluster.store(), to);
@@ -257,8 +257,8 @@ impl Run {
         self.cluster.set_store_back(backup).await
     }
 
-    /// Waits until every manager sees all nodes merged, nothing under way and
-    /// nothing that has to wait, and the disks are balanced.
+    /// Waits until every manager reports all nodes merged, nothing under way, no
+    /// set-back and no absent store, and until the disks are balanced.
     async fn settled(&self) -> Result<Status> {
         let settled = |status: &Status| {
             let rest = &status.rest;
@@ -278,7 +278,7 @@ impl Run {
         Ok(last)
     }
 
-    /// Waits until each manager's `/status` is as wanted; answers the last one's.
+    /// Waits until each manager's `/status` is as wanted; gives the last one's.
     async fn every_manager(&self, wanted: impl Fn(&Status) -> Result<()>) -> Result<Status> {
         let mut last = Status::default();
         for at in 0..=self.cluster.others.len() {
@@ -292,8 +292,8 @@ impl Run {
         Ok(last)
     }
 
-    /// No manager takes a file for missing that was adopted, by whichever of them: it
-    /// would never move again.
+    /// No manager takes an adopted file for missing, whichever manager adopted it:
+    /// the file would never move again.
     async fn nothing_is_missing(&self) -> Result<()> {
         let none = |status: &Status| {
             let missing = &status.rest["missing"];

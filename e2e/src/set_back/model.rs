@@ -34,7 +34,7 @@ pub(super) struct Model {
 }
 
 fn data(seed: u64) -> Bytes {
-    // Now and then one that has a stream of its own.
+    // One in 200 is large, and has a stream of its own.
     let size = match seed % 200 {
         0 => 100_000,
         rest => 20 + rest * 11,
@@ -115,8 +115,8 @@ impl Model {
             .await
     }
 
-    /// Of the files that are stored every so-manieth is deleted, and every second of
-    /// these stored anew under its name.
+    /// Deletes one in `every` of the stored files, and stores about half of those
+    /// anew under their names.
     pub(super) async fn churn(&self, every: usize) -> Result<usize> {
         let names: Vec<_> = self.stored().into_iter().step_by(every).collect();
         let count = names.len();

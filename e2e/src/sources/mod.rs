@@ -26,16 +26,17 @@ pub struct Args {
     /// Clients at once.
     #[arg(long, default_value_t = 16)]
     clients: usize,
-    /// The least number of files that makes the run count.
+    /// The least number of files; with fewer the run fails.
     #[arg(long, default_value_t = 5000)]
     min_files: usize,
-    /// At most so many files, spread over all.
+    /// At most this many files, spread over all.
     #[arg(long)]
     max_files: Option<usize>,
-    /// At most so many bytes.
+    /// At most this many bytes.
     #[arg(long)]
     max_bytes: Option<u64>,
-    /// Throttle of moves in files a second, so that the fourth node fills quickly.
+    /// More flags for the manager, separated by spaces; a higher throttle of moves
+    /// fills the fourth node faster.
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     manager_args: String,
 }
@@ -99,7 +100,7 @@ async fn processes(args: &Args, sources: Arc<Vec<Source>>) -> Result<Vec<Vec<Str
     upload.await.context("uploading")??;
     let uploaded = start.elapsed();
     let again = Instant::now();
-    // The fourth node is still being filled: these reads meet moves.
+    // The fourth node is still being filled: these reads coincide with moves.
     cluster.wait_available(4).await?;
     download_all(transfer.clone(), args.clients).await?;
     let downloaded = again.elapsed();

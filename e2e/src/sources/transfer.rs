@@ -1,5 +1,5 @@
-//! Many clients that upload all files, or fetch and compare them, and try
-//! again where the service says that it is a matter of time.
+//! Many clients that upload all files, or fetch and compare them, and try again
+//! where the service asks for that.
 
 use super::Source;
 use crate::client::{Answer, Body, Client, Route};
@@ -39,7 +39,7 @@ impl Transfer {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many files are done.
+    /// Waits until this many files are done.
     pub(super) async fn reached(&self, files: usize, within: Duration) -> Result<()> {
         let start = Instant::now();
         while self.done.load(Ordering::Relaxed) < files {
@@ -52,7 +52,7 @@ impl Transfer {
         Ok(())
     }
 
-    /// Sends what `make` gives until the answer is neither 503 nor 429.
+    /// Sends what `make` gives until there is an answer that is neither 503 nor 429.
     async fn persist(&self, make: impl Fn() -> Result<Request<Body>>) -> Result<Answer> {
         let start = Instant::now();
         loop {

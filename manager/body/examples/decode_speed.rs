@@ -1,7 +1,7 @@
 //! How fast upload bodies are decoded and answers encoded, on one core:
 //! `cargo run --release -p manager-body --example decode_speed`.
 //!
-//! MB/s are of the decoded file, so the figures compare with one another.
+//! MB/s refer to the decoded file, so that the figures can be compared.
 
 use std::convert::Infallible;
 use std::hint::black_box;

@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// Media ranges that are looked at; a longer list is cut.
+/// Media ranges that are read; a longer list is cut.
 const MAX_RANGES: usize = 64;
 
 /// How precisely a range names a type; more precise ones win.
@@ -14,7 +14,7 @@ const EXACT: u8 = 3;
 /// and preferred to the bytes. At equal preference the bytes win, because many
 /// HTTP libraries say `application/json, */*` on every request.
 ///
-/// `content_type` is the file's own, which may be named in its stead.
+/// `content_type` is the file's own type; naming it also asks for the bytes.
 pub fn prefers_json(headers: &HeaderMap, content_type: &str) -> bool {
     let ranges = ranges(headers);
     let Some((json, EXACT)) = quality(&ranges, "application/json") else {
@@ -22,7 +22,7 @@ pub fn prefers_json(headers: &HeaderMap, content_type: &str) -> bool {
     };
     let own = content_type.split(';').next().unwrap_or_default().trim();
     let bytes = if own.eq_ignore_ascii_case("application/json") {
-        // The name stands for the envelope, as everywhere in this API.
+        // `application/json` means the envelope, as everywhere in this API.
         quality(&ranges, "application/octet-stream").map_or(0, |(q, _)| q)
     } else {
         let of = |media| quality(&ranges, media).map_or(0, |(q, _)| q);

@@ -3,8 +3,8 @@
 //!
 //! `base64` decodes clean runs of one alphabet with SIMD (a third faster than
 //! the crate `base64-simd`, both measured in pieces of this size); this file
-//! cuts a stream into such runs. Text is tried from the cheapest way to the dearest:
-//! straight from the caller's slice, with CR and LF cut out, byte by byte.
+//! cuts a stream into such runs. The cheapest way is tried first: straight from
+//! the caller's slice, then with CR and LF cut out, then byte by byte.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
@@ -46,7 +46,8 @@ pub(crate) struct Decoder {
     out: Vec<u8>,
     /// Set by the first `=`: how many more must follow.
     padding: Option<u8>,
-    /// The alphabet that the last mixed piece used: tried first on the next.
+    /// The alphabet of the last piece that needed `clean` and showed only one:
+    /// tried first on the next.
     url_safe: bool,
 }
 
@@ -88,7 +89,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes and hands on what can be at the end of a piece of the body.
+    /// At the end of a piece of the body: decodes what is complete, and hands
+    /// it on.
     pub(crate) fn flush(&mut self, events: &mut VecDeque<Event>) -> Result<(), BadBase64> {
         if self.text.len() >= 4 {
             self.decode_text()?;
@@ -229,8 +231,8 @@ impl Decoder {
     }
 }
 
-/// No padding and no bits beyond the last byte; what else is allowed, `clean`
-/// takes away first.
+/// No padding and no bits beyond the last byte: `clean` removes first whatever
+/// else is allowed.
 const STRICT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::RequireNone)
     .with_decode_allow_trailing_bits(false);
@@ -238,8 +240,8 @@ const STRICT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 static STANDARD: LazyLock<Simd> = LazyLock::new(|| Simd::standard(STRICT));
 static URL_SAFE: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(STRICT));
 
-/// Appends the bytes of clean text to `out`; false, and `out` as before, when
-/// anything in it is not of the alphabet.
+/// Decodes clean text and appends it to `out`; returns false and leaves `out`
+/// as it was when anything in the text is not of the alphabet.
 fn decode(url_safe: bool, text: &[u8], out: &mut Vec<u8>) -> bool {
     if text.is_empty() {
         return true;

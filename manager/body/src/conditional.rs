@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, Method};
 /// What the current representation can be compared by.
 #[derive(Debug, Clone, Copy)]
 pub struct Validators<'a> {
-    /// The strong entity tag with its quotes, as in the `ETag` field; for a
-    /// change, which is of all forms at once, that of each form.
+    /// The strong entity tags with their quotes, as in the `ETag` field: one for a
+    /// read; for a change, which concerns all forms of the file, one for each form.
     pub etags: &'a [&'a str],
     /// When the file was made; parts of a second don't count.
     pub last_modified: SystemTime,
@@ -69,9 +69,9 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, current: Option<Validators
     Outcome::Proceed { range_applies }
 }
 
-/// Whether the parts that the client has are of this very representation. A
-/// date never says that: a name may be deleted and given to another file within
-/// one second, so that no date is a strong validator (section 8.8.2.2).
+/// Whether the parts that the client has come from this very representation. A
+/// date never proves that: a name may be deleted and given to another file
+/// within one second, so that no date is a strong validator (section 8.8.2.2).
 fn if_range(headers: &HeaderMap, current: Validators<'_>) -> bool {
     let Some(value) = headers.get(IF_RANGE) else {
         return true;
@@ -122,7 +122,7 @@ fn weak(given: &str, own: &str) -> bool {
     given.trim_start_matches("W/") == own.trim_start_matches("W/")
 }
 
-/// A malformed or repeated date is as good as none.
+/// A malformed or repeated date counts as none.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

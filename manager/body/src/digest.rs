@@ -101,8 +101,8 @@ impl Stated {
         Ok((stated.sha256.is_some() || stated.sha512.is_some()).then_some(stated))
     }
 
-    /// A checker of the bytes that were stated. With `sha256_elsewhere` the
-    /// caller computes SHA-256 anyway and gives it to [`Checker::finish`].
+    /// A checker for the stated digests. With `sha256_elsewhere` the caller
+    /// computes SHA-256 anyway and gives it to [`Checker::finish`].
     pub fn checker(self, sha256_elsewhere: bool) -> Checker {
         Checker {
             header: self.header,
@@ -130,8 +130,8 @@ impl Stated {
     }
 }
 
-/// Computes just what was stated, while the bytes flow; where a trailer is
-/// announced that will state it, all that it may be.
+/// Computes only the stated digests, while the bytes flow; where a trailer is
+/// announced that will state some, every digest that it may state.
 pub struct Checker {
     header: &'static str,
     stated: Option<Stated>,
@@ -176,12 +176,12 @@ impl Checker {
         }
     }
 
-    /// Compares. `sha256` is the caller's, wanted only if the checker was made
-    /// with `sha256_elsewhere`; where it is then missing, that is a mismatch.
-    /// `trailers` are the fields that came after the bytes.
+    /// Compares the digests. `sha256` is the caller's, needed only if the
+    /// checker was made with `sha256_elsewhere`; if it is missing then, that is
+    /// a mismatch. `trailers` are the fields that came after the bytes.
     ///
     /// # Errors
-    /// When the bytes are others, or a trailer is malformed.
+    /// When the bytes differ, or a trailer is malformed.
     pub fn finish(
         self,
         sha256: Option<&[u8; 32]>,

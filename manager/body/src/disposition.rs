@@ -20,7 +20,7 @@ const NOT_ATTR_CHAR: AsciiSet = NON_ALPHANUMERIC
 
 /// The field's value: always an attachment, so that no browser runs what
 /// somebody else uploaded. A name that needs it is given twice: exactly as
-/// `filename*`, and in plain ASCII for those that don't know that.
+/// `filename*`, and in plain ASCII for clients that don't know `filename*`.
 ///
 /// Always a valid field value, whatever the name.
 pub fn attachment(filename: &str) -> String {

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::Bytes;
 
-/// What an upload body says, in the order in which it says it.
+/// One piece of what an upload body contains, in the order of the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The name of the file, once; may come after the data.
@@ -27,7 +27,7 @@ pub enum BodyError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The body is of a kind that is not taken.
+    /// The body is of a kind that is not accepted.
     #[error("Content-Type: {reason}")]
     Unsupported {
         /// What is wrong with it, and what is accepted.
@@ -39,7 +39,7 @@ pub enum BodyError {
         /// The field.
         field: &'static str,
     },
-    /// The transport broke: the body was cut, or its length was a lie.
+    /// The transport broke: the body was cut, or its stated length was wrong.
     #[error("the body could not be read to its end")]
     Read(#[source] Box<dyn Error + Send + Sync>),
     /// More bytes than the server takes.

@@ -133,7 +133,7 @@ impl Fields {
         }
     }
 
-    /// End of the body: what must have come has come.
+    /// End of the body: checks that the required fields have come.
     pub(crate) fn finish(&self) -> Result<(), BodyError> {
         for field in [Field::Filename, Field::File] {
             if !self.seen(field) {

@@ -28,7 +28,7 @@ enum Percent {
 /// Push parser of one form body.
 #[derive(Default)]
 pub(crate) struct Form {
-    /// The field whose value is being read; none while its name is.
+    /// The field whose value is being read; none while a name is read.
     value_of: Option<Field>,
     name: Vec<u8>,
     percent: Percent,
@@ -57,7 +57,8 @@ impl Form {
             }
             rest = after;
             if let [b'%', high, low, after @ ..] = rest {
-                // A whole escape in one go; the states are for those cut apart.
+                // A whole escape at once; the states are for escapes that are
+                // cut apart.
                 self.percent = Percent::Begun;
                 self.digit(*high)?;
                 self.digit(*low)?;
@@ -121,7 +122,7 @@ impl Form {
                 if memchr::memchr(b' ', run).is_some() {
                     return Err(Field::File.invalid(AMBIGUOUS));
                 }
-                // Once seen it needs no more looking for.
+                // Once seen, a `+` need not be searched for again.
                 self.raw_plus = self.raw_plus || memchr::memchr(b'+', run).is_some();
                 self.unambiguous()?;
                 self.fields.value(Field::File, run)

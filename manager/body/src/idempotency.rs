@@ -30,7 +30,7 @@ pub enum KeyError {
 impl IdempotencyKey {
     /// The key of a request, if it has one.
     ///
-    /// Many clients leave the quotes out, so a bare word (visible ASCII but
+    /// Many clients leave the quotes out, so a bare word (visible ASCII except
     /// quotes, backslashes, commas and semicolons) is taken as the same key.
     pub fn parse(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, KeyError> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();

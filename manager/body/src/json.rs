@@ -34,7 +34,7 @@ pub(crate) struct Json {
     utf8: Utf8,
     /// The key being read; a key too long to mean anything is cut.
     key: Vec<u8>,
-    /// Bytes of the body before the piece in hand.
+    /// Bytes of the body before the current piece.
     before: u64,
     pub(crate) fields: Fields,
 }
@@ -138,7 +138,7 @@ impl Json {
             b'{' => "an object",
             b'[' => "an array",
             b't' | b'f' => "a boolean",
-            // What an answer leaves out, a client may send as null.
+            // A client may send null for what an answer leaves out.
             b'n' if field == Field::ContentType => {
                 return self.value(Field::Other, byte);
             }
@@ -161,9 +161,9 @@ impl Json {
                 return Ok(());
             }
             Some(Piece::Run(run)) => self.checked(run)?,
-            // A control character may stand in a string as an escape.
+            // An escape may stand for a control character.
             Some(Piece::Char(c)) => self.utf8(c.encode_utf8(&mut char).as_bytes())?,
-            // Makes the key one that nobody knows.
+            // Makes the key an unknown one.
             Some(Piece::Lone) => b"\\",
         };
         let room = Field::LONGEST_NAME + 1 - self.key.len();
@@ -193,8 +193,8 @@ impl Json {
                 self.state = State::After;
             }
             // Raw line breaks are no JSON, but base64 pasted into a template
-            // has them, and skipping them can't change a byte of the file. All
-            // else that is wrong here the base64 decoder refuses.
+            // has them, and skipping them can't change a byte of the file. The
+            // base64 decoder refuses all else that is wrong here.
             Some(Piece::Run(run)) if field == Field::File => self.fields.value(field, run)?,
             Some(Piece::Run(run)) => {
                 let run = self.checked(run)?;
@@ -256,7 +256,7 @@ fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     text.strip_prefix(prefix)
 }
 
-/// A fault in the syntax gets its place in the body added.
+/// Why a body is refused; to an error of syntax the caller adds its place.
 enum Fault {
     Syntax(&'static str),
     Body(BodyError),

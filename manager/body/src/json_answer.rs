@@ -105,7 +105,7 @@ where
         }
     }
 
-    /// Encodes what is whole of the next piece of the window.
+    /// Encodes the whole groups of the next piece of the window.
     fn encode(&mut self) {
         let mut out = Vec::new();
         let piece = self.window.len().min(PIECE);

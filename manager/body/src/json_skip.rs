@@ -1,5 +1,5 @@
-//! Walks over a JSON value that nobody wants, checking its grammar (RFC 8259)
-//! in constant memory.
+//! Walks over a JSON value that is ignored, checking its grammar (RFC 8259) in
+//! constant memory.
 
 /// Depth to which an ignored value may nest; `stack` has a bit for each level.
 pub(crate) const MAX_DEPTH: u32 = 64;
@@ -44,7 +44,7 @@ enum Want {
 /// Where in the ignored value the reader is.
 pub(crate) struct Skip {
     want: Want,
-    /// One bit a level, the lowest the innermost: set for an object.
+    /// One bit for each level, the lowest for the innermost: set for an object.
     stack: u64,
     depth: u32,
     /// The string that is being read is a key.
@@ -96,7 +96,7 @@ impl Skip {
         }
     }
 
-    /// The string that a step opened has ended; true when it was all there is.
+    /// The string that a step opened has ended; true when it was the whole value.
     pub(crate) fn text_done(&mut self) -> bool {
         if std::mem::take(&mut self.in_key) {
             self.want = Want::Colon;

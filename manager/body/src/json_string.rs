@@ -34,7 +34,7 @@ pub(crate) struct Lexer {
 }
 
 impl Lexer {
-    /// Whether it is not inside an escape, nor a surrogate pair.
+    /// Whether it is neither inside an escape nor inside a surrogate pair.
     pub(crate) fn at_rest(&self) -> bool {
         matches!(self.escape, Escape::None) && self.high.is_none()
     }
@@ -101,7 +101,8 @@ impl Lexer {
     }
 
     /// A UTF-16 unit. After a lone half the unit that followed it is dropped:
-    /// whoever wants the text refuses it, and nobody else looks at it.
+    /// callers that need the text refuse a lone half, and the others ignore the
+    /// text.
     fn unit(&mut self, unit: u16) -> Option<Piece<'static>> {
         let code = match self.high.take() {
             Some(high) if is_low(unit) => {

@@ -1,5 +1,5 @@
 //! Bodies and header fields of the REST API, as pure pieces: decoders of the
-//! upload bodies, encoders and deciders of the downloads.
+//! upload bodies, and the encoders and decisions of the downloads.
 //!
 //! Nothing here knows a web framework, a node or a store; everything is a
 //! function of bytes and header fields. Uploads and downloads are streams, and

@@ -8,7 +8,7 @@ use crate::event::BodyError;
 /// Bytes of a media type that is given.
 pub const MAX_LEN: usize = 255;
 
-/// What is said when nothing is known.
+/// The media type when nothing is known.
 pub const UNKNOWN: &str = "application/octet-stream";
 
 /// The media type that a file's name suggests.

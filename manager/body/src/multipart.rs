@@ -5,8 +5,8 @@
 //! as fast as that is ready whether or not anyone takes the data, can answer
 //! "incomplete" to a body that came in one piece (its issues 62 and 70), and
 //! keeps the source to itself after the last boundary, so that a transport
-//! error there is lost. What is left when these are taken away is this file;
-//! heads are parsed by `httparse`, delimiters found by `memchr`.
+//! error there is lost. Hence this file; heads are parsed by `httparse`,
+//! delimiters found by `memchr`.
 
 use bytes::{Buf, Bytes};
 use memchr::memmem::Finder;
@@ -24,7 +24,7 @@ enum State {
     /// After a delimiter: `--`, or the end of the line.
     Line,
     Head,
-    /// In a part's body, which is this field's.
+    /// In a part's body, which is the value of this field.
     Body(Field, Form),
     /// After the last delimiter; only white space may come.
     End,
@@ -193,7 +193,7 @@ impl Multipart {
     }
 
     fn head(&mut self, chunk: &mut Bytes) -> Result<(), BodyError> {
-        // The empty line may straddle two pieces: look from three bytes back.
+        // The empty line may straddle two pieces: search from three bytes back.
         let from = self.head.len().saturating_sub(3);
         let take = chunk.len().min(HEAD_LIMIT - self.head.len());
         self.head.extend_from_slice(&chunk[..take]);
@@ -237,7 +237,7 @@ impl Multipart {
             if let Some(given) = head.content_type
                 && !self.fields.seen(Field::ContentType)
                 // On a text part this is what libraries add by themselves; it
-                // speaks of the base64 text and not of the file.
+                // describes the base64 text and not the file.
                 && !(form == Form::Text && given.to_ascii_lowercase().starts_with("text/plain"))
             {
                 self.fields.events.push_back(Event::ContentType(given));

@@ -79,7 +79,7 @@ impl PartHead {
 /// One parameter's value, and what follows its `;`.
 ///
 /// In quotes only `\"` and `\\` are escapes: browsers write a quote as `%22`
-/// and leave backslashes alone, and old ones send whole Windows paths.
+/// and leave backslashes alone, and old browsers send whole Windows paths.
 fn parameter(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_once(';').unwrap_or((text, ""));

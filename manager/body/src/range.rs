@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-/// Ranges in one request; past it the header field is ignored, as section 14.2
+/// Ranges in one request; with more the header field is ignored, as section 14.2
 /// allows for requests that look like an attack.
 pub const MAX_RANGES: usize = 64;
 
@@ -58,7 +58,7 @@ pub fn decide(range: Option<&str>, size: u64) -> Answer {
     let parts: Vec<Part> = ranges.into_iter().flatten().collect();
     if parts.iter().any(|part| part.len == 0) {
         // The last bytes of an empty file: satisfiable by section 14.1.2, but
-        // no Content-Range can say it.
+        // no Content-Range can express it.
         return Answer::Full;
     }
     let parts = merge(parts);

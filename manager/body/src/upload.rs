@@ -76,8 +76,8 @@ impl UploadKind {
     }
 }
 
-/// RFC 2046, section 5.1.1. That it has no CR is what lets the parser hold
-/// back nothing but a count.
+/// RFC 2046, section 5.1.1. Since it has no CR, the parser needs to hold back
+/// nothing but a count.
 fn is_boundary(text: &str) -> bool {
     (1..=70).contains(&text.len())
         && !text.ends_with(' ')
@@ -176,7 +176,7 @@ where
     }
 }
 
-/// The three push parsers behind one face.
+/// The three push parsers as one type.
 pub(crate) enum Decoder {
     Json(Box<Json>),
     Form(Box<Form>),

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 /// How long the holder of an id has to answer before another takes its place.
 const HOLDER: Duration = Duration::from_secs(1);
-/// Times that a change of a node's row is tried.
+/// How often a change of a node's row is tried.
 const TRIES: usize = 5;
-/// How far a node may be ahead of the store's leader number, which grows by one with
-/// each leader: a store that was set back is overtaken number by number.
+/// How far the leader's number that a node has seen may be above the store's. The store's
+/// grows by one with each leader, and after a set-back it is raised to the nodes' one by one.
 const FARTHEST: u64 = 1 << 16;
 
 /// What a node claims to be, parsed.
@@ -39,7 +39,7 @@ pub(crate) struct Claim {
     pub cluster_id: Option<Uuid>,
     /// The protocol to speak with it.
     pub protocol: u32,
-    /// The last beat that it heard of.
+    /// The last beat that it has received.
     pub beat_seen: u64,
     /// The term of that beat.
     pub term_seen: u64,
@@ -85,7 +85,7 @@ impl Claim {
         })
     }
 
-    /// Who has to answer where it says that it is reached.
+    /// Which node must answer at the endpoint that the claim names.
     pub(crate) fn expected(&self) -> Expected {
         Expected {
             id: self.id.clone(),
@@ -106,11 +106,11 @@ fn common_protocol(min: u32, max: u32) -> Result<u32, Status> {
     )))
 }
 
-/// Lets a node in, or says why not; answers its row.
+/// Admits a node and returns its row, or says why not.
 ///
 /// # Errors
 /// `FAILED_PRECONDITION` for another cluster or a replaced volume,
-/// `ALREADY_EXISTS` when the id is held by a node that lives.
+/// `ALREADY_EXISTS` when the id is held by a node that is alive.
 pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, Status> {
     if let Some(other) = claim.cluster_id
         && other != core.cluster_id()
@@ -134,24 +134,23 @@ pub(crate) async fn admit(core: &Arc<Core>, claim: &Claim) -> Result<NodeRow, St
     Err(Status::aborted("the node's row keeps changing"))
 }
 
-/// Notes for people why a node is not let in, and says it to the node.
+/// Notes for people why a node is refused, and returns the error for the node.
 pub(crate) fn refused(core: &Core, claim: &Claim, why: String, about: RefusedFor) -> Status {
     let nodes = &core.nodes;
     nodes.note_refused(&claim.id, &claim.pool, why.clone(), about);
     Status::failed_precondition(why)
 }
 
-/// A store that nodes of another cluster knock at may be the wrong one: no fresh
-/// volume becomes its own while they do, or files that it takes would stand in the
-/// way of the right records.
+/// If nodes of another cluster try to join, this store may be the wrong one. While they
+/// do, no fresh volume is admitted: it would take over this store's cluster id, and
+/// files stored on it would stand in the way of the right records.
 async fn refuse_fresh(core: &Core, claim: &Claim) -> Result<(), Status> {
     if claim.cluster_id.is_some() {
         return Ok(());
     }
     let mut foreign = core.nodes.foreign(&claim.pool);
     if foreign.is_none() && core.nodes.foreign("").is_some() {
-        // Of another pool: that says something only of a store that nobody has
-        // joined yet.
+        // Nodes of other pools count only while no node has joined this store yet.
         let rows = core.store.nodes().await.map_err(unavailable)?;
         if rows.iter().all(|row| row.volume_id.is_nil()) {
             foreign = core.nodes.foreign("");
@@ -174,8 +173,8 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
     if holder.session() == claim.session {
         return Ok(());
     }
-    // The one that comes back after a crash must not wait until its earlier
-    // stream is found dead: its endpoint is asked who is there.
+    // A node that comes back after a crash must not wait until its earlier stream is
+    // found dead: the holder's endpoint is asked which node is there.
     let lives = identify(&holder.endpoint, &core.token.of_pool(&holder.pool), HOLDER)
         .await
         .is_ok_and(|who| who.session == holder.session());
@@ -191,9 +190,9 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Status> 
     Ok(())
 }
 
-/// Finds that the store is in an earlier state than one that the node has heard
-/// of, before the node is let in: then what it was merged with is not what is there
-/// now (rule 17).
+/// Before a node is admitted, checks whether it has seen a later state of the store
+/// than the present one. Then the store was set back, and the records that the node was
+/// merged with are not those of now (rule 17).
 async fn note_set_back(core: &Arc<Core>, claim: &Claim) -> Result<(), Status> {
     let lease = core.store.lease().await.map_err(unavailable)?;
     let number = lease.as_ref().map_or(0, |lease| lease.number);
@@ -203,13 +202,14 @@ async fn note_set_back(core: &Arc<Core>, claim: &Claim) -> Result<(), Status> {
             claim.leader_seen
         )));
     }
-    // A rebuilt store begins anew; everything is merged with it in any case.
+    // A store that is being rebuilt counts from zero, and every node is merged with it
+    // in any case.
     let lacks = Lease::lacks(lease.as_ref(), claim.beat_seen, claim.term_seen)
         || claim.leader_seen > number;
     if !lacks || core.is_rebuilding() {
         return Ok(());
     }
-    // Where its row is marked it was found before, and the node is merged anew.
+    // If its row is marked, this was found before, and the node is merged anew.
     let known = row(core, &claim.id).await.map_err(unavailable)?;
     if known.is_some_and(|row| row.set_back) {
         return Ok(());
@@ -220,7 +220,7 @@ async fn note_set_back(core: &Arc<Core>, claim: &Claim) -> Result<(), Status> {
     set_back::begin(core).await.map_err(unavailable)
 }
 
-/// Writes the node's row, and answers it if the write was the next one.
+/// Writes the node's row, and returns it if no other change came first.
 async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Status> {
     let Some(found) = row(core, &claim.id).await.map_err(unavailable)? else {
         return insert_row(core, claim, 1, Stay::Stays).await;
@@ -239,7 +239,7 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Status
             );
             return Err(refused(core, claim, why, RefusedFor::Volume));
         }
-        // A drain that was ordered before the node ever joined holds for it.
+        // A drain that was ordered before the node ever joined stays in force.
         let stay = match found.volume_id.is_nil() {
             true => found.stay,
             false => Stay::Stays,

@@ -1,6 +1,6 @@
-//! The lease for the leader's work (rule 10): balance, drains, the janitor. It
-//! is taken only after its counter stood still for a whole term on this
-//! process's own clock. No safety rests on it.
+//! The lease for the leader's work (rule 10): balance, drains, the janitor. It is taken
+//! only after its counter stood still for 3 s (`TERM`) on this process's own clock. No
+//! safety rests on it.
 
 use crate::core::Core;
 use crate::recovery::set_back;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a lease stands without being renewed.
 const TERM: Duration = Duration::from_secs(3);
-/// How often it is renewed, or looked at.
+/// How often the lease is renewed by its holder, and read by the others.
 const BEAT: Duration = Duration::from_millis(500);
 
 /// Who holds the lease, for this process: people find it by machine and port.
@@ -22,20 +22,20 @@ pub(crate) fn holder(grpc: u16) -> String {
     format!("{}:{grpc}/{process}/{one}", host.trim())
 }
 
-/// The manager that leads, where it is another one than this; pure. `number` is that of
-/// the own lease, and `lease` what a store has that others share.
+/// The manager that leads, if it is not this one; pure. `number` is that of this
+/// manager's own lease, 0 for none, and `lease` the one in a shared store.
 pub(crate) fn elsewhere(number: u64, lease: Option<&Lease>) -> Option<String> {
     let lease = lease.filter(|_| number == 0)?;
     let parts: Vec<_> = lease.holder.split('/').collect();
     Some(match parts[..] {
         [at, _process, _one] => at.to_owned(),
-        // Of the release before, or a rebuild.
+        // Written by the release before, or by a rebuild.
         _ => "another one".to_owned(),
     })
 }
 
-/// Holds the lease whenever it can, until the token is cancelled: whatever it waits
-/// for then, it leaves, as a crash would.
+/// Holds the lease whenever it can, until the token is cancelled: then it stops
+/// wherever it waits, as in a crash.
 pub(crate) async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -101,8 +101,8 @@ async fn beat(
     }
 }
 
-/// A lease whose history lacks a beat that was read before is that of a store that
-/// was set back (rule 17).
+/// If the lease's history lacks a beat that was read before, the store was set back
+/// (rule 17).
 async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
     if !core.note_beat(seen) {
         return;
@@ -126,14 +126,14 @@ async fn overtake(core: &Core, holder: &str, mut lease: Lease) -> Result<Lease, 
     Ok(lease)
 }
 
-/// Watches a lease that another holds.
+/// Watches a lease that another manager holds.
 #[derive(Default)]
 struct Watch {
     last: Option<(u64, u64, Instant)>,
 }
 
 impl Watch {
-    /// Whether the lease did not change for a whole term; one never taken is free.
+    /// Whether the lease did not change for [`TERM`]; one that was never taken is free.
     fn stood_still(&mut self, seen: Option<&Lease>, now: Instant) -> bool {
         let Some(lease) = seen else { return true };
         match self.last {

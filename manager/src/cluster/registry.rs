@@ -23,9 +23,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-/// How long a node may take to say who it is, and to report first.
+/// How long a node may take to say who it is, and to send its first report.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
-/// How long the address that a node advertises has to say who it is.
+/// How long the address that a node advertises may take to say which node is there.
 const ADDRESS: Duration = Duration::from_secs(2);
 /// Answers that may wait for a node.
 const ANSWERS: usize = 8;
@@ -89,11 +89,11 @@ impl Registry for RegistryService {
     }
 }
 
-/// A node whose advertised address is another's is not let in, before anything is
-/// written down: it would be asked for the other's files, and they for its own.
+/// Refuses a node whose advertised address is another node's, before anything is
+/// written: requests for its files would go to that node.
 async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Status> {
     let key = core.token.of_pool(&claim.pool);
-    // Where nobody answers it is said later, by who connects.
+    // Where nobody answers, the connection that is opened later fails with the reason.
     let Ok(who) = identify(&claim.endpoint, &key, ADDRESS).await else {
         return Ok(());
     };
@@ -107,8 +107,8 @@ async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Status> 
         })
 }
 
-/// Whoever has the key of a pool comes as a node of that pool, and takes the place
-/// of no other pool's.
+/// A caller with the key of a pool may join only as a node of that pool, and not under
+/// the id of another pool's node.
 async fn of_its_pool(core: &Core, claim: &Claim, pool: &str) -> Result<(), Status> {
     let named = claim.id.as_str().strip_prefix(pool);
     let number = named.and_then(|rest| rest.strip_prefix("-node-"));
@@ -222,8 +222,8 @@ fn take(core: &Core, node: &Node, report: &Report) {
     }
 }
 
-/// Sends an answer. A node that takes none is as good as silent: while one waits, its
-/// reports are not read either.
+/// Sends an answer. A node that takes none counts as silent: while an answer waits, the
+/// node's reports are not read either.
 async fn send(answers: &Answers, kind: manager_message::Kind) -> Result<(), Status> {
     let message = Ok(ManagerMessage { kind: Some(kind) });
     match tokio::time::timeout(SILENCE, answers.send(message)).await {

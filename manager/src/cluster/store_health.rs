@@ -1,4 +1,4 @@
-//! Whether the store answers, for people and probes: it is asked all the time.
+//! Whether the store answers, for people and probes: it is asked once a second.
 
 use crate::core::Core;
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How often the store is asked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Asks the store for ever.
+/// Asks the store again and again.
 pub(crate) async fn watch(core: Arc<Core>) {
     loop {
         let away = core.store.ping().await.err();
@@ -18,7 +18,7 @@ pub(crate) async fn watch(core: Arc<Core>) {
     }
 }
 
-/// What the store's error is at its bottom, which says most.
+/// The innermost cause of the store's error, which says most.
 fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -38,7 +38,7 @@ pub async fn run(args: CheckArgs) -> Result<()> {
     let stored = rest.ask(Method::PUT, &path, bytes.clone()).await?;
     expect(StatusCode::CREATED, "upload", &stored)?;
     let read = rest.ask(Method::GET, &path, Bytes::new()).await;
-    // It goes in any case.
+    // The file is deleted in any case.
     let deleted = rest.ask(Method::DELETE, &path, Bytes::new()).await?;
     let read = read?;
     expect(StatusCode::OK, "download", &read)?;

@@ -1,5 +1,5 @@
-//! The command `manager rebuild`: lets the nodes join an empty store, restores
-//! their records, and leaves when as many as asked for are merged.
+//! The command `manager rebuild`: lets the nodes join an empty store, restores their
+//! records, and ends when as many nodes as asked for are merged.
 
 use crate::config::RebuildArgs;
 use crate::core::{Core, now_ms};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often it looks whether the nodes are merged.
+/// How often it checks whether the nodes are merged.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// `manager rebuild`.
@@ -55,7 +55,7 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     ended
 }
 
-/// Asked for one record, since to count them may take long.
+/// The store is asked for one record, since counting them may take long.
 async fn is_empty(store: &dyn Store) -> anyhow::Result<bool> {
     let visible = !store.page("", None, 1).await?.is_empty();
     Ok(!visible && store.unsettled(None, 1).await?.is_empty())

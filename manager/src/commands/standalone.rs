@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the nodes may take to join before the service says it is ready.
 const JOIN: Duration = Duration::from_secs(60);
-/// How often it looks.
+/// How often it checks whether they have.
 const LOOK: Duration = Duration::from_millis(20);
 /// The pool of the nodes.
 const POOL: &str = "standalone";
@@ -56,7 +56,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
             reserve: args.reserve,
             ..node::Config::local(dir, id, managers.clone())
         };
-        // The manager tells when they have joined; nobody waits for less.
+        // The manager knows when the nodes have joined, and nothing less is waited for.
         let (ready, _) = oneshot::channel();
         nodes.spawn(node::run(config, inner.clone(), ready));
     }
@@ -72,7 +72,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         Some(ended) => ended,
         None => tokio::select! {
             ended = &mut serving => ended,
-            // None leaves before it is asked to.
+            // No node ends before it is asked to.
             Some(failed) = nodes.join_next() => return Err(node_failure(failed)),
         },
     };

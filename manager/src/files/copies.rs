@@ -1,7 +1,7 @@
-//! Of several copies of a file one is kept. No other is deleted before the one
-//! that is kept was confirmed, whole and durable, by its node in its present
-//! session; where that denies it and another copy is whole, the record names
-//! that one (rule 17, invariants 2 and 8).
+//! Of several copies of a file one is kept. No other is deleted before the one that is
+//! kept was confirmed, whole and durable, by its node in its present session. If that
+//! node denies it and another copy is whole, the record is changed to name that copy
+//! (rule 17, invariants 2 and 8).
 
 use crate::core::{Core, next_rev};
 use crate::files::delete::{refuse_copy, remove_copy};
@@ -48,7 +48,7 @@ enum Choice {
     Named,
     /// Another, at this place of the list, in this leaf.
     Other(usize, u32),
-    /// None is whole, and beside the named one nothing is there.
+    /// None is whole, and no copy but the named one is there at all.
     OnlyNamed,
     /// None is whole, and some may be of use to a person: nothing is deleted.
     Wait,
@@ -56,8 +56,8 @@ enum Choice {
     Underway(usize),
 }
 
-/// Decides by what the nodes say of each listed copy, in the order of the list.
-/// One that is doomed never counts: its deletion may be under way.
+/// Decides by what the nodes say of each listed copy, in the order of the list. A
+/// doomed copy is never chosen: its deletion may be under way.
 fn choose(named: usize, held: &[Held], doomed: &[bool]) -> Choice {
     let at = |wanted: fn(&Held) -> bool| held.iter().position(wanted);
     if let Held::Whole(_) = held[named] {
@@ -88,7 +88,7 @@ async fn look(core: &Core, trace: Trace, record: &Record, copy: &Copy) -> Result
 /// What a copy's node says of it, in its present session.
 ///
 /// # Errors
-/// When the node is out or does not answer.
+/// When the node is unavailable or does not answer.
 pub(crate) async fn state_at(
     core: &Core,
     trace: Trace,
@@ -102,12 +102,12 @@ pub(crate) async fn state_at(
     node.link.stat(trace.0, listed_ref(record, copy)).await
 }
 
-/// Keeps one copy of a record that is durably `moving` and whose rev is the
-/// caller's own, removes the others, and answers the record as it is then.
+/// Keeps one copy of a record that is durably `moving` and whose rev is the caller's
+/// own, removes the others, and returns the record as it is then.
 ///
 /// # Errors
-/// When a node is out, a copy is under way, or no copy is whole: the record stays
-/// `moving`, and what was not confirmed is not deleted.
+/// When a node is unavailable, a copy is under way, or no copy is whole: the record
+/// stays `moving`, and what was not confirmed is not deleted.
 pub(crate) async fn keep_one(
     core: &Arc<Core>,
     trace: Trace,
@@ -151,7 +151,7 @@ async fn unlist_others(core: &Core, kept: &Record) -> Result<Record, Unsettled> 
     Ok(settled)
 }
 
-/// Whether by its node's word a record's copy is there, durable, whole and sound.
+/// Whether, according to its node, a record's copy is there, durable, whole and sound.
 pub(crate) fn is_whole(record: &Record, state: &CopyState) -> bool {
     matches!(Held::of(record, state), Held::Whole(_))
 }
@@ -160,7 +160,7 @@ pub(crate) fn is_whole(record: &Record, state: &CopyState) -> bool {
 /// far as it knows.
 ///
 /// # Errors
-/// When the node is out or does not answer.
+/// When the node is unavailable or does not answer.
 pub(crate) async fn confirmed(
     core: &Core,
     trace: Trace,
@@ -173,7 +173,7 @@ pub(crate) async fn confirmed(
     })
 }
 
-/// Marks every copy but the named one in a record that is about to be written.
+/// Dooms every copy but the named one in a record that is about to be written.
 pub(crate) fn mark_others(record: &mut Record) {
     let (node, generation) = (record.node.clone(), record.generation);
     for copy in &mut record.copies {
@@ -181,8 +181,8 @@ pub(crate) fn mark_others(record: &mut Record) {
     }
 }
 
-/// Dooms the others durably, before any of their deletions is sent: whoever takes the
-/// record over knows that these may be gone at any time.
+/// Dooms the other copies durably, before any of their deletions is sent: a task that
+/// takes the record over then knows that these may be gone at any time.
 async fn doom_others(core: &Core, record: Record) -> Result<Record, Unsettled> {
     let mut doomed = next_rev(&record);
     mark_others(&mut doomed);
@@ -193,7 +193,7 @@ async fn doom_others(core: &Core, record: Record) -> Result<Record, Unsettled> {
     Ok(doomed)
 }
 
-/// Asks for the named copy, and for the others only where that is not whole.
+/// Asks for the named copy, and for the others only if that one is not whole.
 async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, Unsettled> {
     let named = record.copies.iter().position(|c| record.counts(c));
     let named = named.unwrap_or_default();
@@ -209,7 +209,7 @@ async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, 
         });
     }
     if first == Held::Absent {
-        // Whatever comes of it, its node denied the bytes.
+        // Whatever is decided, the node has denied the bytes.
         core.missing.note(record);
     }
     let doomed: Vec<_> = record.copies.iter().map(|copy| copy.doomed).collect();
@@ -237,11 +237,11 @@ async fn name_other(
     Ok(named)
 }
 
-/// Nothing is there beside the named copy, and after this nothing can come.
+/// No other copy is there, and this makes sure that none can arrive later.
 async fn refuse_others(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
     for copy in record.copies.iter().filter(|c| !record.counts(c)) {
         if refuse_copy(core, trace, record, copy).await? {
-            // It arrived after the look: the next one finds it.
+            // It arrived after the nodes were asked: the next attempt finds it.
             return Err(Unsettled::Underway(copy.node.clone()));
         }
     }

@@ -17,13 +17,12 @@ use std::sync::Arc;
 /// Changes of a record that a delete follows before it gives up.
 const TRIES: usize = 20;
 
-/// Deletes a file, if `wanted` says so of the very record that is doomed then:
-/// the swap fails where it has become another one (rule 1). Answers whether
-/// that was so.
+/// Deletes a file if `wanted` accepts its record. Exactly that record is doomed: if it
+/// has changed, the swap fails (rule 1). Returns false if `wanted` did not accept it.
 ///
 /// # Errors
-/// Code 2 when it does not exist, code 4 when one of its nodes is out: before
-/// the file is marked nothing is changed; after it the janitor goes on.
+/// Code 2 when it does not exist, code 4 when one of its nodes is unavailable: before
+/// the record is doomed nothing is changed; after that the janitor finishes the delete.
 pub(crate) async fn delete(
     core: &Arc<Core>,
     trace: Trace,
@@ -84,8 +83,8 @@ pub(crate) async fn delete(
     Err(Failure::new(Code::FileUnavailable).because("it keeps changing"))
 }
 
-/// Whether a mark whose outcome is unknown may be what became of the file: it is
-/// never taken back, so that a file that still is one was not marked.
+/// Whether a mark as doomed whose outcome is unknown may have been written. It is never
+/// taken back, so a record of this id that is not `deleting` was not marked.
 fn may_be_ours(found: Option<&Record>, id: FileId) -> bool {
     let still = |record: &Record| record.state != State::Deleting && record.id == id;
     !found.is_some_and(still)
@@ -97,12 +96,12 @@ fn unfinished(error: &CallError) -> Failure {
     ))
 }
 
-/// Removes every copy of a record that is durably `deleting`, then the record,
-/// even if another who settles it has raised its rev: a doomed record gets no
-/// further copy, and until it is gone the file is listed (rule 7).
+/// Removes every copy of a record that is durably `deleting`, then the record, even if
+/// the janitor or another request has raised its rev: a doomed record gets no further
+/// copy, and until it is gone the file is listed (rule 7).
 ///
 /// # Errors
-/// When a node does not confirm; the record then stays, and the janitor goes on.
+/// When a node does not confirm; the record then stays, and the janitor finishes the delete.
 pub(crate) async fn remove_doomed(
     core: &Arc<Core>,
     trace: Trace,
@@ -130,7 +129,7 @@ pub(crate) async fn remove_doomed(
 /// Removes one copy that a durable record dooms (rule 3).
 ///
 /// # Errors
-/// When the node is out or does not confirm.
+/// When the node is unavailable or does not confirm.
 pub(crate) async fn remove_copy(
     core: &Arc<Core>,
     trace: Trace,
@@ -140,8 +139,8 @@ pub(crate) async fn remove_copy(
     send(core, trace, record, copy, false).await.map(drop)
 }
 
-/// Ends a create of a copy and refuses a late one, without removing anything;
-/// answers whether the copy is there (rule 17).
+/// Ends a create of a copy and makes the node refuse a late one, without removing
+/// anything; returns whether the copy is there (rule 17).
 ///
 /// # Errors
 /// As [`remove_copy`].

@@ -1,4 +1,4 @@
-//! The ways of a file: in, out, and away.
+//! Upload, download and delete of files, and the choice among several copies.
 
 pub(crate) mod copies;
 pub(crate) mod delete;

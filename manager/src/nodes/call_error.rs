@@ -14,8 +14,8 @@ pub enum CallError {
     /// It never left this process.
     #[error("the node was not asked: {0}")]
     NotSent(String),
-    /// No answer, or one that this version does not understand: it may have
-    /// happened or not.
+    /// No answer, or one that this version does not understand: the change may or may
+    /// not have happened.
     #[error("the node did not answer: {0}")]
     Lost(String),
 }
@@ -38,7 +38,7 @@ impl From<Failure> for CallError {
                 Self::Lost(format!("a failure of no kind: {}", failure.message))
             }
             Ok(fault) => Self::Fault(fault, failure.message),
-            // Of a newer node.
+            // From a newer node.
             Err(_) => Self::Lost(format!(
                 "a failure of an unknown kind, {}: {}",
                 failure.fault, failure.message
@@ -48,9 +48,9 @@ impl From<Failure> for CallError {
 }
 
 impl From<tonic::Status> for CallError {
-    /// A node's verdict rides in the status's details. Whatever has none comes from
-    /// the transport, but for two codes that only nodes use, those of the release
-    /// before among them.
+    /// A node's verdict is in the status's details. A status without them comes from
+    /// the transport, except for two codes that only nodes use, among them nodes of the
+    /// release before.
     fn from(status: tonic::Status) -> Self {
         let message = || status.message().to_owned();
         match (verdict(status.details()), status.code()) {
@@ -105,7 +105,7 @@ mod tests {
             let wanted = CallError::Fault(fault, "why".to_owned());
             assert_eq!(CallError::from(status), wanted);
         }
-        // As HTTP/2 ends a connection that was too busy for it, and others.
+        // As when HTTP/2 ends a connection that was too busy for it, and other errors.
         for code in (0..17).map(Code::from_i32) {
             let error = CallError::from(tonic::Status::new(code, "h2 protocol error"));
             let verdict = matches!(code, Code::NotFound | Code::DataLoss);

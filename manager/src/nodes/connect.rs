@@ -1,4 +1,4 @@
-//! A connection to one node: opened only where the node answers that is expected.
+//! A connection to one node: opened only if the expected node answers.
 
 use super::exchange::{NotOpened, Opens, Streams};
 use futures::StreamExt;
@@ -23,10 +23,10 @@ pub(super) const STREAM_QUEUE: usize = 4;
 /// readers would hold up the others.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = proto::STREAMS * STREAM_WINDOW;
-/// Streams that were dropped before their end and are remembered, so that what still
-/// comes for them is ignored. Beyond them it counts as an error of the node's, of
-/// which no number ends the connection: each is one client that went away, and must
-/// cost nobody else anything.
+/// How many streams that were dropped before their end are remembered, so that what
+/// still comes for them is ignored. For a stream beyond these it counts as an error of
+/// the node; no number of such errors ends the connection, since each is one client
+/// that went away, and must cost nobody else anything.
 const DROPPED: usize = 1024;
 pub(super) type Client = StorageClient<InterceptedService<Channel, Bearer>>;
 
@@ -37,7 +37,7 @@ pub struct Expected {
     pub id: NodeId,
     /// Its volume.
     pub volume_id: Uuid,
-    /// Its session, where it has just said so; it changes while a node runs (rule 4).
+    /// Its session, if it has just stated one; it changes while a node runs (rule 4).
     pub session: Option<u64>,
 }
 
@@ -75,7 +75,7 @@ pub enum NotConnected {
 }
 
 impl Expected {
-    /// Compares it with who answers at `endpoint`.
+    /// Compares it with the node that answers at `endpoint`.
     ///
     /// # Errors
     /// Names both, where they differ.
@@ -161,7 +161,7 @@ fn is_refused(status: &tonic::Status) -> bool {
     false
 }
 
-/// Asks who serves at an endpoint.
+/// Asks which node serves at an endpoint.
 ///
 /// # Errors
 /// When nobody answers there in time.

@@ -1,6 +1,5 @@
-//! How many files a node holds, as it last said itself, on whichever stream that
-//! came: reports, and answers to what this manager and nobody else asked of it. So
-//! what other managers store and delete there is counted too.
+//! How many files a node holds, by its own last count, which comes in its reports and in its
+//! answers to this manager. So what other managers store and delete there is counted too.
 
 use parking_lot::Mutex;
 use proto::v1;
@@ -10,8 +9,8 @@ use proto::v1;
 pub(super) struct NodeCount(Mutex<v1::Counted>);
 
 impl NodeCount {
-    /// Takes a count in, unless a newer one is known. Versions that don't number
-    /// their counts are believed as they come.
+    /// Takes a count in, unless a newer one is known. Counts of versions that don't
+    /// number them are taken as they come.
     pub(super) fn take(&self, counted: v1::Counted) {
         let mut last = self.0.lock();
         if counted.number >= last.number {

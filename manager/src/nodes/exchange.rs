@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: usize = 1024;
 /// Operations in one message.
 const BATCH: usize = 256;
-/// How often an operation is sent: what breaks one stream after the other is not
-/// sent for ever.
+/// How often an operation is sent at the most: one that breaks one stream after the
+/// other must not be sent for ever.
 const SENDS: u8 = 3;
-/// How long the streams may take to be opened anew, before the node is out.
+/// How long the streams may take to be opened anew, before the node counts as gone.
 const REOPEN: Duration = Duration::from_secs(4);
 /// The pause between two attempts at that.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ pub(super) struct Streams {
 /// Why the streams could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotOpened {
-    /// Nobody listens there, or somebody else does: the node is out.
+    /// Nobody listens there, or another node does: the node is gone.
     #[error("{0}")]
     Gone(String),
     /// It may succeed in a moment.
@@ -52,7 +52,7 @@ pub(super) enum NotOpened {
 
 /// Opens the streams anew.
 pub(super) trait Opens: Send + Sync + 'static {
-    /// Opens them, after a look at who answers.
+    /// Opens them, after checking which node answers.
     fn open(&self) -> impl Future<Output = Result<Streams, NotOpened>> + Send;
 }
 
@@ -174,9 +174,9 @@ impl Exchange {
     }
 }
 
-/// Whether an operation does no harm when it is done twice: reads and looks change
-/// nothing, and a delete removes exactly the copy it names (rule 3). Of a Finish the
-/// second answer would say nothing of the first: its sender asks for the file.
+/// Whether an operation does no harm when it is done twice: `Read` and `Stat` change nothing,
+/// and a delete removes exactly the copy it names (rule 3). The answer to a second Finish
+/// would say nothing about the first: its sender asks for the file instead.
 fn is_repeatable(op: Option<&request::Op>) -> bool {
     match op {
         Some(request::Op::Read(_) | request::Op::Stat(_) | request::Op::Delete(_)) => true,
@@ -209,7 +209,7 @@ async fn run(
             ended = writing => ended,
         };
         broken.cancel();
-        // After it no answer comes in any more. It does not panic.
+        // After it no answer comes in any more. The reader does not panic.
         let _ = reader.await;
         if ended || closed.is_cancelled() {
             break;
@@ -246,8 +246,8 @@ async fn reopen(opens: &impl Opens, closed: &CancellationToken) -> Option<Stream
     }
 }
 
-/// Puts what broke off back, oldest first, where it may be done twice; the rest is
-/// lost.
+/// Puts unanswered operations back, oldest first, where they may be done twice; the
+/// answers of the others are lost.
 fn send_again(waiting: &Waiting, ready: &mut VecDeque<Outgoing>) {
     let asked = std::mem::take(&mut *waiting.lock());
     let mut again: Vec<Outgoing> = asked
@@ -268,8 +268,7 @@ fn send_again(waiting: &Waiting, ready: &mut VecDeque<Outgoing>) {
     }
 }
 
-/// Sends what is asked for until the stream breaks (false) or nobody can ask any
-/// more (true).
+/// Sends what callers ask for, until the stream breaks (false) or no caller is left (true).
 async fn write_all(
     outgoing: &mut mpsc::Receiver<Outgoing>,
     ready: &mut VecDeque<Outgoing>,
@@ -293,7 +292,7 @@ async fn write_all(
 }
 
 /// Takes operations for one message, as long as it stays within its bound. One that
-/// fits into no message is lost by itself.
+/// fits into no message is dropped, so that its caller gets no answer.
 fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request> {
     let mut batch = Batch::new(BATCH);
     let mut waiting = waiting.lock();
@@ -328,7 +327,7 @@ fn next_batch(ready: &mut VecDeque<Outgoing>, waiting: &Waiting) -> Vec<Request>
     batch.take()
 }
 
-/// Hands answers to those who asked, until the stream breaks.
+/// Hands answers to their callers, until the stream breaks.
 async fn read_all(
     mut replies: BoxStream<'static, Result<Replies, tonic::Status>>,
     waiting: Waiting,
@@ -348,8 +347,8 @@ async fn read_all(
             }
             None => break,
         };
-        // Before anybody learns that an operation is over: until then it counts as
-        // in flight, and from then on with the files.
+        // Before its caller learns that an operation is over: until then it counts as
+        // in flight, and from then on with the node's files.
         if let Some(counted) = message.counted {
             count.take(counted);
         }

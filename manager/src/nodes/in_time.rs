@@ -1,4 +1,4 @@
-//! A node's answer that comes in batches: none may let its caller wait for ever.
+//! A node's answer that comes in batches: none of them may keep its caller waiting for ever.
 
 use super::call_error::CallError;
 use futures::StreamExt;
@@ -10,8 +10,8 @@ use tonic::Status;
 /// hundreds of files for each.
 pub(super) const BATCH: Duration = Duration::from_secs(60);
 
-/// The batches, to the first that fails or does not come within `each` of being
-/// asked for: both are the same to the caller. Its own time does not count.
+/// Passes the batches on, until one fails or does not come within `each` after it was asked
+/// for: both are the same to the caller. The time that the caller takes does not count.
 pub(super) fn in_time<T: Send + 'static>(
     batches: impl Stream<Item = Result<T, Status>> + Send + Unpin + 'static,
     each: Duration,

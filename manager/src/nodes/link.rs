@@ -1,4 +1,4 @@
-//! The connections to one node, and its verbs as plain calls.
+//! The connections to one node, and its operations as plain calls.
 
 use super::call_error::CallError;
 use super::connect::{Client, Expected, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
@@ -67,7 +67,7 @@ impl Link {
             expected,
         };
         let first = opener.open().await?;
-        // From here on it may begin a new session by itself.
+        // From here on the node may begin a new session by itself.
         opener.expected.session = None;
         let count = Arc::<NodeCount>::default();
         let exchange = Exchange::start(first, opener, count.clone(), closed.clone());
@@ -80,7 +80,7 @@ impl Link {
         })
     }
 
-    /// Files on the node, as it last said.
+    /// Files on the node, by its own last count.
     pub(super) fn count(&self) -> &NodeCount {
         &self.count
     }
@@ -95,7 +95,7 @@ impl Link {
         self.exchange.late().map(Instant::into_std)
     }
 
-    /// Stages a small file; [`Self::finish`] tells how it went.
+    /// Stages a small file; [`Self::finish`] reports how it went.
     ///
     /// # Errors
     /// When the node is gone.
@@ -111,7 +111,7 @@ impl Link {
         self.exchange.tell(trace, op, CALL).await
     }
 
-    /// Permits the link of a staged file (rule 6); answers its leaf. Where the
+    /// Permits the link of a staged file (rule 6); returns its leaf. Where the
     /// connection broke before the answer came, the node is asked for the file.
     ///
     /// # Errors
@@ -139,9 +139,9 @@ impl Link {
         }
     }
 
-    /// Asks until `until` whether a finish without an answer linked the file, and says
-    /// it once more where nothing came of it. A second finish does no harm: a create
-    /// is linked once. But what it is refused for says nothing of the first one.
+    /// Asks until `until` whether a finish without an answer linked the file, and sends
+    /// it once more if it did not. A second finish does no harm, since a create is
+    /// linked once; but its refusal says nothing about the first one.
     async fn linked_by(
         &self,
         until: Instant,
@@ -162,7 +162,7 @@ impl Link {
             match tokio::time::timeout_at(until, state).await {
                 Ok(Ok(state)) if state.held && !state.corrupt => return Ok(state.leaf),
                 Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
-                // Where a part of the tree can't be read, a node denies nothing.
+                // A node that can't read a part of its tree denies nothing.
                 Ok(Ok(_) | Err(CallError::Fault(Fault::Io, _))) => match again.take() {
                     Some(meta) => {
                         if let Ok(leaf) = self.finish_once(trace, meta, until).await {
@@ -177,7 +177,7 @@ impl Link {
         Err(CallError::Lost(why))
     }
 
-    /// Drops a staged file that is not on its way to its link.
+    /// Drops a staged file, unless its link has begun.
     pub async fn abort(&self, trace: u64, id: Bytes, generation: u32) {
         // A node that is gone has dropped it already.
         let _ = self
@@ -208,7 +208,8 @@ impl Link {
     pub async fn stat(&self, trace: u64, copy: CopyRef) -> Result<CopyState, CallError> {
         let op = request::Op::Stat(StatRequest { copy: Some(copy) });
         match self.exchange.ask(trace, op, CALL).await? {
-            // It, or where it would be, can't be read: neither whole nor denied.
+            // The copy, or the place where it would be, can't be read: neither whole
+            // nor denied.
             reply::Result::State(state) if state.held && state.meta.is_none() => {
                 let why = "the node can't read the copy, or where it would be".to_owned();
                 Err(CallError::Fault(Fault::Io, why))
@@ -218,7 +219,7 @@ impl Link {
         }
     }
 
-    /// Removes exactly one copy (rule 3); answers whether it was there.
+    /// Removes exactly one copy (rule 3); returns whether it was there.
     ///
     /// # Errors
     /// When the node does not confirm.
@@ -272,8 +273,8 @@ impl Link {
         .await
     }
 
-    /// Has the node send its copy, of `size` bytes, to another node; answers the leaf
-    /// there. It may take as long as it likes, but not stand still.
+    /// Has the node send its copy, of `size` bytes, to another node; returns the leaf
+    /// there. It may take as long as it likes, but must not stand still.
     ///
     /// # Errors
     /// See [`CallError::certainly_not_done`].
@@ -326,7 +327,7 @@ impl Link {
     /// When the node does not answer.
     pub async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
         let mut states = Vec::with_capacity(copies.len());
-        // Cut by what the answer may have: each state carries its copy's record.
+        // Cut by what one answer can hold: each state carries its copy's record.
         for copies in proto::batches(copies, INSPECTED) {
             let asked = copies.len();
             let some = self.again(LONG_CALL, &self.small, |mut client| {
@@ -352,7 +353,7 @@ impl Link {
         Ok(self.bounded(CALL, client.quarantine(request)).await?.found)
     }
 
-    /// Moves a copy back from quarantine; answers its leaf if it was there.
+    /// Moves a copy back from quarantine; returns its leaf if it was there.
     ///
     /// # Errors
     /// When the node does not confirm.
@@ -371,8 +372,8 @@ impl Link {
         Ok(self.bounded(CALL, client.discard(request)).await?.found)
     }
 
-    /// Has the node re-read a copy of `size` bytes; answers whether it is intact. One
-    /// that is not it does not serve any more.
+    /// Has the node re-read a copy of `size` bytes; returns whether it is intact. The
+    /// node no longer serves a copy that is not.
     ///
     /// # Errors
     /// When the node does not answer.

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A node without a report for this long is out; a stopped node is told from a
-/// busy one by nothing else. With the time that a broken call takes it stays under
-/// the promised 10 s.
+/// A node without a report for this long is unavailable; nothing else distinguishes a
+/// stopped node from a busy one. Together with the time that a broken call takes, this
+/// stays under the promised 10 s.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
-/// How often what waits for a node sees whether its disk still answers.
+/// How often a task that waits for a node checks whether its disk still answers.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What a node last said of itself.
@@ -39,7 +39,7 @@ pub struct NodeReport {
     pub read_only: bool,
     /// For how long its disk has not answered what waits for it.
     pub disk_silent: Duration,
-    /// It was told to stop.
+    /// It was asked to stop.
     pub leaving: bool,
     /// Inodes that uploads may still use.
     pub free_inodes: u64,
@@ -50,7 +50,7 @@ pub struct NodeReport {
 }
 
 impl NodeReport {
-    /// Whether its disk had not answered for too long.
+    /// Whether its disk has not answered for too long.
     fn is_silent(&self) -> bool {
         self.disk_silent >= proto::DISK_SILENT
     }
@@ -161,12 +161,12 @@ impl Node {
             .then(|| heard.read_only_why.to_string())
     }
 
-    /// Files and directories of it that can't be used, and why, some of them.
+    /// Some of its files and directories that can't be used, and why.
     pub fn troubles(&self) -> Arc<Vec<String>> {
         self.heard.lock().troubles.clone()
     }
 
-    /// Takes in that it answered to take no writes, before its report says so.
+    /// Notes that it answered that it takes no writes, before its report says so.
     pub fn refuses_writes(&self, why: &str) {
         let mut heard = self.heard.lock();
         if !heard.report.read_only {
@@ -180,14 +180,14 @@ impl Node {
         self.report().is_silent()
     }
 
-    /// Waits until that is so.
+    /// Waits until its disk has not answered for too long.
     pub async fn falls_silent(&self) {
         while !self.is_silent() {
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// Takes in what it answered to an order to be sealed or opened.
+    /// Notes its answer to an order to be sealed or opened.
     pub fn sealed(&self, sealed: bool, reply: &SealReply) {
         let mut heard = self.heard.lock();
         heard.report.sealed = sealed;
@@ -195,7 +195,7 @@ impl Node {
         heard.report.quarantined = reply.quarantined;
     }
 
-    /// The corrupt copies that it names.
+    /// The corrupt copies that it reports.
     pub fn corrupt(&self) -> Arc<Vec<CopyRef>> {
         self.heard.lock().corrupt.clone()
     }
@@ -237,14 +237,14 @@ impl Node {
             .saturating_add(u64::try_from(in_flight).unwrap_or(0))
     }
 
-    /// Bytes that an upload may use. What clients announce is not taken off: the
-    /// node counts bytes as they come, each once.
+    /// Bytes that an upload may use. Sizes that clients announce are not subtracted:
+    /// the node counts bytes as they come, each once.
     pub fn free(&self) -> u64 {
         self.report().free
     }
 
-    /// Bytes that one more file to be moved there may have: the sizes of those
-    /// that are on their way are known, and none of them may fail for want of room.
+    /// The most bytes that one more file to be moved there may have. The known sizes of
+    /// files on their way are subtracted, so that none of them fails for lack of room.
     pub fn free_for_moves(&self) -> u64 {
         let moving = self.moving.load(Ordering::Relaxed);
         self.free().saturating_sub(moving)

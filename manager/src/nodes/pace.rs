@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What counts.
+/// How far back samples count.
 const WINDOW: Duration = Duration::from_secs(60);
 /// The least time between two samples that are kept.
 const STEP: Duration = Duration::from_millis(900);
@@ -33,7 +33,7 @@ impl Pace {
         }
     }
 
-    /// The node is not drained any more.
+    /// Drops all counts: the node is not drained any more.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! Who came lately and was not let in, for people to see.
+//! Nodes that were refused lately, for people to see.
 
 use parking_lot::Mutex;
 use proto::NodeId;
@@ -6,10 +6,10 @@ use proto::v1::RefusedFor;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A node tries again every few seconds; one that was not refused for this long
-/// has given up.
+/// A node tries again every few seconds; one that was not refused for this long has
+/// stopped trying.
 const FRESH: Duration = Duration::from_secs(60);
-/// Refusals that are remembered; those beyond are told to the node alone.
+/// Refusals that are remembered; further ones are reported to their nodes alone.
 const MOST: usize = 10_000;
 
 /// The last refusal of each id.
@@ -64,7 +64,7 @@ impl Refused {
         foreign.next().map(|(id, _)| id.clone())
     }
 
-    /// Who was refused lately as a node of a pool, or of any, and why.
+    /// Which nodes of a pool, or of any, were refused lately, and why.
     pub(super) fn of(&self, pool: &str) -> Vec<(NodeId, String, RefusedFor)> {
         let refused = self.0.lock();
         let fresh = refused.iter().filter(|(_, refusal)| {

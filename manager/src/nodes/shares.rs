@@ -1,5 +1,5 @@
-//! One client's share of the streams that each node has for large files: who takes or
-//! brings many, or does so slowly, leaves the others theirs (invariant 9).
+//! One client's share of the streams that each node has for large files: a client that
+//! opens many, or is slow, leaves the other clients theirs (invariant 9).
 
 use super::CallError;
 use crate::waiters::Waiters;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The shares of one client, one for each node that it had to do with.
+/// The shares of one client, one for each node that it has used.
 #[derive(Debug)]
 pub(crate) struct NodeShares {
     places: usize,
@@ -20,7 +20,8 @@ pub(crate) struct NodeShares {
 }
 
 impl NodeShares {
-    /// So many places at each node; who finds none waits so long for one.
+    /// `places` at each node; a request that finds none free waits for one, at most for
+    /// `wait`.
     pub(crate) fn new(places: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             places,
@@ -32,7 +33,7 @@ impl NodeShares {
     /// Takes a place for one stream to or from a node, until it is dropped.
     ///
     /// # Errors
-    /// `Busy`, when none comes free in time, or where one more may not wait.
+    /// `Busy`, when none comes free in time, or when no further stream may wait.
     pub(crate) async fn enter(
         &self,
         node: &NodeId,
@@ -63,11 +64,11 @@ impl NodeShares {
     }
 }
 
-/// What an upload may have of its client's shares.
+/// What an upload may use of its client's shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     pub(crate) streams: Arc<NodeShares>,
-    /// Its connection's room for those that wait.
+    /// The room that its connection has for uploads that wait.
     pub(crate) waiters: Waiters,
 }
 

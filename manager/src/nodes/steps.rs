@@ -1,5 +1,5 @@
-//! A transfer between two nodes as the manager sees it: it may take as long as the
-//! file is large, but it must go on.
+//! A transfer between two nodes as the manager sees it: it may take as long as the file
+//! is large, but it must make progress.
 
 use super::call_error::CallError;
 use super::counted::NodeCount;
@@ -10,17 +10,15 @@ use tonic::Status;
 
 /// How long a transfer may stand still: its nodes give up earlier.
 pub(super) const STANDS_STILL: Duration = Duration::from_secs(180);
-/// Bytes a second with which a disk keeps up at the least, where nobody sees how far
-/// it is.
+/// Bytes a second that a disk reaches at the least; used where no progress is reported.
 const SLOWEST: u64 = 4 << 20;
 
-/// How long the work on a file of `size` bytes may take where nobody sees how far it
-/// is.
+/// How long the work on a file of `size` bytes may take where no progress is reported.
 pub(super) fn by_size(size: u64) -> Duration {
     Duration::from_secs(600 + size / SLOWEST)
 }
 
-/// Follows a transfer of `size` bytes to its end; answers the leaf.
+/// Follows a transfer of `size` bytes to its end; returns the leaf.
 ///
 /// # Errors
 /// See [`CallError::certainly_not_done`].
@@ -46,7 +44,7 @@ pub(super) async fn follow(
     }
 }
 
-/// What an upload's or a transfer's answer says, the node's count included.
+/// Reads the answer to an upload or a transfer, and takes in the node's count with it.
 pub(super) fn linked(count: &NodeCount, reply: UploadReply) -> Result<u32, CallError> {
     if let Some(counted) = reply.counted {
         count.take(counted);

@@ -28,8 +28,8 @@ pub enum NoNode {
     NoRoom,
 }
 
-/// A node chosen for a file, counted there until it is dropped: once the node has
-/// answered, its own count has it.
+/// A node chosen for a file. The file is counted there until this is dropped: once the
+/// node has answered, its own count includes the file.
 pub struct Placement {
     /// The node.
     pub node: Arc<Node>,
@@ -57,7 +57,7 @@ impl Default for Nodes {
 }
 
 impl Nodes {
-    /// Lets a node in, in place of an earlier one of the same id.
+    /// Adds a node, in place of an earlier one of the same id.
     pub fn insert(&self, node: Arc<Node>) {
         self.refused.forget(&node.id);
         let mut joined = self.joined.write();
@@ -82,23 +82,23 @@ impl Nodes {
         self.changes.send_modify(|n| *n += 1);
     }
 
-    /// Notes why somebody who came under this id was not let in.
+    /// Notes why a node that came under this id was refused.
     pub fn note_refused(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
         self.refused.note(id, pool, why, about);
     }
 
     /// A node of a pool, or of any, whose volume is of another cluster and that was
-    /// not let in lately.
+    /// refused lately.
     pub fn foreign(&self, pool: &str) -> Option<NodeId> {
         self.refused.foreign(pool)
     }
 
-    /// Who was not let in lately as a node of a pool, or of any, and why.
+    /// Which nodes of a pool, or of any, were refused lately, and why.
     pub fn refused_of(&self, pool: &str) -> Vec<(NodeId, String, RefusedFor)> {
         self.refused.of(pool)
     }
 
-    /// Why somebody who came under this id lately was not let in.
+    /// Why a node that came under this id was refused lately.
     pub fn refused(&self, id: &NodeId) -> Option<(String, RefusedFor)> {
         self.refused.why(id)
     }
@@ -113,7 +113,7 @@ impl Nodes {
         self.changes.subscribe()
     }
 
-    /// Tells those who watch that a node's role changed.
+    /// Informs the watchers that a node's role changed.
     pub fn touched(&self) {
         self.changes.send_modify(|n| *n += 1);
     }
@@ -143,7 +143,7 @@ impl Nodes {
     /// Chooses a node for a file and counts it there.
     ///
     /// # Errors
-    /// Tells having no node from having no room.
+    /// Distinguishes having no node from having no room.
     pub fn place(&self, size: Option<u64>, tried: &[NodeId]) -> Result<Placement, NoNode> {
         let mut nodes = self.all_available();
         nodes.retain(|node| !tried.contains(&node.id));

@@ -40,8 +40,8 @@ pub(crate) async fn adopt(
     adopt_copy(core, &node, &meta).await
 }
 
-/// Adopts all that can be, the newest of each name first, and tells of each
-/// copy what became of it.
+/// Adopts all copies that can be, the newest of each name first, and reports what
+/// became of each.
 ///
 /// # Errors
 /// When a node's quarantine can't be listed; what was adopted stays adopted.
@@ -152,8 +152,8 @@ async fn adopt_copy(
     Ok(name)
 }
 
-/// Where a copy lies that is not in quarantine: another order may have brought it into
-/// the tree before this one came.
+/// The leaf of a copy that is no longer in quarantine: another order may have brought
+/// it into the tree before this one came.
 async fn in_tree(node: &Node, copy: CopyRef) -> Result<Option<u32>, Failure> {
     let state = node.link.stat(Trace::random().0, copy).await;
     let state = state.map_err(unavailable)?;
@@ -166,8 +166,9 @@ fn is_file(record: &Record, node: &NodeId, meta: &FileMeta) -> bool {
         && standing(Some(record), node, meta) == Standing::Listed
 }
 
-/// Orders the node to bring the copy back, in the session in which the record lists it:
-/// one that is held up is refused where the tombstone of a delete may have gone.
+/// The order to the node to bring the copy back, in the session in which the record
+/// lists it: an order that comes late, in another session, is refused, since the
+/// tombstone of a delete may be gone by then.
 fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
     let listed = record.counting_copy();
     QuarantineRequest {
@@ -178,7 +179,7 @@ fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
     }
 }
 
-/// Whose the record is that an adoption has made its own.
+/// Whose record it was before the adoption made it its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     /// It is new.
@@ -189,7 +190,7 @@ enum Whose {
     Others,
 }
 
-/// What an adoption that brought no bytes leaves to others.
+/// What an adoption that brought no bytes leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     /// The copy lies nowhere, or was deleted: no order for it brings bytes any more.
@@ -207,17 +208,17 @@ async fn what_is_left(node: &Node, copy: CopyRef, refused: &CallError) -> Left {
     }
 }
 
-/// Whether the record of an adoption that brought no bytes goes; pure.
+/// Whether the record of an adoption that brought no bytes is removed; pure.
 fn goes(whose: Whose, left: Left) -> bool {
     match (whose, left) {
-        // Whoever goes on with it has raised its rev.
+        // Another order that goes on with the record has raised its rev.
         (Whose::New, Left::Nothing | Left::Copy) | (Whose::Shared, Left::Nothing) => true,
         (Whose::Shared, Left::Copy) | (Whose::Others, Left::Nothing | Left::Copy) => false,
     }
 }
 
-/// Takes the record of an adoption back that brought no bytes into the tree, unless
-/// another order goes on with it: that one has raised its rev.
+/// Removes the record of an adoption that brought no bytes into the tree, unless
+/// another order goes on with it, which has raised its rev.
 async fn withdraw(core: &Core, record: &Record, whose: Whose, left: Left) {
     if !goes(whose, left) {
         return;
@@ -273,9 +274,9 @@ fn is_same(found: &Record, record: &Record) -> bool {
     open && home(found) == home(record)
 }
 
-/// Makes a record one's own before anything is sent (rule 1): whoever adopts the same
-/// copy can't take it back any more. From then on a delete that comes first leaves a
-/// tombstone in the node's present session (rule 3).
+/// Makes a record this order's own before anything is sent (rule 1): another order for
+/// the same copy can't remove it any more. From then on a delete that comes first
+/// leaves a tombstone in the node's present session (rule 3).
 async fn take_over(core: &Core, mut found: Record, session: u64) -> Result<Record, Failure> {
     for _ in 0..TRIES {
         let mut owned = next_rev(&found);
@@ -297,7 +298,7 @@ async fn replace(core: &Core, found: &Record, mut record: Record) -> Result<Reco
     tracing::warn!(name = %found.name, old = %found.id, new = %record.id,
         "a record without bytes gives way to an adopted copy");
     if found.id == record.id {
-        // The same file, further on its way: it exists all the time.
+        // The same file at a later step of a move: it exists all the time.
         record.rev = found.rev + 1;
         record.next_generation = record.next_generation.max(found.next_generation);
         return match swap(&*core.store, &record).await? {

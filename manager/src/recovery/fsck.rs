@@ -1,6 +1,5 @@
-//! `fsck`: compares store and nodes and tells each difference. Reads only, and
-//! keeps the order of the merge (rule 11), so that what is under way is never
-//! called a difference.
+//! `fsck`: compares store and nodes and reports each difference. It only reads, and keeps the
+//! order of the merge (rule 11), so that what is under way is never reported as a difference.
 
 use crate::core::Core;
 use crate::nodes::Node;
@@ -15,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Records in one look.
+/// Records that are read at a time.
 const PAGE: usize = 512;
 
 /// Where findings go.
@@ -32,10 +31,10 @@ mod kind {
     pub(super) const CORRUPT: &str = "corrupt-file";
 }
 
-/// Compares everything, and tells each difference as it is found.
+/// Compares everything, and reports each difference as it is found.
 ///
 /// # Errors
-/// When store or nodes fail in the midst: then nothing is certain.
+/// When store or nodes fail meanwhile: then nothing is certain.
 pub(crate) async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), MergeError> {
     let before = unsettled(core).await?;
     for row in core.store.nodes().await? {
@@ -55,7 +54,7 @@ pub(crate) async fn run(core: &Arc<Core>, findings: &Findings) -> Result<(), Mer
             }
         }
     }
-    // What was unsettled before and has not moved since waits for something.
+    // What was unsettled before and has not changed since waits for something.
     let after = unsettled(core).await?;
     for (name, record) in after {
         let stuck = before
@@ -137,7 +136,7 @@ async fn check_node(
     Ok(())
 }
 
-/// Corrupt copies that a record counts on; others are told as what they are.
+/// Reports corrupt copies that count for a record; others are differences of other kinds.
 async fn check_corrupt(core: &Core, node: &Node, findings: &Findings) -> Result<(), MergeError> {
     for copy in node.link.list_corrupt().await? {
         let Ok(name) = FileName::new(&copy.name) else {

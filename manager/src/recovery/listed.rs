@@ -1,5 +1,5 @@
-//! The records that list a copy on a node, page by page: a node may have more of
-//! them than memory, and they change under whoever reads them.
+//! The records that list a copy on a node, page by page: a node may have more of them
+//! than memory, and they change while they are read.
 
 use crate::core::Core;
 use manager_store::{Record, StoreError};
@@ -14,7 +14,7 @@ pub(crate) struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    /// Reads from the first record on, so many at a time.
+    /// Reads from the first record on, `page` at a time.
     pub(crate) fn on(core: &'a Core, node: &'a NodeId, page: usize) -> Self {
         Self {
             core,

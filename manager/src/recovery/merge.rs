@@ -1,7 +1,7 @@
-//! The merge when a node joins (rule 11), in batches, both ways. Bytes are
-//! seen first and then their record; records are seen first and then the
-//! node's denial, and then the record again. That order is what keeps an
-//! upload or a move under way from being called a difference.
+//! The merge when a node joins (rule 11), in batches, both ways. From disk to store:
+//! first the bytes are read and then their record. From store to disk: first the record
+//! is read, then the node is asked, and after its denial the record is read again. This
+//! order keeps an upload or a move under way from being taken for a difference.
 
 use crate::core::{Core, now_ms};
 use crate::node_rows::row;
@@ -86,7 +86,7 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     let found = core.unfinished.resume(&row, session);
     let found = disk_to_store(core, node, restoring, found).await?;
     let missing = store_to_disk(core, node).await?;
-    // What the node took while the store, as it is now, did not know of it.
+    // The node may have taken generations that the store, as it is now, does not know of.
     let unknown = row.set_back || row.merged_session == 0;
     let seen = node.generation_seen.max(found.generation).min(HIGHEST);
     let floor = if unknown { seen } else { 0 };
@@ -97,8 +97,8 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
         rev: row.rev + 1,
         ..row
     };
-    // One that was changed meanwhile may have been marked: then this merge was of
-    // another store (rule 17).
+    // If the row was changed meanwhile it may have been marked as set back: then this
+    // merge compared with another state of the store (rule 17).
     core.unfinished.end(&node.id);
     if !core.store.put_node(merged).await? {
         return Err(MergeError::Raced);
@@ -117,7 +117,7 @@ async fn disk_to_store(
     while let Some(batch) = inventory.next().await {
         let entries = batch?.entries;
         for (name, meta, leaf) in unlisted(core, node, &entries).await? {
-            // Asked for each, since it ends before a file is deleted.
+            // Asked for each copy, since the rebuild ends before a file is deleted.
             let restoring = restoring && core.restoring.goes_on(&*core.store).await?;
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
@@ -139,8 +139,8 @@ async fn disk_to_store(
     Ok(progress)
 }
 
-/// The entries that no record lists by a look at all of them at once, which may be
-/// behind: whoever acts on it asks for the record again.
+/// The entries that no record lists, by one read of all their records. That read may be
+/// out of date: a caller that acts on it reads the record again.
 pub(crate) async fn unlisted<'a>(
     core: &Core,
     node: &Node,
@@ -247,7 +247,7 @@ pub(crate) async fn denied(
     Ok(denied.map(|(record, _)| record).collect())
 }
 
-/// The same, with those that it can't read.
+/// As [`denied`], with the records whose bytes the node can't read.
 ///
 /// # Errors
 /// When node or store do not answer.

@@ -1,4 +1,4 @@
-//! What nodes hold is compared with what the store knows, and one of them is put right.
+//! What nodes hold is compared with what the store knows, and one of the two is corrected.
 
 pub(crate) mod adopt;
 pub(crate) mod fsck;

@@ -138,7 +138,7 @@ pub(crate) async fn find(
         .because(format_args!("no such copy in quarantine on {}", node.id)))
 }
 
-/// A node's silence as its caller is told.
+/// The caller's error when a node does not answer.
 pub(crate) fn unavailable(error: CallError) -> Failure {
     Failure::new(Code::ServersUnavailable).because(error)
 }

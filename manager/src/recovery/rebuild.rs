@@ -10,7 +10,7 @@ use manager_store::{Record, State, Store, StoreError};
 use proto::v1::FileMeta;
 use proto::{FileId, FileName};
 
-/// Times that a name is tried which other merges restore at the same time.
+/// How often a name is tried that other merges restore at the same time.
 const TRIES: usize = 20;
 
 /// How a copy on a disk compares with the record that its name has.
@@ -18,7 +18,7 @@ const TRIES: usize = 20;
 pub(crate) enum Verdict {
     /// It is the file.
     Wins,
-    /// What the record names is.
+    /// The copy that the record names is.
     Loses,
 }
 
@@ -35,10 +35,9 @@ pub(crate) fn judge(record: &Record, meta: &FileMeta) -> Verdict {
     }
 }
 
-/// Restores the record of one copy, if it wins over what is there; answers
-/// whether it did. The bytes of a loser that a record listed are left where
-/// they are: that record lists them no more, so the next merge of their node
-/// quarantines them.
+/// Restores the record of one copy, if it wins over what is there; returns whether it
+/// did. The bytes of a loser that a record listed are left where they are: that record
+/// no longer lists them, so the next merge of their node quarantines them.
 ///
 /// # Errors
 /// When the store fails.
@@ -61,8 +60,8 @@ pub(crate) async fn restore(
     list(&*core.store, found, record, meta).await
 }
 
-/// Lists a copy in `record`, if it wins over what its name has by now; `found` is
-/// what it had a moment ago.
+/// Lists a copy in `record`, if it wins over the record that its name has by now;
+/// `found` is the one it had a moment ago.
 async fn list(
     store: &dyn Store,
     mut found: Option<Record>,

@@ -12,10 +12,10 @@ use proto::NodeId;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How old a look at the rows may be that decides whether files may be deleted.
-/// The leader's loop looks several times as often.
+/// How old the last read of the rows may be when it decides whether files may be
+/// deleted. The leader's loop reads them several times as often.
 const FRESH: Duration = Duration::from_secs(2);
-/// Times that a change of a node's row is tried.
+/// How often a change of a node's row is tried.
 const TRIES: usize = 20;
 /// Nodes that are named.
 const NAMES: usize = 5;
@@ -24,8 +24,7 @@ pub(crate) fn generation_of_move(next: u32, floor: u32) -> u32 {
     next.max(floor.saturating_add(1))
 }
 
-/// Notes in every node's row that the store was set back, and merges all that are
-/// joined anew.
+/// Notes in every node's row that the store was set back, and merges all joined nodes anew.
 ///
 /// # Errors
 /// When the store fails; then it has to be called again.
@@ -46,7 +45,7 @@ pub(crate) async fn begin(core: &Arc<Core>) -> Result<(), StoreError> {
 async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
     for _ in 0..TRIES {
         let id = row.id.clone();
-        // Marked again where it is marked: a merge under way saw another store.
+        // A marked row is marked again: a merge under way compared with another state.
         let marked = NodeRow {
             set_back: true,
             rev: row.rev + 1,
@@ -63,13 +62,13 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
     Err(StoreError::unavailable("a node's row keeps changing"))
 }
 
-/// Looks at the rows, and answers them.
+/// Reads the rows, notes which nodes have to be merged, and returns the rows.
 ///
 /// # Errors
 /// When the store fails; what was known before holds.
 pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
     let marks = core.set_back.marks();
-    // Before the rows: each of these had its row when it was let in.
+    // Read before the rows: each of these nodes had its row when it was admitted.
     let joined = core.nodes.all();
     let rows = core.store.nodes().await?;
     for node in joined {
@@ -83,7 +82,7 @@ pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
     let floor = rows.iter().map(|row| row.generation_floor).max();
     let mut waits_for = Vec::new();
     for row in rows.iter().filter(|row| row.set_back) {
-        // One that no record lists holds nothing that records could be wrong about.
+        // A node that no record lists holds nothing that records could be wrong about.
         if !core.store.listed_on(&row.id, None, 1).await?.is_empty() {
             waits_for.push(row.id.clone());
         }
@@ -106,7 +105,7 @@ pub(crate) async fn holds(core: &Core) -> Result<Option<String>, StoreError> {
         .then(|| why(&core.set_back.waits_for())))
 }
 
-/// What a person is told, and what ends it.
+/// The explanation for people: what is waited for, and what ends it.
 pub(crate) fn why(waits_for: &[NodeId]) -> String {
     let mut names: Vec<_> = waits_for
         .iter()

@@ -1,4 +1,4 @@
-//! A change of a record that somebody else may come before, and why it has to wait.
+//! A change of a record that another change may precede, and why it has to wait.
 
 use crate::core::Core;
 use crate::nodes::CallError;
@@ -9,7 +9,7 @@ use proto::NodeId;
 /// Why a record is not settled yet.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unsettled {
-    /// A node is out, or does not confirm: wait.
+    /// A node is unavailable, or does not confirm: wait.
     #[error(transparent)]
     Node(#[from] CallError),
     /// The store fails.
@@ -29,7 +29,7 @@ pub(crate) enum Unsettled {
     SetBack,
 }
 
-/// Swaps a record in that nobody else may have changed.
+/// Swaps in a record that nobody else may have changed.
 ///
 /// # Errors
 /// When another change came first, or the store fails.

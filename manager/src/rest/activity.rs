@@ -1,5 +1,5 @@
-//! The requests of one connection, as who serves them and who reads from its
-//! socket see them, and the answers that its client is slow to take.
+//! The requests of one connection, shared by the code that serves them and the code
+//! that reads its socket, and the answers that its client is slow to take.
 
 use super::pace::Pace;
 use super::vet::KnownHost;
@@ -28,7 +28,8 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// The socket takes nothing of what there is to write.
     full: AtomicBool,
-    /// Who reads from the socket, and has no deadline while a request goes on.
+    /// Wakes the task that reads from the socket, which has no deadline while a request
+    /// goes on.
     reader: AtomicWaker,
     /// The host that the client names.
     pub(super) host: KnownHost,
@@ -53,8 +54,8 @@ impl Activity {
     }
 
     /// Waits until for [`QUIET`] no request has been served and nothing has waited to
-    /// be written: whoever leaves waits for requests and the last of their answers, not
-    /// for connections that are silent or have half a head.
+    /// be written: a manager that leaves waits for requests and the last of their
+    /// answers, not for connections that are silent or have half a head.
     pub(super) async fn quiet(&self) {
         let look = || {
             let (begun, busy) = self.look();
@@ -78,10 +79,10 @@ impl Activity {
         (begun, begun != ended)
     }
 
-    /// The same; where one goes on, its end wakes the caller.
+    /// As [`Self::look`]; if a request goes on, its end wakes the caller.
     pub(super) fn poll_look(&self, cx: &Context<'_>) -> (u64, bool) {
         self.reader.register(cx.waker());
-        // After that, so that no end is missed.
+        // After the registration, so that no end is missed.
         self.look()
     }
 
@@ -90,8 +91,7 @@ impl Activity {
         self.full.store(full, Ordering::Relaxed);
     }
 
-    /// How many answers the client takes too slowly, and whether these are all
-    /// that goes on.
+    /// How many answers the client takes too slowly, and whether no other request goes on.
     pub(super) fn slow(&self) -> (usize, bool) {
         let answers = self.answers.lock();
         let slow = answers.values().filter(|answer| answer.is_slow()).count();
@@ -105,7 +105,7 @@ impl Activity {
         self.unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether something may still be on its way that nobody wants.
+    /// Whether the client may still be sending a body that nobody reads.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// The media type of every JSON answer.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Fields that answers have, but for rare ones.
+/// Header fields that answers have, except rare ones.
 const FIELDS: usize = 13;
 
 /// An error.
@@ -47,7 +47,7 @@ impl Refusal {
         Self::invalid(StatusCode::BAD_REQUEST, why)
     }
 
-    /// Code 7, 403: it is known who asks, and that they may not.
+    /// Code 7, 403: the caller is known, and may not do this.
     pub(super) fn forbidden(why: impl std::fmt::Display) -> Self {
         let failure = Failure::new(Code::NotAuthorized).because(why);
         let status = StatusCode::FORBIDDEN;
@@ -74,7 +74,7 @@ pub(super) fn failure(failure: Failure) -> Response<Body> {
     failure_as(status_of(failure.code), failure)
 }
 
-/// The same with a status that says more than its code's own.
+/// As [`failure`], with a status that says more than the code's own.
 pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body> {
     let body = ErrorBody {
         code: failure.code.number(),
@@ -92,7 +92,7 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
     response
 }
 
-/// The status of a code where nothing says more.
+/// The status of a code, unless a more precise one is given.
 pub(super) fn status_of(code: Code) -> StatusCode {
     StatusCode::from_u16(code.meaning().http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
@@ -112,14 +112,14 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     }
 }
 
-/// An answer that is at hand.
+/// An answer whose body is in memory.
 pub(super) fn bytes(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<Body> {
     let length = body.len() as u64;
     head(status, length, kind, Body::from(body))
 }
 
-/// An answer of a known length. Its map of fields has room for those that are added
-/// on its way out: one that grows copies and hashes what it has, for each answer.
+/// An answer of a known length. Its map of fields has room for those that are added on
+/// its way out: a map that grows copies and hashes what it has, for each answer.
 pub(super) fn head(
     status: StatusCode,
     length: u64,

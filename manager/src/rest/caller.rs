@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use proto::Code;
 use std::sync::Arc;
 
-/// One request's sender. The front notes it among the request's extensions, all in
-/// one: each extension is a piece of memory of its own, for every request.
+/// One request's sender. The front adds it to the request's extensions as one value:
+/// each extension is a piece of memory of its own, for every request.
 pub(super) struct Caller {
     /// Whose places the request takes.
     pub(super) client: Arc<Client>,
@@ -33,7 +33,7 @@ impl Caller {
         })
     }
 
-    /// The one that the front noted.
+    /// The one that the front added.
     ///
     /// # Errors
     /// Code 5 where it did not.
@@ -42,7 +42,7 @@ impl Caller {
         caller.ok_or_else(|| Failure::new(Code::Internal).because("the request has no caller"))
     }
 
-    /// What an upload may have of each node's streams.
+    /// What an upload may use of each node's streams.
     pub(super) fn writes(&self) -> Share {
         Share {
             streams: self.client.writes.clone(),
@@ -55,7 +55,7 @@ impl Caller {
         *self.held.lock() = Some(place);
     }
 
-    /// What the answer was given.
+    /// Takes the place that the answer was given.
     pub(super) fn held(&self) -> Option<Place> {
         let mut held = self.held.lock();
         held.take()

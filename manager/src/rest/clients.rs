@@ -44,7 +44,7 @@ pub(super) struct Client {
 pub(super) const H2_WIDE_PLACES: usize = 20;
 /// The least share of heads: the longest head that can be allowed fits in.
 const LONGEST_HEADS: usize = 2 << 20;
-/// What is left of a share for one piece of a body beside its first bytes.
+/// The part of a share that no single piece of a body claims, for the first bytes.
 const BESIDE_FIRST: usize = 2 * proto::SMALL;
 
 impl Client {
@@ -95,7 +95,7 @@ impl Clients {
         })
     }
 
-    /// Takes in a connection, unless its client has its share of them already.
+    /// Admits a connection, unless its client has its share of them already.
     pub(super) fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
         let key = Key::of(address);
         let mut connected = self.connected.lock();

@@ -26,7 +26,7 @@ use std::time::SystemTime;
 
 const NOT_WANTED: &str = "the file is not the one that is wanted";
 
-/// Times that a name is looked up anew because it stands for another file.
+/// How often a name is looked up anew because it stands for another file.
 const TRIES: usize = 5;
 
 static CONTENT_DIGEST: HeaderName = HeaderName::from_static(digest::CONTENT_DIGEST);
@@ -206,7 +206,7 @@ fn whole_head(record: &Record, kind: &str, body: Body) -> Response<Body> {
     response
 }
 
-/// What is told of the bytes, whole or in part.
+/// The fields about the raw bytes, of the whole file or a part.
 fn raw_fields(headers: &mut HeaderMap, record: &Record) {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
@@ -217,8 +217,8 @@ fn raw_fields(headers: &mut HeaderMap, record: &Record) {
     headers.insert(REPR_DIGEST.clone(), value(digest));
 }
 
-/// What lets clients and caches ask again cheaply. A name may be deleted and
-/// given to another file at any time, so whoever keeps an answer has to ask.
+/// What lets clients and caches ask again cheaply. A name may be deleted and given to
+/// another file at any time, so a cache has to ask each time.
 fn validators(headers: &mut HeaderMap, record: &Record, json: bool) {
     headers.insert(ETAG, etag(record, json));
     headers.insert(
@@ -273,8 +273,8 @@ fn created(record: &Record) -> SystemTime {
     format::moment(record.created_ms)
 }
 
-/// A value that is visible ASCII by its making. A content type was checked on
-/// upload; one that a damaged record holds is not passed on.
+/// A value that is visible ASCII by construction. A content type was checked on upload;
+/// one that a damaged record holds is not passed on.
 fn value<T>(text: T) -> HeaderValue
 where
     HeaderValue: TryFrom<T>,

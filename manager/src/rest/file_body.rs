@@ -38,8 +38,8 @@ pub(super) fn envelope<'a>(record: &'a Record, id: &'a str) -> FileAnswer<'a> {
     }
 }
 
-/// Several parts, framed. The first is opened before the answer begins, so
-/// that a node that is out can still be told as code 4.
+/// Several parts, framed. The first is opened before the answer begins, so that an
+/// unavailable node can still be answered with code 4.
 pub(super) async fn several(
     rest: &Arc<Rest>,
     mut found: Found,

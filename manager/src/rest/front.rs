@@ -35,7 +35,7 @@ use tower::Service;
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The way in.
+/// Where every request enters.
 #[derive(Clone)]
 pub(super) struct Front {
     rest: Arc<Rest>,
@@ -108,7 +108,7 @@ impl Front {
         }))
     }
 
-    /// The length of the request's head, unless no route is to see it.
+    /// The length of the request's head; an error if no route may see the request.
     fn vet<B>(&self, request: &Request<B>, connection: &Activity) -> Result<u64, Refusal> {
         let limit = self.rest.limits.max_header_bytes;
         let bytes = head_bytes(request.method(), request.uri(), request.headers());
@@ -167,7 +167,7 @@ fn id_value(trace: Trace) -> HeaderValue {
     HeaderValue::try_from(digits).expect("hex digits are a header's value")
 }
 
-/// The length of the head as HTTP/1.1 writes it, about.
+/// The approximate length of the head, as HTTP/1.1 writes it.
 fn head_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> u64 {
     const LINE: usize = ": \r\n".len();
     let path = uri.path_and_query().map_or(0, |path| path.as_str().len());

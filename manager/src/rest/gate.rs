@@ -1,5 +1,5 @@
-//! Bounds on what is in flight: a request past one, or past its client's share
-//! of one, waits, and after `--max-wait` is answered code 9 (invariant 9).
+//! Bounds on what is in flight: a request beyond one, or beyond its client's share of
+//! one, waits, and after `--max-wait` is answered code 9 (invariant 9).
 
 use super::clients::Client;
 use crate::Failure;
@@ -23,7 +23,7 @@ pub(super) struct Gates {
     heads: Gate,
 }
 
-/// What serving a request costs beside its head, about.
+/// About what serving a request costs in memory beside its head.
 const REQUEST: u64 = 2 << 10;
 
 /// Places in a bounded set, given back when it is dropped.
@@ -43,7 +43,7 @@ impl Drop for Place {
 
 struct Gate {
     places: Arc<Semaphore>,
-    /// How many are taken, for who watches.
+    /// How many are taken, for the metrics.
     taken: Gauge,
     wait: Duration,
     /// The flag that sets the bound.
@@ -60,8 +60,8 @@ impl Gate {
         }
     }
 
-    /// Takes places out of the client's share, and then out of all: who waits
-    /// for its own share keeps nothing from others.
+    /// Takes places out of the client's share, and then out of all: a request that
+    /// waits for its client's share takes no place from other clients.
     async fn enter(
         &self,
         share: &Arc<Semaphore>,
@@ -155,8 +155,8 @@ impl Gates {
         })
     }
 
-    /// For every request, before anything else: what its head takes. Who waits
-    /// for a place holds it too, so that nobody waits for this.
+    /// For every request, before anything else: the room that its head takes. Requests
+    /// that wait for a place hold it too, so it is never waited for.
     pub(super) async fn head(&self, client: &Client, bytes: u64) -> Result<Place, Failure> {
         let bytes = u32::try_from(bytes + REQUEST).unwrap_or(u32::MAX);
         self.heads
@@ -179,7 +179,7 @@ impl Gates {
     }
 }
 
-/// An upload that has its place, and what it holds of bytes.
+/// An upload that has its place, and the room that its bytes take.
 pub(super) struct Admitted<'a> {
     _place: Place,
     gates: &'a Gates,
@@ -201,7 +201,7 @@ impl Admitted<'_> {
         let (gate, share) = (&self.gates.upload_bytes, &self.client.upload_bytes);
         let all = self.copied.saturating_add(piece.len());
         if all <= SMALL {
-            // It is copied, however short: claimed in steps, not by the byte.
+            // First bytes are copied, so their room is claimed in steps, not by the byte.
             while all > self.first.len() * STEP {
                 self.first
                     .push(gate.enter(share, STEP as u32, &self.waiters).await?);
@@ -224,7 +224,7 @@ impl Admitted<'_> {
     }
 }
 
-/// What an upload's first bytes are claimed in.
+/// The steps in which room for an upload's first bytes is claimed.
 const STEP: usize = 8 << 10;
 
 /// Bytes with the room that they take.

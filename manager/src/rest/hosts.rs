@@ -1,6 +1,6 @@
-//! Which hosts are served. A page in a browser on the same machine, or in the
-//! same network, may reach the service by a name that its author points here
-//! (DNS rebinding): under that name the service is no other site to it.
+//! Which hosts are served. A page in a browser on the same machine, or in the same
+//! network, may reach the service by a name that its author points here (DNS
+//! rebinding): under that name the browser takes the service for the page's own site.
 
 use crate::limits::HostPattern;
 use std::net::IpAddr;
@@ -9,8 +9,8 @@ use std::net::IpAddr;
 #[derive(Debug, Clone)]
 pub(super) struct Hosts {
     allowed: Vec<HostPattern>,
-    /// Nobody was named, and other machines are listened to: under which names
-    /// they know this one can't be known.
+    /// No host was named, and other machines can reach the service: by which names they
+    /// do so can't be known.
     open: bool,
 }
 

@@ -16,8 +16,8 @@ use tokio::time::{Instant, Sleep};
 /// How an HTTP/2 connection begins.
 const H2_PREFACE: [u8; 14] = *b"PRI * HTTP/2.0";
 
-/// How long what still comes is read after an answer that ended a connection
-/// before its request was read.
+/// How long further bytes are read after an answer that ended a connection before its
+/// request was read.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The deadlines of a connection.
@@ -76,7 +76,7 @@ pub(super) struct Guarded<T> {
     /// Requests begun when `phase` was last set back.
     seen: u64,
     phase: Phase,
-    /// Frames come at any time there, so that they say nothing about heads.
+    /// In HTTP/2 frames come at any time, so that they say nothing about heads.
     http2: bool,
     /// Read already, to find out what the client speaks.
     ahead: Bytes,
@@ -85,7 +85,7 @@ pub(super) struct Guarded<T> {
     pace: Pace,
     /// Since when the client takes nothing.
     full: Option<Instant>,
-    /// The answer has gone, and what still comes is forgotten.
+    /// The answer has gone, and what still comes is discarded.
     lingers: bool,
 }
 
@@ -117,7 +117,7 @@ impl<T> Guarded<T> {
     /// Nothing to read: how long that may go on depends on what is awaited.
     fn wait_to_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (begun, busy) = match self.http2 {
-            // There a request may end without another look at what there is to read.
+            // In HTTP/2 a request may end without the socket being read again.
             true => self.activity.poll_look(cx),
             false => self.activity.look(),
         };
@@ -177,8 +177,8 @@ impl<T> Guarded<T> {
 }
 
 impl<T: AsyncRead + Unpin> Guarded<T> {
-    /// Whether the client begins as HTTP/2 does. What is read for that is read
-    /// once more by who serves it.
+    /// Whether the client begins as HTTP/2 does. The bytes read for that are read once
+    /// more by the code that serves the protocol.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         let mut begun = [0; H2_PREFACE.len()];
         let mut length = 0;
@@ -197,9 +197,9 @@ impl<T: AsyncRead + Unpin> Guarded<T> {
         Ok(self.http2)
     }
 
-    /// Reads and forgets what still comes, until the client has ended too: a
-    /// socket that is closed with bytes unread is reset, and with it goes the
-    /// answer, if the client has not read it yet.
+    /// Reads and discards what still comes, until the client has ended too: a socket
+    /// that is closed with bytes unread is reset, and the answer is lost if the client
+    /// has not read it yet.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.lingers {
             self.lingers = true;

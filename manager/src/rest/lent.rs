@@ -14,11 +14,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long the rest of a refused body is read before the answer goes out. What
-/// comes later is read and forgotten while the connection is closed.
+/// How long the rest of a refused body is read before the answer goes out. What comes
+/// later is read and discarded while the connection is closed.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// The body, as the handler has it.
+/// The body, while the handler has it.
 pub(super) struct Lent {
     body: Option<Incoming>,
     /// The client waits to be asked for its body.
@@ -52,24 +52,23 @@ pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Lender) {
 }
 
 impl Lender {
-    /// Reads and forgets, for a while, what the handler left. A body that is
-    /// still not at its end is to be kept until the answer has gone, and the
-    /// connection ends with it.
+    /// Reads and discards, for a while, what the handler left. A body that is still not at
+    /// its end must be kept until the answer has gone, and the connection ends with it.
     pub(super) async fn settle<B>(
         mut self,
         response: &mut Response<B>,
         activity: &Activity,
     ) -> Option<Incoming> {
         let mut unread = self.back.try_recv().ok()?;
-        // One that was not asked for is not on its way, and one that came too
-        // slowly is not waited for again.
+        // A body that the client was not asked for is not on its way, and one that came
+        // too slowly is not waited for again.
         let wait = !unread.awaited && response.status() != StatusCode::REQUEST_TIMEOUT;
         if wait && drained(&mut unread.body).await {
             return None;
         }
         if self.version < Version::HTTP_2 {
-            // RFC 9110, section 10.1.1, and RFC 9112, section 9.3: a client
-            // that is not told sends its next request into the closed connection.
+            // RFC 9110, section 10.1.1, and RFC 9112, section 9.3: without this field
+            // the client sends its next request into the closed connection.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
             activity.leave_unread();

@@ -157,7 +157,7 @@ struct End {
 impl Walk {
     async fn step(&mut self) -> Result<Step, StoreError> {
         let wanted = self.left.min(STEP);
-        // One more than wanted tells whether there is more.
+        // One more than wanted shows whether there is more.
         let found = self
             .core
             .store

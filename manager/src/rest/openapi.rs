@@ -100,7 +100,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
         }
         responses.insert(status.to_string(), response);
     }
-    // Several codes may share a status, so that it tells of each.
+    // Several codes may share a status: its description then names each.
     for code in operation.codes {
         let status = status_of(*code).as_u16().to_string();
         let told = told(*code);

@@ -30,8 +30,8 @@ impl Pace {
         self.left = left.saturating_sub(waited).min(self.rule.grace);
     }
 
-    /// How long it may keep us waiting until it has sent or taken `bytes`;
-    /// `None` where no rule says so.
+    /// How long it may keep us waiting until it has sent or taken `bytes`; `None` where
+    /// there is no rule.
     pub(super) fn left_for(&self, bytes: u64) -> Option<Duration> {
         let left = self.left.saturating_add(self.earned(bytes));
         (self.rule.bytes_per_second > 0).then_some(left)

@@ -102,9 +102,9 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     Ok(received.commit(meta).await?)
 }
 
-/// A bound of the file's size that is close, where the body's length gives one:
-/// base64 is nearly all of a JSON body or a form. A multipart body may be
-/// either, so that only a small one tells something.
+/// A close upper bound of the file's size, where the body's length gives one: a JSON
+/// body or a form is nearly all base64. A multipart body may hold base64 or the bytes
+/// themselves, so that only a small one gives a bound.
 fn likely_size(kind: &UploadKind, length: Option<u64>) -> Option<u64> {
     let length = length?;
     match kind {

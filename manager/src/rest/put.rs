@@ -79,7 +79,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         Ok(stored) => Ok(stored),
         Err(failure) => {
             if failure.code == Code::FileNameExists {
-                // Another one came first.
+                // Another upload came first.
                 allowed(rest, parts, &name, None).await?;
             }
             Err(failure.into())
@@ -87,8 +87,8 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     }
 }
 
-/// Holds the request's conditions against the file that has the name. One that
-/// was stored under the same key may be the first answer's, whatever they say.
+/// Checks the request's conditions against the file that has the name. A file that was
+/// stored under the same key passes in any case: this request may repeat its upload.
 async fn allowed(
     rest: &Rest,
     parts: &Parts,
@@ -113,7 +113,7 @@ async fn allowed(
     }
 }
 
-/// What would store other bytes than the client means.
+/// Refuses what would store other bytes than the client means.
 pub(super) fn refuse_parts_and_codings(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(CONTENT_RANGE) {
         // RFC 9110, section 14.5: a server that has no partial PUT says so.

@@ -5,7 +5,7 @@ use crate::Failure;
 use percent_encoding::percent_decode;
 use proto::Code;
 
-/// Files on a page unless told.
+/// Files on a page without a `limit`.
 pub(super) const DEFAULT_LIMIT: usize = 1000;
 /// Files on a page at the most.
 pub(super) const MAX_LIMIT: usize = 10_000;
@@ -13,14 +13,14 @@ pub(super) const MAX_LIMIT: usize = 10_000;
 /// count; what is longer in bytes than any name simply finds nothing.
 pub(super) const MAX_TEXT: usize = proto::FileName::MAX_BYTES;
 
-/// What a listing shall show.
+/// What a listing is to contain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListQuery {
     /// What the names begin with.
     pub(super) prefix: String,
-    /// The name that those wanted come after.
+    /// The listing begins after this name.
     pub(super) after: Option<String>,
-    /// How many, if told.
+    /// How many, if given.
     pub(super) limit: Option<usize>,
 }
 

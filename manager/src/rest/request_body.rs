@@ -58,7 +58,7 @@ impl RequestBody {
         }
     }
 
-    /// Its length in bytes, if the client told it.
+    /// Its length in bytes, if the client stated it.
     ///
     /// # Errors
     /// 413 when it is over the limit.
@@ -82,7 +82,7 @@ impl RequestBody {
         self.trailers.as_ref()
     }
 
-    /// Tells, after the end, whether the bytes were those stated.
+    /// Checks, after the end, that the bytes were those stated.
     ///
     /// # Errors
     /// Code 6 when they were not.
@@ -95,7 +95,7 @@ impl RequestBody {
         }
     }
 
-    /// What an error of this body says to the client.
+    /// The client's answer for an error of this body.
     pub(super) fn refusal(&self, error: BodyError) -> Refusal {
         match error {
             _ if self.late == Some(Late::Paused) => Refusal::invalid(

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The router of the whole API.
 pub(super) fn router(rest: Arc<Rest>) -> Router {
     let mut router = Router::new();
-    // axum answers HEAD by what serves GET, and takes the body away.
+    // axum serves HEAD by the handler of GET, and takes the body away.
     for operation in OPERATIONS
         .iter()
         .filter(|operation| operation.method != Method::HEAD)
@@ -32,8 +32,8 @@ pub(super) fn router(rest: Arc<Rest>) -> Router {
         .with_state(rest)
 }
 
-/// As axum writes them. A file's path takes in all that follows, so that a
-/// slash in a name is refused as such (see [`name::in_path`]).
+/// A path as axum writes it. A file's path takes in all that follows, so that a slash
+/// in a name is refused as such (see [`name::in_path`]).
 fn paths(path: &'static str) -> Vec<&'static str> {
     match path {
         "/file/{filename}" => vec!["/file/", "/file/{*filename}"],

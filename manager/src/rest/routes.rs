@@ -43,9 +43,9 @@ impl At {
 pub(super) enum Kind {
     /// A number within bounds.
     Number { least: u64, most: u64 },
-    /// Text of at most so many characters.
+    /// Text of at most `most` characters.
     Text { most: u64 },
-    /// Text of at most so many characters that fits a regular expression.
+    /// Text of at most `most` characters that fits a regular expression.
     Fits { most: u64, pattern: &'static str },
     /// Any text.
     Any,

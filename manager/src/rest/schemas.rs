@@ -139,8 +139,8 @@ impl Schemas {
     }
 }
 
-/// What has no value is left out and never sent as null, which the types of
-/// optional fields would say.
+/// Removes null from the types of optional fields: what has no value is left out and
+/// never sent as null.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

@@ -14,9 +14,8 @@ use std::task::{Context, Poll};
 /// on its way to the socket, and the next one, so that the socket never waits.
 const AHEAD: usize = 2 * proto::CHUNK;
 
-/// What an answer holds: given back with the last reference to it. That may
-/// happen while the library holds its own locks, so that nothing of the library
-/// may be among it.
+/// What an answer holds: given back with the last reference to it. That may happen
+/// while the library holds its own locks, so nothing of the library may be held here.
 pub(super) struct Holds {
     pub(super) in_flight: InFlight,
     /// Its place among requests or downloads.
@@ -43,14 +42,14 @@ impl Unsent {
         })
     }
 
-    /// Ready while so little waits to be written that more may be handed on; the
-    /// writing of a piece wakes who waits.
+    /// Ready while so little waits to be written that more may be handed on; when a
+    /// piece is written, the waiting task is woken.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.has_room() {
             return Poll::Ready(());
         }
         self.room.register(cx.waker());
-        // It may have been written just before.
+        // A piece may have been written just before the registration.
         match self.has_room() {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -61,7 +60,7 @@ impl Unsent {
         self.bytes.load(Ordering::Acquire) < AHEAD
     }
 
-    /// The bytes, as ones that hold what the answer holds until they are written.
+    /// The same bytes, which keep what the answer holds until they are written.
     pub(super) fn piece(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         if bytes.is_empty() {
             return bytes;

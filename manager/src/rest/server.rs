@@ -47,8 +47,8 @@ const H2_NARROW: Windows = Windows {
     connection: 65_535,
     stream: 16 << 10,
 };
-/// Bytes of an answer that the HTTP/2 library has of one stream before it waits to be
-/// given the next piece.
+/// Bytes of an answer that the HTTP/2 library buffers for one stream before it takes
+/// the next piece.
 const H2_SEND: usize = 128 << 10;
 /// How often a silent HTTP/2 client is asked whether it is there.
 const H2_PING: Duration = Duration::from_secs(20);
@@ -144,7 +144,8 @@ impl Protocols {
         let heads = usize::try_from(limits.max_header_bytes).unwrap_or(H1_BUFFER);
         let mut http1 = http1::Builder::new();
         http1
-            // Deadlines are those of `Guarded`, which knows idle from begun.
+            // The deadlines are those of `Guarded`, which distinguishes an idle
+            // connection from a head that has begun.
             .header_read_timeout(None)
             .max_header_size(heads + H1_SLACK)
             .max_buf_size(H1_BUFFER.max(heads + H1_SLACK))
@@ -168,8 +169,8 @@ struct Windows {
 }
 
 impl Windows {
-    /// How many uploads may wait, so that those that don't still have a stream's
-    /// window of the connection.
+    /// How many uploads may wait, so that the others still have one stream's window of
+    /// the connection.
     fn waiters(&self) -> Waiters {
         let streams = self.connection / self.stream;
         match streams >= H2_STREAMS {
@@ -260,9 +261,9 @@ impl Serving {
                 () = quiet.as_mut(), if leaving && self.shutdown.is_cancelled() => return,
                 _ = looks.tick() => match activity.slow() {
                     (0, _) => false,
-                    // Nobody else is on it: what it holds is given back.
+                    // All requests on it are too slow: what it holds is given back.
                     (_, true) => return,
-                    // The others end in peace, and new ones go elsewhere.
+                    // The other requests on it may end, and new ones need another connection.
                     (_, false) => true,
                 },
             };
@@ -272,13 +273,13 @@ impl Serving {
             }
         };
         if let Err(error) = ended {
-            // Clients come and go; only who looks for them wants to know.
+            // Clients come and go: of interest only when debugging.
             tracing::debug!(%error, "a connection ended early");
         }
     }
 }
 
-/// How often answers are looked at that a client may be too slow to take.
+/// How often answers are checked that a client may be too slow to take.
 fn look_every(grace: Duration) -> Duration {
     (grace / 8).clamp(Duration::from_millis(50), Duration::from_secs(5))
 }

@@ -1,5 +1,5 @@
-//! What a request must be before any route sees it: for a host that is served
-//! here, framed as HTTP has it, and not sent by another site's page.
+//! What a request must be before any route sees it: for a host that is served here,
+//! framed as HTTP demands, and not sent by another site's page.
 
 use super::answer::Refusal;
 use super::hosts::Hosts;
@@ -74,7 +74,7 @@ fn served<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
     }
 }
 
-/// Whom the request is for. Only HTTP/1.0 may leave that out (RFC 9112,
+/// The host that the request is for. Only HTTP/1.0 may leave that out (RFC 9112,
 /// section 3.2).
 fn authority<B>(request: &Request<B>) -> Result<Option<Authority>, Refusal> {
     let version = request.version();
@@ -129,8 +129,8 @@ pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
     })
 }
 
-/// Browsers say from which site a change comes. Other clients say nothing of
-/// it, and are not asked: a page can't make a browser leave it out.
+/// Browsers say from which site a change comes. Other clients don't, and are not asked
+/// to: a page can't make a browser leave it out.
 fn origin<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
     let headers = request.headers();
     if !headers.contains_key(ORIGIN) && !headers.contains_key(&SEC_FETCH_SITE) {

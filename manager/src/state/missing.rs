@@ -1,5 +1,4 @@
-//! Records whose node denied the bytes, for people and for those who would move
-//! or drain them.
+//! Records whose node denied the bytes, for people, and for moves and drains.
 
 use manager_store::Record;
 use parking_lot::Mutex;
@@ -11,7 +10,7 @@ use std::ops::Bound;
 const REMEMBERED: usize = 10_000;
 
 /// The copy that a record named when its node denied it: the same file may have come
-/// back to the same node since, as another.
+/// back to the same node since, as another copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denied {
     id: FileId,
@@ -44,13 +43,13 @@ impl Missing {
         }
     }
 
-    /// Forgets a file that has gone, or has its bytes again.
+    /// Drops a file that has gone, or has its bytes again.
     pub(crate) fn forget(&self, name: &FileName) {
         let mut all = self.0.lock();
         all.remove(name);
     }
 
-    /// Forgets what was denied, unless something else was since.
+    /// Drops a denial, unless another one was noted since.
     pub(crate) fn forget_denied(&self, name: &FileName, denied: &Denied) {
         let mut all = self.0.lock();
         if all.get(name) == Some(denied) {
@@ -75,7 +74,7 @@ impl Missing {
             .collect()
     }
 
-    /// Forgets those of a node, which are about to be looked for again.
+    /// Drops those of a node, which are about to be checked again.
     pub(crate) fn forget_node(&self, node: &NodeId) {
         let mut all = self.0.lock();
         all.retain(|_, denied| denied.node != *node);

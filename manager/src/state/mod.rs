@@ -1,5 +1,5 @@
-//! What this process remembers, apart from the tasks that keep it. A restart forgets
-//! it all; what safety needs of it (`set_back`) holds everything until it is read anew.
+//! What this process remembers, apart from the tasks that keep it. A restart loses it
+//! all; what safety needs of it (`set_back`) holds everything until it is read anew.
 
 mod missing;
 mod moves;

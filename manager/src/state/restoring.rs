@@ -4,11 +4,11 @@ use manager_store::{Store, StoreError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether copies that no record lists are restored (rule 16), or quarantined
-/// (rule 11): restored for as long as nobody deleted a file and no node was given up
-/// since the rebuild, so that nothing can come back which a person took away.
+/// (rule 11): restored for as long as nobody deleted a file and no node was abandoned
+/// since the rebuild, so that nothing comes back that a person took away.
 #[derive(Default)]
 pub(crate) struct Restoring {
-    /// It never begins in the life of a process: a rebuild runs alone.
+    /// Once ended it stays so: a rebuild is begun only by a process of its own.
     ended: AtomicBool,
 }
 
@@ -28,7 +28,7 @@ impl Restoring {
         Ok(goes_on)
     }
 
-    /// Ends it, durably, before a file is deleted or a node given up.
+    /// Ends it, durably, before a file is deleted or a node abandoned.
     ///
     /// # Errors
     /// When the store fails.

@@ -14,15 +14,15 @@ pub(crate) struct SetBack(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// When the rows were last looked at.
+    /// When the rows were last read.
     at: Option<Instant>,
-    /// Nodes that records list and that are not merged since.
+    /// Nodes that records list and that were not merged since.
     waits_for: Vec<NodeId>,
     /// See [`SetBack::floor`].
     floor: u32,
     /// Marks of rows that are under way: until they are durable nothing may go on.
     marking: usize,
-    /// Counts them, so that a look from before does not count after.
+    /// Counts them, so that rows read before a mark do not count after it.
     marks: u64,
 }
 
@@ -32,8 +32,8 @@ impl SetBack {
         self.0.lock().waits_for.clone()
     }
 
-    /// Whether nothing may settle, move or be deleted now, as was last seen; so it
-    /// is, too, before the first look.
+    /// Whether nothing may settle, move or be deleted now, by the last read of the
+    /// rows; also true before the first read.
     pub(crate) fn holds(&self) -> bool {
         let known = self.0.lock();
         known.at.is_none() || known.marking > 0 || !known.waits_for.is_empty()
@@ -44,18 +44,18 @@ impl SetBack {
         self.0.lock().floor
     }
 
-    /// Which marks of rows it knows of: a look at the rows takes them first.
+    /// How many marks there were: asked before the rows are read, for [`Self::take`].
     pub(crate) fn marks(&self) -> u64 {
         self.0.lock().marks
     }
 
-    /// Whether no row is being marked, and the last look at them is older than this.
+    /// Whether no row is being marked, and the rows were last read longer ago than this.
     pub(crate) fn is_older_than(&self, fresh: Duration) -> bool {
         let known = self.0.lock();
         known.marking == 0 && known.at.is_none_or(|at| at.elapsed() > fresh)
     }
 
-    /// Takes in a look at the rows, unless one was marked since it began.
+    /// Takes in what the rows said, unless one was marked since the read began.
     pub(crate) fn take(&self, marks: u64, waits_for: Vec<NodeId>, floor: u32) {
         let mut known = self.0.lock();
         if known.marks == marks {
@@ -66,7 +66,7 @@ impl SetBack {
     }
 }
 
-/// Ends the state "rows are being marked", however that ends.
+/// Rows are being marked until this is dropped.
 pub(crate) struct Marking<'a>(&'a SetBack);
 
 impl<'a> Marking<'a> {
@@ -84,7 +84,7 @@ impl Drop for Marking<'_> {
         let mut known = self.0.0.lock();
         known.marking -= 1;
         known.marks += 1;
-        // The rows have to be looked at again before anything goes on.
+        // The rows have to be read again before anything goes on.
         known.at = None;
     }
 }

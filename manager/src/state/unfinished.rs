@@ -5,12 +5,12 @@ use parking_lot::Mutex;
 use proto::NodeId;
 use std::collections::HashMap;
 
-/// How far the way from a disk to the store has come. It is kept where a join breaks
-/// off, so that a large node is not read from its first leaf each time.
+/// How far a merge has come on its way from the disk to the store. It is kept when a
+/// join breaks off, so that a large node is not read from its first leaf each time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
-    /// What it holds for: another session, or a row that was changed (and so perhaps
-    /// marked, rule 17), is merged from the start.
+    /// The session and rev it holds for: another session, or a row that was changed
+    /// (and so perhaps marked, rule 17), is merged from the start.
     session: u64,
     rev: u64,
     /// The leaf that was reached.
@@ -37,12 +37,12 @@ impl Unfinished {
         })
     }
 
-    /// Notes how far one has come.
+    /// Notes how far a merge has come.
     pub(crate) fn note(&self, node: &NodeId, progress: &Progress) {
         self.0.lock().insert(node.clone(), progress.clone());
     }
 
-    /// It is over.
+    /// The merge is over.
     pub(crate) fn end(&self, node: &NodeId) {
         self.0.lock().remove(node);
     }

@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Records in one look.
+/// Records that are read at a time.
 const PAGE: usize = 500;
-/// Names that are told.
+/// How many names are reported.
 const NAMES: usize = 10;
-/// How long whoever serves at the node's last address has to answer.
+/// How long a process at the node's last address has to answer.
 const HOLDER: Duration = Duration::from_secs(2);
-/// How long other managers have to object, several times as long as they take to look.
+/// How long other managers have to object: several times the time between their checks.
 const OBJECTIONS: Duration = Duration::from_secs(3);
-/// Looks at the records that changed under it.
+/// Rounds over the records: those that changed meanwhile have their turn in the next.
 const ROUNDS: usize = 20;
 
 /// What giving a node up costs.
@@ -37,7 +37,7 @@ pub(crate) struct Loss {
     pub bytes: u64,
     /// The first of their names.
     pub names: Vec<String>,
-    /// Uploads and deletes under way there, of which no success was told.
+    /// Uploads and deletes under way there, for which no success was returned.
     pub unfinished: u64,
 }
 
@@ -82,8 +82,8 @@ impl Loss {
     }
 }
 
-/// Counts what is lost, and gives the node up if `lose` is that very number;
-/// answers whether it did.
+/// Counts what is lost, and gives the node up if `lose` is that very number; returns
+/// whether it did.
 ///
 /// # Errors
 /// Code 6 where another node or volume is meant, or the node lives; code 1 where
@@ -146,8 +146,8 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
     Ok(found)
 }
 
-/// A manager that can't reach a node is not the one to say that it is lost: others, to
-/// which it is joined, take the mark back before the first record has gone.
+/// A manager that can't reach a node does not know that it is lost: others, to which it
+/// is joined, take the mark back before the first record has gone.
 async fn wait_for_objections(core: &Core, id: &NodeId) -> Result<(), Failure> {
     tokio::time::sleep(OBJECTIONS).await;
     let stays = row(core, id).await?.map(|row| row.stay);
@@ -159,7 +159,7 @@ async fn wait_for_objections(core: &Core, id: &NodeId) -> Result<(), Failure> {
     )))
 }
 
-/// Takes back that nodes are given up which are joined here, whoever ordered it.
+/// Takes the mark back from nodes that are joined here, whoever ordered to abandon them.
 pub(crate) async fn object(core: &Core, rows: Vec<NodeRow>) {
     for row in rows.into_iter().filter(|row| row.stay == Stay::Abandoned) {
         let Some(node) = core.nodes.available(&row.id) else {
@@ -241,7 +241,7 @@ async fn rescue(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     let trace = Trace::random();
     let owned = next_rev(record);
     commit(core, &owned).await?;
-    // One that is doomed may be deleted at any time, by whoever sent that.
+    // A doomed copy may be deleted at any time, by a request that was sent before.
     let others = owned.copies.iter();
     for copy in others.filter(|copy| copy.node != *id && !copy.doomed) {
         if let Some(leaf) = confirmed(core, trace, &owned, copy).await? {
@@ -264,8 +264,7 @@ async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     Ok(remove_doomed(core, Trace::random(), &doomed).await?)
 }
 
-/// Removes the row of a node that no record lists any more; answers whether that
-/// is so.
+/// Removes the row of a node that no record lists any more; returns whether that is so.
 ///
 /// # Errors
 /// When the store fails.
@@ -281,7 +280,7 @@ pub(crate) async fn end(core: &Core, id: &NodeId) -> Result<bool, Failure> {
 async fn remove_row(core: &Core, id: &NodeId) -> Result<(), Failure> {
     while let Some(found) = row(core, id).await? {
         if found.stay != Stay::Abandoned {
-            // Somebody else finished it, and a new node bears the name.
+            // Another order has finished it, and a new node bears the name.
             return Ok(());
         }
         if core.store.remove_node(id, found.rev).await? {

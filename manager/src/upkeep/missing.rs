@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often some are looked at again, and how many: others may have deleted or
-/// adopted them through another manager, or brought their bytes back.
+/// How often some are checked again, and how many: others may have deleted or adopted
+/// them through another manager, or brought their bytes back.
 const AGAIN: Duration = Duration::from_secs(2);
 const SOME: usize = 100;
 
-/// Forgets, one part after the other, those whose records went or changed place, and
+/// Drops, one part after the other, those whose records went or changed place, and
 /// those whose bytes are there again.
 pub(crate) async fn watch(core: Arc<Core>) {
     let mut after: Option<FileName> = None;

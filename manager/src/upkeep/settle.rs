@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 /// How often the janitor looks for records to settle.
 const ROUND: Duration = Duration::from_secs(1);
-/// Records in one look, and at the end of a round.
+/// Records that are read at a time, and that are kept for the end of a round.
 const PAGE: usize = 256;
-/// How long a record must stand still before it is settled, where it may be
-/// another manager's that works on it.
+/// How long a record must stand still before it is settled, where another manager may
+/// be working on it.
 const OTHERS: Duration = Duration::from_secs(5);
-/// Records whose standing still is watched at once; further ones wait.
+/// Records that are watched at once for whether they change; further ones wait.
 const STANDS: usize = 100_000;
 
 /// What a record that nobody works on needs.
@@ -69,11 +69,11 @@ async fn raise(core: &Core, record: &Record) -> Result<Record, Unsettled> {
     Ok(owned)
 }
 
-/// `pending` whose node holds the bytes whole becomes `stored`; denied, it is
-/// doomed first, so that a finish that is still on its way finds a tombstone.
+/// A `pending` record whose node holds the whole bytes becomes `stored`. If the node denies
+/// them, it is doomed first, so that a finish that is still on its way finds a tombstone.
 async fn settle_pending(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<(), Unsettled> {
     for copy in &record.copies {
-        // Before rev is raised: where Finish has come, its sender still waits for it.
+        // Before the rev is raised: if Finish has arrived, its sender still waits for it.
         if state_at(core, trace, record, copy).await?.underway {
             return Err(Unsettled::Underway(copy.node.clone()));
         }
@@ -110,8 +110,8 @@ async fn settle_moving(core: &Arc<Core>, trace: Trace, record: &Record) -> Resul
     keep_one(core, trace, owned).await.map(|_| ())
 }
 
-/// Since when each unsettled record is as it is, on this process's own clock.
-/// Where other managers work on the same store, one that still changes is theirs.
+/// Since when each unsettled record is as it is, on this process's own clock. Where
+/// other managers work on the same store, a record that still changes is theirs.
 #[derive(Default)]
 struct Stands(HashMap<FileName, Stand>);
 
@@ -140,7 +140,7 @@ impl Stands {
                     rev,
                     since: now,
                     round,
-                    // To try it raises the rev.
+                    // A try raises the rev.
                     tried: stand.tried.filter(|_| stand.id == id),
                 };
                 Duration::ZERO
@@ -161,7 +161,7 @@ impl Stands {
         }
     }
 
-    /// Notes that one is tried.
+    /// Notes that a record is tried.
     fn tries(&mut self, name: &FileName, round: u64) {
         if let Some(stand) = self.0.get_mut(name) {
             stand.tried = Some(round);
@@ -174,7 +174,7 @@ impl Stands {
         records.sort_by_key(|record| self.0.get(&record.name).and_then(|stand| stand.tried));
     }
 
-    /// Forgets what was not seen in a round: it is settled.
+    /// Drops what was not seen in a round: it is settled.
     fn end(&mut self, round: u64) {
         self.0.retain(|_, stand| stand.round == round);
     }
@@ -220,7 +220,7 @@ fn turn(nodes: impl IntoIterator<Item = Answers>, round: &Round) -> Turn {
     turn
 }
 
-/// Of a node that is not joined nothing has to be known: it costs no wait.
+/// A node that is not joined is left out: asking for its copies costs no wait.
 fn turn_of(core: &Core, record: &Record, round: &Round) -> Turn {
     let copies = record.copies.iter();
     let nodes = copies.filter_map(|copy| core.nodes.joined(&copy.node));
@@ -232,7 +232,7 @@ fn turn_of(core: &Core, record: &Record, round: &Round) -> Turn {
 }
 
 impl Round {
-    /// Settles what nobody works on; answers how many it settled.
+    /// Settles what nobody works on; returns how many it settled.
     ///
     /// # Errors
     /// When the store fails.
@@ -264,7 +264,7 @@ impl Round {
         }
         stands.in_turn(&mut last);
         for record in &last {
-            // The first of a node shows whether it answers again.
+            // The first record of a node shows whether it answers again.
             if turn_of(core, record, self) != Turn::NextRound && !core.is_busy(&record.id) {
                 settled += self.try_to_settle(core, stands, record).await;
             }
@@ -273,7 +273,7 @@ impl Round {
         Ok(settled)
     }
 
-    /// Answers how many it settled.
+    /// Returns how many it settled.
     async fn try_to_settle(&self, core: &Arc<Core>, stands: &mut Stands, record: &Record) -> usize {
         stands.tries(&record.name, self.number);
         match settle(core, record).await {

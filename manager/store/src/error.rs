@@ -15,11 +15,11 @@ pub enum StoreError {
     #[error("the store is unavailable")]
     Unavailable(#[source] Cause),
     /// Calls are refused: an embedded store whose flush failed takes no more writes
-    /// until a restart, one that is closing none either, and a database that is away
-    /// nothing at all. This change certainly did not happen.
+    /// until a restart, one that is closing takes none either, and a database that is
+    /// away takes no call at all. This change certainly did not happen.
     #[error("the store refuses calls")]
     Refused(#[source] Cause),
-    /// The store's disk is as good as full. This change certainly did not happen.
+    /// The store's disk is nearly full. This change certainly did not happen.
     #[error("the disk of the metadata store has {free} bytes free, new files need {least}")]
     Full {
         /// Bytes that are free.

@@ -57,7 +57,7 @@ pub struct Record {
     pub id: FileId,
     /// Raised by one with each change (rule 1).
     pub rev: u64,
-    /// Drawn at random for each change, so that its author knows it again (rule 1).
+    /// Chosen at random for each change, so that its author knows it again (rule 1).
     pub token: u64,
     /// Where the file's life stands.
     pub state: State,
@@ -99,13 +99,13 @@ impl Record {
     }
 }
 
-/// What a person wants to become of a node.
+/// What a person wants to happen with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Stay {
     /// It holds files and takes new ones.
     #[default]
     Stays,
-    /// Its files shall leave it (rule 15).
+    /// Its files must leave it (rule 15).
     Drains,
     /// It is lost: its records are being removed, and then the row.
     Abandoned,
@@ -139,7 +139,7 @@ pub struct NodeRow {
     pub pool: String,
     /// Raised by one with each change; 1 when the row is new.
     pub rev: u64,
-    /// Whether its files shall stay on it.
+    /// Whether its files are to stay on it.
     pub stay: Stay,
     /// The session that was last merged (rule 11).
     pub merged_session: u64,
@@ -171,10 +171,10 @@ pub struct Lease {
     /// Raised whenever it is taken or renewed, and never lowered: a store in
     /// which it is lower than it once was has been set back.
     pub counter: u64,
-    /// Drawn at random whenever it is taken: two histories of a store that was set
+    /// Chosen at random whenever it is taken: two histories of a store that was set
     /// back have no term in common but those before they parted.
     pub term: u64,
-    /// The counter as it was before this term: no beat of an earlier term is above.
+    /// The counter as it was before this term: no beat of an earlier term is higher.
     pub begun: u64,
 }
 
@@ -223,7 +223,7 @@ mod tests {
         for (now, beat, term, lacks) in [
             (None, 0, 0, false),
             (None, 1, 5, true),
-            // The same term: the counter tells.
+            // The same term: the counter decides.
             (Some(lease(20, 5, 10)), 20, 5, false),
             (Some(lease(20, 5, 10)), 21, 5, true),
             // An earlier term ended where this one began.

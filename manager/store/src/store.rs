@@ -59,18 +59,18 @@ pub struct CountStep {
 /// (rule 12), every change is durable when it is answered, and a caller that goes
 /// away before the answer leaves the outcome open.
 ///
-/// All methods fail as [`StoreError`] tells.
+/// All methods fail as [`StoreError`] describes.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The cluster's id, drawn when the store was formatted.
+    /// The cluster's id, chosen at random when the store was formatted.
     async fn cluster_id(&self) -> Result<Uuid, StoreError>;
     /// Takes over another cluster's id: for rebuild only (rule 16).
     ///
     /// # Errors
     /// [`StoreError::NotEmpty`] when there is any record.
     async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError>;
-    /// When the store was last rebuilt from its nodes, in milliseconds since 1970,
-    /// while what nodes bring is still restored.
+    /// When the store was last rebuilt from its nodes, in milliseconds since 1970, as
+    /// long as copies that no record lists are still restored; then none.
     async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError>;
     /// Notes a rebuild, or that it is over.
     async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError>;
@@ -114,8 +114,8 @@ pub trait Store: Send + Sync + 'static {
     async fn totals(&self) -> Result<Totals, StoreError>;
 
     /// Counts at most `limit` records in name order after `after`, so that no count
-    /// takes longer than a call may, however many there are. What the embedded store
-    /// keeps it answers in one step.
+    /// takes longer than a call may, however many there are. The embedded store returns
+    /// the sums that it keeps in one step.
     async fn count(
         &self,
         which: Which<'_>,
@@ -126,20 +126,19 @@ pub trait Store: Send + Sync + 'static {
     /// Every node ever admitted and not abandoned, in the order of ids.
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError>;
     /// Writes a node's row if the stored `rev` is one less than `row.rev` (a row of
-    /// rev 1 is new). Answers whether it did.
+    /// rev 1 is new). Returns whether it did.
     async fn put_node(&self, row: NodeRow) -> Result<bool, StoreError>;
-    /// Removes a node's row if it still has this rev. Answers whether it did.
+    /// Removes a node's row if it still has this rev. Returns whether it did.
     async fn remove_node(&self, id: &NodeId, rev: u64) -> Result<bool, StoreError>;
 
     /// Takes the lease, with the next number, if it still is what the caller saw.
-    /// Otherwise answers what it is.
+    /// Otherwise returns what it is.
     async fn take_lease(
         &self,
         seen: Option<&Lease>,
         holder: &str,
     ) -> Result<Result<Lease, Option<Lease>>, StoreError>;
-    /// Raises the lease's counter if it still is the one held. Otherwise answers
-    /// what it is.
+    /// Raises the lease's counter if it still is the one held. Otherwise returns what it is.
     async fn renew_lease(&self, held: &Lease) -> Result<Result<Lease, Option<Lease>>, StoreError>;
     /// The lease as it is.
     async fn lease(&self) -> Result<Option<Lease>, StoreError>;
@@ -152,11 +151,11 @@ pub trait Store: Send + Sync + 'static {
     async fn lost(&self) -> StoreError {
         std::future::pending().await
     }
-    /// What new files are refused with, where the store's disk has no room for them.
+    /// The error for new files, where the store's disk has no room for them.
     fn short(&self) -> Option<StoreError> {
         None
     }
-    /// Answers when the store could take a change now.
+    /// Succeeds if the store could take a change now.
     async fn ping(&self) -> Result<(), StoreError>;
     /// The engine's counters.
     fn stats(&self) -> &StoreStats;

@@ -55,8 +55,8 @@ async fn the_suite_also_passes_on_one_thread() {
     suite::run(Temporary::new).await;
 }
 
-/// With its only thread for such work taken, a runtime gets no further with a scan, and
-/// does not do it itself.
+/// While its only thread for such work is taken, a runtime gets no further with a scan,
+/// and does not run it on its own threads.
 #[test]
 fn only_reads_of_one_record_run_on_the_threads_of_the_runtime() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();

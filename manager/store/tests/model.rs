@@ -41,7 +41,7 @@ enum Step {
         name: usize,
         how: Aim,
     },
-    /// Several changes at once, in one commit as it may be.
+    /// Several changes at once, perhaps in one commit.
     Together(Vec<Step>),
     Reopen,
 }
@@ -106,7 +106,7 @@ enum Outcome {
     Swap(Swap),
 }
 
-/// A change made out in full.
+/// A change with all that it needs.
 #[derive(Debug, Clone)]
 enum Change {
     Insert(Record),
@@ -115,7 +115,7 @@ enum Change {
 }
 
 impl Model {
-    /// Makes a step out in full, from what the model holds now.
+    /// Turns a step into a full change, from what the model holds now.
     fn plan(&self, step: &Step) -> Change {
         match step {
             Step::Insert {

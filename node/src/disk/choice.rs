@@ -1,5 +1,5 @@
-//! How files are staged here, which is tried out: at the start, or as soon as the
-//! disk takes a file. Until then the node serves and deletes what it has.
+//! How files are staged on this filesystem, which is found out by trying: at the start,
+//! or as soon as the disk takes a file. Until then the node serves and deletes what it has.
 
 use super::health::Health;
 use super::stage::{self, Staging};
@@ -117,7 +117,7 @@ impl Choice {
     }
 }
 
-/// Whether an error says that there is no room now, or no writing at all.
+/// Whether an error says that there is no room now, or that nothing can be written at all.
 fn takes_nothing(error: Errno) -> bool {
     matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::ROFS)
 }

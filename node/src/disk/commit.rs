@@ -4,11 +4,11 @@
 //! Crash steps of a batch, and what a start finds after each:
 //! 1. slots are reserved in memory: nothing;
 //! 2. directories are made: empty ones, which the scan removes;
-//! 3. sealed files are linked, doomed ones unlinked: whole files that nobody was
-//!    told of, or files whose delete nobody was told of: the manager asks again;
+//! 3. sealed files are linked, doomed ones unlinked: whole files, or deletes, that
+//!    no answer has confirmed: the manager asks again;
 //! 4. emptied directories are removed: nothing to see;
-//! 5. every directory that changed is flushed: what will be answered is so;
-//! 6. the index learns it, and the answers go out.
+//! 5. every directory that changed is flushed: what will be answered is durable;
+//! 6. the index is updated, and the answers go out.
 
 mod directories;
 
@@ -200,8 +200,8 @@ impl Committer {
             leaf: None,
             session: 0,
         };
-        // The same copy again: it is there already, and flushed. Its create came in a
-        // session of this process (rule 4), so that it was seen.
+        // The same copy again: it is there already, and flushed. Unread leaves can't hide
+        // it, since its create came in a session of this process (rule 4).
         match self.shared.find_read(Place::Data, &copy) {
             Ok(None) => {}
             Ok(Some(found)) => return done(Ok(found.leaf)),
@@ -239,7 +239,7 @@ impl Committer {
             Err(failure) => return done(Err(failure)),
         };
         kit::crash_here!("node::d1_before_unlink");
-        // Nobody is told of the file any more before it goes.
+        // The index drops the file first, so that nobody is led to it while it goes.
         self.shared.leave(place, place, &copy.name, found.leaf);
         if let Err(error) = rustix::fs::unlinkat(&*dir, copy.name.as_str(), AtFlags::empty()) {
             self.shared.arrive(place, place, &copy.name, found.leaf);
@@ -329,13 +329,13 @@ impl Committer {
         for dir in dirs {
             let (dir, send) = (Arc::clone(dir), send.clone());
             self.flushers.run(move || {
-                // Nobody waits where another flush failed first.
+                // Fails only where the committer has panicked meanwhile.
                 let _ = send.send(rustix::fs::fsync(&*dir));
             });
         }
         drop(send);
         let mut flushed = rustix::fs::fsync(&**own);
-        // A flusher that panicked is a missing answer: a failed flush.
+        // A flusher that panicked sends no answer, which counts as a failed flush.
         for _ in 1..batch.dirs.len() {
             flushed = flushed.and(receive.recv().unwrap_or(Err(Errno::IO)));
         }
@@ -347,7 +347,7 @@ impl Committer {
         flushed.map_err(|e| Failure::io("flush a directory", e))
     }
 
-    /// The batch is durable: tells the index, then those who wait.
+    /// The batch is durable: updates the index, then answers those who wait.
     fn confirm(&self, batch: Batch) {
         let shared = &self.shared;
         if !batch.linked.is_empty() {
@@ -390,8 +390,8 @@ impl Committer {
         }
     }
 
-    /// A flush failed: the batch's files go again, all of it is denied, and no
-    /// write is taken until a restart (rule 5).
+    /// A flush failed: the files that the batch linked are unlinked, all its operations
+    /// are denied, and no write is taken until a restart (rule 5).
     fn undo(&mut self, batch: Batch, failure: &Failure) {
         self.shared.health.refuse(failure.message.clone());
         let denied = Failure::new(Fault::Io, failure.message.clone());

@@ -1,4 +1,4 @@
-//! The directories of a tree, by which the committer tells what it has to flush.
+//! Keys for the directories of a tree, by which the committer notes what to flush.
 
 use super::Place;
 use proto::{LEVELS, leaf_path};

@@ -63,13 +63,13 @@ impl Health {
         Failure::new(fault, format!("{doing}: {error}"))
     }
 
-    /// What the error of a call means that may have changed the tree.
+    /// What an error means of a call that may have changed the tree.
     pub fn at_link(&self, doing: &str, error: Errno) -> Failure {
         if is_gone(error) {
             self.refuse(format!("{doing}: {error}"));
         }
         let mut failure = Failure::io(doing, error);
-        // Looked at before anything is changed.
+        // The kernel checks for this one before it changes anything.
         if error == Errno::ROFS {
             failure.fault = Fault::ReadOnly;
         }

@@ -21,7 +21,7 @@ struct Entry {
 
 impl Entry {
     /// Spreads the tag over 64 bits: the table picks its buckets by the low
-    /// ones and tells entries apart by the high ones.
+    /// ones and distinguishes entries by the high ones.
     fn hash(&self) -> u64 {
         spread(self.tag)
     }
@@ -46,7 +46,7 @@ impl Index {
         self.entries.insert_unique(entry.hash(), entry, Entry::hash);
     }
 
-    /// Forgets one file of this name in the leaf.
+    /// Removes the entry of one file of this name in the leaf.
     pub fn remove(&mut self, name: &FileName, leaf: u32) {
         let gone = Entry {
             tag: self.tag(name),

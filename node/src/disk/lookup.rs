@@ -20,7 +20,7 @@ pub struct Copy {
     pub name: FileName,
     /// Which copy of it.
     pub key: CopyKey,
-    /// The leaf that the record tells.
+    /// The leaf that the record names.
     pub leaf: Option<u32>,
     /// The session in which a record lists it; 0 where that is not known.
     pub session: u64,
@@ -66,7 +66,7 @@ impl Copy {
         }
     }
 
-    /// The leaves to look at, the hinted one first.
+    /// The leaves to search, the hinted one first.
     pub(super) fn candidates(&self, shared: &Shared, place: Place) -> Vec<u32> {
         let index = shared.index(place);
         let hint = self
@@ -85,9 +85,9 @@ impl Copy {
     }
 }
 
-/// A directory where a copy may lie though no leaf that was read has it: the one of its
-/// hint, or any; pure. One without a hint that was listed after the start was seen when
-/// it came.
+/// An unread directory where a copy may lie that no readable leaf has: the one that its
+/// hint points to or, without a hint, any; pure. A copy without a hint that was listed
+/// in this session can't hide: it was seen when it came.
 fn may_hide<'a>(unread: &'a [Range<u32>], copy: &Copy, session: u64) -> Option<&'a Range<u32>> {
     let is_new = copy.session != 0 && copy.session == session;
     let may = |leaves: &&Range<u32>| match copy.leaf {
@@ -98,7 +98,7 @@ fn may_hide<'a>(unread: &'a [Range<u32>], copy: &Copy, session: u64) -> Option<&
 }
 
 impl Shared {
-    /// Looks for a copy; one that may lie where nothing could be read is not denied.
+    /// Looks for a copy. One that may lie in an unread directory is an error, not a denial.
     pub(super) fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
         if let Some(found) = self.find_read(place, copy)? {
             return Ok(Some(found));
@@ -124,7 +124,7 @@ impl Shared {
             let file = match self.open(place, leaf, &copy.name) {
                 Ok(Some(file)) => file,
                 Ok(None) => continue,
-                // It may be another one that is asked for.
+                // This may not be the copy that is asked for: go on.
                 Err(failure) => {
                     unreadable = Some(failure);
                     continue;
@@ -224,8 +224,8 @@ impl Found {
         Ok(offset..end)
     }
 
-    /// Lets go of what the system keeps in memory of the file, so that a read
-    /// goes to the disk, and leaves no trace of it where others need the room.
+    /// Drops the file from the system's page cache, so that a read goes to the disk,
+    /// and the file takes no room there that others need.
     pub fn drop_cached(&self) {
         // Only advice, like the next.
         let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
@@ -240,7 +240,7 @@ impl Found {
     /// Whether the file is as long as its record says.
     ///
     /// # Errors
-    /// When it can't be asked.
+    /// When its size can't be read.
     pub fn is_whole(&self) -> Result<bool, Failure> {
         let stat = rustix::fs::fstat(&self.file).map_err(|e| Failure::io("stat", e))?;
         Ok(stat.st_size as u64 == self.meta.size)
@@ -258,7 +258,8 @@ mod tests {
             (Some(3), 0, None),
             (Some(36), 0, Some(36..72)),
             (Some(71), 8, Some(36..72)),
-            // An adoption that was taken over in this session may have brought it before.
+            // Though it is listed in this session, an adoption that this session took over
+            // may have brought it before the start.
             (Some(71), 7, Some(36..72)),
             (Some(90), 0, Some(90..91)),
             // It may lie anywhere.

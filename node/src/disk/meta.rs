@@ -89,7 +89,7 @@ pub enum BadMeta {
     /// Written by a newer version.
     #[error("the record has format {0}, which this version does not know")]
     Version(u8),
-    /// A text or an enumeration that is none.
+    /// A field whose value is not valid.
     #[error("the record has a bad {0}")]
     Field(&'static str),
 }

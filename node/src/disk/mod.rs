@@ -76,7 +76,7 @@ pub struct Options {
     pub capacity: Option<u64>,
     /// Stage under names even where the filesystem has unnamed files.
     pub no_tmpfile: bool,
-    /// Rename without the flag that keeps from replacing, as where there is none.
+    /// Rename without the no-replace flag, as on filesystems that lack it.
     pub plain_rename: bool,
 }
 
@@ -105,7 +105,8 @@ pub enum OpenError {
     Overfull(String),
 }
 
-/// The open trees. Closing (dropping) it ends what is queued first.
+/// The open trees. Dropping it first lets the committer end what is queued, for a
+/// bounded time.
 pub struct Disk {
     shared: Arc<Shared>,
     committer: commit::Running,
@@ -115,15 +116,16 @@ pub struct Disk {
 pub(crate) struct Shared {
     roots: [OwnedFd; 2],
     index: [RwLock<Index>; 2],
-    /// By place: files on their way into the tree or out of it, in no index until
-    /// that is flushed. They count, so that no node is empty too early (invariant 7).
+    /// By place: files on their way into the tree or out of it, which are in no index
+    /// until that is flushed. They count, so that no node seems empty too early
+    /// (invariant 7).
     between: [AtomicU64; 2],
     bytes: AtomicU64,
     troubles: Troubles,
     /// By place: leaves that could not be read at the start. What they hold is not
     /// known, and not denied.
     unread: [Vec<Range<u32>>; 2],
-    /// The session of now, since whose start every copy listed in it was seen.
+    /// The current session: every copy that was listed in it was seen when it came.
     session: AtomicU64,
     plain_rename: bool,
     health: Arc<Health>,
@@ -140,7 +142,7 @@ impl Disk {
     /// `committer` is held by the thread of that name for as long as it works.
     ///
     /// # Errors
-    /// When the filesystem can't be used; nothing is changed then.
+    /// When the filesystem can't be used; no file of the trees is changed then.
     pub fn open(
         dir: &Path,
         options: Options,
@@ -247,7 +249,7 @@ impl Disk {
         self.shared.counts()
     }
 
-    /// What can't be used of the trees.
+    /// The parts of the trees that can't be used.
     pub fn troubles(&self) -> &Troubles {
         &self.shared.troubles
     }
@@ -267,7 +269,7 @@ impl Disk {
         &self.shared.space
     }
 
-    /// What keeps the disk's figures true: asks its free space, and whether it
+    /// Keeps the disk's figures up to date: asks for its free space, and whether it
     /// takes a file. Blocks for as long as the disk does not answer.
     pub fn watch(&self) {
         self.shared.space.refresh();
@@ -283,17 +285,16 @@ impl Disk {
         self.shared.queue.len()
     }
 
-    /// Takes in that a session begins: what is listed in it was not there before.
+    /// Notes that a session begins: copies that are listed in it were not there before.
     pub fn begin_session(&self, session: u64) {
         self.shared.session.store(session, Ordering::Release);
     }
 
-    /// Looks for a copy among the flushed files; with a hint at its leaf that
-    /// is looked at first.
+    /// Looks for a copy among the flushed files, in the hinted leaf first.
     ///
     /// # Errors
-    /// When a candidate can't be read, or it may lie in a directory that could not be
-    /// read at the start.
+    /// When a candidate can't be read, or the copy may lie in a directory that could
+    /// not be read at the start.
     pub fn find(&self, place: Place, copy: &Copy) -> Result<Option<Found>, Failure> {
         self.shared.find(place, copy)
     }
@@ -316,10 +317,10 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         self.shared.queue.close();
-        // The last owner may be an answer that the committer itself gives.
+        // The last owner may be an answer, which runs on the committer's own thread.
         if self.committer.thread.thread().id() != std::thread::current().id() {
-            // Ends with the committer, or without it where the disk does not
-            // answer: nothing that was answered rests on what is queued.
+            // Waits for the committer, but not for ever where the disk does not
+            // answer: nothing that was answered depends on what is queued.
             let ended = self.committer.ended.get_mut();
             let _ = ended.recv_timeout(CLOSE);
         }

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 /// Takes the answer, once, on the committer's thread: it must not block.
 pub type Done<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
 
-/// A change of a tree. Each is answered after it is durable, or certainly did
-/// not happen (`Io`: it may have).
+/// A change of a tree. Each is answered once it is durable or certainly did not
+/// happen; only after `Io` it may have happened.
 pub enum Op {
     /// Links a sealed file; answers its leaf.
     Link {

@@ -4,8 +4,8 @@ use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
-/// Renames a file; one that is there already is left alone. `plain` leaves the
-/// flag out even where there is one.
+/// Renames a file; one that already has the new name is left alone. `plain` leaves
+/// the flag out even where the filesystem has it.
 ///
 /// # Errors
 /// `EXIST`, or the filesystem's own.

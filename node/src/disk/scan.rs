@@ -22,7 +22,7 @@ pub(super) struct Scan {
     pub(super) index: Index,
     pub(super) counts: Vec<u8>,
     pub(super) blocked: Vec<Range<u32>>,
-    /// Those of them that could not be read.
+    /// Those of `blocked` that could not be read.
     pub(super) unread: Vec<Range<u32>>,
     pub(super) bytes: u64,
     /// What its files take, each in whole blocks.
@@ -48,8 +48,8 @@ struct Walk<'a> {
     units: Mutex<Vec<u32>>,
 }
 
-/// One directory's own children, those whose places foreign entries take, and how
-/// many other entries are foreign.
+/// One directory's own children, the children whose names foreign entries bear, and
+/// how many other entries are foreign.
 #[derive(Default)]
 struct Inner {
     children: Vec<u32>,
@@ -58,7 +58,8 @@ struct Inner {
 }
 
 impl Scan {
-    /// Scans a tree on a filesystem with blocks of so many bytes, and removes directories that a crash left empty.
+    /// Scans a tree on a filesystem whose blocks have `block` bytes, and removes
+    /// directories that a crash left empty.
     pub(super) fn run(
         root: OwnedFd,
         tree: &str,
@@ -94,7 +95,7 @@ impl Scan {
     }
 }
 
-/// Removes the directories above a unit that are empty; others refuse.
+/// Removes a unit's directory and those above it, as long as they are empty.
 fn prune(root: &OwnedFd, unit: u32) {
     for level in (1..=SHARED_LEVEL).rev() {
         let number = unit / 36u32.pow((SHARED_LEVEL - level) as u32);
@@ -122,7 +123,8 @@ fn leaves(level: usize, number: u32) -> Range<u32> {
 }
 
 impl Walk<'_> {
-    /// Reads the inner directories down to level `stop`, and notes those there.
+    /// Reads the inner directories down to level `stop`, and notes those of that level
+    /// as units.
     fn inner(&self, level: usize, number: u32, stop: usize) -> Result<(), OpenError> {
         if level == stop {
             self.units.lock().push(number);
@@ -211,7 +213,7 @@ impl Walk<'_> {
         Ok(children)
     }
 
-    /// Keeps files from a directory.
+    /// Keeps new files out of a directory.
     fn block(&self, level: usize, number: u32) {
         self.found.lock().blocked.push(leaves(level, number));
     }
@@ -273,8 +275,8 @@ impl Walk<'_> {
                 continue;
             };
             if is_type(&dir, &entry, FileType::RegularFile) {
-                // One that can't be asked is there all the same: whoever opens it
-                // meets its error.
+                // A file that can't be examined is there all the same: opening it
+                // will report the error.
                 let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
                 let size = stat.map_or(0, |stat| stat.st_size as u64);
                 bytes += size;
@@ -320,7 +322,7 @@ impl Walk<'_> {
 /// Whether an entry is of a type.
 fn is_type(dir: &OwnedFd, entry: &rustix::fs::DirEntry, wanted: FileType) -> bool {
     match entry.file_type() {
-        // Not every filesystem says it in its listing.
+        // Not every filesystem gives the type in its listing.
         FileType::Unknown => rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == wanted),
         kind => kind == wanted,

@@ -1,7 +1,7 @@
 //! How much room uploads may still use: what is free, less the reserve and what
 //! is about to be written. Bytes and inodes under way are counted once: from when
 //! they are claimed until the filesystem, asked anew, reports them as gone. What
-//! a client announces is only compared with the room, and holds nothing.
+//! a client announces is only compared with the room; it reserves nothing.
 
 use crate::fault::Failure;
 use parking_lot::Mutex;
@@ -31,7 +31,7 @@ pub struct Space {
 
 #[derive(Debug)]
 struct State {
-    /// As the filesystem told last.
+    /// What the filesystem reported last.
     now: Figures,
     asked: Instant,
     /// Claimed, and about to be written.
@@ -111,7 +111,7 @@ impl State {
         }
     }
 
-    /// Takes new figures in, in which all is gone that was written `before`.
+    /// Takes in new figures, which already include what was written `before`.
     fn learn(&mut self, now: Figures, before: Amount) {
         self.now = now;
         self.since.bytes = self.since.bytes.saturating_sub(before.bytes);
@@ -161,8 +161,8 @@ impl Space {
         })
     }
 
-    /// Asks the filesystem anew. Blocks for as long as it does not answer, but
-    /// nobody who only wants to know what is known.
+    /// Asks the filesystem anew. Blocks for as long as it does not answer, but does not
+    /// hold up callers that only read the last figures.
     pub fn refresh(&self) {
         let _one_at_a_time = self.asking.lock();
         let before = self.state.lock().since;
@@ -177,8 +177,8 @@ impl Space {
         self.state.lock().room(self.reserve, self.capacity)
     }
 
-    /// Begins a file, of which a client announced `bytes`, or nothing where they
-    /// are 0: they have to fit, and are not held.
+    /// Begins a file, for which a client announced `bytes` (0: it announced nothing).
+    /// They have to fit, but are not reserved.
     ///
     /// # Errors
     /// `NoSpace`.
@@ -188,7 +188,7 @@ impl Space {
             inodes: 1,
         };
         self.take(file, bytes.max(1))?;
-        // Made only now: a claim that is dropped gives back.
+        // Made only after the room is taken: a claim that is dropped gives it back.
         Ok(Claim {
             space: Arc::clone(self),
             used: 0,
@@ -197,7 +197,7 @@ impl Space {
         })
     }
 
-    /// Claims `more` where that leaves nothing short, and at least `need` bytes fit.
+    /// Claims `more`, if there is room for it and for at least `need` bytes.
     fn take(&self, more: Amount, need: u64) -> Result<(), Failure> {
         let fits = |state: &State| {
             let room = state.room(self.reserve, self.capacity);
@@ -248,7 +248,7 @@ impl Space {
     }
 }
 
-/// Inodes that may be used; a filesystem that makes them as needed says 0 of 0.
+/// Inodes that may be used; a filesystem that makes them as needed reports 0 of 0.
 fn inodes(now: &rustix::fs::StatVfs) -> u64 {
     if now.f_files == 0 {
         u64::MAX >> 1
@@ -258,7 +258,7 @@ fn inodes(now: &rustix::fs::StatVfs) -> u64 {
 }
 
 impl Claim {
-    /// The file is made: its inode is gone.
+    /// The file is made: its inode is used.
     pub fn made(&mut self) {
         self.written();
     }

@@ -67,8 +67,8 @@ struct Name {
 
 const NAMES: u32 = (MAX_ENTRIES * MAX_ENTRIES * MAX_ENTRIES) as u32;
 
-/// A file that is not in the tree yet. Dropped, it leaves nothing behind: another
-/// thread lets it go, since freeing its blocks takes long, and for ever where the
+/// A file that is not in the tree yet. Dropping it leaves nothing behind: another
+/// thread closes it, since freeing its blocks takes long, or for ever where the
 /// disk does not answer.
 pub struct Staged {
     /// Taken only at its end.
@@ -137,8 +137,8 @@ impl Staging {
         })
     }
 
-    /// Makes a file and lets it go again: whether the disk takes one. Blocks for
-    /// as long as it does not answer.
+    /// Checks whether the disk takes a file, by making one and dropping it. Blocks for
+    /// as long as the disk does not answer.
     pub fn probe(&self) {
         // What is wrong is noted in the health, and met by the next create.
         drop(self.open());
@@ -257,8 +257,8 @@ impl Staged {
         Ok(())
     }
 
-    /// Has the kernel write what is dirty while more bytes arrive. The advice
-    /// drops pages that are clean; those of this range are not yet.
+    /// Makes the kernel write dirty pages while more bytes arrive. The advice also
+    /// drops pages that are clean, which those of this range are not yet.
     fn begin_writeback(&mut self) {
         let dirty = self.size - self.begun;
         let Some(length) = NonZeroU64::new(dirty).filter(|_| dirty >= WRITEBACK) else {

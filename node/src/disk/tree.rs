@@ -54,7 +54,8 @@ pub struct Tree {
     counts: Vec<u8>,
     /// The leaves in `counts` that have room.
     open: BTreeSet<u32>,
-    /// Leaves never to be used, because something foreign takes their parent's place.
+    /// Leaves not to be used: foreign entries take their place or that of a directory
+    /// above, or such a directory can't be used.
     blocked: Vec<Range<u32>>,
 }
 

@@ -1,5 +1,5 @@
-//! What of a tree can't be used: it is left alone and reported, and everything else
-//! goes on.
+//! The parts of a tree that can't be used: they are left alone and reported, and
+//! everything else goes on.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ const REMEMBERED: usize = 1000;
 pub struct Troubles {
     /// Each of its users leaves it whole, whatever panics.
     known: Mutex<BTreeMap<String, String>>,
-    /// Nearly always none, which costs others one look.
+    /// Nearly always 0, so that callers rarely need the lock.
     count: AtomicUsize,
 }
 
@@ -31,7 +31,7 @@ impl Troubles {
         }
     }
 
-    /// Forgets a path that can be used again, or has gone.
+    /// Drops a path that can be used again, or has gone.
     pub fn forget(&self, path: impl FnOnce() -> String) {
         if self.count() == 0 {
             return;

@@ -133,7 +133,7 @@ impl Shared {
                 }
                 read_meta(&file).unwrap_or_default()
             }
-            // Told as unreadable; the others of the tree still count.
+            // Reported as unreadable; the other files of the tree still count.
             Err(_) => None,
         };
         Ok(Some(Listed {

@@ -6,7 +6,7 @@ use proto::CHUNK;
 use proto::v1::Fault;
 use sha2::Digest as _;
 
-/// What came of it.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its bytes are those that its record names.
@@ -21,8 +21,8 @@ pub(crate) enum Verdict {
 }
 
 /// Reads the file from front to back, from the disk rather than from memory
-/// where the system allows that. `go_on` is told the bytes of each piece before
-/// it is read, and may end it.
+/// where the system allows that. `go_on` is called with the size of each piece before
+/// that is read, and ends the check by returning false.
 pub(crate) fn check(found: &Found, go_on: &mut dyn FnMut(u64) -> bool) -> Verdict {
     let mut crc = Digest::new(CrcAlgorithm::Crc64Nvme);
     let mut sha = found.meta.sha256.map(|_| sha2::Sha256::new());

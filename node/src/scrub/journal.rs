@@ -1,5 +1,5 @@
-//! What of the scrub outlives a restart: the place it has reached, and the
-//! corrupt copies, which are not served from the first moment on.
+//! What outlives a restart: the place that the scrub has reached, and the corrupt
+//! copies, which must not be served from the start on.
 
 use crate::disk::Copy;
 use crate::disk::meta::CopyKey;
@@ -24,7 +24,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// How much of a tree of `files` the pass under way has behind it.
+    /// How much of a tree of `files` the pass under way has read.
     pub(super) fn thousandths(&self, files: u64) -> u32 {
         let read = self.next_leaf.map_or(0, |_| self.pass_files.min(files));
         u32::try_from(read * 1000 / files.max(1)).unwrap_or(1000)
@@ -67,7 +67,7 @@ impl Journal {
             }
             Err(error) => return Err(error),
         };
-        // Nothing in it that a new pass would not find again.
+        // It holds nothing that a new pass would not find again.
         Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
             tracing::warn!(%error, "{FILE} can't be understood: the scrub begins anew");
             Self::default()

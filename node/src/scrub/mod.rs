@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Corrupt copies that are remembered; what is found beyond is told in the log.
+/// Corrupt copies that are remembered; further ones are only logged.
 pub const REMEMBERED: usize = 10_000;
 /// How often the place that a pass has reached is written down.
 pub(crate) const PLACE_EVERY: Duration = Duration::from_secs(10);
-/// Up to so many corrupt copies each is written down at once, and from then on
-/// once a second: the journal is written whole.
+/// Up to this many corrupt copies, each is written down at once; beyond that, once a
+/// second, since the journal is always written whole.
 const AT_ONCE: usize = 100;
-/// Why a copy is corrupt that is longer or shorter than its record says.
+/// The reason noted for a copy that is longer or shorter than its record says.
 pub(crate) const NOT_WHOLE: &str = "it is not as long as its record says";
 /// Corrupt copies that a report names.
 const REPORTED: usize = 500;
@@ -37,28 +37,28 @@ pub struct Scrub {
     pace: Pace,
     /// Each of its users leaves it whole, whatever panics.
     known: Mutex<Known>,
-    /// How many are known: nearly always none, which costs readers one look.
+    /// How many are known: nearly always 0, so that readers rarely need the lock.
     corrupt: AtomicUsize,
     files: AtomicU64,
     bytes: AtomicU64,
-    /// Held while the journal is written: by one at a time, the newest last.
+    /// Held while the journal is written, so that the newest state is written last.
     writing: Mutex<()>,
 }
 
 struct Known {
     progress: Progress,
     corrupt: BTreeMap<CopyKey, Copy>,
-    /// What was found is not written down yet.
+    /// Whether something is not written down yet.
     dirty: bool,
     /// When the journal was last written.
     saved: Instant,
 }
 
 impl Scrub {
-    /// Takes up what was known of a volume.
+    /// Loads what is known of a volume.
     ///
     /// # Errors
-    /// When that can't be read.
+    /// When the journal can't be read.
     pub fn open(dir: &Path, pace: Pace) -> std::io::Result<Self> {
         let journal = Journal::read(dir)?;
         let corrupt: BTreeMap<_, _> = journal
@@ -106,8 +106,7 @@ impl Scrub {
             .collect()
     }
 
-    /// Re-reads a copy at once, and remembers what came of it; answers whether
-    /// it is intact.
+    /// Re-reads a copy at once, and remembers the result; returns whether it is intact.
     pub(crate) fn judge(&self, copy: &Copy, found: &Found) -> bool {
         let verdict = check(found, &mut |_| true);
         let intact = verdict == Verdict::Intact;
@@ -119,7 +118,7 @@ impl Scrub {
         match verdict {
             Verdict::Intact => self.forget(copy.key),
             Verdict::Corrupt(why) => self.note(copy, &why),
-            // Passes by itself, or is met again: no verdict on the bytes.
+            // No verdict on the bytes: the error passes by itself, or will be met again.
             Verdict::Unreadable(why) => {
                 tracing::warn!(name = %copy.name, id = %copy.key.id, why, "a file can't be read");
             }
@@ -147,7 +146,7 @@ impl Scrub {
         }
     }
 
-    /// Forgets a copy that has gone, or is whole again.
+    /// Drops a copy that has gone, or is whole again.
     pub fn forget(&self, key: CopyKey) {
         if self.count() == 0 {
             return;
@@ -163,9 +162,9 @@ impl Scrub {
         known.dirty = true;
     }
 
-    /// Writes down what is new: what was found at once, the place reached now and
-    /// then. They go together, so that a crash loses neither without the other.
-    /// Blocks.
+    /// Writes the journal if something is new: what was found, at once; the place reached,
+    /// every `place_every`. Both go into one file, so that a crash loses neither without
+    /// the other. Blocks.
     pub(crate) fn save(&self, place_every: Duration) {
         let _one_at_a_time = self.writing.lock();
         let journal = {
@@ -179,14 +178,14 @@ impl Scrub {
             Journal::new(known.progress, known.corrupt.values())
         };
         if let Err(error) = journal.write(&self.dir) {
-            // It is tried again; a start before that begins where the last one that
-            // was written says.
+            // The write is tried again; a start before that continues from the last
+            // journal that was written.
             self.known.lock().dirty = true;
             tracing::warn!(%error, "the scrub's journal can't be written");
         }
     }
 
-    /// For the node's reports; `files` are on it now.
+    /// The progress for the node's reports; `files` is how many are on it now.
     pub fn progress(&self, files: u64) -> v1::ScrubProgress {
         let known = self.known.lock();
         v1::ScrubProgress {
@@ -199,7 +198,7 @@ impl Scrub {
         }
     }
 
-    /// What a report tells of corrupt copies.
+    /// The corrupt copies that a report names.
     pub fn reported(&self) -> Vec<v1::CopyRef> {
         self.corrupt(REPORTED)
     }

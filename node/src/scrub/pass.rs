@@ -1,5 +1,5 @@
 //! The passes over the tree: one file after the other, at a rate that leaves
-//! the disk to clients, from where the last one was left.
+//! the disk to clients, starting where the last pass was broken off.
 
 use super::{Scrub, Verdict, check};
 use crate::disk::{Copy, Disk, Listed, Place};
@@ -23,16 +23,16 @@ pub struct Pace {
     pub every: Duration,
 }
 
-/// Until when the work so far ought to have lasted.
+/// When the work so far should end at the wanted rate.
 struct Due {
     bytes_per_second: u64,
     at: Instant,
 }
 
 impl Due {
-    /// Counts work, and answers when it may be done.
+    /// Counts work, and returns when it may begin.
     fn after(&mut self, bytes: u64, now: Instant) -> Instant {
-        // What was not used while there was nothing to do is not saved up.
+        // Time in which there was nothing to do is not saved up.
         let begin = self.at.max(now);
         let seconds = bytes as f64 / self.bytes_per_second as f64;
         self.at = begin + Duration::try_from_secs_f64(seconds).unwrap_or(AGAIN);
@@ -73,7 +73,7 @@ impl Scrub {
         Instant::now() + wait
     }
 
-    /// Begins a pass, or takes up the one that was left; answers where.
+    /// Begins a pass, or resumes the one that was broken off; returns its next leaf.
     fn begin(&self) -> u32 {
         let mut known = self.known.lock();
         if known.progress.next_leaf.is_none() {
@@ -105,7 +105,7 @@ impl Scrub {
         leaving: &CancellationToken,
     ) -> bool {
         self.reach(listed.leaf);
-        // One without a record is told by the inventory.
+        // One without a record is reported by the inventory.
         let Some(meta) = &listed.meta else {
             return true;
         };
@@ -135,7 +135,7 @@ impl Scrub {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(meta.size, Ordering::Relaxed);
         self.take(&copy, verdict);
-        // It may have been deleted while it was read, and forgotten before that.
+        // It may have been deleted, and dropped here, before this verdict was noted.
         if self.is_corrupt(copy.key) && matches!(disk.find(Place::Data, &copy), Ok(None)) {
             self.forget(copy.key);
         }
@@ -162,8 +162,8 @@ fn sleep_until(at: Instant, leaving: &CancellationToken) -> bool {
     }
 }
 
-/// How long until the next pass. A last one that began in the future was noted
-/// by a clock that was ahead: it says nothing.
+/// How long until the next pass. A last pass that began in the future was noted
+/// by a clock that was ahead: it is ignored.
 fn until_next(begun_ms: u64, now_ms: u64, every: Duration) -> Duration {
     match now_ms.checked_sub(begun_ms) {
         Some(since) => every.saturating_sub(Duration::from_millis(since)),

@@ -1,5 +1,5 @@
-//! A copy on its way to another node: sent, and where the connection breaks sent on
-//! from the byte up to which the other node has it.
+//! A copy on its way to another node. Where the connection breaks, the transfer resumes
+//! at the byte up to which the other node has the copy.
 
 use super::tries::{Next, Tries, is_verdict, of_other};
 use crate::disk::{Copy, Found};
@@ -32,9 +32,9 @@ const ASK: Duration = Duration::from_secs(10);
 /// What is sent, and to whom.
 pub(super) struct Delivery {
     pub(super) node: Arc<Node>,
-    /// Open as long as it lasts: a transfer that goes on sends the same bytes.
+    /// Kept open throughout, so that a resumed transfer sends the same bytes.
     pub(super) found: Arc<Found>,
-    /// As it arrives over there.
+    /// The copy as it is created on the other node.
     pub(super) arrives: Copy,
     /// The session of the other node.
     pub(super) session: u64,
@@ -47,21 +47,21 @@ pub(super) struct Delivery {
 
 /// How one stream ended.
 enum Ended {
-    /// By the other node's word, or in a way that nothing is to be tried after.
+    /// The other node has answered, or nothing more is to be tried.
     Answered(Result<u32, Failure>),
     /// The connection broke.
     Broke(Failure),
 }
 
-/// How it goes on after a break.
+/// How a transfer continues after a break.
 enum WayOn {
     /// At this byte.
     From(u64),
-    /// Not at all: it lies in this leaf over there.
+    /// Not at all: the copy has arrived, in this leaf of the other node.
     Arrived(u32),
 }
 
-/// Why a stream did not take all.
+/// Why not everything was sent.
 enum Unsent {
     /// The copy can't be read.
     Unread,
@@ -72,8 +72,8 @@ enum Unsent {
 }
 
 impl Delivery {
-    /// Sends the copy; answers the leaf it lies in over there. `progress` is the number
-    /// of bytes that the other node has taken.
+    /// Sends the copy; returns its leaf on the other node. `progress` is how many of its
+    /// bytes were handed to the stream.
     pub(super) async fn run(&self, progress: &AtomicU64) -> Result<u32, Failure> {
         let mut tries = Tries::default();
         let mut offset = 0;
@@ -96,7 +96,7 @@ impl Delivery {
         }
     }
 
-    /// Asks the other node, again and again, where to go on.
+    /// Asks the other node repeatedly where to resume.
     async fn way_on(&self, tries: &mut Tries, sent: u64, broke: Failure) -> Result<WayOn, Failure> {
         let size = self.found.meta.size;
         let flushed = Instant::now() + self.flush();
@@ -107,18 +107,19 @@ impl Delivery {
             tokio::time::sleep(pause).await;
             let next = match self.ask().await {
                 Ok(reply) => Next::of(reply, size),
-                // Of the release before: it keeps nothing.
+                // A node of the previous release: it keeps nothing.
                 Err(status) if status.code() == Code::Unimplemented => break,
                 Err(status) if is_verdict(&status) => Next::Refused(self.failed(&status)),
                 Err(_) => continue,
             };
             match next {
-                // Finish may have come.
+                // Finish may have arrived, and the flush takes its time.
                 Next::Wait if sent >= size && Instant::now() < flushed => {
                     tries.waits(Instant::now());
                 }
                 Next::Wait => {}
-                // In another session Finish may have come before: nobody knows.
+                // Finish may have been carried out before, in another session: the outcome
+                // is not known.
                 Next::Refused(failure) if sent >= size => {
                     let why = format!("{}; then: {}", broke.message, failure.message);
                     return Err(Failure::new(Fault::Io, why));
@@ -158,7 +159,7 @@ impl Delivery {
             match sent {
                 Ok(()) => tokio::time::sleep(self.flush()).await,
                 Err(Unsent::Stalled) => return Ended::Broke(silent()),
-                // The answer may already be there, and then the caller has gone on.
+                // The call ends with its own answer, if that is not there already: wait for it.
                 Err(Unsent::Unread | Unsent::Ended) => std::future::pending().await,
             }
             Ended::Answered(Err(silent()))
@@ -179,7 +180,7 @@ impl Delivery {
     }
 
     /// Sends Open, all chunks and Finish. Where the copy can't be read, the stream
-    /// ends without Finish, and nothing appears over there.
+    /// ends without Finish, and nothing appears on the other node.
     async fn send_all(
         &self,
         send: &mpsc::Sender<v1::UploadPart>,
@@ -218,7 +219,7 @@ impl Delivery {
             session: self.session,
             size: Some(self.found.meta.size),
             trace: self.trace,
-            // Of a smaller file nothing needs to be kept.
+            // Nothing needs to be kept of a smaller file.
             offset: (self.found.meta.size >= super::tries::WORTH).then_some(offset),
         }
     }

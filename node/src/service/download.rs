@@ -40,7 +40,7 @@ pub(super) async fn serve(
             let part = part
                 .map(|data| v1::DownloadPart { data })
                 .map_err(Status::from);
-            // The caller went, or is told what failed: nothing more to do.
+            // The caller has gone, or was sent the failure: nothing more to do.
             if send.send(part).await.is_err() || failed {
                 return;
             }

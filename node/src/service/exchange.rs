@@ -35,7 +35,7 @@ struct Answers {
     room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// One stream's way to its answers.
+/// Where the operations of one stream send their answers.
 #[derive(Clone)]
 struct Lane {
     node: Arc<Node>,
@@ -74,8 +74,8 @@ pub(super) fn serve(
     out.boxed()
 }
 
-/// The permits of operations without an answer. Where the answers go nowhere any more
-/// none is given back: then nothing waits for one.
+/// The permits of operations that are not answered yet. Once the stream of answers has
+/// ended none is given back, so that it is closed and nothing waits for one.
 struct Pending(Arc<Semaphore>);
 
 impl Drop for Pending {
@@ -89,7 +89,7 @@ struct Outgoing {
     receive: mpsc::UnboundedReceiver<Answers>,
     /// Those of the last [`Answers`] that no message had room for.
     left: VecDeque<v1::Reply>,
-    /// What they hold.
+    /// The room that these hold.
     room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
@@ -125,7 +125,8 @@ impl Outgoing {
     }
 }
 
-/// What is sent instead: one bad answer costs its own operation, not the stream.
+/// What is sent instead of an answer that is too large, which then fails only its own
+/// operation and not the stream.
 fn too_large(reply: &v1::Reply) -> v1::Reply {
     tracing::error!(seq = reply.seq, "an answer that fits into no message");
     let failure = Failure::new(Fault::Io, "the answer fits into no message");
@@ -152,7 +153,8 @@ async fn receive_all(
             biased;
             () = &mut grace => return,
             message = requests.next() => message,
-            // What has come is done all the same: it may be what an upload waits for.
+            // Polled last, so that requests that have come are still done: an upload may
+            // wait for them.
             () = lane.answers.closed() => return,
         };
         match message {
@@ -166,7 +168,7 @@ async fn receive_all(
     }
 }
 
-/// A read or a look, done together with the others of its message.
+/// A read or a stat, done together with the others of its message.
 struct Look {
     seq: u64,
     trace: u64,
@@ -184,7 +186,7 @@ impl Lane {
         for request in requests {
             let v1::Request { seq, trace, op } = request;
             let Some(op) = op else {
-                // Of a newer manager: it needs an answer all the same.
+                // From a newer manager: it needs an answer all the same.
                 hold(pending).await;
                 let failure = Failure::invalid("an operation that this version does not know");
                 self.answer(seq, Outcome::Failure(failure.to_wire()));
@@ -311,7 +313,7 @@ impl Lane {
         }
     }
 
-    /// Does reads and looks on one thread, and answers them together.
+    /// Does reads and stats on one thread, and answers them together.
     fn look(&self, looks: Vec<Look>, room: Option<OwnedSemaphorePermit>) {
         let lane = self.clone();
         self.node.readers.run(move || {
@@ -327,7 +329,7 @@ impl Lane {
         });
     }
 
-    /// None where the answer has to wait for the committer.
+    /// Does one read or stat; None where the answer has to wait for the committer.
     fn look_one(&self, look: Look) -> Option<v1::Reply> {
         let Look { seq, trace, kind } = look;
         let outcome = match kind {
@@ -395,7 +397,7 @@ fn state_outcome(state: Result<v1::CopyState, Failure>) -> Outcome {
 
 /// Takes a permit, which is given back when the answer goes out.
 async fn hold(pending: &Semaphore) {
-    // Closed where that goes nowhere any more.
+    // Closed once the stream of answers has ended.
     if let Ok(permit) = pending.acquire().await {
         permit.forget();
     }
@@ -403,7 +405,7 @@ async fn hold(pending: &Semaphore) {
 
 /// Waits for room in memory.
 async fn room(bytes: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePermit> {
-    // A message is far below all the room there is.
+    // One message needs far less than all the room there is.
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
     // The semaphore is never closed.
     Arc::clone(bytes).acquire_many_owned(wanted).await.ok()
@@ -450,7 +452,7 @@ mod tests {
         let bytes = Arc::new(Semaphore::new(READS * SMALL * 3));
         for first in [0, 64, 128] {
             let mut replies: Vec<_> = (first..first + 64).map(|seq| data(seq, SMALL)).collect();
-            // It costs its own operation alone.
+            // One that is too large fails its own operation alone.
             replies[1] = data(first + 1, proto::BATCH_BYTES);
             let room = room(&bytes, READS * SMALL).await.map(Arc::new);
             assert!(send.send(Answers { replies, room }).is_ok());

@@ -1,4 +1,4 @@
-//! The Storage service: from messages to the node's verbs and back.
+//! The Storage service: from messages to the node's operations and back.
 
 mod delivery;
 mod download;
@@ -26,10 +26,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Uploads with a stream of their own at once, each of which holds about 1 MiB;
-/// the same for downloads, at about 768 KiB.
+/// Uploads with streams of their own at the same time, each of which holds about
+/// 1 MiB; and as many downloads, at about 768 KiB.
 const STREAMS: usize = proto::STREAMS as usize;
-/// The same for files that other nodes bring: more than a leader has moved at once.
+/// Files that other nodes may send at the same time: more than a leader moves at once.
 const HANDOVERS: usize = 32;
 /// How long a stream past the bound waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
@@ -44,10 +44,10 @@ pub struct StorageService {
     node: Arc<Node>,
     limits: Arc<Limits>,
     peers: Arc<Peers>,
-    /// Whose tickets are good here: those of the pool's key, whether this node has
-    /// that key or the token.
+    /// Keys whose tickets are accepted: tickets are made with the pool's key, and this
+    /// node has that key or the token.
     keys: [Token; 2],
-    /// How long a stream may bring nothing.
+    /// How long a stream may bring no bytes.
     idle: Duration,
 }
 
@@ -78,8 +78,8 @@ impl StorageService {
         }
     }
 
-    /// The ticket of a call that anybody can make: who has none holds no place and
-    /// sends nothing.
+    /// Reads the ticket of a call that anybody can make: a caller without one gets no
+    /// place, and nothing that it sends is read.
     fn claim<T>(&self, request: &Request<T>) -> Result<Claim, Status> {
         let claim = Claim::read(request.metadata())
             .filter(|claim| self.keys.iter().any(|key| key.takes(claim)))
@@ -114,8 +114,8 @@ impl v1::handover_server::Handover for StorageService {
         let claim = self.claim(&request)?;
         let permit = turn(&self.limits.handovers, "too many transfers at once").await?;
         let (node, idle) = (Arc::clone(&self.node), self.idle);
-        // A task of its own: where the connection breaks this call is dropped, and what
-        // has come is put aside all the same.
+        // A task of its own: where the connection breaks, this call is dropped, and what
+        // has come must still be put aside.
         let serving = tokio::spawn(async move {
             let _permit = permit;
             let admits = |open: &v1::Open| {

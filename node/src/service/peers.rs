@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 /// The most connections kept; the one longest unused goes first.
 const KEPT: usize = 64;
 const CONNECT: Duration = Duration::from_secs(5);
-/// As the node's own server takes them.
+/// Flow-control window, as large as that of the node's own server.
 const WINDOW: u32 = 8 << 20;
 
 /// The connections of one node to its peers.

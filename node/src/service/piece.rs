@@ -1,11 +1,11 @@
-//! What has come of an upload and is not written yet.
+//! The part of an upload that has come and is not written yet.
 
 use bytes::Bytes;
 
 /// Bytes that are written in one go, while the next ones arrive.
 const BYTES: usize = 512 * 1024;
 /// Chunks that are written in one go: each costs memory of its own, however short
-/// it is, and the system takes so many at once.
+/// it is, and the system takes no more at once.
 const CHUNKS: usize = 1024;
 
 /// Chunks in a row.
@@ -16,7 +16,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// Takes a chunk in; gives all back that is to be written once it is enough.
+    /// Adds a chunk; once there is enough, returns everything for writing.
     pub(super) fn push(&mut self, chunk: Bytes) -> Option<Vec<Bytes>> {
         if chunk.is_empty() {
             return None;
@@ -40,7 +40,7 @@ impl Piece {
 mod tests {
     use super::*;
 
-    /// What is written of chunks of these sizes, each as its number of chunks.
+    /// How many chunks each write has, where chunks of these sizes come.
     fn written(sizes: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut piece = Piece::default();
         let mut all: Vec<usize> = sizes

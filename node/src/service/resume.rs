@@ -1,4 +1,4 @@
-//! Where a copy goes on whose transfer broke off.
+//! Where to resume a copy whose transfer broke off.
 
 use super::Trace;
 use crate::creates::Resume;
@@ -26,8 +26,8 @@ pub(super) fn is_claimed(
     Err(Failure::invalid("the ticket is for another copy"))
 }
 
-/// Ends a stream of that copy that is still open, and answers how much of it is kept,
-/// or that it is there.
+/// Ends a stream of that copy that is still open, and returns how much of the copy is
+/// kept, or that it has arrived.
 pub(super) async fn serve(
     node: &Arc<Node>,
     request: v1::ResumeRequest,
@@ -54,14 +54,14 @@ async fn look(
         Resume::At(offset) => return Ok(Outcome::Offset(offset)),
         Resume::Nothing => {}
     }
-    // Its Finish may have been answered, and the answer lost. It can have come in this
-    // session alone, so that it lies in no leaf that could not be read at the start.
+    // Finish may have been answered, and the answer lost. The copy can only have come in
+    // this session, so that it lies in no leaf that could not be read at the start.
     copy.session = session;
     let states = node.states(vec![copy]).await?;
     states.first().map_or(Ok(Outcome::Offset(0)), way_on)
 }
 
-/// What the state of a copy says of the way on; pure.
+/// How to continue, by the state of a copy; pure.
 fn way_on(state: &v1::CopyState) -> Result<Outcome, Failure> {
     if !state.held {
         return Ok(match state.underway {

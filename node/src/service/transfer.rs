@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tonic::Status;
 
-/// How often a caller is told how far it is.
+/// How often the progress is sent to the caller.
 const STEP: Duration = Duration::from_secs(1);
 
 type Steps = BoxStream<'static, Result<v1::TransferStep, Status>>;
 
-/// Sends the copy, and says how far it is for as long as it goes on. It ends where its
-/// caller goes.
+/// Sends the copy, and reports the progress meanwhile. The transfer ends if its caller
+/// goes.
 pub(super) fn in_steps(node: Arc<Node>, peers: Arc<Peers>, request: v1::TransferRequest) -> Steps {
     let progress = Arc::new(AtomicU64::new(0));
     let reached = Arc::clone(&progress);
@@ -64,8 +64,8 @@ fn step(step: Step) -> v1::TransferStep {
     v1::TransferStep { step: Some(step) }
 }
 
-/// Sends the copy; answers the leaf it lies in over there. `progress` is the number
-/// of bytes that the other node has taken.
+/// Sends the copy; returns its leaf on the other node. `progress` is how many of its
+/// bytes were handed to the stream.
 pub(super) async fn serve(
     node: &Arc<Node>,
     peers: &Peers,
@@ -98,7 +98,7 @@ pub(super) async fn serve(
         .as_ref()
         .is_err_and(|failure| failure.fault == Fault::Checksum)
     {
-        // What was sent is not what the record names.
+        // The bytes that were sent do not match the record: re-read the copy.
         let node = Arc::clone(node);
         tokio::spawn(async move { super::verify::verify(&node, vec![copy], ()).await });
     }

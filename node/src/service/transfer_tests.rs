@@ -22,11 +22,11 @@ const UNDER_WAY: u64 = 5 * MIB;
 struct Target {
     node: Arc<Node>,
     service: StorageService,
-    /// Not one of the release before.
+    /// Whether it can resume, which a node of the previous release can't.
     resumes: bool,
     /// The next answer is lost.
     loses: AtomicBool,
-    /// The copy is deleted before it goes on.
+    /// The copy is deleted before the transfer resumes.
     deletes: AtomicBool,
     received: AtomicUsize,
 }
@@ -139,8 +139,8 @@ impl Pair {
     }
 }
 
-/// Carries bytes to the target; each connection up to its bound, and those after the
-/// last bound without one.
+/// Carries bytes to the target: each connection up to its own bound, and connections
+/// after the last bound without one.
 struct Relay {
     address: SocketAddr,
     /// Bytes that the source has sent.
@@ -165,7 +165,7 @@ impl Relay {
                 let sent = Arc::clone(&sent);
                 tokio::spawn(async move {
                     let mut target = TcpStream::connect(target).await.expect("the target");
-                    // It ends by its bound, or with one of the two.
+                    // It ends at its bound, or when one side closes.
                     let _ = pass(source, &mut target, bound, &sent).await;
                     if half {
                         std::future::pending::<()>().await;
@@ -250,7 +250,7 @@ async fn one_that_breaks_before_a_target_of_the_release_before_begins_anew() {
     let failure = pair.transfer(relay.address, 2).await.expect_err("broken");
     assert_eq!(failure.fault, Fault::Io, "{failure}");
     assert_eq!(pair.serves.received.load(Ordering::Relaxed), 1);
-    // As a manager has it tried again.
+    // As when a manager tries again.
     let leaf = pair.transfer(relay.address, 3).await.expect("arrived");
     pair.arrived(leaf, 3);
 }

@@ -6,32 +6,32 @@ use proto::{Retry, v1};
 use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 
-/// What is worth going on with: less is sent anew sooner than it is asked for.
+/// The fewest bytes that are worth resuming: fewer are sent anew sooner than asked about.
 pub(super) const WORTH: u64 = 8 << 20;
-/// How long it is tried without a further byte. With the time in which a break is
-/// noticed it is less than a manager waits for a step.
+/// How long it is tried without a further byte. Together with the time in which a
+/// break is noticed, this is less than a manager waits for a step.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The tries of one transfer. It goes on for as long as the other node has more of
-/// the copy each time, however often the connection breaks.
+/// The tries of one transfer. The transfer continues as long as the other node has
+/// more of the copy each time, however often the connection breaks.
 #[derive(Default)]
 pub(super) struct Tries {
-    /// The most that the other node ever said to have.
+    /// The most bytes that the other node ever reported to have.
     best: u64,
-    /// Since when nothing was added to that.
+    /// Since when that has not grown.
     since: Option<Instant>,
     in_vain: u32,
 }
 
 impl Tries {
-    /// Whether a transfer that broke after so many bytes were sent is to go on.
+    /// Whether a transfer that broke after `sent` bytes is worth resuming.
     pub(super) fn are_worth(&self, sent: u64) -> bool {
         sent.max(self.best) >= WORTH
     }
 
-    /// The pause before the other node is asked; none where it is given up.
+    /// The pause before the other node is asked again; None once the tries are over.
     pub(super) fn pause(&mut self, now: Instant) -> Option<Duration> {
         let since = *self.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= GIVES_UP {
@@ -42,7 +42,7 @@ impl Tries {
         Some(pause.min(LAST_PAUSE))
     }
 
-    /// The other node has so many bytes.
+    /// The other node has this many bytes.
     pub(super) fn reached(&mut self, offset: u64) {
         if offset > self.best {
             *self = Self {
@@ -52,23 +52,23 @@ impl Tries {
         }
     }
 
-    /// The other node makes what it has durable: that takes as long as it takes.
+    /// The other node is making the copy durable: that time does not count as in vain.
     pub(super) fn waits(&mut self, now: Instant) {
         self.since = Some(now);
     }
 }
 
-/// Whether a call ended by what the other node decided, and not by the connection:
+/// Whether a call ended by the other node's decision, and not by the connection:
 /// then nothing is tried again.
 pub(super) fn is_verdict(status: &Status) -> bool {
     let failure = v1::Failure::decode(status.details());
     if let Some(failure) = failure.ok().filter(|failure| failure.fault != 0) {
-        // It has no place now.
+        // It only has no place now.
         return failure.fault().meaning().retry != Retry::Later;
     }
     match status.code() {
         Code::Unauthenticated | Code::Unimplemented => true,
-        // Those of the transport, and whatever nobody gives.
+        // Without details these are of the transport, or given by nobody.
         Code::Ok
         | Code::Cancelled
         | Code::Unknown
@@ -87,7 +87,7 @@ pub(super) fn is_verdict(status: &Status) -> bool {
     }
 }
 
-/// What an answer says of the way on.
+/// How to continue, by the other node's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Go on at this byte.

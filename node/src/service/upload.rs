@@ -32,7 +32,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Serves one stream to its end, where its Open is admitted; answers the leaf.
+/// Serves one stream to its end, if its Open is admitted; returns the leaf.
 pub(super) async fn serve(
     node: &Arc<Node>,
     mut parts: Streaming<v1::UploadPart>,
@@ -80,7 +80,7 @@ pub(super) async fn serve(
             return Err(creates.why_gone(opening.key));
         }
     }
-    // From here on its end is the commit's affair, also if the caller goes.
+    // From here on the commit ends the create, even if the caller goes.
     guard.armed = false;
     node.finish_staged(number, staged, finish);
     let linked = receive.await.unwrap_or_else(|_| Err(gone()));
@@ -90,8 +90,8 @@ pub(super) async fn serve(
     linked
 }
 
-/// Takes the chunks, and writes each piece while the next one arrives. Where no part
-/// comes any more, what has come of a sender that can go on is put aside for it.
+/// Takes the chunks, and writes each piece while the next one arrives. Where no further
+/// part comes, what has come is put aside if its sender can resume.
 async fn receive(
     node: &Arc<Node>,
     opening: &Opening,
@@ -161,7 +161,7 @@ impl Writer {
     ) -> Self {
         let (send, running) = oneshot::channel();
         node.writers.run(move || {
-            // Not wanted any more: the staged file goes with it.
+            // Nobody waits any more: the staged file is dropped with the result.
             let _ = send.send(job());
         });
         Self { running }
@@ -169,7 +169,7 @@ impl Writer {
 
     fn go_on(staged: Box<Staged>) -> Self {
         let (send, running) = oneshot::channel();
-        // It is held here.
+        // The receiver is held here.
         let _ = send.send(Ok(staged));
         Self { running }
     }
@@ -182,7 +182,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the piece before, and has this one written.
+    /// Waits for the previous piece, and starts to write this one.
     async fn write(&mut self, node: &Arc<Node>, piece: Vec<Bytes>) -> Result<(), Failure> {
         let mut staged = (&mut self.running).await.unwrap_or_else(|_| Err(gone()))?;
         *self = Self::start(node, move || {

@@ -1,5 +1,5 @@
-//! The claim of a node. It has no owner: no deletion of anything takes files
-//! along.
+//! The claim of a node. It has no owner, so that files are not deleted along with
+//! anything else.
 
 use super::Parts;
 use crate::names::{PoolName, labels, unowned, unpruned};
@@ -9,7 +9,7 @@ use crds::FileServerPool;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The claim of one ordinal, of a size, with what it says about its volume.
+/// The claim of one ordinal, with what it says about its volume.
 pub fn claim(
     release: &Release,
     pool: &FileServerPool,
@@ -34,8 +34,8 @@ pub fn claim(
     claim
 }
 
-/// A person's own, and ours over them. What we say there of a volume nobody else says,
-/// whatever an earlier definition let through.
+/// A person's own labels or annotations, and ours over them. Nobody else sets keys of
+/// our group, whatever an earlier definition let through.
 fn over(
     own: &BTreeMap<String, String>,
     ours: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ fn spec(pool: &FileServerPool, size: &str) -> Value {
     spec
 }
 
-/// The template in the StatefulSet, for which the operator's claims stand in.
+/// The template in the StatefulSet; the operator makes the claims itself, before pods.
 pub(super) fn template(parts: &Parts<'_>, size: &str) -> Value {
     json!({
         "apiVersion": "v1",

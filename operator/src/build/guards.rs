@@ -19,7 +19,7 @@ pub(super) fn account(parts: &Parts<'_>) -> Value {
     })
 }
 
-/// A node has to be found before it is ready: managers make it so.
+/// Nodes are found by name whether they are ready or not.
 pub(super) fn service(parts: &Parts<'_>) -> Value {
     json!({
         "apiVersion": "v1",
@@ -37,8 +37,8 @@ pub(super) fn service(parts: &Parts<'_>) -> Value {
     })
 }
 
-/// One node at a time, and one that is not healthy may always go; none, healthy or not,
-/// while a claim would go with its pod (invariant 7).
+/// One node is evicted at a time, and one that is not healthy always may be; none,
+/// healthy or not, while a claim would go with its pod (invariant 7).
 pub(super) fn disruption(parts: &Parts<'_>) -> Value {
     json!({
         "apiVersion": "policy/v1",

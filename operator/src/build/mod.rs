@@ -1,5 +1,5 @@
-//! What a pool is made of, as the API server shall have it. Nothing here asks
-//! anybody: values come in, and objects go out.
+//! The objects of a pool, as the API server must have them. Pure: values come in, and
+//! objects go out.
 
 mod claim;
 mod guards;
@@ -44,7 +44,7 @@ pub struct Parts<'a> {
     pub frozen: bool,
 }
 
-/// Everything of a pool but its keys, StatefulSet and claims, each with its API.
+/// Everything of a pool but its keys, StatefulSet and claims.
 #[derive(Debug)]
 pub struct Objects {
     /// The pods' account, which may do nothing.

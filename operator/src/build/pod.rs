@@ -74,7 +74,7 @@ fn pod(parts: &Parts<'_>) -> Value {
     pod
 }
 
-/// Sets a field that is left out where there is nothing to say.
+/// Sets a field if it is wanted, and else leaves it out.
 fn set(object: &mut Value, key: &str, wanted: bool, value: impl serde::Serialize) {
     if wanted {
         object[key] = json!(value);
@@ -101,7 +101,7 @@ fn security(parts: &Parts<'_>) -> Value {
     context
 }
 
-/// As well over machines and zones as it goes, unless the pool says otherwise.
+/// As evenly over machines and zones as possible, unless the pool says otherwise.
 fn spread(parts: &Parts<'_>) -> Value {
     let place = parts.pool.spec.scheduling.as_ref();
     let own = place.map(|place| &place.topology_spread_constraints);
@@ -142,7 +142,7 @@ fn container(parts: &Parts<'_>) -> Value {
         "startupProbe": probe("/livez", 5, 360),
         "livenessProbe": probe("/livez", 10, 6),
         "readinessProbe": probe("/readyz", 5, 2),
-        // Why a node could not start is in its last line.
+        // The last line of its log says why a node could not start.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "lifecycle": { "preStop": { "sleep": { "seconds": 5 } } },
         "securityContext": {
@@ -196,7 +196,7 @@ fn environment(parts: &Parts<'_>) -> Value {
         ("DFS_SCRUB_EVERY", format!("{}h", spec.scrub.every_hours)),
     ]
     .map(|(name, value)| json!({ "name": name, "value": value }));
-    // Those that the others are made of come first.
+    // Variables that others refer to come first.
     let more: Vec<Value> = spec.extra_env.iter().map(|own| json!(own)).collect();
     json!([&own[..], &plain[..], &more[..]].concat())
 }

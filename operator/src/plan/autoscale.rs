@@ -1,4 +1,4 @@
-//! How many nodes the files ask for, where autoscaling is on.
+//! How many nodes the files need, where autoscaling is on.
 //!
 //! More nodes are wanted at once, fewer only when that was so for a whole window,
 //! and neither while the files per node are within the dead band.
@@ -6,7 +6,7 @@
 use crds::Autoscaling;
 use std::time::{Duration, Instant};
 
-/// What is remembered from look to look; a restart begins a new window.
+/// What is remembered from one reconcile to the next; a restart begins a new window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
     low: Option<Low>,
@@ -50,7 +50,7 @@ pub fn decide(
         let grown = ceiling(per_node * 100);
         return (grown.max(current), Window::default());
     }
-    // So few that they would still be below the target by the dead band.
+    // The fewest nodes that would each be below the target by the dead band.
     let enough = ceiling(per_node * (100 - band));
     if enough >= current {
         return (current, Window::default());
@@ -62,7 +62,7 @@ pub fn decide(
     });
     low.most = low.most.max(enough);
     let patience = Duration::from_secs(u64::try_from(auto.shrink_after_seconds).unwrap_or(0));
-    // What is remembered then holds until fewer are wanted: this look may be lost.
+    // The window stays until `current` has changed: this reconcile may fail later on.
     let wanted = match now.duration_since(low.since) >= patience {
         true => low.most,
         false => current,

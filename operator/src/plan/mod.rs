@@ -15,13 +15,13 @@ pub enum Mark {
     Missing,
     /// No file is there: its node has never started, or left empty.
     Empty,
-    /// Its node has started, and may have joined somebody.
+    /// Its node has started, and may have joined a store.
     Started,
     /// Its node joined with this volume.
     Volume(uuid::Uuid),
 }
 
-/// A node of the pool, as pods and managers tell of it.
+/// A node of the pool, as pods and managers report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeFacts {
     /// Its ordinal.
@@ -36,7 +36,7 @@ pub struct NodeFacts {
     pub losing: bool,
 }
 
-/// What is told of a pod that is being stopped.
+/// What is reported of a pod that is being stopped.
 pub const STOPS: &str = "its pod is being stopped";
 
 /// Reasons for which a container waits at every start.
@@ -49,11 +49,11 @@ pub struct PodFacts {
     pub revision: String,
     /// Whether it is ready.
     pub ready: bool,
-    /// Why it is not, as far as the cluster tells.
+    /// Why it is not, as far as the cluster says.
     pub why: Option<String>,
     /// The machine that it runs on.
     pub machine: Option<String>,
-    /// Whether it is not ready for so long that nobody waits for it any more.
+    /// Whether it has not been ready for so long that it may never be.
     pub overdue: bool,
     /// Whether it has not been ready yet since it was made.
     pub fresh: bool,
@@ -70,11 +70,11 @@ pub struct Known {
     pub volume: uuid::Uuid,
     /// Copies whose bytes do not match their records.
     pub corrupt: u64,
-    /// Why somebody who came under its name is refused.
+    /// Why a node that came under its name is refused.
     pub refused: Option<Refusal>,
 }
 
-/// Why somebody is not let in.
+/// Why a node is not admitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// As the managers say it.
@@ -83,8 +83,8 @@ pub struct Refusal {
     pub about: About,
 }
 
-/// What a refusal is about. Whichever it is, it holds the pool; but another store is a
-/// help against the first alone.
+/// What a refusal is about. Each of them keeps the pool as it is, but only the first can
+/// be mended by another store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum About {
     /// The volume belongs to another store than the managers'.
@@ -104,7 +104,7 @@ pub struct DrainFacts {
     pub ordered: bool,
     /// Sealed, and nothing left: no file, no copy in quarantine, no record.
     pub done: bool,
-    /// No record lists it, and it never joined: what is on its volume nobody knows.
+    /// No record lists it, and it never joined: what is on its volume is not known.
     pub unseen: bool,
     /// Records that list the node.
     pub records: u64,
@@ -112,12 +112,12 @@ pub struct DrainFacts {
     pub files: u64,
     /// Why it holds, where it does.
     pub holds: Option<String>,
-    /// Until it is done, where that can be told.
+    /// Seconds until it is done, where that can be estimated.
     pub seconds_left: Option<u64>,
 }
 
 impl PodFacts {
-    /// Whether it is told why it can't start, by more than that it does.
+    /// Whether `why` names a failure, and not only that the pod is starting or stopping.
     pub fn fails(&self) -> bool {
         let passes = |why: &str| {
             let why = match why.split_once(": ") {
@@ -131,7 +131,7 @@ impl PodFacts {
 }
 
 impl NodeFacts {
-    /// Whether it serves: its pod is ready, and the managers have it whole.
+    /// Whether it serves: its pod is ready, and the managers have it joined and merged.
     pub fn serves(&self) -> bool {
         self.pod.as_ref().is_some_and(|pod| pod.ready)
             && self

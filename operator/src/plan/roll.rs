@@ -16,12 +16,12 @@ pub struct Roll {
     pub replicas: i32,
     /// Its partition.
     pub partition: i32,
-    /// The revision that its pods shall have; missing while the set's controller
-    /// has not looked at the newest template.
+    /// The revision that its pods must have; missing while the set's controller
+    /// has not seen the newest template.
     pub revision: Option<String>,
     /// Whether a manager answers.
     pub reachable: bool,
-    /// Why none may be restarted, for what goes on outside of the pool.
+    /// Why none may be restarted, because of something outside of the pool.
     pub elsewhere: Option<String>,
     /// The nodes by ordinal.
     pub nodes: Vec<NodeFacts>,
@@ -43,7 +43,7 @@ pub struct Decision {
 /// Decides the partition; pure.
 pub fn decide(roll: &Roll) -> Decision {
     let Some(revision) = &roll.revision else {
-        // A lower partition would restart pods for a template that nobody judged.
+        // A lower partition would restart pods for a template that was not judged yet.
         return Decision {
             partition: roll.replicas.max(roll.partition),
             outdated: Vec::new(),
@@ -109,8 +109,8 @@ fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
         );
         return Some(Obstacle { why, stuck: true });
     }
-    // Restarting a node that does not serve takes nothing away; what it shall
-    // become has to be sound all the same. One whose pod is sound may serve through
+    // Restarting a node that does not serve takes nothing away; but the nodes that have
+    // the new template already must be sound. One whose pod is ready may serve through
     // a manager that was not asked.
     let is_off = find(next).is_some_and(|node| !node.serves());
     let is_down = find(next).is_some_and(|node| !node.pod.as_ref().is_some_and(|pod| pod.ready));

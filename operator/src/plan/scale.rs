@@ -1,12 +1,12 @@
 //! How many nodes a pool has, from one step to the next (invariant 7).
 //!
 //! A node leaves in this order, each step durable before the next: the set is
-//! marked (`doomed-from`), the managers are told to drain, the node is empty, the
+//! marked (`doomed-from`), the managers are ordered to drain, the node is empty, the
 //! set names the ordinal (`leaving`), the node is *still* sealed and empty, and
-//! the set has one replica less, by a write that fails if anybody touched the set
-//! since it was named. Who wants the node back touches the set before it opens
-//! the node again, so that an operator which slept between the steps can't take
-//! it away any more.
+//! the set has one replica less, by a write that fails if anybody changed the set
+//! since the ordinal was named. An operator that wants the node back changes the set
+//! before it opens the node again, so that an operator which slept between the steps
+//! can't take the node away any more.
 
 use super::Mark;
 use super::{DrainFacts, NodeFacts};
@@ -49,11 +49,11 @@ pub enum Step {
         /// The ordinal that may leave.
         leaving: Option<i32>,
     },
-    /// The managers are told to drain these ordinals, in one order.
+    /// The managers are to drain these ordinals, in one order.
     Drain(Vec<i32>),
-    /// The managers are told to open these ordinals again.
+    /// The managers are to open these ordinals again.
     Open(Vec<i32>),
-    /// The managers are told to forget a node that left empty.
+    /// The managers are to drop a node that left empty.
     Forget(i32),
     /// Nothing can be done until something else happens.
     Wait(String),
@@ -86,7 +86,7 @@ impl Scale {
     }
 
     /// The last ordinal that is no part of the set, but may hold files: its set was
-    /// deleted or scaled by somebody else, or a record came to it at its very end.
+    /// deleted or scaled by somebody else, or a record was added to it at the very end.
     fn left_out(&self) -> Option<i32> {
         let beyond = self.claims.iter().filter(|(ordinal, mark)| {
             let holds = match self.node(*ordinal).filter(|node| node.known.is_some()) {
@@ -101,7 +101,8 @@ impl Scale {
         beyond.map(|(ordinal, _)| *ordinal).max()
     }
 
-    /// Whether no ordinal from the set's end to this one would come with a new volume.
+    /// Whether every ordinal from the set's end to this one would come back with a volume
+    /// that it has had before.
     fn all_held_files(&self, last: i32) -> bool {
         let held = |ordinal| !matches!(self.claim(ordinal), None | Some(Mark::Empty));
         (self.current..=last).all(held)
@@ -116,8 +117,8 @@ impl Scale {
     }
 }
 
-/// Whether nothing of a node is missed without it: nobody knows it, or it was
-/// drained to the end. What lies in quarantine is seen only while it is there.
+/// Whether nothing is lost without a node: the managers do not know it, or it was
+/// drained to the end. What lies in quarantine is seen only while the node is there.
 pub fn left_empty(node: &NodeFacts) -> bool {
     let Some(known) = &node.known else {
         return true;
@@ -126,9 +127,9 @@ pub fn left_empty(node: &NodeFacts) -> bool {
     drain.is_some_and(|drain| drain.records == 0 && (drain.done || !known.available))
 }
 
-/// How many pods a set begins with: all that may hold files come back, whatever
-/// is wanted, and are drained then. Where nobody can be asked, that is every claim.
-/// While the store may be a stranger no other comes.
+/// How many pods a set begins with. All nodes that may hold files come back, whatever
+/// is wanted, and are drained then; where no manager can be asked, those are all that
+/// have a claim. While the store may be a stranger no others come.
 pub fn first(scale: &Scale) -> i32 {
     let last = match scale.reachable {
         true => scale.left_out(),
@@ -169,7 +170,7 @@ pub fn next(scale: &Scale) -> Step {
 }
 
 /// The store may be a stranger: no node leaves, none joins it with a new volume, and
-/// what was named for leaving is not any more. Those that hold files come back, so
+/// a node that was named for leaving no longer is. Nodes that hold files come back, so
 /// that the right store, or a rebuilt one, has them all.
 fn doubted(scale: &Scale, why: &str) -> Step {
     if scale.leaving.is_some() {
@@ -222,14 +223,14 @@ fn leaving(scale: &Scale) -> Step {
     }
 }
 
-/// Nodes from `from` on were doomed, as far as anybody knows, and are wanted.
+/// Nodes from `from` on were doomed, as far as is known, and are wanted again.
 fn reprieve(scale: &Scale, from: i32) -> Step {
-    // One that is not wanted may go on leaving: nobody opens it.
+    // A node that is not wanted may go on leaving: it is not opened.
     if scale.leaving.is_some_and(|leaving| leaving < scale.wanted) {
         return scale.mark(scale.doomed_from, None);
     }
     let back = from..scale.wanted;
-    // One whose pod is being stopped would come back as sealed as its volume is.
+    // A node whose pod is being stopped would come back sealed, as its volume is.
     let stands = |ordinal: &i32| {
         scale.node(*ordinal).is_some_and(|node| {
             let available = node.known.as_ref().is_some_and(|known| known.available);
@@ -239,7 +240,7 @@ fn reprieve(scale: &Scale, from: i32) -> Step {
     let sealed: Vec<i32> = back
         .clone()
         .filter(|ordinal| scale.drain(*ordinal).is_some())
-        // One that loses its claim may be drained for that.
+        // A node that loses its claim may be drained for that.
         .filter(|ordinal| scale.node(*ordinal).is_none_or(|node| !node.losing))
         .filter(stands)
         .collect();

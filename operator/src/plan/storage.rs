@@ -45,7 +45,7 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
     let make: Vec<i32> = (0..replicas)
         .filter(|ordinal| !claims.iter().any(|claim| claim.ordinal == *ordinal))
         .collect();
-    // Claims of nodes that left are looked at when these come back.
+    // Claims of nodes that left are handled when these come back.
     let claims = || claims.iter().filter(|claim| claim.ordinal < replicas);
     let mut decision = Decision {
         make,
@@ -68,7 +68,7 @@ pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<
     }
     let has_none = claims().filter(|claim| claim.capacity.is_none());
     decision.pending = has_none.map(|claim| claim.ordinal).collect();
-    // It holds up none of the others.
+    // Such a claim holds up none of the others.
     if let Some(pending) = claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted) {
         decision.refused = Some(format!(
             "the claim of node {} asks for {} and has no volume; such a claim can't change: \

@@ -1,6 +1,6 @@
 //! Whether the managers' store is the one that the nodes of a pool belong to. While
 //! that is in doubt nothing leaves the pool and nothing new comes to it
-//! (invariant 7): what such a store says of files holds for other files.
+//! (invariant 7): what such a store says of files may be about other files.
 
 use super::scale::left_empty;
 use super::storage::ClaimFacts;
@@ -11,7 +11,7 @@ use super::{About, Mark, NodeFacts, Refusal};
 pub enum Doubt {
     /// Nodes are refused.
     Refused {
-        /// One of them; one that belongs to another store, where there is such a one.
+        /// One of them, if possible one that belongs to another store.
         node: String,
         /// Why it is refused.
         refusal: Refusal,
@@ -42,8 +42,8 @@ impl Doubt {
     }
 }
 
-/// Whether somebody who came under a node's id is refused for another volume than the
-/// one that its records are on.
+/// Whether a node is refused because it came with another volume than the one that its
+/// records are on.
 pub fn is_replaced(node: &NodeFacts) -> bool {
     let known = node.known.as_ref().filter(|known| !known.volume.is_nil());
     let why = known.and_then(|known| known.refused.as_ref());
@@ -51,8 +51,8 @@ pub fn is_replaced(node: &NodeFacts) -> bool {
 }
 
 /// What speaks against the store, if anything; pure. `strangers` are nodes of the
-/// pool that it does not know and refuses. Whatever a node is refused for, the store
-/// does not have its files.
+/// pool that the store does not know and that are refused. Whatever a node is refused
+/// for, the store does not have its files.
 pub fn doubt(
     nodes: &[NodeFacts],
     strangers: &[(String, Refusal)],
@@ -101,10 +101,10 @@ pub fn doubt(
 }
 
 /// What is to be written on claims, by ordinal; pure. `replicas` are the set's. A
-/// claim says that it is empty before managers forget its node, and that it is not
-/// before anybody could think so. Which volume it holds is seen only while its node is
-/// there: the row of one that is away may be about a claim that is gone, and what was
-/// seen last stands.
+/// claim is marked as empty before managers drop its node, and as not empty before
+/// anybody could rely on the opposite. Which volume it holds is seen only while its
+/// node is there: the row of a node that is away may be about a claim that is gone, so
+/// that the last mark stands.
 pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
     let wanted = |claim: &ClaimFacts| {
         let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
@@ -115,7 +115,7 @@ pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(
             Some(_) if left => Some(Mark::Empty),
             Some(known) if known.available => Some(Mark::Volume(known.volume)),
             joined => {
-                // One that joined may have gone before this claim said so.
+                // A node that joined may have gone before its claim was marked.
                 let runs = node.pod.as_ref().is_some_and(|pod| pod.ready);
                 let may_hold = runs || joined.is_some();
                 (may_hold && claim.mark == Mark::Empty).then_some(Mark::Started)

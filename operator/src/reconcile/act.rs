@@ -34,7 +34,7 @@ impl Pass<'_> {
             let doubt = decided.doubt.as_ref();
             match abandon(self.context, self.bearer, self.pool, self.name, view, doubt).await {
                 Ok(false) => {}
-                // All else was decided with the node that is no more.
+                // All else was decided as if the node were still there.
                 Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
                 Err(why) => outcome.trouble = Some(("AbandonRefused", why)),
             }
@@ -46,14 +46,14 @@ impl Pass<'_> {
             outcome.trouble = Some(("DrainRefused", why));
         }
         if let Err(error) = self.apply_guards().await {
-            // What stands around the pods holds up no pod that is there.
+            // A failure with the objects around the pods holds up no pod that is there.
             if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
                 return Err(error);
             }
             outcome.trouble = Some((error.reason(), error.to_string()));
         }
         self.apply_claims(&decided.storage, outcome).await?;
-        // Before managers forget a node that its claim is taken to belong to.
+        // Before managers drop a node: its claim must say first that it is empty.
         for mark in &decided.marks {
             let written = mark::write(&self.context.client, self.name, *mark).await;
             let what = || format!("PersistentVolumeClaim {}", self.name.claim(mark.0));
@@ -88,7 +88,7 @@ impl Pass<'_> {
     async fn apply_guards(&self) -> Result<(), ApplyError> {
         let owner = Some(Owner::of(self.pool, self.name));
         let cache = self.cache;
-        // No `..`: an object that is built can't be forgotten here.
+        // No `..`: so no object that is built can be left out here.
         let crate::build::Objects {
             account,
             service,
@@ -122,8 +122,9 @@ impl Pass<'_> {
         }
     }
 
-    /// Has the pool's keys there. No watch shows them, so that they are asked for; at
-    /// rest only now and then, and for all pools of a namespace at once.
+    /// Sees to it that the pool's keys are there. No watch shows them, so that they are
+    /// read from the API server; at rest only now and then, and for all pools of a
+    /// namespace at once.
     async fn apply_keys(&self, rests: bool) -> Result<Applied, ApplyError> {
         let Context {
             client, release, ..
@@ -139,7 +140,7 @@ impl Pass<'_> {
         Ok(Applied::Same)
     }
 
-    /// Says that somebody else keeps an object otherwise than it is wanted.
+    /// Reports that somebody else keeps an object different from what is wanted.
     async fn overridden(&self, what: &str) {
         let note = format!(
             "{what} is changed by somebody else, such as a policy or a webhook, at each write: it \
@@ -177,7 +178,7 @@ impl Pass<'_> {
                 Ok(Applied::Overridden(what)) => self.overridden(&what).await,
                 Ok(Applied::Written) => resized = true,
                 Ok(Applied::Same) => {}
-                // A node that has its claim needs no larger one to come, go or restart.
+                // Nodes need no larger claim to come, go or restart: the rest goes on.
                 Err(error) => outcome.trouble = Some((error.reason(), error.to_string())),
             }
         }

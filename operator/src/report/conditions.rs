@@ -1,5 +1,5 @@
 //! The conditions of a pool: each a reason in a word, and a sentence that a
-//! person can act on. Those about what goes on, and the sums, are made here.
+//! person can act on. Those about ongoing work, and the sums, are made here.
 
 use super::Facts;
 use super::state::{available, away, damaged, losing, reachable, replaced, said, storage};
@@ -22,12 +22,13 @@ pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
     ];
     let mut all = vec![ready(facts, &rest)];
     all.extend(rest);
-    // Before what goes on: tools take the first of the two that holds.
+    // Before `Reconciling`: tools take the first of the two that holds.
     all.insert(all.len() - 1, stalled(facts));
     all
 }
 
-/// Whether nothing goes on before a person does something, as other tools ask for it.
+/// Whether nothing goes on before a person does something, in the form that other tools
+/// expect.
 fn stalled(facts: &Facts<'_>) -> Told {
     let type_ = "Stalled";
     let by_hand = |reason: &str| {
@@ -117,7 +118,7 @@ fn rolling(facts: &Facts<'_>) -> Told {
     }
 }
 
-/// What is still to be done, as other tools ask for it.
+/// What is still to be done, in the form that other tools expect.
 fn reconciling(facts: &Facts<'_>) -> Told {
     let type_ = "Reconciling";
     if let Some((reason, why)) = facts.trouble {
@@ -193,7 +194,7 @@ fn first_obstacle(facts: &Facts<'_>) -> String {
     }
 }
 
-/// Whether all is well where a condition holds, or where it does not.
+/// Whether all is well where a condition holds; for the others, where it does not.
 pub fn well_holds(type_: &str) -> bool {
     matches!(
         type_,
@@ -201,7 +202,7 @@ pub fn well_holds(type_: &str) -> bool {
     )
 }
 
-/// The sum: the pool is as it shall be, and every file can be read.
+/// The sum: the pool is as it should be, and every file can be read.
 fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
     if facts.deleting {
         return told("Ready", false, "Deleting", "the pool is being deleted");
@@ -221,7 +222,7 @@ fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
     }
 }
 
-/// What goes on, in a word.
+/// The phase: what is happening, in a word.
 pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
     if facts.deleting {
         return "Deleting";

@@ -1,5 +1,5 @@
-//! What a pool's status says, made of what was seen. Pure: two looks at the same
-//! things say the same.
+//! A pool's status, made of what was observed. Pure: the same observations give the same
+//! status.
 
 mod conditions;
 mod state;
@@ -49,18 +49,18 @@ pub struct Facts<'a> {
     pub roll: &'a roll::Decision,
     /// The claims.
     pub storage: &'a storage::Decision,
-    /// Why managers refused what they were told to do.
+    /// Why managers refused an order.
     pub refused: Option<&'a str>,
     /// What else went wrong, with a reason in a word.
     pub trouble: Option<(&'static str, &'a str)>,
-    /// What the cluster says against a pod or volume that is not there yet.
+    /// The cluster's warning about a pod or volume that is not there yet.
     pub obstacle: Option<&'a str>,
     /// Whether the pool is being deleted.
     pub deleting: bool,
 }
 
 impl Facts<'_> {
-    /// Whether what managers say of files is about others.
+    /// Whether what managers say of files is about other files than the pool's.
     fn hides_files(&self) -> bool {
         self.doubt.is_some_and(Doubt::hides_files)
     }
@@ -108,8 +108,8 @@ pub fn status(
             .collect(),
         ..kept
     };
-    // While nobody can be asked, or a store that may be another pool's, the last
-    // numbers stand: the condition says so.
+    // While no manager can be asked, or only one whose store may be another pool's,
+    // the last numbers stand: the condition says so.
     if let Ok(view) = facts.view
         && !facts.hides_files()
     {
@@ -123,8 +123,8 @@ pub fn status(
     status
 }
 
-/// The same without the numbers, which may be told later. Whether there are files
-/// at all is none: a protected pool rests on it.
+/// The same without the numbers, which may be written later. Whether there are any
+/// files is kept, since the protection of a pool rests on it.
 pub fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolStatus {
     let mut bare = status.clone();
     bare.files = bare.files.min(1);
@@ -163,8 +163,8 @@ fn condition(
     }
 }
 
-/// The image that pods run while one is left with an earlier one, and the one
-/// that all shall run.
+/// The image that pods run, an earlier one while any pod is left with it; and the one
+/// that all must run.
 fn images(observed: &Observed) -> (Option<String>, Option<String>) {
     let target = || {
         let spec = &observed.set.as_ref()?.spec;

@@ -30,7 +30,7 @@ pub(super) fn away<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a NodeFa
     let files = facts.view.map_or(0, |view| view.pool.unavailable_files);
     facts.nodes.iter().filter_map(move |node| {
         let known = node.known.as_ref().filter(|known| !known.available)?;
-        // One that left empty is about to be forgotten.
+        // A node that left empty is about to be dropped.
         let left = node.ordinal >= replicas && scale::left_empty(node);
         (!left && !begins(node, replicas, files)).then_some((node, known))
     })
@@ -119,7 +119,7 @@ fn is_or_are(more: usize) -> &'static str {
     if more == 0 { "is" } else { "are" }
 }
 
-/// Who is unavailable, what that costs, and what can be done; pure.
+/// Which node is unavailable, what that costs, and what can be done; pure.
 fn unavailable(
     pool: &PoolName,
     replicas: i32,
@@ -148,7 +148,7 @@ fn unavailable(
         machine.unwrap_or_default(),
         plural(files, "file"),
     );
-    // Not while it restarts: nobody shall give up what is back in a minute.
+    // Not while it restarts: a node that is back in a minute must not be abandoned.
     let gives_up = beyond || pod.is_some_and(|pod| pod.overdue);
     if gives_up && !known.volume.is_nil() {
         message.push_str(&format!(

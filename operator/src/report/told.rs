@@ -20,7 +20,7 @@ pub(super) enum Holds {
     True,
     /// It does not.
     False,
-    /// Nobody can say.
+    /// It is not known.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ impl From<bool> for Holds {
     }
 }
 
-/// What nobody can say, since no manager answers or the store may be a stranger.
+/// A condition that is not known, since no manager answers or the store may be a stranger.
 pub(super) fn unknown(type_: &'static str, message: &str) -> Told {
     Told {
         holds: Holds::Unknown,

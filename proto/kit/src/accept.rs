@@ -19,8 +19,8 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-/// Strangers held at once, and never more than half of all connections; the next one takes the place of the oldest, so that
-/// nobody who has a key can be kept out by those who have none.
+/// Strangers held at once, and never more than half of all connections. The next one
+/// takes the place of the oldest, so that strangers can't keep out a caller with a key.
 pub const STRANGERS: usize = 32;
 /// How long a connection may stay without a request that was admitted.
 pub const STRANGER: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Peer {
-    /// It has shown a key: from now on it is nobody that has to prove itself.
+    /// The peer has shown a key: from now on it is no stranger.
     pub fn admit(&self) {
         self.0.known.store(true, Ordering::Relaxed);
     }
@@ -53,12 +53,12 @@ impl Peer {
 struct Strangers {
     most: usize,
     held: Mutex<VecDeque<Weak<State>>>,
-    /// Of the process: from then on nobody is waited for.
+    /// The end of the process: from then on no stranger is waited for.
     shutdown: CancellationToken,
 }
 
 impl Strangers {
-    /// For a port of so many connections, until `shutdown`.
+    /// For a port with `places` connections, until `shutdown`.
     fn among(places: usize, shutdown: CancellationToken) -> Self {
         Self {
             most: STRANGERS.min(places / 2).max(1),
@@ -74,7 +74,7 @@ impl Strangers {
             end(held.pop_front());
         }
         held.push_back(Arc::downgrade(&peer.0));
-        // One that the system had accepted already may come after the others' end.
+        // One that the system had accepted before may come after the others were ended.
         if self.shutdown.is_cancelled() {
             peer.0.end.cancel();
         }
@@ -152,7 +152,7 @@ async fn accept(
     }
 }
 
-/// A connection, which ends by itself while its peer is a stranger for too long.
+/// A connection, which ends by itself if its peer stays a stranger for too long.
 pub struct Connection {
     socket: TcpStream,
     peer: Peer,

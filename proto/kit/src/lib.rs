@@ -1,7 +1,6 @@
 //! What every binary does alike at its edges: logs, signals, listeners, the ops port
 //! (`/livez`, `/readyz`, `/metrics`), the token, tickets and the accept loop of the
-//! inner ports,
-//! open files, units of flags.
+//! inner ports, open files, units of flags.
 
 pub mod accept;
 pub mod descriptors;

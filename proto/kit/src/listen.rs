@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 
-/// Connections that wait to be accepted, as tokio has it.
+/// Connections that wait to be accepted: tokio's own bound.
 const BACKLOG: i32 = 1024;
 
 /// Listens on an address. `[::]` is every address of the machine, those of IPv4
@@ -13,7 +13,7 @@ const BACKLOG: i32 = 1024;
 /// IPv6 those of IPv4 alone.
 ///
 /// # Errors
-/// Where the address can't be had.
+/// When the address can't be listened on.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if !(address.is_ipv6() && address.ip().is_unspecified()) {
         return TcpListener::bind(address).await;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// What is told unless `RUST_LOG` says otherwise: the store's engine tells
+/// What is logged unless `RUST_LOG` says otherwise: at `info` the store's engine logs
 /// each file that it opens.
 const DEFAULT: &str = "info,fjall=warn,lsm_tree=warn";
 

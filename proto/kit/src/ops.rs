@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection lives, whoever it is; scrapers open another one.
+/// How long a connection lives, whoever its client is; scrapers open another one.
 const LIFE: Duration = Duration::from_secs(60);
 /// A pause after an accept that failed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What stands in the way of readiness; `Ok` when nothing does, with what a
+/// Returns what stands in the way of readiness; `Ok` when nothing does, with what a
 /// person should know all the same.
 pub type Readiness = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
 
@@ -81,7 +81,7 @@ async fn connection(socket: TcpStream, app: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(app));
-    // Whoever broke off or took too long has no answer to miss.
+    // A client that broke off or took too long gets no answer.
     let _ = tokio::time::timeout(LIFE, served).await;
 }
 

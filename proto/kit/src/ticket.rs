@@ -10,7 +10,7 @@ const FIXED: usize = 12;
 /// Bytes of an id.
 const ID: usize = 16;
 
-/// The copy that a node brings, and its ticket for it.
+/// The copy that a node sends to another, and its ticket for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The file's id, 16 bytes.

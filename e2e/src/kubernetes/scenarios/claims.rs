@@ -1,4 +1,4 @@
-//! Claims that somebody deletes, or that a quota does not let be.
+//! A claim that somebody deletes, and a quota that permits no more pods.
 
 use super::{POOL, World};
 use crate::kubernetes::release::SETTLE;
@@ -10,8 +10,8 @@ use std::time::Duration;
 /// For how long a node that must not be restarted is watched.
 const STILL: Duration = Duration::from_secs(15);
 
-/// A claim is deleted while its pod uses it: that is said, the pool's roll stops at
-/// that node, and a person has it emptied.
+/// A claim is deleted while its pod uses it: the pool reports that, its roll stops
+/// at that node, and a person orders the node's drain.
 pub(super) async fn terminating(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();
@@ -53,7 +53,7 @@ pub(super) async fn terminating(world: &mut World) -> Result<String> {
         .kubectl(&["-n", &namespace, "delete", "pod", &pod])?;
     release.patch_pool(POOL, &json!({ "podAnnotations": null }))?;
     if release.kube.is_own() {
-        // None of its volumes is to spare.
+        // It has no volume to spare.
         let volume = volume.as_str().context("a volume")?;
         wait::until(SETTLE, async || {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -70,7 +70,7 @@ pub(super) async fn terminating(world: &mut World) -> Result<String> {
     ))
 }
 
-/// A quota that lets no further pod be is named, until it is gone.
+/// A quota that permits no more pods is named by the pool, until it is gone.
 pub(super) async fn quota(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();

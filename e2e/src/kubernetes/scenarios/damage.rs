@@ -10,12 +10,12 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     Ok(format!("{corrupt}; {swapped}"))
 }
 
-/// A damaged file holds up the drain of its node, by name, until it is deleted.
+/// A damaged file holds up the drain of its node, which names it, until it is deleted.
 async fn corrupt_in_a_drain(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
     world.nodes(4).await?;
-    // It goes to the node with the fewest files: the new one.
+    // An upload goes to the node with the fewest files: the new one.
     let mut doomed = None;
     for number in 0..40 {
         let name = format!("damaged-{number}");
@@ -64,8 +64,8 @@ fn overwrite(file: &std::path::Path, bytes: &[u8]) -> Result<()> {
     Ok(file.sync_all()?)
 }
 
-/// An empty volume under a known node is refused, its files stay code 4, and the
-/// command that the condition names gives them up.
+/// An empty volume under a known node is refused, the files keep returning code
+/// 4, and the command that the condition names abandons the node.
 async fn swapped_volume(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
@@ -90,7 +90,7 @@ async fn swapped_volume(world: &mut World) -> Result<String> {
     release.ready(POOL, 4).await?;
     let answer = client.get(&lost[0]).await?;
     ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
-    // They are stored anew, for the scenarios that follow.
+    // The lost files are stored anew, for the scenarios that follow.
     world.files()?.store_again(&lost).await?;
     world.nodes(3).await?;
     let compared = world.compare().await?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Within this a deletion is done.
 const GONE: Duration = Duration::from_secs(90);
-/// So many delete a pool at the same time.
+/// How many clients delete a pool at the same time.
 const IMPATIENT: usize = 8;
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
@@ -72,8 +72,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// Deletes the pool, again and again until it is deleted or gone; answers how often
-/// that was refused.
+/// Tries to delete the pool until it is deleted or gone; gives how often that was refused.
 async fn delete_at_once(proxy: SocketAddr, namespace: &str) -> Result<usize> {
     let api = Client::below(proxy, "/apis/fileserver.dev/v1alpha1");
     let path = format!("/namespaces/{namespace}/fileserverpools/{POOL}");
@@ -90,9 +89,9 @@ async fn delete_at_once(proxy: SocketAddr, namespace: &str) -> Result<usize> {
     }
 }
 
-/// A namespace with an operator, and a pool that has a finalizer, goes. Where its
-/// controller meets pods that are being stopped it comes back after half their
-/// grace, which is 330 s.
+/// A namespace with an operator, and with a pool that has a finalizer, can be deleted.
+/// Where the namespace controller finds pods that are being stopped, it tries again
+/// after half their grace period, which is 330 s.
 pub(super) async fn namespace(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     wipe(world)?;
@@ -110,8 +109,7 @@ pub(super) async fn namespace(world: &mut World) -> Result<String> {
     ))
 }
 
-/// Has volumes whose claims have gone be there for others: our own cluster has none to
-/// spare.
+/// Makes the volumes of deleted claims available again: our own cluster has none to spare.
 pub(super) fn wipe(world: &World) -> Result<()> {
     if world.kube.is_own() {
         for volume in released(world)? {

@@ -13,12 +13,13 @@ use std::time::Duration;
 pub(super) const PLAIN: &str = "plain";
 /// The namespace of the chart as a part of another.
 pub(super) const PART: &str = "part";
-/// Kinds of which a tool would prune what it does not know.
+/// Kinds of which a tool would prune objects that it does not know.
 const KINDS: &str = "pvc,secret,serviceaccount,service,pdb,networkpolicy,lease,configmap,\
     statefulset,deployment,role,rolebinding,fsp";
 
-/// Argo CD with label tracking, its application named like the release: what bears
-/// the label, has no owner and is not in the manifest goes, unless it forbids that.
+/// Argo CD with label tracking, its application named like the release: it removes
+/// what bears the label, has no owner and is not in the manifest, unless the object
+/// forbids that.
 pub(super) async fn prune(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let args = ["get", "manifest", &release.name, "-n", &release.namespace];
@@ -93,7 +94,7 @@ pub(super) async fn plain(world: &mut World) -> Result<String> {
         "the operator: {}",
         deployment["status"]
     );
-    // A second time: what ran does not stand in the way.
+    // A second time: the Jobs of the hooks, which have run, are no obstacle.
     kubectl("apply")?;
     release
         .kube
@@ -103,7 +104,7 @@ pub(super) async fn plain(world: &mut World) -> Result<String> {
     Ok("the hooks ran, the operator stayed, a pool serves; its namespace went".to_owned())
 }
 
-/// The chart as a part of another one, with that one's globals.
+/// The chart as a part of another one, with the globals of that chart.
 pub(super) async fn part(world: &mut World) -> Result<String> {
     let folder = tempfile::Builder::new()
         .prefix("parent-")
@@ -148,8 +149,8 @@ pub(super) async fn part(world: &mut World) -> Result<String> {
     Ok("installed with a condition and foreign globals, a pool serves".to_owned())
 }
 
-/// What is rendered for two families of addresses is taken, and what runs answers on
-/// both.
+/// The API server accepts what is rendered for two address families, and the manager
+/// answers on both.
 pub(super) async fn families(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let mut dual = values();

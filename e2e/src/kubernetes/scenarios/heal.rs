@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Within this a hand edit is undone.
 const HEALED: Duration = Duration::from_secs(60);
 
-/// A kind, a patch, and a field that is as before in the end; `null` where there
-/// is none.
+/// A kind, a patch, a field that it changes, and the value that the field must
+/// have again; none where the field must be gone.
 const EDITS: [(&str, &str, &str, Option<&str>); 7] = [
     (
         "service",
@@ -31,7 +31,7 @@ const EDITS: [(&str, &str, &str, Option<&str>); 7] = [
         "/spec/maxUnavailable",
         Some("1"),
     ),
-    // What is wanted beside this is invalid.
+    // Beside this the field that the operator wants is invalid.
     (
         "pdb",
         r#"{"spec":{"maxUnavailable":null,"minAvailable":1}}"#,
@@ -127,8 +127,8 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// Another application has the name of a pool's StatefulSet, and claims: it keeps
-/// all of it, while the pool is there and when it is deleted with its files.
+/// Another application has a StatefulSet, and claims, with the names of a pool's: it keeps
+/// all of them while the pool is there, and when the pool is deleted with its files.
 async fn stranger(world: &World) -> Result<()> {
     let release = &world.release;
     let namespace = &release.namespace;

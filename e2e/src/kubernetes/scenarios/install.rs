@@ -52,7 +52,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     })
     .await?;
     refusals(world)?;
-    // The second pool gives its files to the first, and may be deleted then.
+    // The second pool's files move to the first; then it may be deleted.
     release.scale(SECOND, 0)?;
     release.ready(SECOND, 0).await?;
     let fsp = format!("fsp/{SECOND}");
@@ -71,8 +71,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// Nodes with files are not taken away by hand, and a protected pool is not
-/// deleted.
+/// Nodes with files can't be removed by hand, and a protected pool can't be deleted.
 fn refusals(world: &World) -> Result<()> {
     let namespace = &world.release.namespace;
     let (set, fsp) = (format!("sts/{POOL}-node"), format!("fsp/{POOL}"));

@@ -16,7 +16,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     Ok(format!("{off}; {cut}; {drained}; {compared} compared"))
 }
 
-/// The machine of a node of ours that holds neither manager nor leader.
+/// The machine of one of our nodes, on which no manager runs.
 fn machine_of_a_node(world: &World) -> Result<String> {
     let release = &world.release;
     let all = |component: &str| {
@@ -44,7 +44,7 @@ async fn power_off(world: &mut World) -> Result<String> {
         .await?;
     let noticed = begun.elapsed();
     ensure!(why.contains(&format!("on machine {machine}")), "{why}");
-    // It has not been away for long enough to be given up.
+    // It has not been away for long enough to be abandoned.
     ensure!(!why.contains("fileserver.dev/abandon="), "{why}");
     // Uploads go to the others.
     let client = release.client()?;
@@ -96,8 +96,8 @@ async fn link_cut(world: &mut World) -> Result<String> {
     Ok(format!("{machine} cut off and back"))
 }
 
-/// `kubectl drain` takes a node along, and not a second one while the first is
-/// away: its volume is on that machine.
+/// `kubectl drain` evicts a node, but not a second one while the first is away:
+/// the first one's volume is on that machine.
 async fn kubectl_drain(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let machine = machine_of_a_node(world)?;

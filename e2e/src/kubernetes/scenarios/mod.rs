@@ -65,7 +65,7 @@ pub struct World {
     pub still: Release,
     /// Since when nobody has touched it.
     pub left_alone: Option<Instant>,
-    /// For how long that has to be watched at least.
+    /// How long that has to be watched at least.
     pub quiet_for: Duration,
 }
 
@@ -75,11 +75,11 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it covers, in a few words.
     pub covers: &'static str,
-    /// Whether the others rest on it.
+    /// Whether the others depend on it.
     pub always: bool,
-    /// Whether it needs machines that it may look into and stop.
+    /// Whether it needs machines that it may examine and stop.
     pub own_cluster: bool,
-    /// Does it, and says what was seen.
+    /// Runs it, and gives what was seen.
     pub run: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, Result<String>>,
 }
 
@@ -255,13 +255,13 @@ impl World {
         self.files()?.compare_all().await
     }
 
-    /// Brings the pool to so many nodes.
+    /// Scales the pool to this many nodes, and waits until it is ready.
     async fn nodes(&self, nodes: i32) -> Result<()> {
         self.release.scale(POOL, nodes)?;
         self.release.ready(POOL, nodes).await
     }
 
-    /// What a person would look at first, where a scenario failed.
+    /// What a person would check first where a scenario failed.
     pub fn trace(&self) -> String {
         let mut text = String::new();
         for args in [

@@ -80,7 +80,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// A drain that meets an absent database holds, and goes on.
+/// A drain pauses while the database is away, and goes on afterwards.
 async fn database_away(release: &Release, server: &mut Server) -> Result<String> {
     server.stop().await?;
     release

@@ -1,5 +1,5 @@
 //! What an upgrade must not change: the names by which the store and nodes are
-//! found, and a definition that has more than this version's.
+//! found, and fields of the definition that this version lacks.
 
 use super::{POOL, World};
 use crate::kubernetes::release::values;
@@ -44,7 +44,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// A field that somebody else's chart has brought is still there after an upgrade.
+/// A field that somebody else's chart added is still there after an upgrade.
 fn definition_stays(world: &World) -> Result<String> {
     let release = &world.release;
     let path = format!("{FIELDS}/future");

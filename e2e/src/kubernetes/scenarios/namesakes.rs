@@ -35,7 +35,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let first = twins.iter().find(owns).context("one of them has it")?;
     let mut files = Files::new(vec![first.client()?]);
     files.upload(40).await?;
-    // What the other one's policy must let its operator do.
+    // The other release's policy must let the pool's operator do this.
     served.scale(POOL, 1)?;
     served.ready(POOL, 1).await?;
     let compared = files.compare_all().await?;

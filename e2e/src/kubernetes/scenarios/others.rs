@@ -13,8 +13,8 @@ const DEFINITION: &str = "fileserverpools.fileserver.dev";
 /// For how long an object may not be written.
 const STILL: Duration = Duration::from_secs(12);
 
-/// A later definition has a field and a choice more: the one is passed over, a pool
-/// with the other is skipped, and no third one is held up.
+/// A later definition has one more field and one more choice: the operator ignores
+/// the field, skips a pool with that choice, and holds up no other pool.
 pub(super) async fn unknown(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();
@@ -40,7 +40,7 @@ pub(super) async fn unknown(world: &mut World) -> Result<String> {
             Ok(())
         })
         .await?;
-        // One that starts now sees them all.
+        // An operator that starts now sees them all.
         let operators = format!("deploy/{}-operator", release.full_name());
         release
             .kube
@@ -49,7 +49,7 @@ pub(super) async fn unknown(world: &mut World) -> Result<String> {
         release.ready("later", 1).await?;
         world.nodes(4).await?;
         world.nodes(3).await?;
-        // It has files of the first one by now, and gives them back.
+        // The pool `later` has files of the first one by now, and gives them back.
         release.scale("later", 0)?;
         release.ready("later", 0).await?;
         for pool in ["fsp/later", "fsp/archived"] {
@@ -117,8 +117,8 @@ fn without_policy(world: &World, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A sidecar comes first in a pod and can't start, and a disruption budget is changed
-/// at each write: both are said, and the one is not written for ever.
+/// A sidecar is put first in a pod and can't start, and a policy changes a disruption
+/// budget at each write: the operator reports both, and does not write the budget for ever.
 pub(super) async fn injected(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();
@@ -134,7 +134,7 @@ pub(super) async fn injected(world: &mut World) -> Result<String> {
          ['ALL']}}}}]",
     )?;
     let seen = async {
-        // A policy holds once the API server has seen it.
+        // A policy takes effect once the API server has seen it.
         wait::until(SETTLE, async || {
             release
                 .kube
@@ -200,7 +200,7 @@ async fn budget(world: &World) -> Result<()> {
     };
     let seen = async {
         wait::until(SETTLE, async || {
-            // Whoever writes it next has it changed.
+            // The policy changes the budget at its next write, whoever makes that.
             let patch = r#"{"spec":{"maxUnavailable":3}}"#;
             let args = [
                 "-n",
@@ -231,7 +231,7 @@ async fn budget(world: &World) -> Result<()> {
     seen
 }
 
-/// What a backup brings back has no owner: it is taken over on a person's word.
+/// Objects that a backup brings back have no owner: they are taken over on a person's word.
 pub(super) async fn orphans(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let namespace = release.namespace.clone();

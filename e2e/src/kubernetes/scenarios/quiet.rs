@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Its pool.
 const POOL: &str = "quiet";
-/// After this its last numbers are told.
+/// After this time the pool's status no longer changes.
 const CALM: Duration = Duration::from_secs(25);
-/// What it may ask the API server for, beside what it watches.
+/// Requests a second that its operator may make of the API server, besides watches.
 const READS_A_SECOND: f64 = 1.0;
 
 /// Installs it, beside the other release.
@@ -40,7 +40,7 @@ pub(super) async fn fill(world: &mut World) -> Result<()> {
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let left_alone = world.left_alone.context("install comes first")?;
     let calm = left_alone + CALM;
-    // Long enough to be worth something, whatever ran meanwhile.
+    // Watched for at least the time that was asked for, whatever ran meanwhile.
     let end = calm + world.quiet_for;
     tokio::time::sleep_until(end.into()).await;
     let log = world.kube.cluster(&["audit"])?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// The namespace that it uses.
+/// The namespace that the pages use.
 pub(super) const NAMESPACE: &str = "dfs";
 /// The Service of its managers.
 const SERVICE: &str = "files-distributed-file-server-manager";
@@ -48,7 +48,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     Ok(format!("{count} blocks of commands and code"))
 }
 
-/// A page of the documents.
+/// A page of the documentation.
 pub(super) fn page(path: &str) -> Result<String> {
     std::fs::read_to_string(workspace().join(path)).context(path.to_owned())
 }

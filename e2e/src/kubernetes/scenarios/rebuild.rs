@@ -1,5 +1,5 @@
-//! The volume of the embedded store is lost, and its records come back from the
-//! nodes by the chart's value.
+//! The volume of the embedded store is lost, and a value of the chart has its
+//! records restored from the nodes.
 
 use super::{POOL, World, stranger, upgrade};
 use crate::kubernetes::release::values;

@@ -39,7 +39,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ensure!(most == 1, "{most} nodes of the release were away at once");
     let status = release.status(POOL)?;
     ensure!(status["currentImage"] == image("next"), "{status}");
-    // One that is nowhere stops at one pod, and says so.
+    // An image that does not exist stops the roll at one pod, which the pool reports.
     to("none")?;
     let why = release.told(POOL, "Rolling", true, "Waiting").await?;
     ensure!(

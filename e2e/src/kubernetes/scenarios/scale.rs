@@ -11,12 +11,12 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a leader that slept is watched.
+/// How long a leader that was paused is watched after it goes on.
 const AWAKE: Duration = Duration::from_secs(3);
-/// Within this a condition has the words of what was just changed.
+/// Within this time a condition describes what was just changed.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Each file of the service is on one volume and no other, where that can be seen.
+/// Each file of the service is on exactly one volume, where that can be seen.
 async fn on_one_disk_each(world: &World, pods: &[String]) -> Result<String> {
     if !world.kube.is_own() {
         return Ok("on disks that are not to be seen".to_owned());
@@ -82,7 +82,7 @@ pub(super) async fn grow(world: &mut World) -> Result<String> {
     ))
 }
 
-/// A node that joins was never told as one that is unavailable.
+/// A node that joined was never reported as unavailable before.
 fn no_alarm_for_who_comes(release: &Release) -> Result<()> {
     let args = [
         "-n",
@@ -99,8 +99,8 @@ fn no_alarm_for_who_comes(release: &Release) -> Result<()> {
     Ok(())
 }
 
-/// Claims ask for more, the class allows it, and nobody resizes local volumes:
-/// the pool says that they grow until somebody does, played here by hand.
+/// Claims ask for more, their class allows it, and nothing resizes local volumes: the pool
+/// reports that they grow until the test, in place of a resizer, says that they have.
 async fn grow_claims(world: &World) -> Result<()> {
     let release = &world.release;
     let size = |size: &str| json!({ "storage": { "size": size } });
@@ -114,8 +114,8 @@ async fn grow_claims(world: &World) -> Result<()> {
         .told(POOL, "StorageReady", false, "SizeRefused")
         .await?;
     ensure!(why.contains("volumes can't shrink"), "{why}");
-    // A growth that was never done can't be taken back to the very size that is there,
-    // but to one above it.
+    // A growth that was never done can't be set back to the volume's very size, only
+    // to one above it.
     resized(release, "1Gi")?;
     wait::until(AT_ONCE, async || {
         let why = release.told(POOL, "StorageReady", false, "SizeRefused");
@@ -127,7 +127,7 @@ async fn grow_claims(world: &World) -> Result<()> {
     resized(release, "512Mi")?;
     release.told(POOL, "StorageReady", false, "Growing").await?;
     asked_for(release, "1Gi")?;
-    // The volumes of the machine have 1Gi, and new claims have to find one.
+    // The machine's volumes have 1Gi, and new claims must fit one.
     resized(release, "1Gi")?;
     release.told(POOL, "StorageReady", true, "Sized").await?;
     release.ready(POOL, 3).await
@@ -146,7 +146,7 @@ fn asked_for(release: &Release, size: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a resizer says once a volume has another size.
+/// Sets what a resizer reports once a volume has another size.
 fn resized(release: &Release, size: &str) -> Result<()> {
     let patch = json!({ "status": { "capacity": { "storage": size } } }).to_string();
     for pod in pods(3) {
@@ -179,8 +179,8 @@ pub(super) async fn shrink(world: &mut World) -> Result<String> {
     let traffic = Traffic::start(&client, "shrink");
     release.scale(POOL, 3)?;
     release.told(POOL, "Reconciling", true, "Draining").await?;
-    // Whoever leads goes in the midst of it: one is killed, and one sleeps until
-    // another has done its work.
+    // The leading operator is lost during the drain: one is killed, and the next one
+    // is paused until another has done its work.
     let leader = release.leader()?;
     let args = [
         "-n",
@@ -198,7 +198,7 @@ pub(super) async fn shrink(world: &mut World) -> Result<String> {
         another_leads(&release, &sleeper.pod).await?;
         release.ready(POOL, 3).await?;
         drop(sleeper);
-        // It is awake, and finds that it does not lead any more.
+        // The paused operator goes on, and finds that it does not lead any more.
         tokio::time::sleep(AWAKE).await;
     }
     release.ready(POOL, 3).await?;
@@ -240,7 +240,7 @@ struct Paused {
 }
 
 impl Paused {
-    /// Pods run on this machine; the operator has its name from its environment.
+    /// Pods run on this machine; an operator's environment contains the name of its pod.
     fn operator(pod: &str) -> Result<Self> {
         let wanted = format!("DFS_IDENTITY={pod}");
         for entry in std::fs::read_dir("/proc")? {
@@ -248,7 +248,7 @@ impl Paused {
             let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
                 continue;
             };
-            // A process may go while it is looked at.
+            // A process may end while it is examined.
             let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
             let found = environment
                 .split(|byte| *byte == 0)
@@ -333,7 +333,7 @@ pub(super) async fn cancel(world: &mut World) -> Result<String> {
     world.nodes(5).await?;
     let balanced = release.balanced(POOL).await?;
     world.nodes(3).await?;
-    // Nothing holds the files of the last node: not even the first file moves.
+    // No node is left that could take the files: not even the first one moves.
     release.scale(POOL, 0)?;
     let why = release
         .told(POOL, "ScaleDownBlocked", true, "NoRoom")

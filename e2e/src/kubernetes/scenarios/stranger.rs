@@ -13,10 +13,10 @@ const NODES: i32 = 3;
 const SETTLE: Duration = Duration::from_secs(60);
 /// For how long nothing may happen: a shrink used to take 3 s.
 const STILL: Duration = Duration::from_secs(15);
-/// The least patience that autoscaling takes, in seconds, and a few looks.
+/// The shortest `shrinkAfterSeconds` that autoscaling accepts.
 const PATIENCE: i32 = 60;
 
-/// Wants fewer nodes, more, and lets autoscaling choose, while all nodes are refused.
+/// Asks for fewer nodes, for more, and for autoscaling, while all nodes are refused.
 pub(super) async fn holds(world: &World) -> Result<String> {
     let release = &world.release;
     let why = release
@@ -73,7 +73,7 @@ pub(super) async fn holds(world: &World) -> Result<String> {
     ))
 }
 
-/// The set and its pods stay as they are for so long.
+/// The StatefulSet and its pods stay as they are for this long.
 async fn stands(world: &World, how_long: Duration) -> Result<()> {
     let release = &world.release;
     let end = Instant::now() + how_long;

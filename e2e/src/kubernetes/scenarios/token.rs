@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What the page waits for between two steps, and what the kubelets of our own
-/// cluster need: they look after their volumes every 10 s instead of every minute.
+/// The wait between two steps on the page, and the one that suffices for the kubelets
+/// of our own cluster, which update their volumes every 10 s instead of every minute.
 const WAITS: [&str; 2] = ["sleep 120", "sleep 35"];
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
@@ -43,7 +43,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     );
     let told = nodes(&release, &new)?.expect("manager nodes")?;
     ensure!(told.matches("available").count() >= 3, "{told}");
-    // Those that start now know the new one alone.
+    // Pods that start now know the new token alone.
     let victim = format!("{POOL}-node-0");
     release
         .kube

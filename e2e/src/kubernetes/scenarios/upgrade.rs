@@ -1,4 +1,4 @@
-//! Another version of the chart, back again, gone, and there again.
+//! An upgrade of the chart, the way back, an uninstall, and an install again.
 
 use super::{POOL, World};
 use crate::kubernetes::release::values;
@@ -17,14 +17,14 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// The pod templates of a pool's nodes.
+/// The pod template of a pool's nodes.
 fn template(world: &World) -> Result<Value> {
     let set = format!("{POOL}-node");
     let mut set = world.kube.get(&world.release.namespace, "sts", &set)?;
     Ok(set["spec"]["template"].take())
 }
 
-/// With the embedded store the manager restarts: the gap is measured and told.
+/// With the embedded store the manager restarts: the gap is measured and printed.
 async fn upgrade_and_back(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
@@ -115,7 +115,7 @@ async fn reinstall(world: &mut World) -> Result<()> {
         "--wait",
     ];
     release.kube.helm(&args, "")?;
-    // Nobody is left who could release it.
+    // No operator is left that could remove a finalizer.
     let left = finalizers()?;
     ensure!(left.is_null(), "finalizers are left: {left}");
     let nodes = release
@@ -130,7 +130,7 @@ async fn reinstall(world: &mut World) -> Result<()> {
     rolled_out(world)?;
     policy("Protect")?;
     release.ready(POOL, 3).await?;
-    // The Service is another one.
+    // The Service is a new one.
     let client = release.client()?;
     wait::until(super::SOON, async || client.status().await).await?;
     world.files()?.through(vec![client]);

@@ -1,6 +1,6 @@
-//! A watched namespace that goes, with a pool in it that has a finalizer, holds up
-//! nobody: not itself, nor the operator, nor its end. Pools of one that is not watched
-//! any more say so.
+//! A watched namespace is deleted, with a pool in it that has a finalizer: neither the
+//! deletion nor the operator nor the operator's end is held up. A pool in a namespace
+//! that is not watched any more says so.
 
 use super::{POOL, World};
 use crate::kubernetes::release::{Release, values};
@@ -49,7 +49,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         Ok(())
     })
     .await?;
-    // The other namespace is served, and the operator ends as soon as it may.
+    // The other namespace is still served, and the operator ends in time.
     world.nodes(4).await?;
     world.nodes(3).await?;
     let leader = release.leader()?;
@@ -74,7 +74,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     ))
 }
 
-/// For as long as a namespace is not watched its pool does not say that it is ready.
+/// While a namespace is not watched, its pool does not report that it is ready.
 async fn unwatched(release: &Release, elsewhere: &Release, watching: &Value) -> Result<()> {
     elsewhere.apply_pool("left", json!({ "replicas": 0 }))?;
     elsewhere.ready("left", 0).await?;

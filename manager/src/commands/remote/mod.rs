@@ -43,8 +43,7 @@ fn id_of(wire: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// `manager fsck`: exit status 0 for no difference, 1 for some, 2 when it
-/// could not be told.
+/// `manager fsck`: exit status 0 for no difference, 1 for some, 2 when the comparison failed.
 ///
 /// # Errors
 /// When the manager can't be asked, or could not finish.

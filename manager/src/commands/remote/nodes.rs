@@ -8,7 +8,7 @@ use proto::v1::{
 };
 use std::process::ExitCode;
 
-/// `abandon` only told what it would cost.
+/// `abandon` only reported what it would cost.
 const NOT_DONE: u8 = 1;
 
 /// `manager nodes`.
@@ -79,7 +79,7 @@ pub async fn drains(args: RemoteArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whom to ask why files stay, where the manager that was asked does not move them.
+/// Which manager to ask why files stay, where the one that was asked does not move them.
 fn who_knows_more(reply: &DrainsReply) -> Option<String> {
     let unexplained = |drain: &DrainLine| drain.files_left > 0 && drain.holds.is_empty();
     let asks = !reply.leader.is_empty() && reply.drains.iter().any(unexplained);
@@ -106,7 +106,7 @@ fn line(drain: &DrainLine) -> String {
     text
 }
 
-/// `manager abandon`: exit status 1 where it only told what it would cost.
+/// `manager abandon`: exit status 1 where it only reported what it would cost.
 ///
 /// # Errors
 /// When the manager can't be asked, or refuses.

@@ -1,6 +1,6 @@
 //! The bytes of a large file, or of a large part, on their way from its node to a
-//! client. They flow through a task that goes on where a stream broke off, and gives
-//! the stream back where the client stands still: neither costs others anything.
+//! client. A task passes them on: it continues where a stream broke off, and gives the
+//! stream back while the client takes nothing, so that neither costs others anything.
 
 use super::{Body, Found, ReadError};
 use crate::nodes::{CallError, Node, home_ref};
@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How long a node may leave a download without a byte.
 const STALL: Duration = Duration::from_secs(30);
-/// How long a download that broke off is tried again without a byte more.
+/// How long a download that broke off is tried again without receiving another byte.
 const RESUME: Duration = Duration::from_secs(20);
 /// The first pause before that; each further one is twice as long, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -45,11 +45,11 @@ struct Source {
     _place: OwnedSemaphorePermit,
 }
 
-/// Opens the stream. Its first part tells whether the node holds the copy, while the
-/// client can still be told otherwise.
+/// Opens the stream. Its first part shows whether the node holds the copy, while the
+/// client can still get an error instead.
 ///
 /// # Errors
-/// As the node denies it, or when it does not answer.
+/// When the node denies the copy, or does not answer.
 pub(super) async fn read(
     found: &Found,
     node: Arc<Node>,
@@ -57,7 +57,8 @@ pub(super) async fn read(
 ) -> Result<Body, CallError> {
     let mut source = open(found, node, wanted.offset, wanted.length).await?;
     let first = source.next().await?;
-    // One that is here whole is checked while the client can be told, too.
+    // If the first part is the whole file, it is checked while the client can still get
+    // an error.
     let wrong = |crc| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &first) != crc;
     if first.len() as u64 == wanted.length && wanted.crc64.is_some_and(wrong) {
         super::suspect(source.node.clone(), &found.record);
@@ -115,9 +116,9 @@ impl Source {
         }
     }
 
-    /// Reads on to the end of the stream: one that is dropped before it is reset.
+    /// Reads on to the end of the stream: to drop it earlier would reset it.
     async fn end(mut self) {
-        // A node that sends more, or nothing, is left alone.
+        // A node that sends more, or nothing, is not waited for any longer.
         let _ = tokio::time::timeout(TRAILERS, self.parts.message()).await;
     }
 }
@@ -190,15 +191,15 @@ impl Way {
         match tokio::time::timeout(STANDS_STILL, send.reserve()).await {
             Ok(place) => place.ok(),
             Err(_) => {
-                // Invariant 9, and a place among the node's streams for who reads.
+                // Invariant 9; the place among the node's streams goes to clients that read.
                 self.source = None;
                 send.reserve().await.ok()
             }
         }
     }
 
-    /// The next part, of a stream that is opened anew at the offset reached where the
-    /// last one broke off or was given back.
+    /// The next part. Where the last stream broke off or was given back, a new one is
+    /// opened at the offset reached.
     async fn next(&mut self) -> io::Result<Bytes> {
         let until = Instant::now() + RESUME;
         let mut pause = PAUSE;

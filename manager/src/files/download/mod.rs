@@ -19,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Looks at a record that moves while it is being read.
+/// How often the record is read again if it moves during the download.
 const TRIES: usize = 5;
 /// How long a GET waits for a delete to end.
 const DELETE_WAIT: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub(crate) type Body = BoxStream<'static, io::Result<Bytes>>;
 pub(crate) struct Found {
     core: Arc<Core>,
     trace: Trace,
-    /// What its client may have of each node's downloads.
+    /// The client's share of each node's streams for downloads.
     shares: Arc<NodeShares>,
     /// Its record.
     pub record: Arc<Record>,
@@ -43,7 +43,7 @@ pub(crate) struct Found {
 pub(crate) enum ReadError {
     /// The name now stands for another file: look it up again.
     Superseded,
-    /// As the client is told.
+    /// The failure that the client gets.
     Failed(Failure),
 }
 
@@ -100,8 +100,8 @@ async fn find_stored(core: &Arc<Core>, name: &FileName) -> Result<Arc<Record>, F
     }
 }
 
-/// Keeps a record for the next GET, unless some node came or went while it was
-/// read: then its node may not be the one that it was read for (rule 13).
+/// Keeps a record for the next GET, unless a node joined or left while it was read:
+/// then its node's session may have begun after the read (rule 13).
 fn keep(core: &Core, record: &Arc<Record>, joins: u64) {
     if let Some(node) = core.nodes.available(&record.node) {
         let session = node.session();
@@ -112,8 +112,8 @@ fn keep(core: &Core, record: &Arc<Record>, joins: u64) {
 }
 
 impl Found {
-    /// Confirms that the node holds the file, without reading it: HEAD, 304 and
-    /// 416 rest on it as much as a GET (rule 12).
+    /// Confirms that the node holds the file, without reading it: HEAD, 304 and 416
+    /// state that as much as a GET does (rule 12).
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -135,7 +135,7 @@ impl Found {
     /// Reads a range; the whole file where none is given, checksum checked.
     ///
     /// # Errors
-    /// Code 4 when the node is out or denies the file, code 2 when it was
+    /// Code 4 when the node is unavailable or denies the file, code 2 when it was
     /// deleted meanwhile.
     pub(crate) async fn read(&mut self, range: Option<(u64, u64)>) -> Result<Body, ReadError> {
         let (offset, length) = range.unwrap_or((0, self.record.size));
@@ -189,13 +189,13 @@ impl Found {
         })
     }
 
-    /// After a denial, or no answer: a record that moved on is followed (rule 8),
-    /// one that did not is a file whose node is out or lacks the bytes (rule 11).
+    /// After a denial, or no answer: a record that moved on is followed (rule 8); one
+    /// that did not is a file whose node is unavailable or lacks the bytes (rule 11).
     async fn look_again(&mut self, error: CallError) -> Result<(), ReadError> {
         if let CallError::Fault(Fault::Busy, why) = &error {
             return Err(Failure::new(Code::TooManyRequests).because(why).into());
         }
-        // It may have been a cached one.
+        // The record may have come from the cache.
         self.core.cache.forget(&self.record.name);
         let found = self.core.store.get(&self.record.name).await;
         let record = match (found, &error) {
@@ -233,11 +233,11 @@ impl Found {
     }
 }
 
-/// Has the node re-read a copy whose bytes came out wrong: what is corrupt is
-/// reported, and not even a part of it is served any more.
+/// Has the node re-read a copy whose bytes were wrong: if it is corrupt, the node
+/// reports it and no longer serves any part of it.
 fn suspect(node: Arc<Node>, record: &Record) {
     let (copy, size) = (home_ref(record), record.size);
     tracing::error!(node = %node.id, ?copy, "a file's bytes fail their checksum");
-    // Whatever it says, it says in its reports too.
+    // The answer is not needed: the node's reports contain it too.
     tokio::spawn(async move { node.link.verify(copy, size).await });
 }

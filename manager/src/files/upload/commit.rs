@@ -70,8 +70,8 @@ impl Received {
         }
     }
 
-    /// A large one is permitted where it flowed to; while its bytes are kept, the
-    /// next node is tried after one that certainly did not link it (rule 6).
+    /// Permits the link of a large file on the node that its bytes went to. While the bytes
+    /// are kept, another node is tried after one that certainly did not link it (rule 6).
     async fn commit_stream(&self, stream: Stream, meta: UploadMeta) -> Result<Stored, Failure> {
         let mut tried = self.tried.clone();
         let mut stream = stream;
@@ -217,8 +217,8 @@ impl Received {
             .await
     }
 
-    /// Permits the link. Where the node's disk falls silent before it has the
-    /// bytes, the create is given up: the node answers that it linked nothing.
+    /// Permits the link. If the node's disk falls silent before the bytes are on it,
+    /// the create is aborted, and the node answers that it linked nothing.
     async fn finish(&self, record: &Record, placement: &Placement) -> Result<u32, CallError> {
         let finished = placement.node.link.finish(self.trace.0, self.meta(record));
         tokio::pin!(finished);
@@ -245,7 +245,7 @@ impl Received {
         stored.state = State::Stored;
         stored.leaf = Some(leaf);
         let swapped = swap(&*self.core.store, &stored).await;
-        // The file is linked: that the record could not be changed is no refusal.
+        // The file is linked: if its record can't be changed, the outcome is open.
         let outcome = match swapped {
             Err(error @ StoreError::Full { .. }) => {
                 return Err(unknown(&CallError::Lost(error.to_string())));
@@ -255,8 +255,8 @@ impl Received {
         crash_here!("manager::u5_stored");
         match outcome {
             Changed::Done => Ok(Stored::Created(stored)),
-            // Rule 1: the own id stored means that it happened. One that is being
-            // deleted may never have been: the janitor dooms what it ends.
+            // Rule 1: the own id in state `stored` means that it happened. A record in state
+            // `deleting` may never have been stored: the janitor dooms uploads that it ends.
             Changed::Lost(Some(other))
                 if other.id == self.id && matches!(other.state, State::Stored | State::Moving) =>
             {

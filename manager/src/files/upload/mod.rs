@@ -28,13 +28,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const FIRST_GENERATION: u32 = 1;
 /// How long a node may take to make a large file durable.
 const FINISH: Duration = Duration::from_secs(120);
-/// How long a node may take to take in a part, and its disk not to answer.
+/// How long a node may take to accept a part, and how long its disk may be silent.
 const PART: Duration = Duration::from_secs(30);
 /// How long a stream that has broken may take to say why.
 const WHY: Duration = Duration::from_secs(2);
 /// Bytes of a body that are kept until its end, so that another node can be tried.
 const KEPT: usize = 512 * 1024;
-/// Uploads that keep theirs at once.
+/// Uploads that may keep their bytes at once.
 static KEEPING: Semaphore = Semaphore::const_new(128);
 /// Nodes that one upload is tried on, as long as its bytes are kept.
 const TRIES: usize = 4;
@@ -54,7 +54,7 @@ pub(crate) struct UploadMeta {
 pub(crate) struct Upload {
     core: Arc<Core>,
     trace: Trace,
-    /// What its client may have of each node's uploads.
+    /// The client's share of each node's streams for uploads.
     share: Share,
     id: FileId,
     size_hint: Option<u64>,
@@ -70,7 +70,7 @@ pub(crate) struct Upload {
 }
 
 /// All bytes of a body so far, while they are few and there is room to keep them. They
-/// are copies: the pieces of a body hold permits for which the next piece waits.
+/// are copied, since each piece of a body holds a permit that the next piece waits for.
 #[derive(Debug, Default)]
 struct Kept {
     bytes: Vec<u8>,
@@ -78,9 +78,9 @@ struct Kept {
 }
 
 impl Kept {
-    /// Keeps what comes of a body whose size may be known, unless as many uploads as
-    /// may do so already. The room is taken at once: one that grew would be copied
-    /// over and over.
+    /// Keeps the bytes of a body, whose size may be known, unless too many uploads keep
+    /// theirs already. The memory is allocated at once: a growing buffer would be
+    /// copied over and over.
     fn begin(size: Option<u64>) -> Self {
         let Ok(place) = KEEPING.try_acquire() else {
             return Self::default();
@@ -136,8 +136,8 @@ impl Upload {
         }
     }
 
-    /// Tells the name as soon as it is known: a name in use is refused before
-    /// its bytes are sent, unless a key may turn it into a repetition.
+    /// Called as soon as the name is known: a name in use is refused before its bytes
+    /// are sent, unless a key may turn the upload into a repetition.
     ///
     /// # Errors
     /// Code 3, or the store's failure.
@@ -145,7 +145,7 @@ impl Upload {
         if has_key {
             return Ok(());
         }
-        // A small body costs less than another look-up: the reservation tells.
+        // A small body costs less than another read of the record: the reservation finds out.
         if self.size_hint.is_some_and(|size| size <= SMALL as u64) {
             return Ok(());
         }
@@ -238,8 +238,8 @@ impl Upload {
     }
 }
 
-/// What a node's refusal says to the client. A transport that broke is no refusal:
-/// it is never answered as one, 429 least of all.
+/// The client's error for a node's refusal. A transport that broke is no refusal: it is
+/// never answered as one, least of all with 429.
 fn refusal(error: &CallError) -> Failure {
     match error {
         CallError::Fault(fault, why) => Failure::new(fault.meaning().upload).because(why),

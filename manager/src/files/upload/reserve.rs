@@ -1,5 +1,5 @@
 //! Reserving a name: one `pending` record per name decides between uploads
-//! (invariant 4), and tells a repetition from a name in use.
+//! (invariant 4), and distinguishes a repetition from a name in use.
 
 use super::received::Received;
 use crate::core::next_rev;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// How long an upload waits for another one of its name, or for a delete, to end.
 const NAME_WAIT: Duration = Duration::from_secs(10);
-/// How long it waits before its first look; each further wait is twice as long.
+/// The first pause before the name is tried again; each further one is twice as long.
 const FIRST_LOOK: Duration = Duration::from_millis(4);
-/// The longest wait between two looks.
+/// The longest pause between two tries.
 const SLOWEST_LOOK: Duration = Duration::from_millis(100);
 
 /// What became of one try to reserve the name.
@@ -67,7 +67,7 @@ impl Received {
         }
     }
 
-    /// Tells the repetition of an upload from a name that is in use.
+    /// Distinguishes the repetition of an upload from a name that is in use.
     fn repeated(&self, record: &Record, other: Record) -> Result<Reserved, Failure> {
         if record.idempotency_key.is_none() || other.idempotency_key != record.idempotency_key {
             return Err(Failure::new(Code::FileNameExists));
@@ -110,7 +110,7 @@ impl NameWait {
         }
     }
 
-    /// Waits until it is time for another look.
+    /// Waits until it is time for the next try.
     pub(super) async fn pause(&mut self) -> Result<(), Failure> {
         if Instant::now() >= self.until {
             return Err(Failure::new(Code::ServersUnavailable)

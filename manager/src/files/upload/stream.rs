@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How often a long wait sees whether the node's disk still answers.
+/// How often a long wait checks whether the node's disk still answers.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The stream to a node. Dropped without its Finish it leaves nothing there.
@@ -67,8 +67,8 @@ impl Stream {
         }
     }
 
-    /// Sends bytes. With `impatient` a node whose disk does not answer is given
-    /// up at once, since another one can take the file.
+    /// Sends bytes. With `impatient` it fails at once if the node's disk does not
+    /// answer, since another node can take the file.
     pub(super) async fn send(&mut self, mut bytes: Bytes, impatient: bool) -> Result<(), Failure> {
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK));
@@ -98,7 +98,7 @@ impl Stream {
         }
     }
 
-    /// What a stream that broke before its Finish says to the client.
+    /// The client's error for a stream that broke before its Finish.
     fn failed(&self, why: Option<Result<u32, CallError>>) -> Failure {
         match why {
             Some(Err(error @ CallError::Fault(..))) => {
@@ -109,7 +109,7 @@ impl Stream {
         }
     }
 
-    /// Takes in a refusal that holds for other uploads too.
+    /// Notes a refusal that holds for other uploads too.
     pub(super) fn note(&self, error: &CallError) {
         if let CallError::Fault(Fault::ReadOnly, why) = error {
             self.placement.node.refuses_writes(why);
@@ -123,7 +123,7 @@ impl Stream {
         let part = UploadPart { part: Some(finish) };
         match timeout(PART, self.parts.send(part)).await {
             Ok(Ok(())) => {}
-            // It was not sent, so that nothing can be linked.
+            // The Finish was not sent, so that nothing can be linked.
             Ok(Err(_)) => return Err(self.why().await),
             Err(_) => return Err(CallError::NotSent("the node takes nothing in".to_owned())),
         }
@@ -142,7 +142,7 @@ impl Stream {
         }
     }
 
-    /// Why a stream is closed that took no Finish.
+    /// Why a stream was closed before it took the Finish.
     async fn why(&mut self) -> CallError {
         match timeout(WHY, &mut self.outcome).await {
             Ok(Ok(Err(CallError::Fault(fault, why)))) => {

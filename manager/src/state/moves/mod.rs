@@ -17,7 +17,7 @@ use throttle::Throttle;
 pub(crate) use stuck::StuckFile;
 pub(crate) use stuck::{StuckFiles, Told};
 
-/// So many files shall go from one node to another.
+/// A number of files that are to go from one node to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flow {
     /// The giver.

@@ -114,13 +114,13 @@ impl Stuck {
         })
     }
 
-    /// Forgets a file that has moved.
+    /// Drops a file that has moved.
     pub(crate) fn forget(&self, name: &FileName) {
         self.0.lock().files.remove(name);
     }
 
-    /// Forgets those that were not tried again although it was time: they have gone,
-    /// or need not move any more.
+    /// Drops those that were not tried again although it was time: they have gone, or
+    /// need not move any more.
     pub(crate) fn tidy(&self, now: Instant) {
         self.0
             .lock()

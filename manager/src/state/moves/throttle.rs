@@ -1,4 +1,4 @@
-//! How fast files may move: so many files and so many bytes a second.
+//! How fast files may move: files and bytes a second at the most.
 
 use std::time::Duration;
 use tokio::sync::Mutex;

@@ -7,7 +7,7 @@ use proto::NodeId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Names that are told of files that can't move.
+/// How many files that can't move are named.
 const NAMES: usize = 3;
 
 /// One drain, as people see it.
@@ -39,7 +39,7 @@ pub(crate) struct DrainLine {
 struct Facts {
     store_away: Option<String>,
     unavailable: bool,
-    /// Why it takes no writes, where it does not.
+    /// Why it takes no writes, if it takes none.
     read_only: Option<String>,
     sealed: bool,
     files: u64,
@@ -116,7 +116,7 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// Looks at a node.
+    /// Reads what a node last reported.
     pub(super) fn now(core: &Core, id: &'a NodeId) -> Self {
         let node = core.nodes.available(id);
         let corrupt = node.as_ref().map(|node| node.corrupt()).unwrap_or_default();

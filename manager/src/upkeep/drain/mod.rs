@@ -25,7 +25,7 @@ pub(crate) use line::DrainLine;
 
 /// How long the order of a drain waits for each count of records.
 const ORDERED: Duration = Duration::from_secs(20);
-/// How often the leader looks whether every drained node is sealed.
+/// How often the leader checks whether every drained node is sealed.
 const LOOK: Duration = Duration::from_secs(1);
 
 fn is_drained(core: &Core, row: &NodeRow) -> bool {
@@ -84,8 +84,8 @@ async fn standing(
     doomed: &[NodeId],
     ordered: impl Fn(&NodeId) -> bool,
 ) -> Result<Vec<Counted>, StoreError> {
-    // In this order zero means zero: nothing is committed on a node that is seen
-    // sealed, so that the records counted after that are all there will be.
+    // Only in this order does zero mean zero: nothing is committed on a node that is
+    // seen sealed, so that the records counted after that are all there will be.
     let seen: Vec<_> = wanted.iter().map(|id| Seen::now(core, id)).collect();
     let Weighed { records, short } = weigh(core, doomed, WAIT).await?;
     stall(STALL_AFTER_RECORDS).await;
@@ -106,11 +106,11 @@ async fn standing(
 struct Weighed<'a> {
     /// How many records list each; unknown where the first count is not over.
     records: BTreeMap<&'a NodeId, Option<u64>>,
-    /// What is short for all of them, by what is known.
+    /// What room is missing for all of them, as far as is known.
     short: Option<String>,
 }
 
-/// Counts what records list on each of the nodes, waiting so long for each count.
+/// Counts what records list on each of the nodes, waiting for at most `wait` for each.
 async fn weigh<'a>(
     core: &Core,
     doomed: &'a [NodeId],
@@ -131,8 +131,8 @@ async fn weigh<'a>(
     Ok(Weighed { records, short })
 }
 
-/// Notes the drain of nodes that never joined, so that they can't take a file
-/// should they do so.
+/// Notes the drain of nodes that never joined, so that they can't take a file if they
+/// join later.
 ///
 /// # Errors
 /// When the store fails.
@@ -161,8 +161,8 @@ fn stranger(id: &NodeId) -> NodeRow {
     }
 }
 
-/// Orders drains, or tells how those that were ordered stand. Of a node that is
-/// unavailable it is noted, and begins when that is back.
+/// Orders drains, or reports how those stand that were ordered before. The drain of an
+/// unavailable node is noted, and begins when the node is back.
 ///
 /// # Errors
 /// Code 6 for a node that is not known, code 8 where the files of all that are
@@ -232,9 +232,9 @@ pub(crate) async fn cancel(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, 
     Ok(counted)
 }
 
-/// Seals a node or opens it, as its row says. Who changes the row does so before
-/// this, and another's change is looked for once more after it: so whoever read the
-/// row before an order or its cancelling does not undo it.
+/// Seals a node or opens it, as its row says. A caller that changes the row does so
+/// first, and the row is read once more after the node has answered: so a task that
+/// read the row before an order or its cancelling does not undo it.
 async fn seal_by_row(core: &Core, node: &Node) -> Result<(), Failure> {
     let stay = async || {
         let row = row(core, &node.id).await?;
@@ -276,9 +276,8 @@ pub(crate) async fn seal_joining(core: &Core, node: &Node, row: &NodeRow) -> Res
     Ok(())
 }
 
-/// Seals, for as long as this process leads, nodes whose order was broken off
-/// between row and node, and forgets those that were given up to the end but for
-/// their row.
+/// As long as this process leads: seals nodes whose order was broken off between row
+/// and node, and removes the rows of abandoned nodes that no record lists any more.
 pub(crate) async fn keep(core: Arc<Core>) {
     loop {
         tokio::time::sleep(LOOK).await;

@@ -63,7 +63,7 @@ pub(super) async fn carry(
     };
     let listed = moving.copies.last().cloned();
     let sent = source.link.transfer(transfer, record.size).await;
-    // By the target's own word, in its present session (rule 17).
+    // As the target itself confirms, in its present session (rule 17).
     let arrived = match (&sent, &listed) {
         (Ok(_), Some(copy)) => confirmed(core, trace, &moving, copy).await?,
         (Ok(_), None) | (Err(_), _) => None,

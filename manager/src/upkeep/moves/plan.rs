@@ -10,7 +10,7 @@ pub(super) struct NodeLoad {
     pub id: NodeId,
     /// Its files.
     pub files: u64,
-    /// All its files shall leave.
+    /// All its files must leave.
     pub draining: bool,
     /// It can take files: not read-only, not full.
     pub receives: bool,
@@ -56,7 +56,7 @@ pub(super) fn plan(nodes: &[NodeLoad]) -> Vec<Flow> {
     flows
 }
 
-/// How many files each node shall hold in the end.
+/// How many files each node is to hold in the end.
 fn targets(nodes: &[NodeLoad]) -> Vec<u64> {
     let mut targets: Vec<u64> = nodes
         .iter()

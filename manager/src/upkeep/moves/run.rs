@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often the balance is looked at when nothing tells of a change.
+/// How often the balance is checked when no change is reported.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the nodes must have stayed the same before files move.
 const CALM: Duration = Duration::from_secs(1);
-/// Records looked at for one step.
+/// Records that are read at a time for one step.
 const PAGE: usize = 256;
 /// Files one step moves at the most, so that the plan follows what clients do.
 const STEP: u64 = 256;
 /// Moves side by side.
 const SIDE_BY_SIDE: usize = 8;
-/// How long a pass over all files of the givers that found none to move is believed,
-/// at first and at the most, while neither nodes nor their room change.
+/// How long the result of a pass over all files of the givers is believed that found
+/// none to move: at first and at the most, while neither nodes nor their room change.
 const FRUITLESS: Duration = Duration::from_secs(2);
 const LONG_FRUITLESS: Duration = Duration::from_secs(30);
 
@@ -49,8 +49,8 @@ impl Event {
     }
 }
 
-/// What was asked for when nothing was found that could move, so that all records
-/// of the givers are not read again before anything changed.
+/// The plan for which no file was found that could move, so that the givers' records
+/// are not all read again before anything has changed.
 #[derive(Default)]
 struct Fruitless {
     flows: Vec<(NodeId, NodeId)>,
@@ -135,7 +135,8 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 Ok(Step { moved: 1.., .. }) => fruitless = Fruitless::default(),
                 // All failed: the next ones have their turn after a pause.
                 Ok(Step { started: 1.., .. }) => break,
-                // Nothing more can move for this event; what is still uneven is another.
+                // Nothing more can move for this event; what is still uneven needs
+                // another one.
                 Ok(_) => {
                     event = None;
                     fruitless.note(&flows, room, Instant::now());
@@ -148,7 +149,7 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: CancellationToken) {
             }
         }
         if core.leader() == 0 {
-            // Whatever moves now, another leader tells it.
+            // Moves from now on are another leader's to report.
             core.moves.show(Vec::new());
         }
     }
@@ -207,7 +208,7 @@ async fn follow(
     let mut left = flow.files.min(STEP);
     let giver = core.nodes.available(&flow.from);
     let mut from_the_first = !event.cursors.contains_key(&flow.from);
-    // One that was paused may find in the midst of it that another leads.
+    // A process that was paused may find midway that another one leads.
     while left > 0 && core.leader() != 0 {
         let after = event.cursors.get(&flow.from).cloned();
         let page = core
@@ -245,8 +246,8 @@ async fn follow(
     Ok(())
 }
 
-/// A corrupt file stays where it is: nothing could take its bytes for whole. One
-/// whose bytes are missing has nothing to move, and one that failed lately waits.
+/// A corrupt file stays where it is: no node would accept its bytes as whole. One whose
+/// bytes are missing has nothing to move, and one that failed lately waits.
 fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, event: u64) -> bool {
     record.state == State::Stored
         && record.node == flow.from
@@ -276,8 +277,8 @@ async fn start(
         return false;
     }
     core.moves.throttle.wait(record.size).await;
-    // The plan is as old as the wait was long: a node that is drained since is
-    // listed by nothing any more, or it would never be empty.
+    // The plan is older by the time waited: a node that was drained since must not be
+    // listed by anything any more, or it would never be empty.
     let Some(target) = receiver(core, flow, &record) else {
         return false;
     };

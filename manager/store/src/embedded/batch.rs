@@ -62,7 +62,7 @@ pub(super) enum Change {
     },
 }
 
-/// An outcome that is told once the transaction is durable.
+/// An outcome that is sent once the transaction is durable.
 pub(super) enum Answer {
     Insert(Reply<Insert>, Result<Insert, StoreError>),
     Swap(Reply<Swap>, Result<Swap, StoreError>),
@@ -72,8 +72,8 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Tells the outcome, or that the transaction failed. Whoever went away
-    /// meanwhile doesn't want to know.
+    /// Sends the outcome, or that the transaction failed. A caller that went away
+    /// meanwhile needs no answer.
     pub(super) fn tell(self, failure: Option<&StoreError>) {
         fn send<T>(reply: Reply<T>, outcome: Result<T, StoreError>, failure: Option<&StoreError>) {
             let _ = reply.send(failure.map_or(outcome, |e| Err(e.clone())));
@@ -91,7 +91,7 @@ impl Answer {
 impl Change {
     /// Refuses the change without having tried it.
     pub(super) fn refuse(self, why: StoreError) {
-        // Whoever went away meanwhile doesn't want to know.
+        // A caller that went away meanwhile needs no answer.
         let _gone = match self {
             Self::Insert { reply, .. } => reply.send(Err(why)).is_err(),
             Self::Swap { reply, .. } | Self::Remove { reply, .. } => reply.send(Err(why)).is_err(),
@@ -197,7 +197,7 @@ impl<'a> Batch<'a> {
         self.replace(new.name.clone(), new.id, rev, Some(new))
     }
 
-    /// Rule 1: a record changes only from the state that its changer saw.
+    /// Rule 1: a record changes only from the state that the caller saw.
     fn replace(
         &mut self,
         name: FileName,
@@ -261,7 +261,7 @@ impl<'a> Batch<'a> {
         Ok(lease)
     }
 
-    /// Rule 10: the lease is taken only as it was seen standing still.
+    /// Rule 10: the lease is taken only if it is still as the caller saw it.
     fn take_lease(
         &mut self,
         seen: Option<Lease>,
@@ -303,7 +303,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes the transaction durable; `totals` are those before it and, when this
-    /// succeeds, those after it. Answers how many values were written.
+    /// succeeds, those after it. Returns how many values were written.
     pub(super) fn commit(
         self,
         totals: &mut Totals,

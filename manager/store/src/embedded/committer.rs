@@ -1,6 +1,6 @@
 //! The one thread that writes. It takes every change that waits into one durable
-//! transaction, tells the outcomes, and takes those that came meanwhile: commits
-//! are shared by whoever is there, and nobody sleeps to meet company.
+//! transaction, sends the outcomes, and takes those that came meanwhile: changes that
+//! come together share a commit, and none is delayed so that others can join it.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -15,15 +15,15 @@ use super::tables::Tables;
 use super::writes::Buffers;
 use crate::{Cause, StoreError, StoreStats, Totals};
 
-/// Changes that may wait; past it, those who ask wait for room.
+/// Changes that may wait; past it, callers wait for room.
 const QUEUE: usize = 4096;
 /// Changes that one transaction takes at most.
 const MAX_BATCH: usize = 1024;
 
-/// How often a store that is broken asks whether there is room on its disk again.
+/// How often a broken store checks whether there is room on its disk again.
 const ROOM: Duration = Duration::from_secs(1);
 
-/// What the committer and those who ask it share.
+/// What the committer and its callers share.
 #[derive(Default)]
 struct Shared {
     stats: StoreStats,
@@ -69,8 +69,8 @@ impl Committer {
         })
     }
 
-    /// Waits until the store can't recover by itself, and opening it anew can help:
-    /// where its disk is as full as can be, not before there is room again.
+    /// Waits until the store can't recover by itself and opening it anew can help: on a
+    /// full disk, not before there is room again.
     pub(super) async fn lost(&self) -> StoreError {
         self.shared.ended.cancelled().await;
         while self.disk.level() == Level::Out {
@@ -82,7 +82,7 @@ impl Committer {
         }
     }
 
-    /// What new files are refused with, where the disk has no room for them.
+    /// The error for new files, where the disk has no room for them.
     pub(super) fn short(&self) -> Option<StoreError> {
         self.disk.short()
     }
@@ -157,9 +157,9 @@ fn run(
     }
 }
 
-/// Whether a failed commit is the engine's failure, which opening it anew can heal. What
-/// the records themselves contradict would be met again: reads go on for a person to
-/// look at it, and nothing restarts for ever.
+/// Whether a failed commit is the engine's failure, which opening it anew can heal. A
+/// contradiction in the records would be met again after that: then reads go on, so
+/// that a person can examine it, and the process does not restart for ever.
 fn is_the_engines(error: &StoreError) -> bool {
     match error {
         StoreError::Unavailable(_) | StoreError::Open { .. } => true,

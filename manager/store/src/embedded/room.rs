@@ -13,7 +13,7 @@ use crate::{State, StoreError};
 
 /// Free space below which no record of a new file is taken.
 pub(super) const LEAST: u64 = 32 << 20;
-/// Free space below which only deletes are taken, for which the ballast is given up.
+/// Free space below which no change is taken, unless a delete can release the ballast.
 const FLOOR: u64 = 8 << 20;
 /// What the ballast holds.
 const BALLAST: u64 = 16 << 20;
@@ -26,7 +26,7 @@ pub(super) enum Level {
     Enough,
     /// Less than [`LEAST`].
     Low,
-    /// Less than [`FLOOR`], and no ballast.
+    /// Less than [`FLOOR`].
     Out,
 }
 
@@ -113,7 +113,7 @@ impl Disk {
             .map_or(Level::Enough, |(free, bounds)| bounds.level(free))
     }
 
-    /// What a change is refused with where there is no room for it.
+    /// The error for a change where there is no room for it.
     pub(super) fn full(&self) -> StoreError {
         let (free, bounds) = self.free().unwrap_or((0, Bounds::of(u64::MAX)));
         StoreError::Full {
@@ -122,13 +122,13 @@ impl Disk {
         }
     }
 
-    /// The free bytes and the least that new files need, where there is less.
+    /// The error for new files, where there is less room than they need.
     pub(super) fn short(&self) -> Option<StoreError> {
         (self.level() != Level::Enough).then(|| self.full())
     }
 
-    /// Keeps the changes that there is room for, and refuses the others. The ballast
-    /// is given up for a delete, and for nothing else.
+    /// Keeps the changes that there is room for, and refuses the others. The ballast is
+    /// released for a delete, and for nothing else.
     pub(super) fn admit(&mut self, changes: &mut Vec<Change>) {
         let mut level = self.level();
         if level == Level::Out && changes.iter().any(frees) && self.release() {
@@ -151,7 +151,7 @@ impl Disk {
         self.dir.join("ballast")
     }
 
-    /// Gives the ballast's room up; says whether there was any.
+    /// Releases the ballast's room; returns whether there was any.
     pub(super) fn release(&mut self) -> bool {
         self.laden = false;
         let released = std::fs::remove_file(self.ballast()).is_ok();
@@ -161,7 +161,7 @@ impl Disk {
         released
     }
 
-    /// Lays the ballast in where it is missing and there is plenty of room.
+    /// Makes the ballast where it is missing and there is plenty of room.
     pub(super) fn lay_ballast(&mut self) {
         let path = self.ballast();
         if self.laden {
@@ -170,7 +170,7 @@ impl Disk {
         let Some((free, bounds)) = self.free() else {
             return;
         };
-        // One that a crash left empty is none.
+        // A file that a crash left empty is no ballast.
         let there = std::fs::metadata(&path).map_or(0, |file| file.len());
         if there > 0 {
             self.laden = true;
@@ -179,7 +179,7 @@ impl Disk {
         if free < bounds.least + 2 * bounds.ballast {
             return;
         }
-        // Once: where it fails, a full disk takes fewer deletes, and that is all.
+        // Tried once: if it fails, a full disk takes fewer deletes, and that is all.
         self.laden = true;
         let laid = OpenOptions::new()
             .write(true)

@@ -83,7 +83,7 @@ impl<'a> Writes<'a> {
         self.batch.remove(table.of(self.tables), key);
     }
 
-    /// Makes the values durable, and seals what is full. Answers how many there were.
+    /// Makes the values durable, and seals what is full. Returns how many there were.
     pub(super) fn commit(self, buffers: &mut Buffers) -> Result<usize, StoreError> {
         let Self {
             tables,

@@ -42,7 +42,7 @@ pub(super) struct Connected {
     pub(super) database: Database,
     /// What a read of one record asks for (rule 12).
     pub(super) read_one: ReadConcern,
-    /// What a read of many asks for: only what most servers keep.
+    /// What a read of many records asks for: only what most servers keep.
     pub(super) read_many: ReadConcern,
     /// The cluster that it belongs to.
     pub(super) cluster: Uuid,
@@ -105,9 +105,9 @@ async fn database(url: &str, connections: &Arc<AtomicU64>) -> Result<Database, S
     Ok(client.database(name.as_deref().unwrap_or(DATABASE)))
 }
 
-/// Of one record and of many: linearizable and majority where there is a replica set
-/// (or a router of some); a single server knows no such reads, and its reads are so by
-/// themselves.
+/// The concerns for reads of one record and of many: linearizable and majority where
+/// there is a replica set (or a router of some); a single server knows no such
+/// concerns, and its reads have these properties by themselves.
 async fn read_concerns(database: &Database) -> (ReadConcern, ReadConcern) {
     let hello = database.run_command(doc! {"hello": 1}).await;
     let hello = hello.unwrap_or_default();
@@ -119,8 +119,8 @@ async fn read_concerns(database: &Database) -> (ReadConcern, ReadConcern) {
     }
 }
 
-/// The cluster that a database belongs to; one is drawn for a new database. Of
-/// several managers that do so at once, the first insert wins.
+/// The cluster that a database belongs to; for a new database an id is chosen at
+/// random. Of several managers that do so at once, the first insert wins.
 async fn format(database: &Database) -> Result<Uuid, StoreError> {
     let meta: Collection<ClusterDocument> = database.collection(META);
     let new = ClusterDocument {

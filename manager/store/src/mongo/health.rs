@@ -45,7 +45,7 @@ impl Drop for Health {
     }
 }
 
-/// Why an answer is none.
+/// Why an answer does not count.
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
     #[error("the database gave no answer within {0:?}")]
@@ -152,8 +152,8 @@ impl Health {
         Ok(())
     }
 
-    /// Does a call unless the database is away, until it goes or the deadline
-    /// has passed.
+    /// Makes a call unless the database is away, and ends it when the database goes
+    /// away or the deadline has passed.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when nothing was sent, else

@@ -1,5 +1,5 @@
 //! Names as keys: UTF-8 bytes in hex, so that every server sorts them as bytes,
-//! whatever it thinks of strings.
+//! whatever its own order of strings.
 
 use mongodb::bson::{Document, doc};
 use proto::FileName;

@@ -19,13 +19,13 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// What keeps a file from a directory: making it, or the directory itself.
+/// Why a file can't be put into a directory: it could not be made, or not be used.
 enum Unusable {
     Made(Errno),
     In(Errno),
 }
 
-/// Whether an error is of one directory, and the next one may do.
+/// Whether an error concerns one directory only, so that the next one may work.
 fn is_of_the_directory(error: Errno) -> bool {
     matches!(
         error,
@@ -34,8 +34,8 @@ fn is_of_the_directory(error: Errno) -> bool {
 }
 
 impl Committer {
-    /// Puts a file into a leaf that has none of that name, by `put`, and answers
-    /// which. A directory that can't be used is closed, and the next one tried.
+    /// Puts a file, by `put`, into a leaf that has none of that name, and returns the
+    /// leaf. A directory that can't be used is closed, and the next one tried.
     pub(super) fn place(
         &mut self,
         batch: &mut Batch,
@@ -59,7 +59,7 @@ impl Committer {
             };
             self.release(batch, place, leaf);
             match error {
-                // Somebody else's, which the scan did not see.
+                // A foreign file of that name, which the scan did not see.
                 Unusable::In(Errno::EXIST) => taken.push(leaf),
                 // The file itself has gone, and nothing was put anywhere.
                 Unusable::In(Errno::NOENT) if self.is_there(place, leaf) => {
@@ -102,8 +102,8 @@ impl Committer {
         (1..failed).find(unusable).unwrap_or(failed)
     }
 
-    /// Makes a leaf's directories from the first that is not there; on an error
-    /// it says at which level. All that changes is noted for the flush.
+    /// Makes a leaf's directories from the first that is not there; an error names
+    /// the level. All that changes is noted for the flush.
     pub(super) fn make_dirs(
         &self,
         batch: &mut Batch,
@@ -120,7 +120,7 @@ impl Committer {
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err((level, error)),
             }
-            // No answer from a leaf whose whole chain isn't flushed (rule 5).
+            // Nothing in a leaf is answered before its whole chain is flushed (rule 5).
             self.dir(batch, DirKey::new(place, level - 1, leaf))
                 .map_err(|error| (level - 1, error))?;
         }
@@ -162,8 +162,9 @@ impl Committer {
                 if !tree.is_empty(level, leaf) {
                     break;
                 }
-                // Its parent's flush makes the removal, and with it the unlinks
-                // below, durable: without it the directory stays, and is flushed.
+                // The parent's flush makes the removal durable, and with it the unlinks
+                // below. Where the parent can't be opened, the directory stays and is
+                // flushed itself.
                 if let Err(error) = self.dir(batch, DirKey::new(place, level - 1, leaf)) {
                     tracing::warn!(%error, "an emptied directory stays: its parent can't be opened");
                     break;

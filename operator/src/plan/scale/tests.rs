@@ -1,8 +1,8 @@
 use super::*;
 use crate::plan::{DrainFacts, Known, PodFacts};
 
-/// A pool on paper: its set, its nodes, and the managers, which do what they are
-/// told at once. Emptying a node takes a turn of its own.
+/// A simulated pool: its set, its nodes, and managers that carry out orders at once.
+/// Emptying a node takes turns of its own.
 #[derive(Debug, Clone, Default)]
 struct World {
     scale: Scale,
@@ -120,7 +120,7 @@ impl World {
         self.sealed[ordinal] = true;
     }
 
-    /// Somebody deletes the set, and its pods with it; the next look makes it anew.
+    /// Somebody deletes the set, and its pods with it; the next reconcile makes it anew.
     fn delete_set(&mut self) {
         self.scale.current = 0;
         let mut look = self.look();
@@ -330,7 +330,7 @@ fn nothing_leaves_while_no_manager_answers() {
         scale.leaving = leaving;
         assert!(matches!(next(&scale), Step::Wait(_)), "{scale:?}");
     }
-    // More nodes need nobody's word.
+    // More nodes need no manager's answer.
     scale.wanted = 4;
     assert!(matches!(next(&scale), Step::Mark { replicas: 4, .. }));
 }
@@ -429,7 +429,7 @@ fn while_the_store_may_be_a_stranger_no_node_leaves_and_none_joins() {
         (&[held; 3][..], 3, 3, None, Some(Step::Rest)),
         // It was named for leaving before.
         (&[held; 3][..], 3, 1, Some(2), mark(3)),
-        // Whoever holds files comes back, and nobody else.
+        // Nodes that hold files come back, and no others.
         (&[held; 3][..], 1, 1, None, mark(3)),
         (&[held, Mark::Empty, held][..], 1, 1, None, Some(Step::Rest)),
     ] {
