@@ -2,7 +2,7 @@
 
 use crate::nodes::NoNode;
 use manager_store::StoreError;
-use proto::Code;
+use proto::{Code, CodeMeaning};
 use std::fmt;
 
 /// Why a request failed, as reported to its caller.
@@ -22,7 +22,7 @@ impl Failure {
         Self {
             code,
             detail: None,
-            retry_after: code.meaning().retry_after,
+            retry_after: CodeMeaning::of(code).retry_after,
         }
     }
 
@@ -61,7 +61,7 @@ impl From<StoreError> for Failure {
 
 impl From<Failure> for tonic::Status {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.code.meaning().grpc, failure.to_string())
+        Self::new(CodeMeaning::of(failure.code).grpc, failure.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why the node did not do what it was asked to.
 
 use prost::Message;
+use proto::FaultMeaning;
 use proto::v1::{self, Fault};
 use rustix::io::Errno;
 use std::fmt;
@@ -73,7 +74,7 @@ impl From<Failure> for tonic::Status {
     /// answer from an error of the transport; the code is for people and for the
     /// previous release.
     fn from(failure: Failure) -> Self {
-        let code = failure.fault.meaning().grpc;
+        let code = FaultMeaning::of(failure.fault).grpc;
         let details = failure.to_wire().encode_to_vec();
         Self::with_details(code, proto::clip(failure.to_string()), details.into())
     }

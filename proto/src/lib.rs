@@ -1,12 +1,7 @@
-//! What the parts of the file server share: the gRPC contracts, ids, file
-//! names and result codes. `operator`, `manager` and `node` meet only here.
+//! What the parts of the file server share: the gRPC contracts, and with them the
+//! crate `names`. `operator`, `manager` and `node` meet only here.
 
 mod batch;
-mod code;
-mod file_id;
-mod file_name;
-mod leaf;
-mod node_id;
 mod outcome;
 /// The gRPC contracts, generated from `proto/dfs/v1` and committed;
 /// `tests/generated.rs` makes them anew and compares.
@@ -16,11 +11,7 @@ pub mod v1 {
 }
 
 pub use batch::{BATCH_BYTES, Batch, MESSAGE_BYTES, Refused, TEXT_BYTES, batches, clip};
-pub use code::Code;
-pub use file_id::{FileId, InvalidFileId};
-pub use file_name::{FileName, InvalidFileName};
-pub use leaf::{LEAF_COUNT, LEVELS, MAX_ENTRIES, leaf_path};
-pub use node_id::{InvalidNodeId, NodeId};
+pub use names::*;
 pub use outcome::{Change, CodeMeaning, FaultMeaning, Retry};
 
 /// The protocol version that this build speaks.

@@ -52,41 +52,41 @@ pub struct CodeMeaning {
     pub retry_after: Option<u32>,
 }
 
-impl Fault {
-    /// What it means.
-    pub fn meaning(self) -> FaultMeaning {
+impl FaultMeaning {
+    /// What a fault means.
+    pub fn of(fault: Fault) -> Self {
         use Change::{NotMade, Unknown};
         use Code::{InsufficientStorage, Internal, ServersUnavailable, TooManyRequests};
         use Retry::{Anew, Elsewhere, Later, OnceKnown};
         use tonic::Code as Grpc;
-        let (change, upload, grpc, retry) = match self {
+        let (change, upload, grpc, retry) = match fault {
             // Refused before anything was written.
-            Self::WrongSession => (NotMade, ServersUnavailable, Grpc::FailedPrecondition, Anew),
-            Self::Sealed | Self::ReadOnly | Self::Tombstone | Self::StaleLeader => (
+            Fault::WrongSession => (NotMade, ServersUnavailable, Grpc::FailedPrecondition, Anew),
+            Fault::Sealed | Fault::ReadOnly | Fault::Tombstone | Fault::StaleLeader => (
                 NotMade,
                 ServersUnavailable,
                 Grpc::FailedPrecondition,
                 Elsewhere,
             ),
-            Self::Busy => (NotMade, TooManyRequests, Grpc::ResourceExhausted, Later),
-            Self::Invalid => (NotMade, Internal, Grpc::InvalidArgument, Elsewhere),
+            Fault::Busy => (NotMade, TooManyRequests, Grpc::ResourceExhausted, Later),
+            Fault::Invalid => (NotMade, Internal, Grpc::InvalidArgument, Elsewhere),
             // Written at the most to a file without a name, and dropped.
-            Self::NoSpace => (
+            Fault::NoSpace => (
                 NotMade,
                 InsufficientStorage,
                 Grpc::ResourceExhausted,
                 Elsewhere,
             ),
-            Self::Checksum => (NotMade, ServersUnavailable, Grpc::DataLoss, Elsewhere),
-            Self::Disk => (NotMade, ServersUnavailable, Grpc::Internal, Elsewhere),
+            Fault::Checksum => (NotMade, ServersUnavailable, Grpc::DataLoss, Elsewhere),
+            Fault::Disk => (NotMade, ServersUnavailable, Grpc::Internal, Elsewhere),
             // No create that a first Finish could link, now or later.
-            Self::NotFound => (NotMade, ServersUnavailable, Grpc::NotFound, Anew),
+            Fault::NotFound => (NotMade, ServersUnavailable, Grpc::NotFound, Anew),
             // The link, or its flush, may have happened.
-            Self::Io | Self::Unspecified => {
+            Fault::Io | Fault::Unspecified => {
                 (Unknown, ServersUnavailable, Grpc::Internal, OnceKnown)
             }
         };
-        FaultMeaning {
+        Self {
             change,
             upload,
             grpc,
@@ -95,22 +95,22 @@ impl Fault {
     }
 }
 
-impl Code {
-    /// What it means. [`Code::NotAuthorized`] is 401 where the caller is unknown, and 403
+impl CodeMeaning {
+    /// What a code means. [`Code::NotAuthorized`] is 401 where the caller is unknown, and 403
     /// where a known caller may not do what it asks for: here it is the former.
-    pub fn meaning(self) -> CodeMeaning {
+    pub fn of(code: Code) -> Self {
         use tonic::Code as Grpc;
-        let (http, grpc, retry_after) = match self {
-            Self::ServersUnavailable | Self::FileUnavailable => (503, Grpc::Unavailable, Some(1)),
-            Self::FileDoesNotExist => (404, Grpc::NotFound, None),
-            Self::FileNameExists => (409, Grpc::AlreadyExists, None),
-            Self::Internal => (500, Grpc::Internal, None),
-            Self::InvalidRequest => (400, Grpc::InvalidArgument, None),
-            Self::NotAuthorized => (401, Grpc::PermissionDenied, None),
-            Self::InsufficientStorage => (507, Grpc::ResourceExhausted, None),
-            Self::TooManyRequests => (429, Grpc::ResourceExhausted, Some(1)),
+        let (http, grpc, retry_after) = match code {
+            Code::ServersUnavailable | Code::FileUnavailable => (503, Grpc::Unavailable, Some(1)),
+            Code::FileDoesNotExist => (404, Grpc::NotFound, None),
+            Code::FileNameExists => (409, Grpc::AlreadyExists, None),
+            Code::Internal => (500, Grpc::Internal, None),
+            Code::InvalidRequest => (400, Grpc::InvalidArgument, None),
+            Code::NotAuthorized => (401, Grpc::PermissionDenied, None),
+            Code::InsufficientStorage => (507, Grpc::ResourceExhausted, None),
+            Code::TooManyRequests => (429, Grpc::ResourceExhausted, Some(1)),
         };
-        CodeMeaning {
+        Self {
             http,
             grpc,
             retry_after,
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_record_is_withdrawn_only_after_a_fault_before_the_link() {
         let unknown: Vec<Fault> = known()
-            .filter(|fault| fault.meaning().change == Change::Unknown)
+            .filter(|fault| FaultMeaning::of(*fault).change == Change::Unknown)
             .collect();
         assert_eq!(unknown, [Fault::Unspecified, Fault::Io]);
     }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn nothing_is_tried_again_before_its_outcome_is_known() {
         for fault in known() {
-            let meaning = fault.meaning();
+            let meaning = FaultMeaning::of(fault);
             let unknown = meaning.change == Change::Unknown;
             assert_eq!(unknown, meaning.retry == Retry::OnceKnown, "{fault:?}");
         }
@@ -146,9 +146,9 @@ mod tests {
 
     #[test]
     fn codes_have_the_statuses_of_the_contract() {
-        let http = Code::ALL.map(|code| code.meaning().http);
+        let http = Code::ALL.map(|code| CodeMeaning::of(code).http);
         assert_eq!(http, [503, 404, 409, 503, 500, 400, 401, 507, 429]);
-        let retried = Code::ALL.map(|code| code.meaning().retry_after.is_some());
+        let retried = Code::ALL.map(|code| CodeMeaning::of(code).retry_after.is_some());
         let wanted = [true, false, false, true, false, false, false, false, true];
         assert_eq!(retried, wanted);
     }

@@ -1,8 +1,8 @@
 //! Why a call to a node has no result, and what that says of the change that was
 //! asked for (rules 2 and 6: a record is withdrawn only where nothing can appear).
 
-use proto::Change;
 use proto::v1::{Failure, Fault};
+use proto::{Change, FaultMeaning};
 use tonic::Code;
 
 /// Why a call to a node has no result.
@@ -24,7 +24,7 @@ impl CallError {
     /// Whether the asked-for change certainly did not happen.
     pub fn certainly_not_done(&self) -> bool {
         match self {
-            Self::Fault(fault, _) => fault.meaning().change == Change::NotMade,
+            Self::Fault(fault, _) => FaultMeaning::of(*fault).change == Change::NotMade,
             Self::NotSent(_) => true,
             Self::Lost(_) => false,
         }

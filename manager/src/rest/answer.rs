@@ -5,7 +5,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use proto::Code;
+use proto::{Code, CodeMeaning};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -94,7 +94,7 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
 
 /// The status of a code, unless a more precise one is given.
 pub(super) fn status_of(code: Code) -> StatusCode {
-    StatusCode::from_u16(code.meaning().http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    StatusCode::from_u16(CodeMeaning::of(code).http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// An answer in JSON.

@@ -2,8 +2,8 @@
 //! Protocol Buffers number them, so that a field added later is skipped by
 //! versions that don't know it. The name is the key and is not repeated.
 
+use names::{FileId, FileName, NodeId};
 use prost::Message;
-use proto::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
 use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};

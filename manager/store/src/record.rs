@@ -1,6 +1,6 @@
 //! What is stored: a file's record, a node's row, the leader's lease.
 
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
 /// Where a file's life stands (rule 7).

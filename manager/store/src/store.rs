@@ -2,7 +2,7 @@
 //! checked by [`crate::suite`].
 
 use async_trait::async_trait;
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
 use crate::{Lease, NodeRow, Record, StoreError, StoreStats, Totals};

@@ -1,9 +1,9 @@
 //! Random records for this crate's own tests.
 
+use names::{FileName, NodeId};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proto::{FileName, NodeId};
 
 use crate::{Copy, Record, State};
 

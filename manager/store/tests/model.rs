@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use manager_store::suite::sample::{name, next, node, record};
 use manager_store::{Copy, Embedded, Insert, Record, State, Store, Swap, Totals};
+use names::FileId;
 use proptest::prelude::*;
-use proto::FileId;
 
 const NAMES: [&str; 7] = ["a", "ab", "abc", "b", "é", "\u{10ffff}", "\u{10ffff}a"];
 const NODES: [&str; 3] = ["n", "n1", "default/n"];

@@ -2,7 +2,7 @@
 
 use crate::fault::Failure;
 use prost::Message;
-use proto::{Retry, v1};
+use proto::{FaultMeaning, Retry, v1};
 use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 
@@ -64,7 +64,7 @@ pub(super) fn is_verdict(status: &Status) -> bool {
     let failure = v1::Failure::decode(status.details());
     if let Some(failure) = failure.ok().filter(|failure| failure.fault != 0) {
         // It only has no place now.
-        return failure.fault().meaning().retry != Retry::Later;
+        return FaultMeaning::of(failure.fault()).retry != Retry::Later;
     }
     match status.code() {
         Code::Unauthenticated | Code::Unimplemented => true,
@@ -112,7 +112,9 @@ impl Next {
             }
             Some(Outcome::Underway(_)) => Self::Wait,
             Some(Outcome::Linked(linked)) => Self::Arrived(linked.leaf),
-            Some(Outcome::Failure(failure)) if failure.fault().meaning().retry == Retry::Later => {
+            Some(Outcome::Failure(failure))
+                if FaultMeaning::of(failure.fault()).retry == Retry::Later =>
+            {
                 Self::Wait
             }
             Some(Outcome::Failure(failure)) => Self::Refused(of_other(failure)),

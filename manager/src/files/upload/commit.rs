@@ -12,7 +12,7 @@ use bytes::Bytes;
 use kit::crash_here;
 use manager_store::{Copy, Record, State, StoreError};
 use proto::v1::{Fault, FileMeta, Open};
-use proto::{Code, NodeId, Retry};
+use proto::{Code, FaultMeaning, NodeId, Retry};
 
 /// How an upload ended well.
 #[derive(Debug)]
@@ -47,8 +47,7 @@ impl Tried {
         // In another session, or after a connection that broke with the bytes on it, the
         // same node may well take them. Once: while its new session is not known here,
         // others are tried.
-        let anew =
-            matches!(error, CallError::Fault(fault, _) if fault.meaning().retry == Retry::Anew);
+        let anew = matches!(error, CallError::Fault(fault, _) if FaultMeaning::of(*fault).retry == Retry::Anew);
         match anew && !self.again.contains(node) {
             true => self.again.push(node.clone()),
             false => self.out.push(node.clone()),

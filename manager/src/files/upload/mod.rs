@@ -17,7 +17,7 @@ use crate::trace::Trace;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use manager_store::State;
-use proto::{Code, FileId, FileName, NodeId, SMALL};
+use proto::{Code, FaultMeaning, FileId, FileName, NodeId, SMALL};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,7 +242,7 @@ impl Upload {
 /// never answered as one, least of all with 429.
 fn refusal(error: &CallError) -> Failure {
     match error {
-        CallError::Fault(fault, why) => Failure::new(fault.meaning().upload).because(why),
+        CallError::Fault(fault, why) => Failure::new(FaultMeaning::of(*fault).upload).because(why),
         CallError::NotSent(why) | CallError::Lost(why) => {
             Failure::new(Code::ServersUnavailable).because(why)
         }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 

@@ -12,7 +12,7 @@ mod writes;
 use std::path::Path;
 
 use async_trait::async_trait;
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
 use crate::{

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
-use proto::{FileName, NodeId};
+use names::{FileName, NodeId};
 use uuid::Uuid;
 
 use crate::{CountStep, Lease, NodeRow, Record, StoreError, Totals, encoding};

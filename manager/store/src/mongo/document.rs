@@ -4,7 +4,7 @@
 use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError};
 use mongodb::bson::Binary;
 use mongodb::bson::spec::BinarySubtype;
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 //! whatever its own order of strings.
 
 use mongodb::bson::{Document, doc};
-use proto::FileName;
+use names::FileName;
 use std::fmt::Write;
 
 /// Sorts after every hex digit.

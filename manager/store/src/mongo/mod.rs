@@ -18,7 +18,7 @@ use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
 use crate::{

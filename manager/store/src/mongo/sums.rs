@@ -6,7 +6,7 @@ use super::{Mongo, key};
 use crate::{CountStep, State, StoreError, Totals, Which};
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use proto::FileName;
+use names::FileName;
 
 impl Mongo {
     /// Files and bytes of all records that clients see.

@@ -1,6 +1,6 @@
 //! Records: unique names, compare-and-swap, durability (rules 1 and 12).
 
-use proto::FileId;
+use names::FileId;
 
 use super::sample::{name, next, node, record};
 use super::{Place, add, change, remove};

@@ -1,6 +1,6 @@
 //! Names, nodes and records that the suite stores.
 
-use proto::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId};
 
 use crate::{Copy, Record, State};
 

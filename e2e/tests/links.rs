@@ -1,0 +1,52 @@
+//! What is linked into what: the walls between the crates, and the images.
+
+use anyhow::{Context, Result, ensure};
+use e2e::cluster::binaries::workspace;
+use std::process::Command;
+
+/// The crates that are linked into a package when it is built with these flags.
+fn linked(package: &str, flags: &[&str]) -> Result<Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges=normal", "--prefix=none"])
+        .args(["--format={p}", "--package", package])
+        .args(flags)
+        .current_dir(workspace())
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo tree: {errors}");
+    let text = String::from_utf8(output.stdout)?;
+    let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    Ok(text.lines().filter_map(name).collect())
+}
+
+fn has(linked: &[String], name: &str) -> bool {
+    linked.iter().any(|each| each == name)
+}
+
+#[test]
+fn the_managers_image_has_mongodb_and_no_node() -> Result<()> {
+    let file = std::fs::read_to_string(workspace().join("Dockerfile"))?;
+    let build = file.lines().find(|line| line.starts_with("cargo build "));
+    let build = build.context("the Dockerfile builds nothing")?;
+    let features: Vec<_> = build
+        .split_whitespace()
+        .filter(|flag| flag.contains("features"))
+        .collect();
+    let image = linked("manager", &features)?;
+    ensure!(!has(&image, "node"), "{features:?}: the node is in it");
+    ensure!(has(&image, "mongodb"), "{features:?}: it lacks MongoDB");
+    ensure!(has(&linked("manager", &[])?, "node"), "no node is seen");
+    Ok(())
+}
+
+#[test]
+fn store_bodies_and_names_know_no_wire() -> Result<()> {
+    for package in ["names", "manager-store", "manager-body"] {
+        let linked = linked(package, &[])?;
+        for wire in ["tonic", "hyper", "axum"] {
+            ensure!(!has(&linked, wire), "{wire} is linked into {package}");
+        }
+    }
+    ensure!(has(&linked("proto", &[])?, "tonic"), "no tonic is seen");
+    Ok(())
+}
