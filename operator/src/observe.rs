@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
 use crate::plan::storage::ClaimFacts;
-use crate::plan::{NodeFacts, PASSING, PodFacts, STOPS};
+use crate::plan::{NodeFacts, PodFacts};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
@@ -30,6 +30,8 @@ const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
 /// Characters of a container's last line that are reported.
 const LAST_WORDS: usize = 300;
+/// Reasons for which a container waits at every start.
+const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
@@ -282,14 +284,15 @@ fn pod_facts(pod: &Pod) -> PodFacts {
     let ready = !dying && condition("Ready").is_some_and(|c| c.status == "True");
     let waiting = status.and_then(waiting);
     let unscheduled = || {
-        let told = condition("PodScheduled").filter(|c| c.status == "False")?;
-        told.message.clone()
+        let scheduled = condition("PodScheduled").filter(|c| c.status == "False")?;
+        Some((true, scheduled.message.clone()?))
     };
-    let why = match (ready, dying) {
+    let not_ready = match (ready, dying) {
         (true, _) => None,
-        (false, true) => Some(STOPS.to_owned()),
+        (false, true) => Some((false, "its pod is being stopped".to_owned())),
         (false, false) => waiting.or_else(unscheduled),
     };
+    let (fails, why) = not_ready.unzip();
     let since = match condition("Ready").or_else(|| condition("PodScheduled")) {
         Some(told) => told.last_transition_time.as_ref(),
         None => pod.metadata.creation_timestamp.as_ref(),
@@ -299,15 +302,17 @@ fn pod_facts(pod: &Pod) -> PodFacts {
         revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
         ready,
         why,
+        fails: fails == Some(true),
         machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         overdue: !ready && overdue,
         fresh: !ready && condition("Ready").is_none_or(|ready| began_so(pod, ready)),
     }
 }
 
-/// What a pod's containers wait for: a failure comes before a wait that passes, and
-/// then the node's own container before those that somebody added.
-fn waiting(status: &PodStatus) -> Option<String> {
+/// What a pod's containers wait for, and whether that is a failure. A failure comes
+/// before a wait that passes, and then the node's own container before those that
+/// somebody added.
+fn waiting(status: &PodStatus) -> Option<(bool, String)> {
     let all = status.init_container_statuses.iter().flatten();
     let all = all.chain(status.container_statuses.iter().flatten());
     let waits = all.filter_map(|container| {
@@ -325,7 +330,7 @@ fn waiting(status: &PodStatus) -> Option<String> {
         };
         Some((passes, !own, text))
     });
-    waits.min().map(|(_, _, text)| text)
+    waits.min().map(|(passes, _, text)| (!passes, text))
 }
 
 /// The last line of a container that ended, where it failed.
@@ -369,32 +374,35 @@ mod tests {
         };
         let why = |containers: &[serde_json::Value]| {
             let pod = json!({ "status": { "containerStatuses": containers } });
-            serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod).why)
+            let pod = serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod));
+            let pod = pod.expect("a pod");
+            (pod.fails, pod.why.expect("a reason"))
         };
         let creating = waits("node", "ContainerCreating");
         let pulls = waits("mesh", "ErrImagePull");
         for (containers, wanted) in [
             (
                 vec![pulls.clone(), creating.clone()],
-                "container mesh: ErrImagePull: no",
+                (true, "container mesh: ErrImagePull: no"),
             ),
             (
                 vec![waits("mesh", "ContainerCreating"), creating],
-                "ContainerCreating: no",
+                (false, "ContainerCreating: no"),
             ),
             (
                 vec![pulls, waits("node", "CrashLoopBackOff")],
-                "CrashLoopBackOff: no",
+                (true, "CrashLoopBackOff: no"),
             ),
         ] {
-            assert_eq!(why(&containers).ok().flatten().as_deref(), Some(wanted));
+            let (fails, why) = why(&containers);
+            assert_eq!((fails, why.as_str()), wanted);
         }
         let mut ended = waits("node", "CrashLoopBackOff");
         let text = "starts\nnode: the volume is of another node\n";
         ended["lastState"] = json!({ "terminated": { "exitCode": 1, "message": text } });
-        let why = why(&[ended]).ok().flatten();
-        let told = "CrashLoopBackOff: node: the volume is of another node";
-        assert_eq!(why.as_deref(), Some(told));
+        let (fails, why) = why(&[ended]);
+        assert!(fails);
+        assert_eq!(why, "CrashLoopBackOff: node: the volume is of another node");
         let container = |name: &str| Container {
             name: name.to_owned(),
             ..Container::default()

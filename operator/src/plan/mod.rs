@@ -36,12 +36,6 @@ pub struct NodeFacts {
     pub losing: bool,
 }
 
-/// What is reported of a pod that is being stopped.
-pub const STOPS: &str = "its pod is being stopped";
-
-/// Reasons for which a container waits at every start.
-pub const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-
 /// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
@@ -51,6 +45,8 @@ pub struct PodFacts {
     pub ready: bool,
     /// Why it is not, as far as the cluster says.
     pub why: Option<String>,
+    /// Whether that is a failure, and not only that it is starting or stopping.
+    pub fails: bool,
     /// The machine that it runs on.
     pub machine: Option<String>,
     /// Whether it has not been ready for so long that it may never be.
@@ -114,20 +110,6 @@ pub struct DrainFacts {
     pub holds: Option<String>,
     /// Seconds until it is done, where that can be estimated.
     pub seconds_left: Option<u64>,
-}
-
-impl PodFacts {
-    /// Whether `why` names a failure, and not only that the pod is starting or stopping.
-    pub fn fails(&self) -> bool {
-        let passes = |why: &str| {
-            let why = match why.split_once(": ") {
-                Some((container, rest)) if container.starts_with("container ") => rest,
-                _ => why,
-            };
-            why.starts_with(STOPS) || PASSING.iter().any(|part| why.starts_with(part))
-        };
-        self.why.as_ref().is_some_and(|why| !passes(why))
-    }
 }
 
 impl NodeFacts {

@@ -133,7 +133,7 @@ fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
                  pool's image is set back",
                 roll.set
             );
-            let stuck = pod.is_some_and(|pod| pod.overdue || pod.fails());
+            let stuck = pod.is_some_and(|pod| pod.overdue || pod.fails);
             return Some(Obstacle { why, stuck });
         }
     }
@@ -160,6 +160,7 @@ mod tests {
                 .to_owned(),
                 ready: matches!(letter, 'o' | 'n' | 'j' | 'J'),
                 why: (letter == 'b').then(|| "ErrImagePull".to_owned()),
+                fails: letter == 'b',
                 ..PodFacts::default()
             }),
             known: Some(Known {
