@@ -17,6 +17,7 @@ pub mod managers;
 pub mod many;
 pub mod memory;
 pub mod mongo;
+pub mod pages;
 pub mod pools;
 pub mod ports;
 pub mod powercut;

@@ -20,6 +20,8 @@ enum Command {
     SetBack(e2e::set_back::Args),
     /// What many clients see of a few names while everything goes wrong, checked.
     Histories(e2e::histories::Args),
+    /// The sessions of README and documents, typed as they stand there.
+    Pages,
     /// Disks that fill up, turn read-only, hang or lose files, beside a healthy one.
     Disks(e2e::disks::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
@@ -60,6 +62,7 @@ fn run() -> anyhow::Result<()> {
         | Command::Managers(_)
         | Command::SetBack(_)
         | Command::Histories(_)
+        | Command::Pages
         | Command::Disks(_)
         | Command::Crd
         | Command::Pools(_)
@@ -76,6 +79,7 @@ fn run() -> anyhow::Result<()> {
             Command::Managers(args) => e2e::managers::run(args).await,
             Command::SetBack(args) => e2e::set_back::run(args).await,
             Command::Histories(args) => e2e::histories::run(args).await,
+            Command::Pages => e2e::pages::run().await,
             Command::Disks(args) => e2e::disks::run(args).await,
             Command::Crd => e2e::crd::run().await,
             Command::Pools(args) => e2e::pools::run(args).await,
