@@ -3,23 +3,25 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
-use e2e::client::{Answer, Http2, Route};
+use e2e::client::{Answer, Client, Http2, Route};
 use e2e::cluster::{Cluster, Options, SOON};
-use e2e::content;
+use e2e::{content, wait};
 use futures::future::try_join_all;
+use http::Method;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const UPLOADS: u64 = 40;
 const SIZE: usize = 2 << 20;
+/// What a body may pause: less than an upload may wait.
+const PAUSE: &str = "--body-idle-timeout=5s";
 
 /// One client may have 10 uploads, two streams of the node, and one connection with
 /// wide windows. An upload may wait for its place for longer than a body may pause.
-async fn cluster() -> Result<Cluster> {
-    let flags = [
-        "--client-share=1",
-        "--max-wait=60s",
-        "--body-idle-timeout=5s",
-    ];
+async fn cluster(pause: &str) -> Result<Cluster> {
+    let flags = ["--client-share=1", "--max-wait=60s", pause];
     Cluster::start_with(Options {
         nodes: 1,
         manager_args: flags.map(str::to_owned).to_vec(),
@@ -45,7 +47,7 @@ async fn all_there(cluster: &Cluster) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_with_wide_windows_serves_uploads_that_wait() -> Result<()> {
-    let cluster = cluster().await?;
+    let cluster = cluster(PAUSE).await?;
     let connection = Http2::open(cluster.http()).await?;
     let uploads = (0..UPLOADS).map(|number| upload(&connection, number));
     for answer in try_join_all(uploads).await? {
@@ -56,7 +58,7 @@ async fn a_connection_with_wide_windows_serves_uploads_that_wait() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_with_narrow_windows_refuses_at_once_those_that_would_fill_them() -> Result<()> {
-    let cluster = cluster().await?;
+    let cluster = cluster(PAUSE).await?;
     let wide = Http2::open(cluster.http()).await?;
     upload(&wide, UPLOADS).await?.expect(201)?;
     let narrow = Http2::open(cluster.http()).await?;
@@ -85,4 +87,100 @@ async fn one_with_narrow_windows_refuses_at_once_those_that_would_fill_them() ->
     ensure!(refused > 0, "nothing was refused");
     drop(wide);
     all_there(&cluster).await
+}
+
+/// An upload over HTTP/1 that sends all but its last byte, and so keeps its place.
+async fn hold_place(address: SocketAddr, number: usize) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("PUT /file/held-{number} HTTP/1.1\r\nHost: localhost\r\n");
+    let rest = "Content-Length: 3\r\n\r\nab";
+    stream.write_all(format!("{head}{rest}").as_bytes()).await?;
+    Ok(stream)
+}
+
+async fn wait_places_taken(cluster: &Cluster, places: u32) -> Result<()> {
+    let wanted = format!("_uploads_in_flight {places}\n");
+    let ops = Client::new(cluster.ops());
+    wait::until(SOON, async || {
+        let answer = ops.call(Method::GET, "/metrics").await?.expect(200)?;
+        let metrics = String::from_utf8_lossy(&answer.body);
+        ensure!(metrics.contains(&wanted), "not {places} places are taken");
+        Ok(())
+    })
+    .await
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [
+        length[1], length[2], length[3], kind, flags, 0, 0, 0, stream,
+    ];
+    [&head, payload].concat()
+}
+
+/// The head of a PUT, in literals (RFC 7541, section 6.2.2).
+fn put(stream: u8, name: &str) -> Vec<u8> {
+    let path = format!("/file/{name}");
+    let mut block = vec![0x86];
+    for (index, value) in [(1, "localhost"), (2, "PUT"), (4, path.as_str())] {
+        block.extend([index, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.as_bytes());
+    }
+    frame(HEADERS, END_HEADERS, stream, &block)
+}
+
+/// The kind and the stream of the next frame.
+async fn next_frame(socket: &mut TcpStream) -> Result<(u8, u8)> {
+    let mut head = [0; 9];
+    socket.read_exact(&mut head).await?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    socket.read_exact(&mut payload).await?;
+    Ok((head[3], head[8]))
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_before_it_has_the_settings_leaves_room_for_others() -> Result<()> {
+    let cluster = cluster("--body-idle-timeout=60s").await?;
+    let wide = Http2::open(cluster.http()).await?;
+    upload(&wide, UPLOADS).await?.expect(201)?;
+    // All places of this client but one.
+    let mut held = Vec::new();
+    for number in 0..9 {
+        held.push(hold_place(cluster.http(), number).await?);
+    }
+    wait_places_taken(&cluster, 9).await?;
+    // One upload takes the last place.
+    let mut socket = TcpStream::connect(cluster.http()).await?;
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    begin.extend(frame(SETTINGS, 0, 0, &[]));
+    begin.extend(put(1, "first"));
+    socket.write_all(&begin).await?;
+    wait_places_taken(&cluster, 10).await?;
+    // The next one waits, and fills the window that every connection begins with.
+    let mut second = put(3, "second");
+    for piece in [0; 65_535].chunks(16_384) {
+        second.extend(frame(DATA, 0, 3, piece));
+    }
+    socket.write_all(&second).await?;
+    wait::at_most(SOON, async {
+        while next_frame(&mut socket).await? != (WINDOW_UPDATE, 0) {}
+        let rest = frame(DATA, END_STREAM, 1, b"Hello, world!\n");
+        socket.write_all(&rest).await?;
+        while next_frame(&mut socket).await? != (HEADERS, 1) {}
+        anyhow::Ok(())
+    })
+    .await??;
+    let stored = cluster.client().get("first").await?.expect(200)?;
+    ensure!(stored.body == "Hello, world!\n", "{stored:?}");
+    drop((held, wide));
+    Ok(())
 }

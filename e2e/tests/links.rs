@@ -39,6 +39,23 @@ fn the_managers_image_has_mongodb_and_no_node() -> Result<()> {
     Ok(())
 }
 
+/// `step start` of `e2e/run` checks what README's first command builds.
+#[test]
+fn what_readme_starts_is_checked_as_it_is_built() -> Result<()> {
+    let read = |file: &str| std::fs::read_to_string(workspace().join(file));
+    let alias = read(".cargo/config.toml")?;
+    let alias = alias.lines().find_map(|line| line.strip_prefix("start = "));
+    let alias = alias.context("no alias")?.trim_matches('"').to_owned();
+    let built = alias.split(" -- ").next().context("no flags")?;
+    let built = built.replace("run --profile start ", "");
+    let run = read("e2e/run")?;
+    let step = run.lines().find(|line| line.starts_with("step start "));
+    let step = step.context("e2e/run does not check it")?;
+    ensure!(step.contains(&built), "{step}: lacks {built}");
+    ensure!(read("README.md")?.contains("\ncargo start\n"), "README");
+    Ok(())
+}
+
 #[test]
 fn store_bodies_and_names_know_no_wire() -> Result<()> {
     for package in ["names", "manager-store", "manager-body"] {

@@ -3,7 +3,7 @@
 use clap::Parser;
 #[cfg(feature = "standalone")]
 use manager::commands::standalone;
-use manager::commands::{check, recover, remote};
+use manager::commands::{check, rebuild, remote};
 use manager::config::{Cli, Command};
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => manager::serve::run(args).await?,
         #[cfg(feature = "standalone")]
         Command::Standalone(args) => standalone::run(args).await?,
-        Command::Rebuild(args) => recover::run(args).await?,
+        Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Fsck(args) => return remote::fsck(args).await,
         Command::Quarantine(args) => remote::quarantine(args).await?,
         Command::Nodes(args) => remote::nodes(args).await?,

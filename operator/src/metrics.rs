@@ -34,10 +34,10 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("dfs_operator");
         let (reconciles, errors) = (Counter::default(), Counter::default());
         let (leader, unreadable) = (Gauge::default(), Gauge::default());
-        registry.register("reconciles", "Looks at a pool", reconciles.clone());
+        registry.register("reconciles", "Passes over a pool", reconciles.clone());
         registry.register(
             "reconcile_errors",
-            "Looks at a pool that failed",
+            "Passes over a pool that failed",
             errors.clone(),
         );
         registry.register("leader", "1 while this process leads", leader.clone());

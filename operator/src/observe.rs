@@ -397,6 +397,13 @@ mod tests {
             let (fails, why) = why(&containers);
             assert_eq!((fails, why.as_str()), wanted);
         }
+        let scheduled = json!({ "type": "PodScheduled", "status": "False", "message": "no room" });
+        let unscheduled = json!({ "status": { "conditions": [scheduled] } });
+        let stopping = json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
+        for (pod, fails) in [(unscheduled, true), (stopping, false), (json!({}), false)] {
+            let read = serde_json::from_value::<Pod>(pod.clone()).expect("a pod");
+            assert_eq!(pod_facts(&read).fails, fails, "{pod}");
+        }
         let mut ended = waits("node", "CrashLoopBackOff");
         let text = "starts\nnode: the volume is of another node\n";
         ended["lastState"] = json!({ "terminated": { "exitCode": 1, "message": text } });

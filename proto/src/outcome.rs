@@ -18,13 +18,14 @@ pub enum Change {
 /// Whether another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// By the same node, as a new create.
+    /// By the same node, as a new create: a small upload does so once.
     Anew,
-    /// By the same node, a little later.
+    /// By the same node, a little later: a transfer does so. An upload, whose client
+    /// waits, goes to another node.
     Later,
-    /// Not by this node.
+    /// Not by this node: an upload whose bytes are kept goes to another one.
     Elsewhere,
-    /// Not before it is known what became of this one.
+    /// Not before it is known what became of this one (rule 9).
     OnceKnown,
 }
 

@@ -116,7 +116,7 @@ async fn heads(address: SocketAddr) -> Result<Vec<TcpStream>> {
     Ok(held)
 }
 
-/// HTTP/2 connections with uploads that all wait for the one place.
+/// HTTP/2 connections with uploads that wait for the one place, as many as may.
 async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
     let (sent, mut tasks) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
     let mut first = TcpStream::connect(address).await?;

@@ -11,9 +11,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-/// Pages with a session of a service that `cargo start` runs.
+/// Pages with a session of the whole service in one process.
 const SESSIONS: [&str; 2] = ["README.md", "docs/rest.md"];
-/// The page whose first commands start one manager and two nodes.
+/// A page and the heading under which it starts one manager and two nodes.
 const PROCESSES: (&str, &str) = ("docs/processes.md", "## One manager, some nodes");
 /// What stands between the outputs of two steps.
 const NEXT: &str = "--- next step ---";
@@ -62,7 +62,7 @@ fn read(page: &str) -> Result<String> {
     std::fs::read_to_string(binaries::workspace().join(page)).with_context(|| page.to_owned())
 }
 
-/// What each step prints, beside a service that was started as README says.
+/// What each step prints, beside a service in one process.
 fn typed(steps: &[Step]) -> Result<Vec<String>> {
     let mut script = String::from("manager standalone >ready 2>log &\nwait_for 3\n");
     for step in steps {
@@ -98,9 +98,12 @@ fn bash(folder: &Path, script: &str) -> Result<String> {
     let programs = programs.manager.parent().context("no folder")?;
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(tools::which("unshare")?);
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
     command
-        .args(["--map-root-user", "--net", "--pid", "--fork"])
-        .args(["--kill-child", "bash", "-s"])
+        .args(["--net", "--pid", "--fork", "--kill-child"])
+        .args(["bash", "-s"])
         .env("PATH", format!("{}:{path}", programs.display()))
         .current_dir(folder);
     let script = format!("set -u\nip link set lo up\n{WAIT}\n{script}\n");

@@ -1,7 +1,7 @@
 //! The commands of `manager` beside `serve`.
 
 pub mod check;
-pub mod recover;
+pub mod rebuild;
 pub mod remote;
 #[cfg(feature = "standalone")]
 pub mod standalone;

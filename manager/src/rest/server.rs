@@ -40,13 +40,19 @@ const H2_STREAMS: u32 = 100;
 const H2_WIDE: Windows = Windows {
     connection: H2_STREAMS * (64 << 10),
     stream: 64 << 10,
+    waiters: None,
 };
-/// Windows of all further connections, which have the least that the protocol begins
-/// with: what lies in the windows of `--max-connections` is bounded (invariant 9).
+/// Windows of all further connections: what lies in the windows of
+/// `--max-connections` is bounded (invariant 9). Before a client has our settings, it
+/// may fill the window that the protocol begins with by an upload that waits; beside that
+/// there is room for one that does not.
 const H2_NARROW: Windows = Windows {
-    connection: 65_535,
+    connection: H2_FIRST + (16 << 10),
     stream: 16 << 10,
+    waiters: Some(1),
 };
+/// The window that each connection and each stream begins with (RFC 9113, section 6.9.2).
+const H2_FIRST: u32 = 65_535;
 /// Bytes of an answer that the HTTP/2 library buffers for one stream before it takes
 /// the next piece.
 const H2_SEND: usize = 128 << 10;
@@ -166,18 +172,9 @@ impl Protocols {
 struct Windows {
     connection: u32,
     stream: u32,
-}
-
-impl Windows {
-    /// How many uploads may wait, so that the others still have one stream's window of
-    /// the connection.
-    fn waiters(&self) -> Waiters {
-        let streams = self.connection / self.stream;
-        match streams >= H2_STREAMS {
-            true => Waiters::UNBOUNDED,
-            false => Waiters::at_most(streams.saturating_sub(1) as usize),
-        }
-    }
+    /// Uploads that may wait, so that the others still have a stream's window of the
+    /// connection; any number where there is room for every stream.
+    waiters: Option<usize>,
 }
 
 fn http2(heads: usize, windows: &Windows) -> http2::Builder<TokioExecutor> {
@@ -236,7 +233,8 @@ impl Serving {
             Ok(_) => (&protocols.wide, &H2_WIDE),
             Err(_) => (&protocols.narrow, &H2_NARROW),
         };
-        let waiters = windows.waiters();
+        let waiters = windows.waiters;
+        let waiters = waiters.map_or(Waiters::UNBOUNDED, Waiters::at_most);
         let service = service_fn(|request| serve(request, &waiters));
         let connection = builder.serve_connection(io, service);
         self.drive(connection, &activity).await;

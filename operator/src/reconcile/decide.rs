@@ -44,7 +44,8 @@ impl Decided {
 }
 
 impl Pass<'_> {
-    /// Decides from what was observed; pure, but for the time that autoscaling reads.
+    /// Decides from what was observed and from what autoscaling remembers of earlier
+    /// passes; changes neither.
     pub(super) fn decide(&self) -> Decided {
         let observed = self.observed;
         let view = self.view.ok();

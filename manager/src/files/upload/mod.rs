@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Share};
 use crate::trace::Trace;
+use crate::waiters::Waiters;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use manager_store::State;
@@ -225,7 +226,11 @@ impl Upload {
         Received {
             core: self.core,
             trace: self.trace,
-            share: self.share,
+            // Its body was read, so that nothing of it is in a window any more.
+            share: Share {
+                waiters: Waiters::UNBOUNDED,
+                ..self.share
+            },
             id: self.id,
             bytes: self.small.split().freeze(),
             stream: self.stream.take(),

@@ -200,7 +200,10 @@ mod tests {
                 Some("store is away: gone"),
             ),
             (
-                sealed(|facts| facts.unavailable = true),
+                Facts {
+                    unavailable: true,
+                    ..Facts::default()
+                },
                 Some("unavailable"),
             ),
             (
