@@ -130,16 +130,71 @@ fn put(stream: u8, name: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &block)
 }
 
-/// The kind and the stream of the next frame.
-async fn next_frame(socket: &mut TcpStream) -> Result<(u8, u8)> {
-    let mut head = [0; 9];
-    socket.read_exact(&mut head).await?;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut payload = vec![0; length as usize];
-    socket.read_exact(&mut payload).await?;
-    Ok((head[3], head[8]))
+/// A connection whose frames are written by hand.
+struct Raw {
+    socket: TcpStream,
+    /// Bytes of DATA that its window has room for.
+    room: u32,
 }
 
+impl Raw {
+    async fn open(cluster: &Cluster, settings: &[u8]) -> Result<Self> {
+        let mut socket = TcpStream::connect(cluster.http()).await?;
+        let begin = [PREFACE, &frame(SETTINGS, 0, 0, settings)].concat();
+        socket.write_all(&begin).await?;
+        Ok(Self {
+            socket,
+            room: 65_535,
+        })
+    }
+
+    /// The kind and the stream of the next frame.
+    async fn next(&mut self) -> Result<(u8, u8)> {
+        let mut head = [0; 9];
+        self.socket.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.socket.read_exact(&mut payload).await?;
+        let (kind, stream) = (head[3], head[8]);
+        if (kind, stream) == (WINDOW_UPDATE, 0) {
+            self.room += u32::from_be_bytes(payload[..4].try_into()?);
+        }
+        Ok((kind, stream))
+    }
+
+    async fn head(&mut self, stream: u8, name: &str) -> Result<()> {
+        Ok(self.socket.write_all(&put(stream, name)).await?)
+    }
+
+    /// Sends DATA as soon as the connection's window has room for it.
+    async fn data(&mut self, flags: u8, stream: u8, data: &[u8]) -> Result<()> {
+        let length = u32::try_from(data.len())?;
+        while self.room < length {
+            self.next().await?;
+        }
+        self.room -= length;
+        Ok(self
+            .socket
+            .write_all(&frame(DATA, flags, stream, data))
+            .await?)
+    }
+
+    /// Sends the body of the upload that has a place, and waits for its answer.
+    async fn first_ends(&mut self, cluster: &Cluster) -> Result<()> {
+        wait::at_most(SOON, async {
+            self.data(END_STREAM, 1, b"Hello, world!\n").await?;
+            while self.next().await? != (HEADERS, 1) {}
+            anyhow::Ok(())
+        })
+        .await??;
+        let stored = cluster.client().get("first").await?.expect(200)?;
+        ensure!(stored.body == "Hello, world!\n", "{stored:?}");
+        Ok(())
+    }
+}
+
+/// What a connection of HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
@@ -159,28 +214,46 @@ async fn what_a_client_sends_before_it_has_the_settings_leaves_room_for_others()
     }
     wait_places_taken(&cluster, 9).await?;
     // One upload takes the last place.
-    let mut socket = TcpStream::connect(cluster.http()).await?;
-    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    begin.extend(frame(SETTINGS, 0, 0, &[]));
-    begin.extend(put(1, "first"));
-    socket.write_all(&begin).await?;
+    let mut raw = Raw::open(&cluster, &[]).await?;
+    raw.head(1, "first").await?;
     wait_places_taken(&cluster, 10).await?;
     // The next one waits, and fills the window that every connection begins with.
-    let mut second = put(3, "second");
+    raw.head(3, "second").await?;
     for piece in [0; 65_535].chunks(16_384) {
-        second.extend(frame(DATA, 0, 3, piece));
+        raw.data(0, 3, piece).await?;
     }
-    socket.write_all(&second).await?;
+    raw.first_ends(&cluster).await?;
+    drop((held, wide));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_refused_uploads_keep_no_room_though_nobody_takes_the_answers() -> Result<()> {
+    let cluster = cluster("--body-idle-timeout=60s").await?;
+    let wide = Http2::open(cluster.http()).await?;
+    upload(&wide, UPLOADS).await?.expect(201)?;
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0: the heads of answers come, and no bodies.
+    let mut raw = Raw::open(&cluster, &[0, 4, 0, 0, 0, 0]).await?;
+    raw.head(1, "first").await?;
+    let refused = [3, 5, 7, 9, 11, 13];
+    for stream in refused {
+        raw.head(stream, &UPLOADS.to_string()).await?;
+    }
+    let mut answered = 0;
     wait::at_most(SOON, async {
-        while next_frame(&mut socket).await? != (WINDOW_UPDATE, 0) {}
-        let rest = frame(DATA, END_STREAM, 1, b"Hello, world!\n");
-        socket.write_all(&rest).await?;
-        while next_frame(&mut socket).await? != (HEADERS, 1) {}
+        while answered < refused.len() {
+            let (kind, stream) = raw.next().await?;
+            answered += usize::from(kind == HEADERS && refused.contains(&stream));
+        }
         anyhow::Ok(())
     })
     .await??;
-    let stored = cluster.client().get("first").await?.expect(200)?;
-    ensure!(stored.body == "Hello, world!\n", "{stored:?}");
-    drop((held, wide));
+    // Longer than a refused body is read.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for stream in refused {
+        wait::at_most(SOON, raw.data(0, stream, &[0; 16_000])).await??;
+    }
+    raw.first_ends(&cluster).await?;
+    drop(wide);
     Ok(())
 }

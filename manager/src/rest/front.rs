@@ -195,8 +195,8 @@ fn panicked(trace: Trace) -> Response<AxumBody> {
 pub(super) struct Counted {
     body: AxumBody,
     holds: Held,
-    /// What was not read of the request: to drop it before the answer has gone
-    /// would reset its stream.
+    /// What was not read of a request over HTTP/1: to drop it before the answer has
+    /// gone would close the connection.
     _unread: Option<Incoming>,
 }
 

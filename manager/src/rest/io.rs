@@ -18,7 +18,7 @@ const H2_PREFACE: [u8; 14] = *b"PRI * HTTP/2.0";
 
 /// How long further bytes are read after an answer that ended a connection before its
 /// request was read.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,11 @@
-//! A request's body, lent to its handler. What the handler leaves unread comes
-//! back: a connection that is closed, or a stream that is reset, with bytes
-//! unread may cost the client the answer.
+//! A request's body, lent to its handler. What the handler leaves unread is read and
+//! discarded for a while: a connection that is closed, or a stream that is reset, with
+//! bytes unread may cost the client the answer. Over HTTP/1 it comes back for that
+//! before the answer goes out; over HTTP/2 it is read beside the answer, so that it
+//! neither delays it nor keeps anything of the connection's window.
 
 use super::activity::Activity;
+use super::io::LINGER;
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -12,10 +15,11 @@ use hyper::body::Incoming;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// How long the rest of a refused body is read before the answer goes out. What comes
-/// later is read and discarded while the connection is closed.
+/// How long the rest of a refused body is read over HTTP/1 before the answer goes out.
+/// What comes later is read and discarded while the connection is closed.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The body, while the handler has it.
@@ -23,6 +27,7 @@ pub(super) struct Lent {
     body: Option<Incoming>,
     /// The client waits to be asked for its body.
     awaited: bool,
+    /// None over HTTP/2.
     back: Option<oneshot::Sender<Unread>>,
 }
 
@@ -35,20 +40,19 @@ struct Unread {
 /// Where the body comes back to.
 pub(super) struct Lender {
     back: oneshot::Receiver<Unread>,
-    version: Version,
 }
 
 /// Lends out the body of a request.
 pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Lender) {
     let (sender, back) = oneshot::channel();
-    let version = request.version();
+    let comes_back = request.version() < Version::HTTP_2;
     let awaited = request.headers().contains_key(EXPECT);
     let request = request.map(|body| Lent {
-        back: (!body.is_end_stream()).then_some(sender),
+        back: comes_back.then_some(sender),
         body: Some(body),
         awaited,
     });
-    (request, Lender { back, version })
+    (request, Lender { back })
 }
 
 impl Lender {
@@ -63,24 +67,31 @@ impl Lender {
         // A body that the client was not asked for is not on its way, and one that came
         // too slowly is not waited for again.
         let wait = !unread.awaited && response.status() != StatusCode::REQUEST_TIMEOUT;
-        if wait && drained(&mut unread.body).await {
+        if wait && drained(&mut unread.body, DRAIN).await {
             return None;
         }
-        if self.version < Version::HTTP_2 {
-            // RFC 9110, section 10.1.1, and RFC 9112, section 9.3: without this field
-            // the client sends its next request into the closed connection.
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-            activity.leave_unread();
-        }
+        // RFC 9110, section 10.1.1, and RFC 9112, section 9.3: without this field the
+        // client sends its next request into the closed connection.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        activity.leave_unread();
         Some(unread.body)
     }
 }
 
 /// Whether the body ended, well or not, in time.
-async fn drained(body: &mut Incoming) -> bool {
+async fn drained(body: &mut Incoming, within: Duration) -> bool {
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    tokio::time::timeout(DRAIN, rest).await.is_ok()
+    tokio::time::timeout(within, rest).await.is_ok()
+}
+
+/// Reads and discards the rest of a body over HTTP/2, whatever becomes of the answer.
+/// Of a stream whose body was dropped the library discards what comes, and once the
+/// answer has gone it resets it with NO_ERROR (RFC 9113, section 8.1).
+fn discard(mut body: Incoming) {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move { drained(&mut body, LINGER).await });
+    }
 }
 
 impl Body for Lent {
@@ -116,12 +127,16 @@ impl Body for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
-            && !body.is_end_stream()
-        {
-            let awaited = self.awaited;
-            // The front may have gone with its connection.
-            let _ = back.send(Unread { body, awaited });
+        let unread = self.body.take().filter(|body| !body.is_end_stream());
+        let Some(body) = unread else { return };
+        let awaited = self.awaited;
+        match self.back.take() {
+            Some(back) => {
+                // The front may have gone with its connection.
+                let _ = back.send(Unread { body, awaited });
+            }
+            None if awaited => {}
+            None => discard(body),
         }
     }
 }
