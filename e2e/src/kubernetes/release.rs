@@ -87,6 +87,16 @@ impl Release {
         self.kube.helm(&args, &values.to_string())
     }
 
+    /// `helm rollback` to the revision before the last one. Helm keeps only the last ten,
+    /// so that the first one may be gone.
+    ///
+    /// # Errors
+    /// What Helm says where it fails.
+    pub fn roll_back(&self) -> Result<()> {
+        let args = ["rollback", &self.name, "-n", &self.namespace];
+        self.kube.helm(&args, "").map(drop)
+    }
+
     /// A client of its REST API.
     ///
     /// # Errors

@@ -41,8 +41,7 @@ async fn upgrade_and_back(world: &mut World) -> Result<String> {
         .get("", "crd", "fileserverpools.fileserver.dev")?;
     let told = &crd["metadata"]["annotations"]["fileserver.dev/release"];
     ensure!(told.is_string(), "the definition was not brought: {told}");
-    let args = ["rollback", &release.name, "1", "-n", &release.namespace];
-    release.kube.helm(&args, "")?;
+    release.roll_back()?;
     rolled_out(world)?;
     let gap = probe.await?;
     let seen = traffic.stop().await;

@@ -43,8 +43,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     };
     release.helm("upgrade", &values())?;
     image("test").await?;
-    let args = ["rollback", &release.name, "1", "-n", &release.namespace];
-    release.kube.helm(&args, "")?;
+    release.roll_back()?;
     image("earlier").await?;
     let seen = traffic.stop().await;
     ensure!(
