@@ -34,6 +34,7 @@ pub struct Peer(Arc<State>);
 #[derive(Debug)]
 struct State {
     known: AtomicBool,
+    /// Cancelled in favour of others, and with the process; no matter once known.
     end: CancellationToken,
 }
 
@@ -67,24 +68,21 @@ impl Strangers {
         }
     }
 
-    fn add(&self, peer: &Peer) {
+    /// The next one, who takes the place of the oldest where there are as many as may be.
+    fn next(&self) -> Peer {
+        let peer = Peer(Arc::new(State {
+            known: AtomicBool::new(false),
+            end: self.shutdown.child_token(),
+        }));
         let mut held = self.held.lock();
         held.retain(is_stranger);
         while held.len() >= self.most {
-            end(held.pop_front());
+            if let Some(oldest) = held.pop_front().and_then(|oldest| oldest.upgrade()) {
+                oldest.end.cancel();
+            }
         }
         held.push_back(Arc::downgrade(&peer.0));
-        // One that the system had accepted before may come after the others were ended.
-        if self.shutdown.is_cancelled() {
-            peer.0.end.cancel();
-        }
-    }
-
-    fn end_all(&self) {
-        let mut held = self.held.lock();
-        held.drain(..)
-            .filter(is_stranger)
-            .for_each(|state| end(Some(state)));
+        peer
     }
 }
 
@@ -92,12 +90,6 @@ fn is_stranger(state: &Weak<State>) -> bool {
     state
         .upgrade()
         .is_some_and(|state| !state.known.load(Ordering::Relaxed))
-}
-
-fn end(stranger: Option<Weak<State>>) {
-    if let Some(state) = stranger.and_then(|state| state.upgrade()) {
-        state.end.cancel();
-    }
 }
 
 /// The connections of an inner port, as many as its share of the process's open
@@ -109,13 +101,8 @@ pub fn incoming(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let limit = descriptors::limit_now();
     let places = descriptors::connections(limit, Port::Inner, descriptors::INNER);
-    let strangers = Arc::new(Strangers::among(places, shutdown.clone()));
+    let strangers = Strangers::among(places, shutdown);
     let places = Arc::new(Semaphore::new(places));
-    let leaving = Arc::clone(&strangers);
-    tokio::spawn(async move {
-        shutdown.cancelled().await;
-        leaving.end_all();
-    });
     futures::stream::unfold((listener, places, strangers), |state| async move {
         let connection = accept(&state.0, &state.1, &state.2).await;
         Some((Ok(connection), state))
@@ -137,12 +124,7 @@ async fn accept(
             Ok((socket, _)) => {
                 // One that is gone already fails at its first read.
                 let _ = socket.set_nodelay(true);
-                let peer = Peer(Arc::new(State {
-                    known: AtomicBool::new(false),
-                    end: CancellationToken::new(),
-                }));
-                strangers.add(&peer);
-                return Connection::new(socket, peer, place);
+                return Connection::new(socket, strangers.next(), place);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
