@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::metrics::Metrics;
 use crate::status::{NAMES, corrupt_files, skew};
+use kit::metrics::{Named, register};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -23,8 +24,6 @@ struct FileLabels {
 
 type NodeGauge = Family<NodeLabels, Gauge<u64, AtomicU64>>;
 type Total = Gauge<u64, AtomicU64>;
-/// A metric with its name and what it says.
-type Named<'a, M> = (&'static str, &'static str, &'a M);
 
 /// The gauges.
 #[derive(Default)]
@@ -64,12 +63,8 @@ impl Gauges {
     }
 
     fn register(&self, registry: &mut Registry) {
-        for (name, help, gauge) in self.of_nodes() {
-            registry.register(name, help, gauge.clone());
-        }
-        for (name, help, gauge) in self.totals() {
-            registry.register(name, help, gauge.clone());
-        }
+        register(registry, &self.of_nodes());
+        register(registry, &self.totals());
         registry.register(
             "store_available",
             "1 while the metadata store answers",

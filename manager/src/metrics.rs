@@ -55,7 +55,7 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     fn register(&self, registry: &mut Registry) {
-        for (name, help, gauge) in [
+        let gauges = [
             ("uploads_in_flight", "Uploads in flight", &self.uploads),
             (
                 "upload_in_flight_bytes",
@@ -77,9 +77,8 @@ impl InFlight {
                 "Bytes of the heads of all requests in flight, those that wait included",
                 &self.request_heads,
             ),
-        ] {
-            registry.register(name, help, gauge.clone());
-        }
+        ];
+        kit::metrics::register(registry, &gauges);
     }
 }
 

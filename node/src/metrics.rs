@@ -1,5 +1,6 @@
 //! The node's metrics, by Prometheus's conventions.
 
+use kit::metrics::{Named, register};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,9 +15,6 @@ pub struct Outcome {
     /// `ok`, or the fault's name in lower case.
     pub result: String,
 }
-
-/// A metric with its name and what it says.
-type Named<'a, M> = (&'static str, &'static str, &'a M);
 
 /// Counters, gauges and histograms of one node.
 pub struct Metrics {
@@ -106,20 +104,14 @@ impl Metrics {
     /// Registers all of them under `dfs_node_…`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("dfs_node");
-        for (name, help, gauge) in self.gauges() {
-            registry.register(name, help, gauge.clone());
-        }
+        register(registry, &self.gauges());
         registry.register(
             "disk_silent_seconds",
             "For how long the disk has not answered a call that waits for it",
             self.disk_silent.clone(),
         );
-        for (name, help, family) in self.outcomes() {
-            registry.register(name, help, family.clone());
-        }
-        for (name, help, histogram) in self.histograms() {
-            registry.register(name, help, histogram.clone());
-        }
+        register(registry, &self.outcomes());
+        register(registry, &self.histograms());
     }
 
     fn gauges(&self) -> [Named<'_, Gauge>; 15] {
