@@ -7,23 +7,25 @@
 //! one is refused at once (docs/decisions/0041).
 
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// One connection's room for uploads that wait; without a bound where those that wait
 /// hold up nobody.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiters(Option<Arc<Semaphore>>);
 
-/// One upload that waits, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    _room: Option<OwnedSemaphorePermit>,
-}
-
-/// No further upload may wait.
+/// Why no place was had; completes a sentence that says of which.
 #[derive(Debug, thiserror::Error)]
-#[error("as many uploads of this HTTP/2 connection wait as its window has room for")]
-pub(crate) struct Crowded;
+pub(crate) enum NoPlace {
+    /// None came free in time.
+    #[error("")]
+    InTime,
+    /// No further upload may wait.
+    #[error(", and as many uploads of this HTTP/2 connection wait as its window has room for")]
+    ToWait,
+}
 
 impl Waiters {
     /// Any number.
@@ -34,15 +36,31 @@ impl Waiters {
         Self(Some(Arc::new(Semaphore::new(waiters))))
     }
 
-    /// One more upload waits.
+    /// Takes places, and waits for them at most `wait` where too few are free.
     ///
     /// # Errors
-    /// [`Crowded`], where there is no room for it.
-    pub(crate) fn enter(&self) -> Result<Waiter, Crowded> {
+    /// When they don't come free in time, or one more may not wait.
+    pub(crate) async fn take(
+        &self,
+        places: &Arc<Semaphore>,
+        wanted: u32,
+        wait: Duration,
+    ) -> Result<OwnedSemaphorePermit, NoPlace> {
+        if let Ok(taken) = places.clone().try_acquire_many_owned(wanted) {
+            return Ok(taken);
+        }
+        let _waiter = self.enter()?;
+        let waiting = places.clone().acquire_many_owned(wanted);
+        match timeout(wait, waiting).await {
+            Ok(Ok(taken)) => Ok(taken),
+            Ok(Err(_)) | Err(_) => Err(NoPlace::InTime),
+        }
+    }
+
+    /// One more upload waits, until what this returns is dropped.
+    fn enter(&self) -> Result<Option<OwnedSemaphorePermit>, NoPlace> {
         let room = self.0.as_ref().map(|room| room.clone().try_acquire_owned());
-        Ok(Waiter {
-            _room: room.transpose().map_err(|_| Crowded)?,
-        })
+        room.transpose().map_err(|_| NoPlace::ToWait)
     }
 }
 

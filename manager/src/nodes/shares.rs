@@ -39,22 +39,13 @@ impl NodeShares {
         node: &NodeId,
         waiters: &Waiters,
     ) -> Result<OwnedSemaphorePermit, CallError> {
-        let places = self.of(node);
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            return Ok(place);
-        }
-        let mut why =
-            format!("--client-share of this client of the streams of node {node} is in use");
-        match waiters.enter() {
-            Ok(_waiter) => {
-                let waiting = places.acquire_owned();
-                if let Ok(Ok(place)) = tokio::time::timeout(self.wait, waiting).await {
-                    return Ok(place);
-                }
-            }
-            Err(crowded) => why = format!("{why}, and {crowded}"),
-        }
-        Err(CallError::Fault(Fault::Busy, why))
+        let taken = waiters.take(&self.of(node), 1, self.wait).await;
+        taken.map_err(|none| {
+            let why = format!(
+                "--client-share of this client of the streams of node {node} is in use{none}"
+            );
+            CallError::Fault(Fault::Busy, why)
+        })
     }
 
     fn of(&self, node: &NodeId) -> Arc<Semaphore> {

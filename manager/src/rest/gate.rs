@@ -5,11 +5,10 @@ use super::clients::Client;
 use crate::Failure;
 use crate::limits::RestLimits;
 use crate::metrics::InFlight;
-use crate::waiters::Waiters;
+use crate::waiters::{NoPlace, Waiters};
 use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::{Code, SMALL};
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -68,17 +67,14 @@ impl Gate {
         places: u32,
         waiters: &Waiters,
     ) -> Result<Place, Failure> {
-        let own = match share.clone().try_acquire_many_owned(places) {
-            Ok(own) => own,
-            Err(_) => {
-                let whose = " of --client-share of this client";
-                self.wait(share, places, whose, waiters).await?
-            }
+        let refused = |whose: &str, none: NoPlace| {
+            let why = format_args!("{}{whose} are in flight{none}", self.flag);
+            Failure::new(Code::TooManyRequests).because(why)
         };
-        let permit = match self.places.clone().try_acquire_many_owned(places) {
-            Ok(permit) => permit,
-            Err(_) => self.wait(&self.places, places, "", waiters).await?,
-        };
+        let own = waiters.take(share, places, self.wait).await;
+        let own = own.map_err(|none| refused(" of --client-share of this client", none))?;
+        let permit = waiters.take(&self.places, places, self.wait).await;
+        let permit = permit.map_err(|none| refused("", none))?;
         let places = places.into();
         self.taken.inc_by(places);
         Ok(Place {
@@ -87,27 +83,6 @@ impl Gate {
             taken: self.taken.clone(),
             places,
         })
-    }
-
-    async fn wait(
-        &self,
-        places: &Arc<Semaphore>,
-        wanted: u32,
-        whose: &str,
-        waiters: &Waiters,
-    ) -> Result<OwnedSemaphorePermit, Failure> {
-        let refused = |more: &dyn Display| {
-            let why = format_args!("{}{whose} are in flight{more}", self.flag);
-            Failure::new(Code::TooManyRequests).because(why)
-        };
-        let _waiter = waiters
-            .enter()
-            .map_err(|crowded| refused(&format_args!(", and {crowded}")))?;
-        let waiting = places.clone().acquire_many_owned(wanted);
-        match tokio::time::timeout(self.wait, waiting).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(refused(&"")),
-        }
     }
 }
 

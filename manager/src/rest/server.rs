@@ -233,8 +233,7 @@ impl Serving {
             Ok(_) => (&protocols.wide, &H2_WIDE),
             Err(_) => (&protocols.narrow, &H2_NARROW),
         };
-        let waiters = windows.waiters;
-        let waiters = waiters.map_or(Waiters::UNBOUNDED, Waiters::at_most);
+        let waiters = windows.waiters.map_or(Waiters::UNBOUNDED, Waiters::at_most);
         let service = service_fn(|request| serve(request, &waiters));
         let connection = builder.serve_connection(io, service);
         self.drive(connection, &activity).await;

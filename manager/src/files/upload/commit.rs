@@ -47,7 +47,10 @@ impl Tried {
         // In another session, or after a connection that broke with the bytes on it, the
         // same node may well take them. Once: while its new session is not known here,
         // others are tried.
-        let anew = matches!(error, CallError::Fault(fault, _) if FaultMeaning::of(*fault).retry == Retry::Anew);
+        let anew = match error {
+            CallError::Fault(fault, _) => FaultMeaning::of(*fault).retry == Retry::Anew,
+            CallError::NotSent(_) | CallError::Lost(_) => false,
+        };
         match anew && !self.again.contains(node) {
             true => self.again.push(node.clone()),
             false => self.out.push(node.clone()),
