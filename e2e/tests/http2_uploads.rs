@@ -3,12 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
-use e2e::client::{Answer, Client, Http2, Route};
+use e2e::client::{Answer, Http2, Route};
 use e2e::cluster::{Cluster, Options, SOON};
-use e2e::{content, wait};
+use e2e::{content, raw, wait};
 use futures::future::try_join_all;
-use http::Method;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -87,27 +85,6 @@ async fn one_with_narrow_windows_refuses_at_once_those_that_would_fill_them() ->
     ensure!(refused > 0, "nothing was refused");
     drop(wide);
     all_there(&cluster).await
-}
-
-/// An upload over HTTP/1 that sends all but its last byte, and so keeps its place.
-async fn hold_place(address: SocketAddr, number: usize) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!("PUT /file/held-{number} HTTP/1.1\r\nHost: localhost\r\n");
-    let rest = "Content-Length: 3\r\n\r\nab";
-    stream.write_all(format!("{head}{rest}").as_bytes()).await?;
-    Ok(stream)
-}
-
-async fn wait_places_taken(cluster: &Cluster, places: u32) -> Result<()> {
-    let wanted = format!("_uploads_in_flight {places}\n");
-    let ops = Client::new(cluster.ops());
-    wait::until(SOON, async || {
-        let answer = ops.call(Method::GET, "/metrics").await?.expect(200)?;
-        let metrics = String::from_utf8_lossy(&answer.body);
-        ensure!(metrics.contains(&wanted), "not {places} places are taken");
-        Ok(())
-    })
-    .await
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
@@ -210,19 +187,20 @@ async fn what_a_client_sends_before_it_has_the_settings_leaves_room_for_others()
     // All places of this client but one.
     let mut held = Vec::new();
     for number in 0..9 {
-        held.push(hold_place(cluster.http(), number).await?);
+        let stream = TcpStream::connect(cluster.http()).await?;
+        held.push(raw::hold_upload(stream, &format!("held-{number}")).await?);
     }
-    wait_places_taken(&cluster, 9).await?;
+    cluster.wait_uploads_in_flight(9).await?;
     // One upload takes the last place.
-    let mut raw = Raw::open(&cluster, &[]).await?;
-    raw.head(1, "first").await?;
-    wait_places_taken(&cluster, 10).await?;
+    let mut by_hand = Raw::open(&cluster, &[]).await?;
+    by_hand.head(1, "first").await?;
+    cluster.wait_uploads_in_flight(10).await?;
     // The next one waits, and fills the window that every connection begins with.
-    raw.head(3, "second").await?;
+    by_hand.head(3, "second").await?;
     for piece in [0; 65_535].chunks(16_384) {
-        raw.data(0, 3, piece).await?;
+        by_hand.data(0, 3, piece).await?;
     }
-    raw.first_ends(&cluster).await?;
+    by_hand.first_ends(&cluster).await?;
     drop((held, wide));
     Ok(())
 }
@@ -233,16 +211,16 @@ async fn bodies_of_refused_uploads_keep_no_room_though_nobody_takes_the_answers(
     let wide = Http2::open(cluster.http()).await?;
     upload(&wide, UPLOADS).await?.expect(201)?;
     // SETTINGS_INITIAL_WINDOW_SIZE is 0: the heads of answers come, and no bodies.
-    let mut raw = Raw::open(&cluster, &[0, 4, 0, 0, 0, 0]).await?;
-    raw.head(1, "first").await?;
+    let mut by_hand = Raw::open(&cluster, &[0, 4, 0, 0, 0, 0]).await?;
+    by_hand.head(1, "first").await?;
     let refused = [3, 5, 7, 9, 11, 13];
     for stream in refused {
-        raw.head(stream, &UPLOADS.to_string()).await?;
+        by_hand.head(stream, &UPLOADS.to_string()).await?;
     }
     let mut answered = 0;
     wait::at_most(SOON, async {
         while answered < refused.len() {
-            let (kind, stream) = raw.next().await?;
+            let (kind, stream) = by_hand.next().await?;
             answered += usize::from(kind == HEADERS && refused.contains(&stream));
         }
         anyhow::Ok(())
@@ -251,9 +229,9 @@ async fn bodies_of_refused_uploads_keep_no_room_though_nobody_takes_the_answers(
     // Longer than a refused body is read.
     tokio::time::sleep(Duration::from_secs(6)).await;
     for stream in refused {
-        wait::at_most(SOON, raw.data(0, stream, &[0; 16_000])).await??;
+        wait::at_most(SOON, by_hand.data(0, stream, &[0; 16_000])).await??;
     }
-    raw.first_ends(&cluster).await?;
+    by_hand.first_ends(&cluster).await?;
     drop(wide);
     Ok(())
 }

@@ -140,14 +140,6 @@ async fn connect_from(cluster: &Cluster, address: &str) -> Result<TcpStream> {
     Ok(socket.connect(cluster.http()).await?)
 }
 
-/// Begins an upload that sends all but its last byte.
-async fn hold_upload(mut stream: TcpStream, name: &str) -> Result<TcpStream> {
-    let head =
-        format!("PUT /file/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nab");
-    stream.write_all(head.as_bytes()).await?;
-    Ok(stream)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_leaves_places_to_the_others() -> Result<()> {
     let flags = [
@@ -162,7 +154,7 @@ async fn one_client_leaves_places_to_the_others() -> Result<()> {
     let mut held = Vec::new();
     for i in 0..2 {
         let stream = TcpStream::connect(cluster.http()).await?;
-        held.push(hold_upload(stream, &format!("held-{i}")).await?);
+        held.push(raw::hold_upload(stream, &format!("held-{i}")).await?);
     }
     wait::until(SOON, async || {
         let answer = cluster.client().put("third", "x").await?;
@@ -175,7 +167,7 @@ async fn one_client_leaves_places_to_the_others() -> Result<()> {
         Ok(())
     })
     .await?;
-    let mut other = hold_upload(connect_from(&cluster, "127.0.0.2").await?, "other").await?;
+    let mut other = raw::hold_upload(connect_from(&cluster, "127.0.0.2").await?, "other").await?;
     other.write_all(b"c").await?;
     ensure!(raw::read_answer(&mut other).await?.status == 201);
     Ok(())

@@ -153,25 +153,13 @@ fn upload(
     )
 }
 
-/// Waits until the manager has begun to serve an upload.
-async fn in_flight(cluster: &Cluster) -> Result<()> {
-    let ops = e2e::client::Client::new(cluster.ops());
-    e2e::wait::until(SOON, async || {
-        let metrics = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
-        let text = String::from_utf8_lossy(&metrics.body).into_owned();
-        anyhow::ensure!(text.contains("uploads_in_flight 1\n"), "{text}");
-        Ok(())
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_finishes_requests_in_flight() -> Result<()> {
     let mut cluster = Cluster::start(1).await?;
     let (body, answer) = upload(&cluster, "slow");
     body.send("first ").await?;
     body.send("second ").await?;
-    in_flight(&cluster).await?;
+    cluster.wait_uploads_in_flight(1).await?;
     let mut manager = cluster.manager.take().unwrap();
     manager.signal(Signal::TERM)?;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -198,7 +186,7 @@ async fn a_second_signal_leaves_at_once() -> Result<()> {
     let (body, answer) = upload(&cluster, "stuck");
     body.send("first").await?;
     body.send("second").await?;
-    in_flight(&cluster).await?;
+    cluster.wait_uploads_in_flight(1).await?;
     let mut manager = cluster.manager.take().unwrap();
     manager.signal(Signal::TERM)?;
     tokio::time::sleep(Duration::from_millis(300)).await;

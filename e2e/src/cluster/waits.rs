@@ -1,7 +1,9 @@
 //! Waiting until a cluster is as it ought to be.
 
 use super::{Cluster, SOON, Status};
+use crate::client::Client;
 use anyhow::{Result, bail, ensure};
+use http::Method;
 use std::time::{Duration, Instant};
 
 impl Cluster {
@@ -53,6 +55,19 @@ impl Cluster {
             ensure!(on_disk == wanted, "on disk are {on_disk:?}, not {wanted:?}");
             let files = client.status().await?.files as usize;
             ensure!(files == wanted.len(), "/status counts {files} files");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the manager serves so many uploads, those that wait not counted.
+    pub async fn wait_uploads_in_flight(&self, uploads: usize) -> Result<()> {
+        let wanted = format!("_uploads_in_flight {uploads}\n");
+        let ops = Client::new(self.ops());
+        crate::wait::until(SOON, async || {
+            let metrics = ops.call(Method::GET, "/metrics").await?.expect(200)?;
+            let text = String::from_utf8_lossy(&metrics.body);
+            ensure!(text.contains(&wanted), "not {uploads} in flight: {text}");
             Ok(())
         })
         .await

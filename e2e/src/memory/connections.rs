@@ -4,7 +4,7 @@
 use super::mib;
 use crate::client::{Body, Pieces};
 use crate::cluster::{Cluster, Options};
-use crate::wait;
+use crate::{raw, wait};
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -119,9 +119,8 @@ async fn heads(address: SocketAddr) -> Result<Vec<TcpStream>> {
 /// HTTP/2 connections with uploads that wait for the one place, as many as may.
 async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
     let (sent, mut tasks) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
-    let mut first = TcpStream::connect(address).await?;
-    let head = b"PUT /file/first HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nab";
-    first.write_all(head).await?;
+    let first = TcpStream::connect(address).await?;
+    let first = raw::hold_upload(first, "first").await?;
     tasks.spawn(async move {
         let _held = first;
         std::future::pending().await
@@ -135,7 +134,8 @@ async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
             // The connection ends with the service.
             let _ = connection.await;
         });
-        for upload in 0..if at < WIDE { STREAMS } else { UPLOADS } {
+        let uploads = if at < WIDE { STREAMS } else { UPLOADS };
+        for upload in 0..uploads {
             let (mut sender, sent) = (sender.clone(), sent.clone());
             let pieces = futures::stream::repeat(Bytes::from_static(&ZEROS)).take(16);
             let body = Body::stream(pieces.map(move |piece| {
