@@ -174,7 +174,7 @@ async fn crash_at_each(names: &[&str], victim: Victim) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_at_any_crash_point_of_the_manager() -> Result<()> {
-    crash_at_each(manager::failpoints::ALL, Victim::Manager).await
+    crash_at_each(manager_protocol::failpoints::ALL, Victim::Manager).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

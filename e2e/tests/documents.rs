@@ -203,7 +203,11 @@ fn crash_points_bear_the_names_of_the_crash_steps() -> Result<()> {
         .filter_map(|row| row.split(' ').next())
         .filter(is_step)
         .collect();
-    let points = || manager::failpoints::ALL.iter().chain(node::failpoints::ALL);
+    let points = || {
+        manager_protocol::failpoints::ALL
+            .iter()
+            .chain(node::failpoints::ALL)
+    };
     let named = points().filter_map(|point| point.split([':', '_']).nth(2));
     let named: BTreeSet<_> = named.map(str::to_uppercase).collect();
     ensure!(steps.len() >= 11, "{steps:?}");

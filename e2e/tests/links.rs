@@ -57,8 +57,14 @@ fn what_readme_starts_is_checked_as_it_is_built() -> Result<()> {
 }
 
 #[test]
-fn store_bodies_and_names_know_no_wire() -> Result<()> {
-    for package in ["names", "manager-store", "manager-body"] {
+fn protocol_store_bodies_and_names_know_no_wire() -> Result<()> {
+    for package in [
+        "names",
+        "messages",
+        "manager-protocol",
+        "manager-store",
+        "manager-body",
+    ] {
         let linked = linked(package, &[])?;
         for wire in ["tonic", "hyper", "axum"] {
             ensure!(!has(&linked, wire), "{wire} is linked into {package}");

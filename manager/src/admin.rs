@@ -1,16 +1,16 @@
 //! The Admin service, for the operator and the command line.
 
-use crate::core::Core;
-use crate::counts::{self, WAIT};
-use crate::failure::Failure;
-use crate::fit::Load;
-use crate::nodes::CallError;
 use crate::status::{NodeStatus, skew, status};
-use crate::upkeep::drain::{self, Counted};
-use crate::{
-    cluster::leader, recovery::adopt, recovery::fsck, recovery::quarantine, upkeep::abandon,
-};
+use crate::status_of::failure;
 use futures::{Stream, StreamExt, TryStreamExt};
+use manager_protocol::cluster::leader;
+use manager_protocol::core::Core;
+use manager_protocol::counts::{self, WAIT};
+use manager_protocol::fit::Load;
+use manager_protocol::nodes::CallError;
+use manager_protocol::recovery::{adopt, fsck, quarantine};
+use manager_protocol::upkeep::abandon;
+use manager_protocol::upkeep::drain::{self, Counted};
 use proto::v1::{self, admin_server::Admin};
 use proto::v1::{
     AbandonReply, AbandonRequest, Adopted, DrainRequest, DrainsReply, Finding, FsckRequest,
@@ -63,7 +63,7 @@ impl Admin for AdminService {
         request: Request<PoolStatusRequest>,
     ) -> Result<Response<PoolStatusReply>, Status> {
         let pool = request.into_inner().pool;
-        let rows = self.0.store.nodes().await.map_err(Failure::from)?;
+        let rows = self.0.store.nodes().await.map_err(failure)?;
         let mut available = self.0.nodes.all_available();
         available.retain(|n| pool.is_empty() || n.pool == pool);
         let known: Vec<_> = rows
@@ -76,9 +76,10 @@ impl Admin for AdminService {
         let absent = known
             .iter()
             .filter(|row| core.nodes.available(&row.id).is_none());
-        let loads = absent.map(|row| counts::listed_on(&core.counts, &core.store, &row.id, WAIT));
+        let loads = absent
+            .map(|row| counts::listed_on(&core.counts, &core.world, &core.store, &row.id, WAIT));
         let loads = futures::future::try_join_all(loads).await;
-        for load in loads.map_err(Failure::from)? {
+        for load in loads.map_err(failure)? {
             unknown |= load.is_none();
             away.add(load.unwrap_or(Load {
                 files: 1,
@@ -98,7 +99,13 @@ impl Admin for AdminService {
             files: available.iter().map(|n| n.report().files).sum(),
             bytes: available.iter().map(|n| n.report().bytes).sum(),
             skew: skew(&available),
-            moves_left: self.0.moves.lines().iter().map(|m| m.files_left).sum(),
+            moves_left: self
+                .0
+                .moves
+                .lines(self.0.world.now())
+                .iter()
+                .map(|m| m.files_left)
+                .sum(),
             nodes: count(known.len()),
             available: count(available.len()),
             unavailable_files: away.files,
@@ -111,9 +118,11 @@ impl Admin for AdminService {
         let request = request.into_inner();
         let ids = node_ids(&request)?;
         if request.strangers_too {
-            drain::note_strangers(&self.0, &ids).await?;
+            drain::note_strangers(&self.0, &ids)
+                .await
+                .map_err(failure)?;
         }
-        let drains = drain::order(&self.0, &ids).await?;
+        let drains = drain::order(&self.0, &ids).await.map_err(failure)?;
         Ok(drains_reply(&self.0, drains).await)
     }
 
@@ -122,7 +131,7 @@ impl Admin for AdminService {
         request: Request<DrainRequest>,
     ) -> Result<Response<DrainsReply>, Status> {
         let ids = node_ids(&request.into_inner())?;
-        let drains = drain::cancel(&self.0, &ids).await?;
+        let drains = drain::cancel(&self.0, &ids).await.map_err(failure)?;
         Ok(drains_reply(&self.0, drains).await)
     }
 
@@ -130,7 +139,7 @@ impl Admin for AdminService {
         &self,
         _: Request<ListDrainsRequest>,
     ) -> Result<Response<DrainsReply>, Status> {
-        let drains = drain::list(&self.0).await.map_err(Failure::from)?;
+        let drains = drain::list(&self.0).await.map_err(failure)?;
         Ok(drains_reply(&self.0, drains).await)
     }
 
@@ -142,7 +151,9 @@ impl Admin for AdminService {
         let id = node_id(&request.node_id)?;
         let volume = Uuid::from_slice(&request.volume_id)
             .map_err(|_| Status::invalid_argument("volume id: must be 16 bytes"))?;
-        let (loss, abandoned) = abandon::abandon(&self.0, &id, volume, request.lose_files).await?;
+        let (loss, abandoned) = abandon::abandon(&self.0, &id, volume, request.lose_files)
+            .await
+            .map_err(failure)?;
         Ok(Response::new(AbandonReply {
             files: loss.files,
             bytes: loss.bytes,
@@ -187,7 +198,9 @@ impl Admin for AdminService {
         request: Request<QuarantinedRef>,
     ) -> Result<Response<QuarantineAnswer>, Status> {
         let (node, id, generation) = parse(&request.into_inner())?;
-        let name = adopt::adopt(&self.0, &node, id, generation).await?;
+        let name = adopt::adopt(&self.0, &node, id, generation)
+            .await
+            .map_err(failure)?;
         Ok(Response::new(QuarantineAnswer {
             filename: name.to_string(),
         }))
@@ -198,7 +211,9 @@ impl Admin for AdminService {
         request: Request<QuarantinedRef>,
     ) -> Result<Response<QuarantineAnswer>, Status> {
         let (node, id, generation) = parse(&request.into_inner())?;
-        let name = quarantine::remove(&self.0, &node, id, generation).await?;
+        let name = quarantine::remove(&self.0, &node, id, generation)
+            .await
+            .map_err(failure)?;
         Ok(Response::new(QuarantineAnswer {
             filename: name.to_string(),
         }))

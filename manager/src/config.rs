@@ -4,7 +4,7 @@ use crate::limits::{Limits, RestLimits};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kit::token::TokenArgs;
-use manager_store::Store;
+use manager_protocol::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

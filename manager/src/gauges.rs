@@ -1,9 +1,9 @@
 //! The gauges that Prometheus reads: brought up to date just before each reading.
 
-use crate::core::Core;
 use crate::metrics::Metrics;
 use crate::status::{NAMES, corrupt_files, skew};
 use kit::metrics::{Named, register};
+use manager_protocol::core::Core;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -219,8 +219,13 @@ impl Gauges {
             set(&self.node_quarantined, report.quarantined);
         }
         self.skew.set(skew(&core.nodes.all_available()));
-        self.moves_left
-            .set(core.moves.lines().iter().map(|m| m.files_left).sum());
+        self.moves_left.set(
+            core.moves
+                .lines(core.world.now())
+                .iter()
+                .map(|m| m.files_left)
+                .sum(),
+        );
         self.missing.set(core.missing.count() as u64);
         self.corrupt.set(corrupt_files(core));
         self.leader.set(u64::from(core.leader() != 0));

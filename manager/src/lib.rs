@@ -1,35 +1,19 @@
-//! The manager: serves the REST API, decides which node holds each file,
-//! keeps the nodes in balance, and remembers where every file is.
+//! The manager: serves the REST API and the inner ports, reaches nodes and store, and
+//! runs the protocol (`manager-protocol`) over them.
 
 mod admin;
-mod cache;
-mod cluster;
 pub mod commands;
 pub mod config;
-mod core;
-mod counts;
 mod essential;
-pub mod failpoints;
-mod failure;
-mod files;
-mod fit;
 mod format;
 mod gauges;
+mod leadership;
 mod limits;
 mod metrics;
-mod node_rows;
 mod nodes;
-mod placement;
-mod recovery;
+mod registry;
 mod rest;
 pub mod serve;
-mod state;
 mod status;
-mod swap;
-#[cfg(test)]
-mod testing;
-mod trace;
-mod upkeep;
-mod waiters;
-
-pub(crate) use failure::Failure;
+mod status_of;
+mod world;

@@ -12,15 +12,15 @@ use std::time::Duration;
 
 /// A request's labels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
+pub(crate) struct RequestLabels {
     /// The route, as the documentation writes it.
-    pub route: &'static str,
+    pub(crate) route: &'static str,
     /// The method.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The result code of an error, 0 for none.
-    pub code: u8,
+    pub(crate) code: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,15 +30,15 @@ struct RouteLabels {
 }
 
 /// The manager's metrics.
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// All of them, for the ops port.
-    pub registry: Arc<Mutex<Registry>>,
+    pub(crate) registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// Bytes of files received.
-    pub received_bytes: Counter,
+    pub(crate) received_bytes: Counter,
     /// Bytes of files sent.
-    pub sent_bytes: Counter,
+    pub(crate) sent_bytes: Counter,
     /// What is in flight at the REST port's bounds.
     pub(crate) in_flight: InFlight,
 }
@@ -95,7 +95,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Registers every metric.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("dfs_manager");
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latency);
@@ -137,7 +137,7 @@ impl Metrics {
     }
 
     /// Counts one request.
-    pub fn request(&self, labels: &RequestLabels, took: Duration) {
+    pub(crate) fn request(&self, labels: &RequestLabels, took: Duration) {
         self.requests.get_or_create(labels).inc();
         let route = RouteLabels {
             route: labels.route,

@@ -1,22 +1,23 @@
 //! The running manager: its listeners, its background work, its end.
 
 use crate::admin::AdminService;
-use crate::cluster::registry::RegistryService;
 use crate::config::ServeArgs;
-use crate::core::Core;
 use crate::essential::Essential;
 use crate::gauges::Gauges;
 use crate::limits::{Limits, RestLimits};
+use crate::metrics::Metrics;
+use crate::nodes::NodeNetwork;
+use crate::registry::RegistryService;
 use crate::rest;
-use crate::{
-    cluster::leader, cluster::store_health, upkeep::drain, upkeep::missing, upkeep::moves,
-    upkeep::settle,
-};
+use crate::{leadership, world};
 use anyhow::Context;
 use kit::descriptors::Port;
 use kit::ops::Ops;
 use kit::token::Token;
-use manager_store::Store;
+use manager_protocol::cluster::{leader, store_health};
+use manager_protocol::core::Core;
+use manager_protocol::store::Store;
+use manager_protocol::upkeep::{drain, missing, moves, settle};
 use proto::v1::admin_server::AdminServer;
 use proto::v1::registry_server::RegistryServer;
 use std::net::SocketAddr;
@@ -86,8 +87,9 @@ impl Manager {
         let core = Core::new(
             store,
             cluster,
-            config.limits.clone(),
-            config.token.clone(),
+            &config.limits.settings(),
+            world::world(),
+            NodeNetwork::new(config.token.clone()),
             false,
         );
         core.count_known_nodes().await?;
@@ -134,7 +136,8 @@ impl Manager {
         let inner = CancellationToken::new();
         let mut tasks = Essential::new(inner.clone());
         let port = grpc.local_addr().map_or(0, |at| at.port());
-        let holder = leader::holder(port);
+        let holder = leadership::holder(port);
+        let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = readiness(core.clone(), stopping.clone());
         tasks.run(
@@ -146,9 +149,9 @@ impl Manager {
         tasks.keep("the watch on missing files", missing::watch(core.clone()));
         tasks.keep("the keeper of drains", drain::keep(core.clone()));
         tasks.keep("the watch on the store", store_health::watch(core.clone()));
-        let port = kit::ops::serve(ops, ops_port(&core, ready), inner.clone());
+        let port = kit::ops::serve(ops, ops_port(&core, &metrics, ready), inner.clone());
         tasks.run("the ops port", port);
-        let inner_port = serve_grpc(grpc, core.clone(), inner.clone());
+        let inner_port = serve_grpc(grpc, core.clone(), config.token, inner.clone());
         tasks.run("the inner port", async move {
             if let Err(error) = inner_port.await {
                 tracing::error!(%error, "the inner port");
@@ -160,7 +163,7 @@ impl Manager {
             stopping.store(true, Ordering::Relaxed);
         });
         let store = core.store.clone();
-        let rest = rest::serve(http, core, config.rest, shutdown.clone());
+        let rest = rest::serve(http, core, metrics, config.rest, shutdown.clone());
         let ended = tokio::select! {
             ended = rest => ended.context("the REST API failed"),
             () = overdue(shutdown) => Ok(()),
@@ -191,18 +194,16 @@ async fn overdue(shutdown: CancellationToken) {
 pub async fn serve_grpc(
     listener: TcpListener,
     core: Arc<Core>,
+    token: Token,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let guard = core.token.guard();
-    let registry = RegistryService::new(core.clone(), shutdown.clone());
+    let (guard, guard_of_joins) = (token.guard(), token.guard_of_joins());
+    let registry = RegistryService::new(core.clone(), token, shutdown.clone());
     let incoming = kit::accept::incoming(listener, shutdown.clone());
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
-        .add_service(RegistryServer::with_interceptor(
-            registry,
-            core.token.guard_of_joins(),
-        ))
+        .add_service(RegistryServer::with_interceptor(registry, guard_of_joins))
         .add_service(AdminServer::with_interceptor(AdminService(core), guard))
         .serve_with_incoming_shutdown(incoming, async move { shutdown.cancelled().await })
         .await
@@ -253,10 +254,10 @@ fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness 
     })
 }
 
-fn ops_port(core: &Arc<Core>, readiness: kit::ops::Readiness) -> Ops {
-    let (gauges, of) = (Gauges::of(&core.metrics), core.clone());
+fn ops_port(core: &Arc<Core>, metrics: &Metrics, readiness: kit::ops::Readiness) -> Ops {
+    let (gauges, of) = (Gauges::of(metrics), core.clone());
     Ops {
-        registry: core.metrics.registry.clone(),
+        registry: metrics.registry.clone(),
         readiness,
         refresh: Arc::new(move || gauges.refresh(&of)),
     }

@@ -1,13 +1,13 @@
 //! What `GET /status` returns.
 
-use crate::core::Core;
-use crate::counts::{Counted, WAIT};
 use crate::format;
-use crate::nodes::{Node, NodeReport};
-use crate::recovery::set_back;
-use crate::state::{Missing, MoveLine, StuckFiles};
-use crate::upkeep::drain::{self, DrainLine};
-use manager_store::{NodeRow, Stay, StoreError};
+use manager_protocol::core::Core;
+use manager_protocol::counts::{Counted, WAIT};
+use manager_protocol::nodes::{Node, NodeReport};
+use manager_protocol::recovery::set_back;
+use manager_protocol::state::{Missing, MoveLine, StuckFiles};
+use manager_protocol::store::{NodeRow, Stay, StoreError};
+use manager_protocol::upkeep::drain::{self, DrainLine};
 use proto::v1::RefusedFor;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -153,7 +153,7 @@ pub(crate) struct Damaged {
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
         Ok((rows, unsettled)) => {
-            let counted = core.counts.get(&core.store, None, WAIT).await;
+            let counted = core.counts.get(&core.world, &core.store, None, WAIT).await;
             whole(core, &rows, counted, unsettled)
         }
         Err(_) => {
@@ -194,7 +194,7 @@ fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usi
         bytes,
         counted_seconds_ago: counted.map(|counted| counted.age.as_secs()),
         skew: skew(&core.nodes.all_available()),
-        moves: core.moves.lines(),
+        moves: core.moves.lines(core.world.now()),
         moved_files,
         moved_bytes,
         stuck: core.moves.stuck.all(),

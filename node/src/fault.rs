@@ -74,7 +74,7 @@ impl From<Failure> for tonic::Status {
     /// answer from an error of the transport; the code is for people and for the
     /// previous release.
     fn from(failure: Failure) -> Self {
-        let code = FaultMeaning::of(failure.fault).grpc;
+        let code = proto::grpc(FaultMeaning::of(failure.fault).grpc);
         let details = failure.to_wire().encode_to_vec();
         Self::with_details(code, proto::clip(failure.to_string()), details.into())
     }

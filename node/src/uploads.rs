@@ -125,7 +125,7 @@ impl Node {
     fn stage(&self, data: &Bytes, meta: Option<Meta>) -> Result<Box<Staged>, Failure> {
         let mut staged = self.disk.stage(Some(data.len() as u64))?;
         staged.append(std::slice::from_ref(data))?;
-        kit::crash_here!("node::u1_staged");
+        failpoint::crash_here!("node::u1_staged");
         if let Some(meta) = meta {
             self.flush(&mut staged, meta)?;
         }

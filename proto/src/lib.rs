@@ -1,28 +1,18 @@
-//! What the parts of the file server share: the gRPC contracts, and with them the
-//! crate `names`. `operator`, `manager` and `node` meet only here.
+//! What the parts of the file server share: the gRPC services, and with them the
+//! crates `messages` and `names`. `operator`, `manager` and `node` meet only here.
 
-mod batch;
-mod outcome;
-/// The gRPC contracts, generated from `proto/dfs/v1` and committed;
+mod status;
+/// The gRPC contracts. The services are generated from `proto/dfs/v1` and committed;
 /// `tests/generated.rs` makes them anew and compares.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]
 pub mod v1 {
+    pub use messages::v1::*;
     include!("generated/dfs.v1.rs");
 }
 
-pub use batch::{BATCH_BYTES, Batch, MESSAGE_BYTES, Refused, TEXT_BYTES, batches, clip};
+pub use messages::{
+    BATCH_BYTES, Batch, CHUNK, Change, CodeMeaning, DISK_SILENT, FaultMeaning, MESSAGE_BYTES,
+    PROTOCOL, PROTOCOL_MIN, Refused, Retry, SMALL, STREAMS, TEXT_BYTES, batches, clip,
+};
 pub use names::*;
-pub use outcome::{Change, CodeMeaning, FaultMeaning, Retry};
-
-/// The protocol version that this build speaks.
-pub const PROTOCOL: u32 = 1;
-/// The oldest protocol version that this build still understands.
-pub const PROTOCOL_MIN: u32 = 1;
-/// Bytes of file data in one message of a stream, well under tonic's 4 MiB.
-pub const CHUNK: usize = 256 * 1024;
-/// Downloads, and uploads, with a stream of their own that a node serves at once.
-pub const STREAMS: u32 = 256;
-/// A node whose disk has not answered for this long takes no new files until it does.
-pub const DISK_SILENT: std::time::Duration = std::time::Duration::from_secs(3);
-/// A file of at most this many bytes travels as one message of an exchange.
-pub const SMALL: usize = 64 * 1024;
+pub use status::grpc;

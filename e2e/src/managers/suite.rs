@@ -4,8 +4,9 @@
 use crate::mongo::Server;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use manager_protocol::store::Store;
+use manager_store::Mongo;
 use manager_store::suite::{self, Place};
-use manager_store::{Mongo, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -2,13 +2,17 @@
 //! records, and ends when as many nodes as asked for are merged.
 
 use crate::config::RebuildArgs;
-use crate::core::{Core, now_ms};
-use crate::limits::Limits;
+use crate::nodes::NodeNetwork;
 use crate::serve::{listen, serve_grpc};
-use crate::{cluster::leader, counts, recovery::quarantine};
+use crate::world::world;
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
-use manager_store::Store;
+use manager_protocol::cluster::leader;
+use manager_protocol::core::Core;
+use manager_protocol::counts;
+use manager_protocol::recovery::quarantine;
+use manager_protocol::settings::Settings;
+use manager_protocol::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -26,19 +30,27 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let token = args.token.load()?;
     token.allows_listening("--grpc", args.grpc)?;
     let store = args.store.open().await?;
+    let world = world();
     let begun = store.rebuilt_at_ms().await?.is_some();
     if !begun && !is_empty(&*store).await? {
         bail!("--store: it holds records; rebuild restores a lost store into an empty one");
     }
     if !begun {
-        store.set_rebuilt_at_ms(Some(now_ms())).await?;
+        store.set_rebuilt_at_ms(Some(world.unix_ms())).await?;
     }
     let cluster = store.cluster_id().await?;
-    let core = Core::new(store, cluster, Limits::default(), token, true);
+    let core = Core::new(
+        store,
+        cluster,
+        &Settings::default(),
+        world,
+        NodeNetwork::new(token.clone()),
+        true,
+    );
     let listener = listen("--grpc", args.grpc).await?;
     println!("ready grpc={}", listener.local_addr()?);
     let inner = CancellationToken::new();
-    let serving = tokio::spawn(serve_grpc(listener, core.clone(), inner.clone()));
+    let serving = tokio::spawn(serve_grpc(listener, core.clone(), token, inner.clone()));
     let holder = format!("rebuild/{}", std::process::id());
     let leading = tokio::spawn(leader::run(core.clone(), holder, inner.clone()));
     let ended = tokio::select! {

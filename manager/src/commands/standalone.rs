@@ -90,7 +90,7 @@ fn node_failure(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> an
     }
 }
 
-async fn joined(core: &crate::core::Core, count: usize) {
+async fn joined(core: &manager_protocol::core::Core, count: usize) {
     let until = tokio::time::Instant::now() + JOIN;
     while core.nodes.all_available().len() < count && tokio::time::Instant::now() < until {
         tokio::time::sleep(LOOK).await;

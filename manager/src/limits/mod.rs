@@ -4,6 +4,7 @@ mod hosts;
 mod rest;
 
 use clap::Args;
+use manager_protocol::settings::Settings;
 
 pub(crate) use hosts::HostPattern;
 pub(crate) use rest::{MinRate, RestLimits};
@@ -33,12 +34,13 @@ pub struct Limits {
     pub cached_files: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            move_files_per_second: 1000,
-            move_bytes_per_second: 100 << 20,
-            cached_files: 100_000,
+impl Limits {
+    /// What the protocol uses of them.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            move_files_per_second: self.move_files_per_second,
+            move_bytes_per_second: self.move_bytes_per_second,
+            cached_files: self.cached_files,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A connection to one node: opened only if the expected node answers.
 
 use super::exchange::{NotOpened, Opens, Streams};
+use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt;
 use kit::token::{Bearer, Token};
-use proto::NodeId;
+use manager_protocol::nodes::{Another, Expected, Network};
+use proto::FileId;
 use proto::v1::storage_client::StorageClient;
 use proto::v1::{IdentifyReply, IdentifyRequest};
 use std::time::Duration;
@@ -11,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use uuid::Uuid;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -30,20 +32,9 @@ const CONNECTION_WINDOW: u32 = proto::STREAMS * STREAM_WINDOW;
 const DROPPED: usize = 1024;
 pub(super) type Client = StorageClient<InterceptedService<Channel, Bearer>>;
 
-/// Who is expected at an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
-    /// The node's id.
-    pub id: NodeId,
-    /// Its volume.
-    pub volume_id: Uuid,
-    /// Its session, if it has just stated one; it changes while a node runs (rule 4).
-    pub session: Option<u64>,
-}
-
 /// Why a node's endpoint is not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum NotConnected {
+pub(crate) enum NotConnected {
     /// Nobody answers there.
     #[error("can't be reached at {endpoint}: {why}")]
     Unreachable {
@@ -53,49 +44,8 @@ pub enum NotConnected {
         why: tonic::Status,
     },
     /// Another node answers there.
-    #[error(
-        "at {endpoint} node {id} answers (volume {volume}, session {session:016x}), not node \
-         {wanted} (volume {wanted_volume}): correct the address that {wanted} is given by \
-         --advertise"
-    )]
-    Another {
-        /// Where.
-        endpoint: String,
-        /// Who answers.
-        id: String,
-        /// Its volume.
-        volume: String,
-        /// Its session.
-        session: u64,
-        /// Who was expected.
-        wanted: String,
-        /// Its volume.
-        wanted_volume: Uuid,
-    },
-}
-
-impl Expected {
-    /// Compares it with the node that answers at `endpoint`.
-    ///
-    /// # Errors
-    /// Names both, where they differ.
-    pub fn check(&self, endpoint: &str, who: &IdentifyReply) -> Result<(), NotConnected> {
-        let same = who.node_id == self.id.as_str()
-            && who.volume_id == self.volume_id.as_bytes()[..]
-            && self.session.is_none_or(|session| who.session == session);
-        if same {
-            return Ok(());
-        }
-        let volume = Uuid::from_slice(&who.volume_id);
-        Err(NotConnected::Another {
-            endpoint: endpoint.to_owned(),
-            id: proto::clip(who.node_id.clone()),
-            volume: volume.map_or("unknown".to_owned(), |volume| volume.to_string()),
-            session: who.session,
-            wanted: self.id.to_string(),
-            wanted_volume: self.volume_id,
-        })
-    }
+    #[error(transparent)]
+    Another(#[from] Another),
 }
 
 /// What opens the exchange, the first time and again.
@@ -139,7 +89,7 @@ impl Opener {
 impl Opens for Opener {
     async fn open(&self) -> Result<Streams, NotOpened> {
         Opener::open(self).await.map_err(|error| match &error {
-            NotConnected::Another { .. } => NotOpened::Gone(error.to_string()),
+            NotConnected::Another(_) => NotOpened::Gone(error.to_string()),
             NotConnected::Unreachable { why, .. } if is_refused(why) => {
                 NotOpened::Gone(error.to_string())
             }
@@ -161,22 +111,32 @@ fn is_refused(status: &tonic::Status) -> bool {
     false
 }
 
-/// Asks which node serves at an endpoint.
-///
-/// # Errors
-/// When nobody answers there in time.
-pub(crate) async fn identify(
-    endpoint: &str,
-    key: &Token,
-    deadline: Duration,
-) -> Result<IdentifyReply, tonic::Status> {
-    let asked = async {
-        let mut client = client(endpoint, key).await?;
-        Ok(client.identify(IdentifyRequest {}).await?.into_inner())
-    };
-    tokio::time::timeout(deadline, asked)
-        .await
-        .map_err(|_| tonic::Status::deadline_exceeded("nobody answered"))?
+/// The network of the nodes, to which the token opens the way.
+pub(crate) struct NodeNetwork {
+    token: Token,
+}
+
+impl NodeNetwork {
+    /// The network that a token opens.
+    pub(crate) fn new(token: Token) -> Self {
+        Self { token }
+    }
+}
+
+#[async_trait]
+impl Network for NodeNetwork {
+    async fn identify(&self, address: &str, pool: &str, time: Duration) -> Option<IdentifyReply> {
+        let asked = async {
+            let mut client = client(address, &self.token.of_pool(pool)).await.ok()?;
+            Some(client.identify(IdentifyRequest {}).await.ok()?.into_inner())
+        };
+        tokio::time::timeout(time, asked).await.ok()?
+    }
+
+    fn ticket(&self, pool: &str, id: FileId, generation: u32, session: u64) -> Bytes {
+        let key = self.token.of_pool(pool);
+        key.ticket(id.as_bytes(), generation, session).into()
+    }
 }
 
 /// Connects.
@@ -203,38 +163,4 @@ pub(super) async fn client(endpoint: &str, token: &Token) -> Result<Client, toni
 /// cause.
 pub(super) fn is_broken(status: &tonic::Status) -> bool {
     std::error::Error::source(status).is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_very_node_is_taken_and_the_other_is_named() {
-        let expected = Expected {
-            id: NodeId::new("n2").expect("an id"),
-            volume_id: Uuid::from_u128(2),
-            session: Some(7),
-        };
-        let who = |id: &str, volume: u128, session| IdentifyReply {
-            node_id: id.to_owned(),
-            volume_id: Uuid::from_u128(volume).as_bytes().to_vec().into(),
-            session,
-        };
-        expected.check("here:1", &who("n2", 2, 7)).expect("itself");
-        for other in [who("n1", 2, 7), who("n2", 1, 7), who("n2", 2, 8)] {
-            let error = expected.check("here:1", &other).expect_err("another");
-            let text = error.to_string();
-            for part in ["here:1", other.node_id.as_str(), "n2", "--advertise"] {
-                assert!(text.contains(part), "{text}");
-            }
-        }
-        let later = Expected {
-            session: None,
-            ..expected
-        };
-        later
-            .check("here:1", &who("n2", 2, 8))
-            .expect("a new session");
-    }
 }

@@ -6,10 +6,9 @@
 //! Streams that break are opened anew while the node is joined, and what may be
 //! done twice is sent again; of the rest the outcome is unknown.
 
-use super::call_error::CallError;
-use super::counted::NodeCount;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use manager_protocol::nodes::{CallError, NodeCount};
 use parking_lot::Mutex;
 use proto::v1::{Replies, Request, Requests, reply, request};
 use proto::{Batch, Refused};

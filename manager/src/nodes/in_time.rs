@@ -1,8 +1,9 @@
 //! A node's answer that comes in batches: none of them may keep its caller waiting for ever.
 
-use super::call_error::CallError;
+use super::verdict::call_error;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, Stream};
+use manager_protocol::nodes::CallError;
 use std::time::Duration;
 use tonic::Status;
 
@@ -19,7 +20,7 @@ pub(super) fn in_time<T: Send + 'static>(
     stream::try_unfold(batches, move |mut batches| async move {
         match tokio::time::timeout(each, batches.next()).await {
             Ok(Some(Ok(batch))) => Ok(Some((batch, batches))),
-            Ok(Some(Err(status))) => Err(status.into()),
+            Ok(Some(Err(status))) => Err(call_error(status)),
             Ok(None) => Ok(None),
             Err(_) => Err(CallError::Lost(format!("no more of it within {each:?}"))),
         }

@@ -1,19 +1,19 @@
 //! The connections to one node, and its operations as plain calls.
 
-use super::call_error::CallError;
-use super::connect::{Client, Expected, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
-use super::counted::NodeCount;
+use super::connect::{Client, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
 use super::exchange::Exchange;
 use super::in_time::{self, in_time};
 use super::steps::{self, STANDS_STILL, by_size, linked};
+use super::verdict::call_error;
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::StreamExt;
 use kit::token::Token;
+use manager_protocol::nodes::{CallError, Calls, Expected, Inventory, NodeCount, Outcome, Parts};
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, Fault, FileMeta, Finish, InspectRequest,
-    InventoryBatch, InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest,
-    ReadRequest, SealReply, SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply,
-    request,
+    InventoryRequest, Linked, ListCorruptRequest, Open, QuarantineRequest, ReadRequest, SealReply,
+    SealRequest, StatRequest, TransferRequest, UploadPart, Write, reply, request,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// The deadline of a call that only touches one small file.
 const CALL: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ const ASKS: u32 = 3;
 
 /// One node's connections: one for small operations, one for streams, so that
 /// no small operation waits behind a large body. Each is replaced when it breaks.
-pub struct Link {
+pub(crate) struct Link {
     exchange: Exchange,
     large: Client,
     small: Client,
@@ -49,7 +50,7 @@ impl Link {
     ///
     /// # Errors
     /// When it can't be reached at its advertised endpoint, or another one answers.
-    pub async fn connect(
+    pub(crate) async fn connect(
         endpoint: &str,
         token: &Token,
         expected: Expected,
@@ -78,51 +79,6 @@ impl Link {
             count,
             closed,
         })
-    }
-
-    /// Files on the node, by its own last count.
-    pub(super) fn count(&self) -> &NodeCount {
-        &self.count
-    }
-
-    /// How many small operations wait to be sent.
-    pub fn queued(&self) -> usize {
-        self.exchange.queued()
-    }
-
-    /// When the node last let the deadline of a small operation pass.
-    pub fn late(&self) -> Option<std::time::Instant> {
-        self.exchange.late().map(Instant::into_std)
-    }
-
-    /// Stages a small file; [`Self::finish`] reports how it went.
-    ///
-    /// # Errors
-    /// When the node is gone.
-    pub async fn stage(&self, open: Open, data: Bytes, meta: FileMeta) -> Result<(), CallError> {
-        let trace = open.trace;
-        // With the record at hand the node flushes file and record at once.
-        let write = Write {
-            open: Some(open),
-            data,
-            meta: Some(meta),
-        };
-        let op = request::Op::Write(write);
-        self.exchange.tell(trace, op, CALL).await
-    }
-
-    /// Permits the link of a staged file (rule 6); returns its leaf. Where the
-    /// connection broke before the answer came, the node is asked for the file.
-    ///
-    /// # Errors
-    /// See [`CallError::certainly_not_done`].
-    pub async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
-        let until = Instant::now() + CALL;
-        match self.finish_once(trace, meta.clone(), until).await {
-            // Boxed, as it is rare: each upload's future would have room for it.
-            Err(CallError::Lost(why)) => Box::pin(self.linked_by(until, trace, meta, why)).await,
-            done => done,
-        }
     }
 
     async fn finish_once(
@@ -177,240 +133,6 @@ impl Link {
         Err(CallError::Lost(why))
     }
 
-    /// Drops a staged file, unless its link has begun.
-    pub async fn abort(&self, trace: u64, id: Bytes, generation: u32) {
-        // A node that is gone has dropped it already.
-        let _ = self
-            .exchange
-            .tell(trace, request::Op::Abort(Abort { id, generation }), CALL)
-            .await;
-    }
-
-    /// Reads a small range in one message.
-    ///
-    /// # Errors
-    /// NOT_FOUND when the node does not hold that copy.
-    pub async fn read(&self, read: ReadRequest) -> Result<Bytes, CallError> {
-        match self
-            .exchange
-            .ask(read.trace, request::Op::Read(read), CALL)
-            .await?
-        {
-            reply::Result::Data(data) => Ok(data),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Asks whether the node holds a copy.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub async fn stat(&self, trace: u64, copy: CopyRef) -> Result<CopyState, CallError> {
-        let op = request::Op::Stat(StatRequest { copy: Some(copy) });
-        match self.exchange.ask(trace, op, CALL).await? {
-            // The copy, or the place where it would be, can't be read: neither whole
-            // nor denied.
-            reply::Result::State(state) if state.held && state.meta.is_none() => {
-                let why = "the node can't read the copy, or where it would be".to_owned();
-                Err(CallError::Fault(Fault::Io, why))
-            }
-            reply::Result::State(state) => Ok(state),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Removes exactly one copy (rule 3); returns whether it was there.
-    ///
-    /// # Errors
-    /// When the node does not confirm.
-    pub async fn delete(&self, delete: DeleteRequest) -> Result<bool, CallError> {
-        match self
-            .exchange
-            .ask(delete.trace, request::Op::Delete(delete), CALL)
-            .await?
-        {
-            reply::Result::Deleted(deleted) => Ok(deleted.found),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Opens an upload stream; its parts go into the sender, its outcome comes
-    /// from the handle.
-    pub fn upload(
-        &self,
-    ) -> (
-        mpsc::Sender<UploadPart>,
-        tokio::task::JoinHandle<Result<u32, CallError>>,
-    ) {
-        let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
-        let mut client = self.large.clone();
-        let (count, closed) = (self.count.clone(), self.closed.clone());
-        let outcome = tokio::spawn(async move {
-            let call = client.upload_file(ReceiverStream::new(outgoing));
-            let reply = tokio::select! {
-                () = closed.cancelled() => {
-                    return Err(CallError::Lost("the node has left".to_owned()));
-                }
-                reply = call => reply?,
-            };
-            linked(&count, reply.into_inner())
-        });
-        (parts, outcome)
-    }
-
-    /// Opens a download stream.
-    ///
-    /// # Errors
-    /// NOT_FOUND when the node does not hold that copy.
-    pub async fn download(
-        &self,
-        read: ReadRequest,
-    ) -> Result<tonic::Streaming<proto::v1::DownloadPart>, CallError> {
-        self.again(CALL, &self.large, |mut client| {
-            let read = read.clone();
-            async move { client.download_file(read).await }
-        })
-        .await
-    }
-
-    /// Has the node send its copy, of `size` bytes, to another node; returns the leaf
-    /// there. It may take as long as it likes, but must not stand still.
-    ///
-    /// # Errors
-    /// See [`CallError::certainly_not_done`].
-    pub async fn transfer(&self, transfer: TransferRequest, size: u64) -> Result<u32, CallError> {
-        let mut client = self.large.clone();
-        let begun = async {
-            match client.transfer_in_steps(transfer.clone()).await {
-                Ok(steps) => Ok(tonic::Response::new(Some(steps.into_inner()))),
-                // A node of the release before does not say how far it is.
-                Err(status) if status.code() == tonic::Code::Unimplemented => {
-                    Ok(tonic::Response::new(None))
-                }
-                Err(status) => Err(status),
-            }
-        };
-        let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
-            let mut client = self.large.clone();
-            let call = client.transfer_file(transfer);
-            return linked(&self.count, self.bounded(by_size(size), call).await?);
-        };
-        tokio::select! {
-            () = self.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
-            linked = steps::follow(&self.count, steps, size) => linked,
-        }
-    }
-
-    /// Streams what the node holds, from disk, from a leaf on. A stream that breaks off
-    /// or stalls ends with an error.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn inventory(
-        &self,
-        quarantine: bool,
-        from_leaf: u32,
-    ) -> Result<BoxStream<'static, Result<InventoryBatch, CallError>>, CallError> {
-        let request = InventoryRequest {
-            quarantine,
-            from_leaf,
-        };
-        let asked = self.again(CALL, &self.large, |mut client| async move {
-            client.inventory(request).await
-        });
-        Ok(in_time(asked.await?, in_time::BATCH))
-    }
-
-    /// Asks about many copies at once.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
-        let mut states = Vec::with_capacity(copies.len());
-        // Cut by what one answer can hold: each state carries its copy's record.
-        for copies in proto::batches(copies, INSPECTED) {
-            let asked = copies.len();
-            let some = self.again(LONG_CALL, &self.small, |mut client| {
-                let copies = copies.clone();
-                async move { client.inspect(InspectRequest { copies }).await }
-            });
-            let some = some.await?.states;
-            if some.len() != asked {
-                let why = format!("{} answers to {asked} questions", some.len());
-                return Err(CallError::Lost(why));
-            }
-            states.extend(some);
-        }
-        Ok(states)
-    }
-
-    /// Moves a copy into quarantine.
-    ///
-    /// # Errors
-    /// When the node does not confirm.
-    pub async fn quarantine(&self, request: QuarantineRequest) -> Result<bool, CallError> {
-        let mut client = self.small.clone();
-        Ok(self.bounded(CALL, client.quarantine(request)).await?.found)
-    }
-
-    /// Moves a copy back from quarantine; returns its leaf if it was there.
-    ///
-    /// # Errors
-    /// When the node does not confirm.
-    pub async fn adopt(&self, request: QuarantineRequest) -> Result<Option<u32>, CallError> {
-        let mut client = self.small.clone();
-        let reply = self.bounded(CALL, client.adopt(request)).await?;
-        Ok(reply.found.then_some(reply.leaf))
-    }
-
-    /// Removes a copy from quarantine.
-    ///
-    /// # Errors
-    /// When the node does not confirm.
-    pub async fn discard(&self, request: QuarantineRequest) -> Result<bool, CallError> {
-        let mut client = self.small.clone();
-        Ok(self.bounded(CALL, client.discard(request)).await?.found)
-    }
-
-    /// Has the node re-read a copy of `size` bytes; returns whether it is intact. The
-    /// node no longer serves a copy that is not.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn verify(&self, copy: CopyRef, size: u64) -> Result<bool, CallError> {
-        let mut client = self.small.clone();
-        let copies = vec![copy];
-        let reply = self
-            .bounded(by_size(size), client.verify(InspectRequest { copies }))
-            .await?;
-        Ok(reply.intact == [true])
-    }
-
-    /// Every copy that the node knows to be corrupt.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
-        let asked = self.again(CALL, &self.small, |mut client| async move {
-            client.list_corrupt(ListCorruptRequest {}).await
-        });
-        Ok(asked.await?.copies)
-    }
-
-    /// Seals the node, or opens it again (rule 15).
-    ///
-    /// # Errors
-    /// When the node does not confirm.
-    pub async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
-        let mut client = self.small.clone();
-        let call = client.seal(SealRequest { sealed, leader });
-        let reply = self.bounded(CALL, call).await?;
-        if let Some(counted) = reply.counted {
-            self.count.take(counted);
-        }
-        Ok(reply)
-    }
-
     /// A call that changes nothing: it is made again where the connection broke,
     /// which costs its callers nothing but time.
     async fn again<T, F>(
@@ -443,10 +165,215 @@ impl Link {
         tokio::select! {
             () = self.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
             done = tokio::time::timeout(deadline, call) => match done {
-                Ok(reply) => Ok(reply?.into_inner()),
+                Ok(reply) => Ok(reply.map_err(call_error)?.into_inner()),
                 Err(_) => Err(CallError::Lost(format!("no answer within {deadline:?}"))),
             },
         }
+    }
+}
+
+#[async_trait]
+impl Calls for Link {
+    fn count(&self) -> &NodeCount {
+        &self.count
+    }
+
+    fn queued(&self) -> usize {
+        self.exchange.queued()
+    }
+
+    fn late(&self) -> Option<std::time::Instant> {
+        self.exchange.late().map(Instant::into_std)
+    }
+
+    async fn stage(&self, open: Open, data: Bytes, meta: FileMeta) -> Result<(), CallError> {
+        let trace = open.trace;
+        // With the record at hand the node flushes file and record at once.
+        let write = Write {
+            open: Some(open),
+            data,
+            meta: Some(meta),
+        };
+        let op = request::Op::Write(write);
+        self.exchange.tell(trace, op, CALL).await
+    }
+
+    async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
+        let until = Instant::now() + CALL;
+        match self.finish_once(trace, meta.clone(), until).await {
+            // Boxed, as it is rare: each upload's future would have room for it.
+            Err(CallError::Lost(why)) => Box::pin(self.linked_by(until, trace, meta, why)).await,
+            done => done,
+        }
+    }
+
+    async fn abort(&self, trace: u64, id: Bytes, generation: u32) {
+        // A node that is gone has dropped it already.
+        let _ = self
+            .exchange
+            .tell(trace, request::Op::Abort(Abort { id, generation }), CALL)
+            .await;
+    }
+
+    async fn read(&self, read: ReadRequest) -> Result<Bytes, CallError> {
+        match self
+            .exchange
+            .ask(read.trace, request::Op::Read(read), CALL)
+            .await?
+        {
+            reply::Result::Data(data) => Ok(data),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn stat(&self, trace: u64, copy: CopyRef) -> Result<CopyState, CallError> {
+        let op = request::Op::Stat(StatRequest { copy: Some(copy) });
+        match self.exchange.ask(trace, op, CALL).await? {
+            // The copy, or the place where it would be, can't be read: neither whole
+            // nor denied.
+            reply::Result::State(state) if state.held && state.meta.is_none() => {
+                let why = "the node can't read the copy, or where it would be".to_owned();
+                Err(CallError::Fault(Fault::Io, why))
+            }
+            reply::Result::State(state) => Ok(state),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn delete(&self, delete: DeleteRequest) -> Result<bool, CallError> {
+        match self
+            .exchange
+            .ask(delete.trace, request::Op::Delete(delete), CALL)
+            .await?
+        {
+            reply::Result::Deleted(deleted) => Ok(deleted.found),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn upload(&self) -> (mpsc::Sender<UploadPart>, Outcome) {
+        let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
+        let mut client = self.large.clone();
+        let (count, closed) = (self.count.clone(), self.closed.clone());
+        let outcome = AbortOnDropHandle::new(tokio::spawn(async move {
+            let call = client.upload_file(ReceiverStream::new(outgoing));
+            let reply = tokio::select! {
+                () = closed.cancelled() => {
+                    return Err(CallError::Lost("the node has left".to_owned()));
+                }
+                reply = call => reply.map_err(call_error)?,
+            };
+            linked(&count, reply.into_inner())
+        }));
+        let outcome = async {
+            let ended = outcome.await;
+            ended.unwrap_or_else(|_| Err(CallError::Lost("broken off".to_owned())))
+        };
+        (parts, Box::pin(outcome))
+    }
+
+    async fn download(&self, read: ReadRequest) -> Result<Parts, CallError> {
+        let parts = self.again(CALL, &self.large, |mut client| {
+            let read = read.clone();
+            async move { client.download_file(read).await }
+        });
+        let parts = parts.await?;
+        Ok(parts.map(|part| Ok(part.map_err(call_error)?.data)).boxed())
+    }
+
+    async fn transfer(&self, transfer: TransferRequest, size: u64) -> Result<u32, CallError> {
+        let mut client = self.large.clone();
+        let begun = async {
+            match client.transfer_in_steps(transfer.clone()).await {
+                Ok(steps) => Ok(tonic::Response::new(Some(steps.into_inner()))),
+                // A node of the release before does not say how far it is.
+                Err(status) if status.code() == tonic::Code::Unimplemented => {
+                    Ok(tonic::Response::new(None))
+                }
+                Err(status) => Err(status),
+            }
+        };
+        let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
+            let mut client = self.large.clone();
+            let call = client.transfer_file(transfer);
+            return linked(&self.count, self.bounded(by_size(size), call).await?);
+        };
+        tokio::select! {
+            () = self.closed.cancelled() => Err(CallError::Lost("the node has left".to_owned())),
+            linked = steps::follow(&self.count, steps, size) => linked,
+        }
+    }
+
+    async fn inventory(&self, quarantine: bool, from_leaf: u32) -> Result<Inventory, CallError> {
+        let request = InventoryRequest {
+            quarantine,
+            from_leaf,
+        };
+        let asked = self.again(CALL, &self.large, |mut client| async move {
+            client.inventory(request).await
+        });
+        Ok(in_time(asked.await?, in_time::BATCH))
+    }
+
+    async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
+        let mut states = Vec::with_capacity(copies.len());
+        // Cut by what one answer can hold: each state carries its copy's record.
+        for copies in proto::batches(copies, INSPECTED) {
+            let asked = copies.len();
+            let some = self.again(LONG_CALL, &self.small, |mut client| {
+                let copies = copies.clone();
+                async move { client.inspect(InspectRequest { copies }).await }
+            });
+            let some = some.await?.states;
+            if some.len() != asked {
+                let why = format!("{} answers to {asked} questions", some.len());
+                return Err(CallError::Lost(why));
+            }
+            states.extend(some);
+        }
+        Ok(states)
+    }
+
+    async fn quarantine(&self, request: QuarantineRequest) -> Result<bool, CallError> {
+        let mut client = self.small.clone();
+        Ok(self.bounded(CALL, client.quarantine(request)).await?.found)
+    }
+
+    async fn adopt(&self, request: QuarantineRequest) -> Result<Option<u32>, CallError> {
+        let mut client = self.small.clone();
+        let reply = self.bounded(CALL, client.adopt(request)).await?;
+        Ok(reply.found.then_some(reply.leaf))
+    }
+
+    async fn discard(&self, request: QuarantineRequest) -> Result<bool, CallError> {
+        let mut client = self.small.clone();
+        Ok(self.bounded(CALL, client.discard(request)).await?.found)
+    }
+
+    async fn verify(&self, copy: CopyRef, size: u64) -> Result<bool, CallError> {
+        let mut client = self.small.clone();
+        let copies = vec![copy];
+        let reply = self
+            .bounded(by_size(size), client.verify(InspectRequest { copies }))
+            .await?;
+        Ok(reply.intact == [true])
+    }
+
+    async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
+        let asked = self.again(CALL, &self.small, |mut client| async move {
+            client.list_corrupt(ListCorruptRequest {}).await
+        });
+        Ok(asked.await?.copies)
+    }
+
+    async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
+        let mut client = self.small.clone();
+        let call = client.seal(SealRequest { sealed, leader });
+        let reply = self.bounded(CALL, call).await?;
+        if let Some(counted) = reply.counted {
+            self.count.take(counted);
+        }
+        Ok(reply)
     }
 }
 

@@ -1,9 +1,9 @@
 //! A transfer between two nodes as the manager sees it: it may take as long as the file
 //! is large, but it must make progress.
 
-use super::call_error::CallError;
-use super::counted::NodeCount;
+use super::verdict::call_error;
 use futures::{Stream, StreamExt};
+use manager_protocol::nodes::{CallError, NodeCount};
 use proto::v1::{Linked, TransferStep, UploadReply, transfer_step::Step, upload_reply};
 use std::time::Duration;
 use tonic::Status;
@@ -33,7 +33,7 @@ pub(super) async fn follow(
         let step = match tokio::time::timeout(patience, steps.next()).await {
             Err(_) => return lost("the transfer stands still"),
             Ok(None) => return lost("the transfer has no end"),
-            Ok(Some(step)) => step?.step,
+            Ok(Some(step)) => step.map_err(call_error)?.step,
         };
         match step {
             Some(Step::Done(reply)) => return linked(count, reply),

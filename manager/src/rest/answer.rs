@@ -1,10 +1,10 @@
 //! Answers in JSON, errors above all: `{"code","message","detail"}`.
 
-use crate::Failure;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use manager_protocol::failure::Failure;
 use proto::{Code, CodeMeaning};
 use schemars::JsonSchema;
 use serde::Serialize;

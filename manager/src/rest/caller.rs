@@ -2,11 +2,11 @@
 
 use super::clients::Client;
 use super::gate::Place;
-use crate::Failure;
-use crate::nodes::Share;
-use crate::trace::Trace;
-use crate::waiters::Waiters;
 use http::request::Parts;
+use manager_protocol::failure::Failure;
+use manager_protocol::nodes::Share;
+use manager_protocol::trace::Trace;
+use manager_protocol::waiters::Waiters;
 use parking_lot::Mutex;
 use proto::Code;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //! no single one can take all places from the others (invariant 9).
 
 use crate::limits::RestLimits;
-use crate::nodes::NodeShares;
+use manager_protocol::nodes::NodeShares;
+use manager_protocol::world::World;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,7 +25,6 @@ impl Key {
 }
 
 /// One client's shares. Its address may have many connections.
-#[derive(Debug)]
 pub(super) struct Client {
     pub(super) uploads: Arc<Semaphore>,
     pub(super) upload_bytes: Arc<Semaphore>,
@@ -54,11 +54,12 @@ impl Client {
         self.most_at_once
     }
 
-    pub(super) fn new(limits: &RestLimits) -> Arc<Self> {
+    pub(super) fn new(world: &World, limits: &RestLimits) -> Arc<Self> {
         let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
-        let streams = || NodeShares::new(limits.share_of(proto::STREAMS as usize), limits.max_wait);
+        let streams_share = limits.share_of(proto::STREAMS as usize);
+        let streams = || NodeShares::new(world, streams_share, limits.max_wait);
         let bytes_share = limits.share_of(bytes).max(2 * BESIDE_FIRST);
         Arc::new(Self {
             uploads: share(limits.max_uploads),
@@ -76,6 +77,7 @@ impl Client {
 
 /// All clients that have a connection, which bounds how many there are.
 pub(super) struct Clients {
+    world: World,
     limits: RestLimits,
     connected: Mutex<HashMap<Key, (usize, Arc<Client>)>>,
 }
@@ -88,8 +90,9 @@ pub(super) struct Connected {
 }
 
 impl Clients {
-    pub(super) fn new(limits: &RestLimits) -> Arc<Self> {
+    pub(super) fn new(world: &World, limits: &RestLimits) -> Arc<Self> {
         Arc::new(Self {
+            world: world.clone(),
             limits: limits.clone(),
             connected: Mutex::default(),
         })
@@ -101,7 +104,7 @@ impl Clients {
         let mut connected = self.connected.lock();
         let (count, client) = connected
             .entry(key)
-            .or_insert_with(|| (0, Client::new(&self.limits)));
+            .or_insert_with(|| (0, Client::new(&self.world, &self.limits)));
         if *count >= self.limits.share_of(self.limits.max_connections) {
             return None;
         }
@@ -136,10 +139,11 @@ impl Drop for Connected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::world;
 
     fn clients() -> Arc<Clients> {
         let limits = RestLimits::given(&["--max-connections=4", "--client-share=50"]);
-        Clients::new(&limits.expect("good flags"))
+        Clients::new(&world(), &limits.expect("good flags"))
     }
 
     fn address(text: &str) -> IpAddr {

@@ -4,8 +4,6 @@
 use super::answer::Refusal;
 use super::caller::Caller;
 use super::{Rest, answer, file_body, name};
-use crate::Failure;
-use crate::files::download::{Found, ReadError, find};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -19,7 +17,9 @@ use manager_body::conditional::{self, Outcome, Validators};
 use manager_body::digest::{self, Algorithm};
 use manager_body::range::{self, Framing, Part};
 use manager_body::{accept, disposition, media};
-use manager_store::Record;
+use manager_protocol::failure::Failure;
+use manager_protocol::files::download::{Found, ReadError, find};
+use manager_protocol::store::Record;
 use proto::{Code, FileName};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     fn record(size: u64) -> Record {
-        manager_store::suite::sample::record("a.txt", size)
+        manager_protocol::store::sample::record("a.txt", size)
     }
 
     fn planned(

@@ -1,13 +1,13 @@
 //! The bodies of downloads.
 
 use super::Rest;
-use crate::files::download::{Found, ReadError};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use manager_body::json_answer::FileAnswer;
 use manager_body::range::{Framing, Part};
-use manager_store::Record;
+use manager_protocol::files::download::{Found, ReadError};
+use manager_protocol::store::Record;
 use std::io;
 use std::sync::Arc;
 
@@ -84,6 +84,6 @@ fn counted(
 ) -> Body {
     let rest = rest.clone();
     Body::from_stream(bytes.inspect_ok(move |piece| {
-        rest.core.metrics.sent_bytes.inc_by(piece.len() as u64);
+        rest.metrics.sent_bytes.inc_by(piece.len() as u64);
     }))
 }

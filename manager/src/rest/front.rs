@@ -8,11 +8,8 @@ use super::caller::Caller;
 use super::clients::Client;
 use super::sent::{Holds, Unsent};
 use super::{lent, routes, vet};
-use crate::Failure;
 use crate::format;
 use crate::metrics::RequestLabels;
-use crate::trace::Trace;
-use crate::waiters::Waiters;
 use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
@@ -23,6 +20,10 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use manager_protocol::failure::Failure;
+use manager_protocol::trace::Trace;
+use manager_protocol::waiters::Waiters;
+use manager_protocol::world::World;
 use proto::Code;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -57,7 +58,7 @@ impl Front {
     ) -> Result<Response<Counted>, Infallible> {
         let begun = Instant::now();
         let http2 = request.version() == Version::HTTP_2;
-        let trace = trace_of(request.headers());
+        let trace = trace_of(&self.rest.core.world, request.headers());
         let method = request.method().clone();
         let route = routes::label(request.uri().path());
         let (mut request, lender) = lent::lend(request);
@@ -139,7 +140,7 @@ impl Front {
             status: status.as_u16(),
             code,
         };
-        self.rest.core.metrics.request(&labels, took);
+        self.rest.metrics.request(&labels, took);
         let (method, status) = (labels.method, labels.status);
         if status >= 500 {
             tracing::warn!(request = %trace, method, route, status, code, ?took, "answered");
@@ -150,9 +151,11 @@ impl Front {
 }
 
 /// The request's id: the client's own, if it has the form of ours.
-fn trace_of(headers: &HeaderMap) -> Trace {
+fn trace_of(world: &World, headers: &HeaderMap) -> Trace {
     let given = headers.get(&X_REQUEST_ID).map(HeaderValue::as_bytes);
-    given.and_then(parse_id).unwrap_or_else(Trace::random)
+    given
+        .and_then(parse_id)
+        .unwrap_or_else(|| Trace::random(world))
 }
 
 fn parse_id(text: &[u8]) -> Option<Trace> {

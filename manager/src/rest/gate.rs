@@ -2,11 +2,12 @@
 //! one, waits, and after `--max-wait` is answered code 9 (invariant 9).
 
 use super::clients::Client;
-use crate::Failure;
 use crate::limits::RestLimits;
 use crate::metrics::InFlight;
-use crate::waiters::{NoPlace, Waiters};
 use bytes::Bytes;
+use manager_protocol::failure::Failure;
+use manager_protocol::waiters::{NoPlace, Waiters};
+use manager_protocol::world::World;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::{Code, SMALL};
 use std::sync::Arc;
@@ -41,6 +42,7 @@ impl Drop for Place {
 }
 
 struct Gate {
+    world: World,
     places: Arc<Semaphore>,
     /// How many are taken, for the metrics.
     taken: Gauge,
@@ -50,8 +52,15 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(places: usize, taken: &Gauge, wait: Duration, flag: &'static str) -> Self {
+    fn new(
+        world: &World,
+        places: usize,
+        taken: &Gauge,
+        wait: Duration,
+        flag: &'static str,
+    ) -> Self {
         Self {
+            world: world.clone(),
             places: Arc::new(Semaphore::new(places)),
             taken: taken.clone(),
             wait,
@@ -71,9 +80,11 @@ impl Gate {
             let why = format_args!("{}{whose} are in flight{none}", self.flag);
             Failure::new(Code::TooManyRequests).because(why)
         };
-        let own = waiters.take(share, places, self.wait).await;
+        let own = waiters.take(&self.world, share, places, self.wait).await;
         let own = own.map_err(|none| refused(" of --client-share of this client", none))?;
-        let permit = waiters.take(&self.places, places, self.wait).await;
+        let permit = waiters
+            .take(&self.world, &self.places, places, self.wait)
+            .await;
         let permit = permit.map_err(|none| refused("", none))?;
         let places = places.into();
         self.taken.inc_by(places);
@@ -87,25 +98,26 @@ impl Gate {
 }
 
 impl Gates {
-    pub(super) fn new(limits: &RestLimits, metrics: &InFlight) -> Self {
+    pub(super) fn new(world: &World, limits: &RestLimits, metrics: &InFlight) -> Self {
         let wait = limits.max_wait;
+        let gate = |places, taken, wait, flag| Gate::new(world, places, taken, wait, flag);
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
-            uploads: Gate::new(limits.max_uploads, &metrics.uploads, wait, "--max-uploads"),
-            upload_bytes: Gate::new(bytes, &metrics.upload_bytes, wait, "--max-upload-bytes"),
-            downloads: Gate::new(
+            uploads: gate(limits.max_uploads, &metrics.uploads, wait, "--max-uploads"),
+            upload_bytes: gate(bytes, &metrics.upload_bytes, wait, "--max-upload-bytes"),
+            downloads: gate(
                 limits.max_downloads,
                 &metrics.downloads,
                 wait,
                 "--max-downloads",
             ),
-            requests: Gate::new(
+            requests: gate(
                 limits.max_requests,
                 &metrics.requests,
                 wait,
                 "--max-requests",
             ),
-            heads: Gate::new(
+            heads: gate(
                 usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS),
                 &metrics.request_heads,
                 Duration::ZERO,
@@ -217,6 +229,7 @@ impl AsRef<[u8]> for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::world;
 
     fn limits(flags: &[&str]) -> RestLimits {
         RestLimits::given(flags).expect("good flags")
@@ -224,7 +237,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn past_a_bound_a_request_waits_and_then_gets_code_9() {
-        let gate = Gate::new(1, &Gauge::default(), Duration::from_secs(5), "full");
+        let gate = Gate::new(
+            &world(),
+            1,
+            &Gauge::default(),
+            Duration::from_secs(5),
+            "full",
+        );
         let share = Arc::new(Semaphore::new(2));
         let held = gate
             .enter(&share, 1, &Waiters::UNBOUNDED)
@@ -250,8 +269,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_client_leaves_places_to_others() {
         let limits = limits(&["--max-uploads=4", "--client-share=75"]);
-        let gates = Gates::new(&limits, &InFlight::default());
-        let (greedy, modest) = (Client::new(&limits), Client::new(&limits));
+        let gates = Gates::new(&world(), &limits, &InFlight::default());
+        let (greedy, modest) = (
+            Client::new(&world(), &limits),
+            Client::new(&world(), &limits),
+        );
         let waiters = Waiters::UNBOUNDED;
         let mut held = Vec::new();
         while let Ok(place) = gates.upload(&greedy, &waiters).await {
@@ -265,8 +287,8 @@ mod tests {
     async fn an_upload_holds_what_is_buffered_of_it() {
         let limits = limits(&["--max-upload-bytes=1MiB", "--client-share=100"]);
         let metrics = InFlight::default();
-        let gates = Gates::new(&limits, &metrics);
-        let client = Client::new(&limits);
+        let gates = Gates::new(&world(), &limits, &metrics);
+        let client = Client::new(&world(), &limits);
         let upload = gates.upload(&client, &Waiters::UNBOUNDED);
         let mut upload = upload.await.expect("a place");
         for _ in 0..100 {

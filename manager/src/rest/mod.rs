@@ -28,9 +28,10 @@ mod sent;
 mod server;
 mod vet;
 
-use crate::core::Core;
 use crate::limits::RestLimits;
+use crate::metrics::Metrics;
 use bytes::Bytes;
+use manager_protocol::core::Core;
 use std::sync::Arc;
 
 pub(crate) use server::serve;
@@ -38,6 +39,7 @@ pub(crate) use server::serve;
 /// What the handlers share.
 struct Rest {
     core: Arc<Core>,
+    metrics: Arc<Metrics>,
     limits: RestLimits,
     gates: gate::Gates,
     hosts: hosts::Hosts,
@@ -48,11 +50,17 @@ struct Rest {
 }
 
 impl Rest {
-    fn new(core: Arc<Core>, limits: RestLimits, hosts: hosts::Hosts) -> Arc<Self> {
+    fn new(
+        core: Arc<Core>,
+        metrics: Arc<Metrics>,
+        limits: RestLimits,
+        hosts: hosts::Hosts,
+    ) -> Arc<Self> {
         let document = openapi::document();
-        let gates = gate::Gates::new(&limits, &core.metrics.in_flight);
+        let gates = gate::Gates::new(&core.world, &limits, &metrics.in_flight);
         Arc::new(Self {
             core,
+            metrics,
             gates,
             hosts,
             limits,

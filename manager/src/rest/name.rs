@@ -1,8 +1,8 @@
 //! The file's name in a request's path, decoded by hand: a slash in it, escaped
 //! or not, is refused as such, where a router would see another route.
 
-use crate::Failure;
 use http::Uri;
+use manager_protocol::failure::Failure;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use proto::{Code, FileName};
 use std::borrow::Cow;

@@ -7,8 +7,6 @@ use super::gate::Admitted;
 use super::put::{checker, created, key, refuse_parts_and_codings};
 use super::request_body::RequestBody;
 use super::{Rest, name};
-use crate::Failure;
-use crate::files::upload::{Stored, Upload, UploadMeta};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use futures::StreamExt;
@@ -17,6 +15,8 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::{BodyError, Event, UploadKind, decode, media};
+use manager_protocol::failure::Failure;
+use manager_protocol::files::upload::{Stored, Upload, UploadMeta};
 use proto::{FileName, SMALL};
 use std::pin::pin;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         });
     }
     let received = upload.end();
-    rest.core.metrics.received_bytes.inc_by(received.size);
+    rest.metrics.received_bytes.inc_by(received.size);
     body.checked()?;
     if let Some(checker) = form.checker {
         checker

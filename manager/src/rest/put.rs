@@ -6,8 +6,6 @@ use super::caller::Caller;
 use super::request_body::RequestBody;
 use super::vet::tokens;
 use super::{Rest, download, name};
-use crate::Failure;
-use crate::files::upload::{Stored, Upload, UploadMeta};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
@@ -21,7 +19,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::idempotency::IdempotencyKey;
 use manager_body::{BodyError, media};
-use manager_store::{Record, State};
+use manager_protocol::failure::Failure;
+use manager_protocol::files::upload::{Stored, Upload, UploadMeta};
+use manager_protocol::store::{Record, State};
 use proto::{Code, FileName};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,7 +64,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         upload.push(admitted.hold(piece).await?).await?;
     }
     let received = upload.end();
-    rest.core.metrics.received_bytes.inc_by(received.size);
+    rest.metrics.received_bytes.inc_by(received.size);
     for checker in checkers.into_iter().flatten() {
         checker
             .finish(Some(&received.sha256), body.trailers())

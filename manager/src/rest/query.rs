@@ -1,7 +1,7 @@
 //! The query of `GET /files`.
 
 use super::name::well_escaped;
-use crate::Failure;
+use manager_protocol::failure::Failure;
 use percent_encoding::percent_decode;
 use proto::Code;
 

@@ -4,13 +4,14 @@
 use super::caller::Caller;
 use super::routes::{Action, OPERATIONS};
 use super::{Rest, answer, docs, download, listing, name, post, put};
-use crate::{Failure, status};
+use crate::status;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post as post_route, put as put_route};
 use http::{Method, Response, StatusCode, Uri};
-use manager_store::Record;
+use manager_protocol::failure::Failure;
+use manager_protocol::store::Record;
 use proto::Code;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
         let caller = Caller::of(&parts)?;
         let _place = rest.gates.request(&caller.client).await?;
         let wanted = |record: &Record| download::may_change(&parts, Some(record));
-        crate::files::delete::delete(&rest.core, caller.trace, &name, wanted).await
+        manager_protocol::files::delete::delete(&rest.core, caller.trace, &name, wanted).await
     };
     match deleted.await {
         Ok(true) => {

@@ -7,13 +7,14 @@ use super::front::Front;
 use super::hosts::Hosts;
 use super::io::{Deadlines, Guarded};
 use super::{Rest, router};
-use crate::core::Core;
 use crate::limits::RestLimits;
-use crate::waiters::Waiters;
+use crate::metrics::Metrics;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use manager_protocol::core::Core;
+use manager_protocol::waiters::Waiters;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -67,11 +68,12 @@ const H2_PING: Duration = Duration::from_secs(20);
 pub(crate) async fn serve(
     listener: TcpListener,
     core: Arc<Core>,
+    metrics: Arc<Metrics>,
     limits: RestLimits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let clients = Clients::new(&limits);
+    let clients = Clients::new(&core.world, &limits);
     let protocols = Protocols::new(&limits);
     let deadlines = Deadlines {
         head: limits.header_timeout,
@@ -81,7 +83,7 @@ pub(crate) async fn serve(
     };
     let loopback = listener.local_addr()?.ip().is_loopback();
     let hosts = Hosts::new(limits.allowed_hosts.clone(), loopback);
-    let rest = Rest::new(core, limits, hosts);
+    let rest = Rest::new(core, metrics, limits, hosts);
     let front = Front::new(rest.clone(), router::router(rest));
     let serving = Arc::new(Serving {
         protocols,

@@ -6,7 +6,7 @@ use names::{FileId, FileName, NodeId};
 use prost::Message;
 use uuid::Uuid;
 
-use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};
+use manager_protocol::store::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};
 
 /// The first byte of every value. A layout that older versions must not read
 /// raises it (and the store's format).

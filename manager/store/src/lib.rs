@@ -1,31 +1,24 @@
-//! Where the manager keeps its records: one trait, its engines, and one
+//! Where the manager keeps its records: the engines of the protocol's `Store`, and one
 //! behaviour suite that runs on each of them. Knows neither gRPC nor HTTP.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod embedded;
 mod encoding;
-mod error;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
-mod record;
-mod stats;
-mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 #[cfg(test)]
 mod testing;
 
+use manager_protocol::store::{Store, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 
 pub use embedded::Embedded;
-pub use error::{Cause, StoreError};
 #[cfg(feature = "mongodb")]
 pub use mongo::Mongo;
-pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
-pub use stats::StoreStats;
-pub use store::{CountStep, Insert, Store, Swap, Which};
 
 /// Opens the store that `--store` names: `embedded:DIR`, a directory that is made
 /// if it is missing, or the `mongodb://` URL of a database.

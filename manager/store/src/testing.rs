@@ -5,10 +5,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::{Copy, Record, State};
+use manager_protocol::store::{Copy, Record, State};
 
 /// A plain record, as the suite uses it.
-pub(crate) use crate::suite::sample::record;
+pub(crate) use manager_protocol::store::sample::record;
 
 fn any_state() -> impl Strategy<Value = State> {
     prop::sample::select(vec![

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use manager_store::suite::{self, Place, sample};
-use manager_store::{Embedded, Insert, Store, StoreError, Which};
+use manager_protocol::store::sample;
+use manager_protocol::store::{Insert, Store, StoreError, Which};
+use manager_store::Embedded;
+use manager_store::suite::{self, Place};
 use tempfile::TempDir;
 
 /// A directory that goes when the test ends.

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use manager_store::suite::sample::{name, next, node, record};
-use manager_store::{Copy, Embedded, Insert, Record, State, Store, Swap, Totals};
+use manager_protocol::store::sample::{name, next, node, record};
+use manager_protocol::store::{Copy, Insert, Record, State, Store, Swap, Totals};
+use manager_store::Embedded;
 use names::FileId;
 use proptest::prelude::*;
 

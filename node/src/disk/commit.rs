@@ -208,14 +208,14 @@ impl Committer {
             Err(failure) => return done(Err(failure.before_link())),
         }
         let placed = self.place(batch, Place::Data, &copy, |dir| {
-            kit::crash_here!("node::u2_before_link");
+            failpoint::crash_here!("node::u2_before_link");
             staged.link(dir, &name)
         });
         let leaf = match placed {
             Ok(leaf) => leaf,
             Err(failure) => return done(Err(failure)),
         };
-        kit::crash_here!("node::u3_linked");
+        failpoint::crash_here!("node::u3_linked");
         batch.linked.push(Linked {
             staged,
             name,
@@ -238,14 +238,14 @@ impl Committer {
             Ok(dir) => dir,
             Err(failure) => return done(Err(failure)),
         };
-        kit::crash_here!("node::d1_before_unlink");
+        failpoint::crash_here!("node::d1_before_unlink");
         // The index drops the file first, so that nobody is led to it while it goes.
         self.shared.leave(place, place, &copy.name, found.leaf);
         if let Err(error) = rustix::fs::unlinkat(&*dir, copy.name.as_str(), AtFlags::empty()) {
             self.shared.arrive(place, place, &copy.name, found.leaf);
             return done(Err(self.shared.health.at_link("unlink", error)));
         }
-        kit::crash_here!("node::d1_unlinked");
+        failpoint::crash_here!("node::d1_unlinked");
         self.release(batch, place, found.leaf);
         batch.removed.push(Removed {
             place,
@@ -343,7 +343,7 @@ impl Committer {
         metrics.dir_flush.observe(begun.elapsed().as_secs_f64());
         let changes = batch.linked.len() + batch.removed.len() + batch.moved.len();
         metrics.batch.observe(changes as f64);
-        kit::crash_here!("node::u4_flushed");
+        failpoint::crash_here!("node::u4_flushed");
         flushed.map_err(|e| Failure::io("flush a directory", e))
     }
 
@@ -356,14 +356,14 @@ impl Committer {
                 index.insert(&linked.name, linked.leaf);
             }
         }
-        kit::crash_here!("node::u4_before_reply");
+        failpoint::crash_here!("node::u4_before_reply");
         for linked in batch.linked {
             shared.bytes.fetch_add(linked.size, Ordering::Relaxed);
             linked.staged.settle();
             (linked.done)(Ok(linked.leaf));
         }
         if !batch.removed.is_empty() {
-            kit::crash_here!("node::d2_flushed");
+            failpoint::crash_here!("node::d2_flushed");
         }
         for removed in batch.removed {
             shared.space.removed(removed.size);

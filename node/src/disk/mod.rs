@@ -224,7 +224,7 @@ impl Disk {
     /// # Errors
     /// The filesystem's error.
     pub fn stage_claimed(&self, claim: Claim) -> Result<Staged, Failure> {
-        kit::crash_here!("node::u1_before_stage");
+        failpoint::crash_here!("node::u1_before_stage");
         self.shared.choice.get()?.create(claim)
     }
 

@@ -313,13 +313,13 @@ impl Staged {
             XattrFlags::empty(),
         )
         .map_err(|e| self.health.before_link("write the record", e))?;
-        kit::crash_here!("node::u1_before_flush");
+        failpoint::crash_here!("node::u1_before_flush");
         if !failpoints::wanted(failpoints::SKIP_FILE_FLUSH) {
             let _beat = self.health.flushes.begin();
             rustix::fs::fsync(&self.open().file)
                 .map_err(|e| self.health.before_link("flush the file", e))?;
         }
-        kit::crash_here!("node::u1_flushed");
+        failpoint::crash_here!("node::u1_flushed");
         self.sealed = Some(meta);
         Ok(())
     }

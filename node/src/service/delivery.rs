@@ -171,7 +171,7 @@ impl Delivery {
         };
         match answer {
             Ok(reply) => {
-                kit::crash_here!("node::m2_finished");
+                failpoint::crash_here!("node::m2_finished");
                 Ended::Answered(outcome(reply.into_inner()))
             }
             Err(status) if is_verdict(&status) => Ended::Answered(Err(self.failed(&status))),
@@ -199,7 +199,7 @@ impl Delivery {
             put(send, Part::Chunk(chunk)).await?;
             progress.store(offset, Ordering::Relaxed);
         }
-        kit::crash_here!("node::m1_before_finish");
+        failpoint::crash_here!("node::m1_before_finish");
         put(send, Part::Finish(self.finish())).await
     }
 

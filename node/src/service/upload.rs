@@ -187,7 +187,7 @@ impl Writer {
         let mut staged = (&mut self.running).await.unwrap_or_else(|_| Err(gone()))?;
         *self = Self::start(node, move || {
             staged.append(&piece)?;
-            kit::crash_here!("node::u1_staged");
+            failpoint::crash_here!("node::u1_staged");
             Ok(staged)
         });
         Ok(())

@@ -4,7 +4,6 @@
 
 pub mod accept;
 pub mod descriptors;
-pub mod failpoint;
 pub mod listen;
 pub mod log;
 pub mod metrics;

@@ -19,6 +19,13 @@ impl FileId {
         Self(Uuid::now_v7())
     }
 
+    /// The id of a file that is new at this time, in milliseconds since 1970, with 74 of
+    /// these random bits.
+    pub fn new(unix_ms: u64, random: u128) -> Self {
+        let [bits @ .., _, _, _, _, _, _] = random.to_le_bytes();
+        Self(uuid::Builder::from_unix_timestamp_millis(unix_ms, &bits).into_uuid())
+    }
+
     /// The id's 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

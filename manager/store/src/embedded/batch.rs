@@ -10,15 +10,16 @@ use uuid::Uuid;
 
 use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
 use super::writes::{Buffers, Table, Writes};
-use crate::record::new_term;
-use crate::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals, encoding};
+use crate::encoding;
+use manager_protocol::store::new_term;
+use manager_protocol::store::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals};
 
 /// Where the outcome of a change goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-/// What [`crate::Store::take_lease`] and `renew_lease` answer.
+/// What [`manager_protocol::store::Store::take_lease`] and `renew_lease` answer.
 pub(super) type LeaseOutcome = Result<Lease, Option<Lease>>;
 
-/// A change, as [`crate::Store`] describes it, and who waits for it.
+/// A change, as [`manager_protocol::store::Store`] describes it, and who waits for it.
 pub(super) enum Change {
     Insert {
         record: Record,
@@ -393,7 +394,9 @@ fn write_file(
 
 /// The nodes that list a copy in `one` and none in `other`, each once.
 fn only_in<'r>(one: Option<&'r Record>, other: Option<&Record>) -> Vec<&'r NodeId> {
-    let lists = |copies: &[crate::Copy], node: &NodeId| copies.iter().any(|c| c.node == *node);
+    let lists = |copies: &[manager_protocol::store::Copy], node: &NodeId| {
+        copies.iter().any(|c| c.node == *node)
+    };
     let copies = one.map_or(&[][..], |r| &r.copies);
     let nodes = copies.iter().enumerate().filter(|(at, copy)| {
         !lists(&copies[..*at], &copy.node) && !other.is_some_and(|r| lists(&r.copies, &copy.node))

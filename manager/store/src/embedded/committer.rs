@@ -13,7 +13,7 @@ use super::batch::{Answer, Batch, Change, Reply};
 use super::room::{Disk, Level};
 use super::tables::Tables;
 use super::writes::Buffers;
-use crate::{Cause, StoreError, StoreStats, Totals};
+use manager_protocol::store::{Cause, StoreError, StoreStats, Totals};
 
 /// Changes that may wait; past it, callers wait for room.
 const QUEUE: usize = 4096;
@@ -210,8 +210,9 @@ fn commit(
 mod tests {
     use super::is_the_engines;
     use crate::embedded::tables::TOTALS;
-    use crate::suite::sample::record;
-    use crate::{Embedded, Store, StoreError, Totals, encoding};
+    use crate::{Embedded, encoding};
+    use manager_protocol::store::sample::record;
+    use manager_protocol::store::{Store, StoreError, Totals};
 
     /// A file that the totals don't know: the commit that removes it must fail.
     async fn store_whose_next_removal_fails(dir: &std::path::Path) -> Embedded {

@@ -18,7 +18,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::StoreError;
+use manager_protocol::store::StoreError;
 
 /// The newest format that this version reads and writes.
 pub(super) const FORMAT: u32 = 1;

@@ -15,12 +15,12 @@ use async_trait::async_trait;
 use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{
-    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
-};
 use batch::Change;
 use committer::Committer;
 use directory::Directory;
+use manager_protocol::store::{
+    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+};
 use room::{Disk, Level};
 use tables::Tables;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::batch::Change;
-use crate::{State, StoreError};
+use manager_protocol::store::{State, StoreError};
 
 /// Free space below which no record of a new file is taken.
 pub(super) const LEAST: u64 = 32 << 20;
@@ -201,7 +201,7 @@ fn lay(file: &File, bytes: u64) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::sample::record;
+    use manager_protocol::store::sample::record;
     use tokio::sync::oneshot;
 
     #[test]

@@ -17,7 +17,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Sn
 use names::{FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{CountStep, Lease, NodeRow, Record, StoreError, Totals, encoding};
+use crate::encoding;
+use manager_protocol::store::{CountStep, Lease, NodeRow, Record, StoreError, Totals};
 
 /// Blocks of all tables that are kept in memory.
 const CACHE_BYTES: u64 = 96 << 20;

@@ -6,7 +6,7 @@
 use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
 
 use super::tables::{COPIES_BUFFER, FILES_BUFFER, META_BUFFER, Tables, UNSETTLED_BUFFER, failed};
-use crate::StoreError;
+use manager_protocol::store::StoreError;
 
 /// A table to write to.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use super::document::{ClusterDocument, FORMAT, binary, uuid_of};
 use super::failed;
-use crate::StoreError;
+use manager_protocol::store::StoreError;
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;

@@ -1,7 +1,7 @@
 //! Records, rows and the lease as documents. Numbers of 64 bits are kept with
 //! their bits, since BSON's are signed.
 
-use crate::{Copy, Lease, NodeRow, Record, State, Stay, StoreError};
+use manager_protocol::store::{Copy, Lease, NodeRow, Record, State, Stay, StoreError};
 use mongodb::bson::Binary;
 use mongodb::bson::spec::BinarySubtype;
 use names::{FileId, FileName, NodeId};

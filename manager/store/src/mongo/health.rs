@@ -6,7 +6,7 @@
 
 use super::connect::CLUSTER;
 use super::document::ClusterDocument;
-use crate::{Cause, StoreError};
+use manager_protocol::store::{Cause, StoreError};
 use mongodb::Collection;
 use mongodb::bson::doc;
 use parking_lot::Mutex;

@@ -21,16 +21,16 @@ use mongodb::{Collection, Database};
 use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
-use crate::{
-    CountStep, Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals,
-    Which,
-};
 use connect::{CLUSTER, FILES, META, NODES};
 use document::{
     ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
     uuid_of,
 };
 use health::Health;
+use manager_protocol::store::{
+    CountStep, Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals,
+    Which,
+};
 use outcome::{failed, is_duplicate};
 
 /// Tries of an insert: the record that it collided with may just have gone.

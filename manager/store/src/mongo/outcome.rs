@@ -1,6 +1,6 @@
 //! What an error of the driver says about a change.
 
-use crate::StoreError;
+use manager_protocol::store::StoreError;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 /// The server's code for a key that is there already.

@@ -3,8 +3,8 @@
 use super::document::state_name;
 use super::outcome::failed;
 use super::{Mongo, key};
-use crate::{CountStep, State, StoreError, Totals, Which};
 use futures::TryStreamExt;
+use manager_protocol::store::{CountStep, State, StoreError, Totals, Which};
 use mongodb::bson::{Bson, Document, doc};
 use names::FileName;
 

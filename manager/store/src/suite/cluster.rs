@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use uuid::Uuid;
 
-use super::sample::{node, record};
 use super::{Place, add, remove};
-use crate::{Lease, NodeRow, Stay, StoreError};
+use manager_protocol::store::sample::{node, record};
+use manager_protocol::store::{Lease, NodeRow, Stay, StoreError};
 
 fn row(id: &str) -> NodeRow {
     NodeRow {

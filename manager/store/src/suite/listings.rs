@@ -1,9 +1,9 @@
 //! Pages, indices and totals: what they hold, in which order, and that they
 //! follow every change.
 
-use super::sample::{name, names, next, node, record};
 use super::{Place, add, change, remove};
-use crate::{Copy, Record, State, Store, Totals, Which};
+use manager_protocol::store::sample::{name, names, next, node, record};
+use manager_protocol::store::{Copy, Record, State, Store, Totals, Which};
 
 async fn fill(store: &dyn Store, files: &[&str]) {
     for file in files {

@@ -5,13 +5,12 @@
 mod cluster;
 mod listings;
 mod records;
-pub mod sample;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::Store;
+use manager_protocol::store::Store;
 
 /// An empty place for a store.
 #[async_trait]
@@ -66,22 +65,37 @@ pub async fn run<P: Place>(make: impl Fn() -> P) {
 }
 
 /// Inserts a record that must not exist yet.
-async fn add(store: &dyn Store, record: &crate::Record) {
+async fn add(store: &dyn Store, record: &manager_protocol::store::Record) {
     let outcome = store.insert(record.clone()).await.expect("insert");
-    assert_eq!(outcome, crate::Insert::Inserted, "{:?}", record.name);
+    assert_eq!(
+        outcome,
+        manager_protocol::store::Insert::Inserted,
+        "{:?}",
+        record.name
+    );
 }
 
 /// Swaps a record that must be as it was.
-async fn change(store: &dyn Store, new: &crate::Record) {
+async fn change(store: &dyn Store, new: &manager_protocol::store::Record) {
     let outcome = store.swap(new.clone()).await.expect("swap");
-    assert_eq!(outcome, crate::Swap::Done, "{:?}", new.name);
+    assert_eq!(
+        outcome,
+        manager_protocol::store::Swap::Done,
+        "{:?}",
+        new.name
+    );
 }
 
 /// Removes a record that must be as given.
-async fn remove(store: &dyn Store, record: &crate::Record) {
+async fn remove(store: &dyn Store, record: &manager_protocol::store::Record) {
     let outcome = store
         .remove(&record.name, record.id, record.rev)
         .await
         .expect("remove");
-    assert_eq!(outcome, crate::Swap::Done, "{:?}", record.name);
+    assert_eq!(
+        outcome,
+        manager_protocol::store::Swap::Done,
+        "{:?}",
+        record.name
+    );
 }

@@ -2,9 +2,9 @@
 
 use names::FileId;
 
-use super::sample::{name, next, node, record};
 use super::{Place, add, change, remove};
-use crate::{Copy, Insert, Record, State, StoreError, Swap};
+use manager_protocol::store::sample::{name, next, node, record};
+use manager_protocol::store::{Copy, Insert, Record, State, StoreError, Swap};
 
 pub(super) async fn what_was_inserted_is_read_back_in_full(place: &dyn Place) {
     let store = place.open().await;

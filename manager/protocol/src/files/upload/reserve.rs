@@ -1,0 +1,126 @@
+//! Reserving a name: one `pending` record per name decides between uploads
+//! (invariant 4), and distinguishes a repetition from a name in use.
+
+use super::received::Received;
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::nodes::Placement;
+use crate::store::{Copy, Record, State};
+use crate::swap::{Changed, insert, swap};
+use crate::world::World;
+use messages::Code;
+use std::time::{Duration, Instant};
+
+/// How long an upload waits for another one of its name, or for a delete, to end.
+const NAME_WAIT: Duration = Duration::from_secs(10);
+/// The first pause before the name is tried again; each further one is twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+/// The longest pause between two tries.
+const SLOWEST_LOOK: Duration = Duration::from_millis(100);
+
+/// What became of one try to reserve the name.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "judged at once, where it is made"
+)]
+pub(super) enum Reserved {
+    Yes,
+    Repeated(Record),
+}
+
+impl Received {
+    /// Lists the copy durably (rule 2): the first time by reserving the name,
+    /// later by a swap of our own pending record.
+    pub(super) async fn list(
+        &self,
+        record: &Record,
+        reserved: bool,
+        wait: &mut NameWait,
+    ) -> Result<Reserved, Failure> {
+        if reserved {
+            return match swap(&self.core, record).await? {
+                Changed::Done => Ok(Reserved::Yes),
+                Changed::Lost(_) => Err(Failure::new(Code::ServersUnavailable)
+                    .because("the reservation was settled by another")),
+            };
+        }
+        loop {
+            match self.reserve(record).await? {
+                Some(reserved) => return Ok(reserved),
+                None => wait.pause().await?,
+            }
+        }
+    }
+
+    /// Tries once; nothing, where the name is about to be free or taken.
+    async fn reserve(&self, record: &Record) -> Result<Option<Reserved>, Failure> {
+        let found = match insert(&self.core, record).await? {
+            Changed::Done => return Ok(Some(Reserved::Yes)),
+            Changed::Lost(found) => found,
+        };
+        match found {
+            // It went between the insert and the read.
+            None => Ok(None),
+            Some(other) => match other.state {
+                State::Pending | State::Deleting => Ok(None),
+                State::Stored | State::Moving => self.repeated(record, other).map(Some),
+            },
+        }
+    }
+
+    /// Distinguishes the repetition of an upload from a name that is in use.
+    fn repeated(&self, record: &Record, other: Record) -> Result<Reserved, Failure> {
+        if record.idempotency_key.is_none() || other.idempotency_key != record.idempotency_key {
+            return Err(Failure::new(Code::FileNameExists));
+        }
+        if other.sha256 == self.sha256 && other.size == self.size {
+            return Ok(Reserved::Repeated(other));
+        }
+        Err(Failure::new(Code::InvalidRequest)
+            .because("Idempotency-Key: was used for this name with another body"))
+    }
+}
+
+/// The same pending record on another node, under a generation never used
+/// before; the earlier copy is unlisted, as its node denied it for good.
+pub(super) fn relist(core: &Core, earlier: &Record, placement: &Placement) -> Record {
+    let mut record = core.next_rev(earlier);
+    record.node = placement.node.id.clone();
+    record.generation = earlier.next_generation;
+    record.next_generation = earlier.next_generation + 1;
+    record.copies = vec![Copy {
+        node: record.node.clone(),
+        session: placement.session,
+        generation: record.generation,
+        doomed: false,
+    }];
+    record
+}
+
+/// Waits for a name that is about to be free or taken.
+pub(super) struct NameWait {
+    world: World,
+    until: Instant,
+    pause: Duration,
+}
+
+impl NameWait {
+    pub(super) fn new(world: &World) -> Self {
+        Self {
+            world: world.clone(),
+            until: world.now() + NAME_WAIT,
+            pause: FIRST_LOOK,
+        }
+    }
+
+    /// Waits until it is time for the next try.
+    pub(super) async fn pause(&mut self) -> Result<(), Failure> {
+        if self.world.now() >= self.until {
+            return Err(Failure::new(Code::ServersUnavailable)
+                .because("another upload or delete of this name has not ended yet"));
+        }
+        self.world.sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+        Ok(())
+    }
+}

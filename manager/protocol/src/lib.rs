@@ -1,0 +1,33 @@
+//! The protocol of the manager: how files are placed, stored, moved, deleted and
+//! recovered (ARCHITECTURE.md has its rules and invariants).
+//!
+//! It works over two traits, [`store::Store`] and a node's [`nodes::Calls`], and a
+//! [`world::World`], through which every wait, task and random number goes. It knows no
+//! network and no disk, so that a test can be all three.
+
+pub mod cluster;
+pub mod core;
+pub mod counts;
+pub mod failpoints;
+pub mod failure;
+pub mod files;
+pub mod fit;
+pub mod nodes;
+pub mod recovery;
+pub mod settings;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+pub mod state;
+pub mod store;
+pub mod trace;
+pub mod upkeep;
+pub mod waiters;
+pub mod world;
+
+mod cache;
+mod node_rows;
+mod placement;
+mod swap;
+mod tasks;
+#[cfg(test)]
+mod testing;

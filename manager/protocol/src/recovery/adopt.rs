@@ -1,0 +1,420 @@
+//! Adoption of quarantined copies, on a person's word: a copy gets its record
+//! back under its own name. A record of that name gives way only if it is older
+//! and its node denies the bytes, as after a backup of the store was restored.
+
+use crate::core::Core;
+use crate::failpoints::{STALL_IN_ADOPT, stall};
+use crate::failure::Failure;
+use crate::nodes::{CallError, Node, copy_ref};
+use crate::recovery::merge::{self, MergeError, Standing, standing};
+use crate::recovery::quarantine::{available, find, list, record_of, unavailable};
+use crate::recovery::rebuild::{Verdict, judge};
+use crate::store::{Record, State, Swap};
+use crate::swap::{Changed, insert, swap};
+use crate::trace::Trace;
+use futures::TryStreamExt;
+use messages::v1::{Adopted, CopyRef, Fault, FileMeta, QuarantineRequest};
+use messages::{Code, FileId, FileName, NodeId};
+use std::cmp::Reverse;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Copies that are held at once, at some 700 bytes each (invariant 9).
+const HELD: u64 = 10_000;
+/// Changes of a record that an adoption follows before it gives up.
+const TRIES: usize = 5;
+
+/// Adopts one copy.
+///
+/// # Errors
+/// Code 2 when it is not there, code 3 when its name is another file's.
+pub async fn adopt(
+    core: &Arc<Core>,
+    node: &NodeId,
+    id: FileId,
+    generation: u32,
+) -> Result<FileName, Failure> {
+    let node = available(core, node)?;
+    let (_, meta) = find(&node, id, generation).await?;
+    adopt_copy(core, &node, &meta).await
+}
+
+/// Adopts all copies that can be, the newest of each name first, and reports what
+/// became of each.
+///
+/// # Errors
+/// When a node's quarantine can't be listed; what was adopted stays adopted.
+pub async fn adopt_all(
+    core: &Arc<Core>,
+    wanted: &str,
+    told: &mpsc::Sender<Adopted>,
+) -> Result<(), CallError> {
+    let mut nodes = core.nodes.all_available();
+    nodes.retain(|node| wanted.is_empty() || node.id.as_str() == wanted);
+    let held = nodes.iter().map(|node| node.report().quarantined).sum();
+    let shares = Shares::of(held);
+    for share in 0..shares.count {
+        let mut copies = Vec::new();
+        for node in &nodes {
+            let mut held = list(node).await?;
+            while let Some(copy) = held.try_next().await? {
+                let meta = copy.meta.filter(|meta| shares.has(share, &meta.name));
+                copies.extend(meta.map(|meta| (node.clone(), meta)));
+            }
+        }
+        copies.sort_by_cached_key(|(_, meta)| {
+            let age = (meta.created_ms, meta.id.clone(), meta.generation);
+            (meta.name.clone(), Reverse(age))
+        });
+        for (node, meta) in copies {
+            let adopted = adopt_copy(core, &node, &meta).await;
+            let line = Adopted {
+                node_id: node.id.to_string(),
+                id: meta.id,
+                generation: meta.generation,
+                filename: meta.name,
+                kept: adopted.err().map(|why| why.to_string()).unwrap_or_default(),
+            };
+            // A caller that has gone wants no more of it.
+            if told.send(line).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shares of all names, each with about [`HELD`] copies: the copies of a name must be
+/// compared with one another, and all copies together may be more than memory.
+struct Shares {
+    keys: RandomState,
+    count: u64,
+}
+
+impl Shares {
+    fn of(copies: u64) -> Self {
+        Self {
+            keys: RandomState::new(),
+            count: copies.div_ceil(HELD).max(1),
+        }
+    }
+
+    fn has(&self, share: u64, name: &str) -> bool {
+        self.keys.hash_one(name) % self.count == share
+    }
+}
+
+async fn adopt_copy(
+    core: &Arc<Core>,
+    node: &Arc<Node>,
+    meta: &FileMeta,
+) -> Result<FileName, Failure> {
+    let damaged = || Failure::new(Code::Internal).because("its record is damaged");
+    let name = FileName::new(&meta.name).map_err(|_| damaged())?;
+    let id = FileId::from_wire(&meta.id).map_err(|_| damaged())?;
+    let _busy = core.busy(id);
+    // Rule 2: listed durably before the bytes appear in the tree.
+    let (record, whose) = reserve(core, node, &name, id, meta).await?;
+    stall(&core.world, STALL_IN_ADOPT).await;
+    let copy = copy_ref(id, meta.generation, &name, None);
+    let request = order(&record, copy.clone(), core.order_number().await?);
+    let leaf = match node.link.adopt(request).await {
+        Ok(Some(leaf)) => leaf,
+        Ok(None) => match in_tree(core, node, copy).await? {
+            Some(leaf) => leaf,
+            None => {
+                withdraw(core, &record, whose, Left::Nothing).await;
+                return Err(Failure::new(Code::FileDoesNotExist).because("it left quarantine"));
+            }
+        },
+        Err(error) => {
+            if error.certainly_not_done() {
+                let left = what_is_left(core, node, copy, &error).await;
+                withdraw(core, &record, whose, left).await;
+            }
+            return Err(unavailable(error));
+        }
+    };
+    let mut stored = core.next_rev(&record);
+    stored.state = State::Stored;
+    stored.leaf = Some(leaf);
+    match swap(core, &stored).await? {
+        Changed::Done => {}
+        // Another order for the same copy came first.
+        Changed::Lost(Some(found)) if is_file(&found, &node.id, meta) => {}
+        Changed::Lost(_) => {
+            return Err(Failure::new(Code::ServersUnavailable)
+                .because("the record was settled meanwhile; look again"));
+        }
+    }
+    core.missing.forget(&name);
+    Ok(name)
+}
+
+/// The leaf of a copy that is no longer in quarantine: another order may have brought
+/// it into the tree before this one came.
+async fn in_tree(core: &Core, node: &Node, copy: CopyRef) -> Result<Option<u32>, Failure> {
+    let state = node.link.stat(Trace::random(&core.world).0, copy).await;
+    let state = state.map_err(unavailable)?;
+    Ok(state.held.then_some(state.leaf))
+}
+
+/// Whether a record is that of a file, and lists the copy.
+fn is_file(record: &Record, node: &NodeId, meta: &FileMeta) -> bool {
+    matches!(record.state, State::Stored | State::Moving)
+        && standing(Some(record), node, meta) == Standing::Listed
+}
+
+/// The order to the node to bring the copy back, in the session in which the record
+/// lists it: an order that comes late, in another session, is refused, since the
+/// tombstone of a delete may be gone by then.
+fn order(record: &Record, copy: CopyRef, leader: u64) -> QuarantineRequest {
+    let listed = record.counting_copy();
+    QuarantineRequest {
+        copy: Some(copy),
+        reason: String::new(),
+        leader,
+        session: listed.map_or(0, |copy| copy.session),
+    }
+}
+
+/// Whose record it was before the adoption made it its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// It is new.
+    New,
+    /// Another order for the same copy began it, and may go on with it.
+    Shared,
+    /// A file or an upload had it before.
+    Others,
+}
+
+/// What an adoption that brought no bytes leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The copy lies nowhere, or was deleted: no order for it brings bytes any more.
+    Nothing,
+    /// Another order may bring it.
+    Copy,
+}
+
+/// What is left by a refusal.
+async fn what_is_left(core: &Core, node: &Node, copy: CopyRef, refused: &CallError) -> Left {
+    let deleted = matches!(refused, CallError::Fault(Fault::Tombstone, _));
+    match deleted && matches!(in_tree(core, node, copy).await, Ok(None)) {
+        true => Left::Nothing,
+        false => Left::Copy,
+    }
+}
+
+/// Whether the record of an adoption that brought no bytes is removed; pure.
+fn goes(whose: Whose, left: Left) -> bool {
+    match (whose, left) {
+        // Another order that goes on with the record has raised its rev.
+        (Whose::New, Left::Nothing | Left::Copy) | (Whose::Shared, Left::Nothing) => true,
+        (Whose::Shared, Left::Copy) | (Whose::Others, Left::Nothing | Left::Copy) => false,
+    }
+}
+
+/// Removes the record of an adoption that brought no bytes into the tree, unless
+/// another order goes on with it, which has raised its rev.
+async fn withdraw(core: &Core, record: &Record, whose: Whose, left: Left) {
+    if !goes(whose, left) {
+        return;
+    }
+    let removed = core.store.remove(&record.name, record.id, record.rev);
+    if let Err(error) = removed.await {
+        tracing::warn!(name = %record.name, %error, "the record of a copy that was not adopted stays");
+    }
+}
+
+/// Lists the copy in a record of its name: a new one, that of another order for it, or
+/// one that has lost its own bytes.
+async fn reserve(
+    core: &Arc<Core>,
+    node: &Node,
+    name: &FileName,
+    id: FileId,
+    meta: &FileMeta,
+) -> Result<(Record, Whose), Failure> {
+    let mut record = record_of(core, &node.id, node.session(), name, id, meta)?;
+    // Not `pending`: a janitor, here or elsewhere, would doom what its node denies,
+    // and its order might arrive after the bytes did (invariant 8). Until they are
+    // there the file is code 4, and a repeated order goes on from here.
+    record.state = State::Stored;
+    let found = match insert(core, &record).await? {
+        Changed::Done => return Ok((record, Whose::New)),
+        Changed::Lost(found) => found.ok_or_else(changing)?,
+    };
+    if is_same(&found, &record) {
+        // An earlier adoption was broken off here, or goes on beside this one.
+        let owned = take_over(core, found, node.session()).await?;
+        let whose = match owned.state {
+            State::Stored => Whose::Shared,
+            State::Pending | State::Moving | State::Deleting => Whose::Others,
+        };
+        return Ok((owned, whose));
+    }
+    if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
+        return Err(in_use(&found));
+    }
+    let home = available(core, &found.node)?;
+    let denied = merge::denied(core, &home, std::slice::from_ref(&found)).await;
+    if denied.map_err(told)?.is_empty() {
+        return Err(in_use(&found));
+    }
+    Ok((replace(core, &found, record).await?, Whose::Others))
+}
+
+/// Whether two records are of one copy, and of a file or of one that may become it.
+fn is_same(found: &Record, record: &Record) -> bool {
+    let open = matches!(found.state, State::Pending | State::Stored);
+    let home = |record: &Record| (record.id, record.node.clone(), record.generation);
+    open && home(found) == home(record)
+}
+
+/// Makes a record this order's own before anything is sent (rule 1): another order for
+/// the same copy can't remove it any more. From then on a delete that comes first
+/// leaves a tombstone in the node's present session (rule 3).
+async fn take_over(core: &Core, mut found: Record, session: u64) -> Result<Record, Failure> {
+    for _ in 0..TRIES {
+        let mut owned = core.next_rev(&found);
+        for copy in owned.copies.iter_mut().filter(|copy| found.counts(copy)) {
+            copy.session = session;
+        }
+        match swap(core, &owned).await? {
+            Changed::Done => return Ok(owned),
+            Changed::Lost(Some(now)) if is_same(&now, &found) => found = now,
+            Changed::Lost(_) => break,
+        }
+    }
+    Err(changing())
+}
+
+/// Puts the record of a copy in the place of one whose copy is gone. The node
+/// denied that copy, so nothing of it is left to be listed (rule 2).
+async fn replace(core: &Core, found: &Record, mut record: Record) -> Result<Record, Failure> {
+    tracing::warn!(name = %found.name, old = %found.id, new = %record.id,
+        "a record without bytes gives way to an adopted copy");
+    if found.id == record.id {
+        // The same file at a later step of a move: it exists all the time.
+        record.rev = found.rev + 1;
+        record.next_generation = record.next_generation.max(found.next_generation);
+        return match swap(core, &record).await? {
+            Changed::Done => Ok(record),
+            Changed::Lost(_) => Err(changing()),
+        };
+    }
+    match core.store.remove(&found.name, found.id, found.rev).await? {
+        Swap::Done => {}
+        Swap::Mismatch(_) => return Err(changing()),
+    }
+    match insert(core, &record).await? {
+        Changed::Done => Ok(record),
+        Changed::Lost(_) => Err(changing()),
+    }
+}
+
+fn in_use(found: &Record) -> Failure {
+    Failure::new(Code::FileNameExists)
+        .because(format_args!("{} is file {} now", found.name, found.id))
+}
+
+fn changing() -> Failure {
+    Failure::new(Code::FileNameExists).because("its record keeps changing")
+}
+
+fn told(error: MergeError) -> Failure {
+    match error {
+        MergeError::Node(error) => unavailable(error),
+        MergeError::Store(error) => error.into(),
+        MergeError::Raced => changing(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sample;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn an_order_that_brought_nothing_takes_back_no_record_that_another_goes_on_with() {
+        let core = testing::core();
+        for (name, other_goes_on) in [("alone", false), ("together", true)] {
+            let record = sample::record(name, 1);
+            let inserted = insert(&core, &record).await.expect("a store");
+            assert!(matches!(inserted, Changed::Done));
+            if other_goes_on {
+                let owned = take_over(&core, record.clone(), 77).await;
+                assert_eq!(owned.expect("taken over").copies[0].session, 77);
+            }
+            withdraw(&core, &record, Whose::New, Left::Copy).await;
+            let left = core.store.get(&record.name).await.expect("a store");
+            assert_eq!(left.is_some(), other_goes_on, "{name}");
+        }
+    }
+
+    /// The first has begun the record and the second has taken it over, whichever of
+    /// them fails first.
+    #[tokio::test]
+    async fn two_orders_for_a_copy_that_is_gone_leave_no_record() {
+        let core = testing::core();
+        for (name, first_fails_first) in [("first", true), ("second", false)] {
+            let first = sample::record(name, 1);
+            let inserted = insert(&core, &first).await.expect("a store");
+            assert!(matches!(inserted, Changed::Done));
+            let second = take_over(&core, first.clone(), 77).await;
+            let second = second.expect("taken over");
+            let mut ends = [(&first, Whose::New), (&second, Whose::Shared)];
+            if !first_fails_first {
+                ends.reverse();
+            }
+            for (record, whose) in ends {
+                withdraw(&core, record, whose, Left::Nothing).await;
+            }
+            let left = core.store.get(&first.name).await.expect("a store");
+            assert_eq!(left, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_goes_only_where_nobody_can_bring_its_bytes_any_more() {
+        for (whose, left, wanted) in [
+            (Whose::New, Left::Copy, true),
+            (Whose::New, Left::Nothing, true),
+            (Whose::Shared, Left::Nothing, true),
+            (Whose::Shared, Left::Copy, false),
+            (Whose::Others, Left::Nothing, false),
+            (Whose::Others, Left::Copy, false),
+        ] {
+            assert_eq!(goes(whose, left), wanted, "{whose:?} {left:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_names_the_session_in_which_its_record_lists_the_copy() {
+        let mut record = sample::record("a", 1);
+        record.copies[0].session = 77;
+        assert_eq!(order(&record, CopyRef::default(), 5).session, 77);
+    }
+
+    #[test]
+    fn every_name_is_in_one_share_of_bounded_size() {
+        let shares = Shares::of(35_000);
+        assert_eq!(shares.count, 4);
+        let mut sizes = vec![0u64; 4];
+        for i in 0..35_000 {
+            let name = format!("f{i}");
+            let of: Vec<_> = (0..4).filter(|share| shares.has(*share, &name)).collect();
+            assert_eq!(of.len(), 1, "{name}");
+            sizes[of[0] as usize] += 1;
+        }
+        assert!(
+            sizes.iter().all(|size| *size < HELD + HELD / 10),
+            "{sizes:?}"
+        );
+        assert!(Shares::of(0).has(0, "any"));
+    }
+}

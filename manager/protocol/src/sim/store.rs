@@ -1,0 +1,313 @@
+//! A store in memory. It passes the behaviour suite of all engines.
+
+use crate::store::{
+    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+    new_term,
+};
+use async_trait::async_trait;
+use names::{FileId, FileName, NodeId};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A store whose records live as long as it.
+pub struct Memory {
+    held: Mutex<Held>,
+    refusing: AtomicBool,
+    stats: StoreStats,
+}
+
+struct Held {
+    cluster: Uuid,
+    rebuilt_at_ms: Option<u64>,
+    records: BTreeMap<FileName, Record>,
+    nodes: BTreeMap<NodeId, NodeRow>,
+    lease: Option<Lease>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            held: Mutex::new(Held {
+                cluster: Uuid::new_v4(),
+                rebuilt_at_ms: None,
+                records: BTreeMap::new(),
+                nodes: BTreeMap::new(),
+                lease: None,
+            }),
+            refusing: AtomicBool::new(false),
+            stats: StoreStats::default(),
+        }
+    }
+}
+
+impl Memory {
+    /// Changes fail from now on, with an unknown outcome, or are taken again.
+    pub fn refuse_changes(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::Relaxed);
+    }
+
+    /// Every record, in the order of names.
+    pub fn records(&self) -> Vec<Record> {
+        self.held.lock().records.values().cloned().collect()
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Held) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let _waits = self.stats.waits();
+        if self.refusing.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("it takes no changes"));
+        }
+        let changed = change(&mut self.held.lock());
+        self.stats.committed(1, Duration::ZERO);
+        changed
+    }
+}
+
+impl Held {
+    /// Records after a name, in the order of names.
+    fn after(&self, after: Option<&FileName>) -> impl Iterator<Item = &Record> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.records.range::<FileName, _>((from, Bound::Unbounded));
+        range.map(|(_, record)| record)
+    }
+
+    fn some(
+        &self,
+        after: Option<&FileName>,
+        limit: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Vec<Record> {
+        let records = self.after(after).filter(|record| wanted(record));
+        records.take(limit).cloned().collect()
+    }
+}
+
+fn check(record: &Record) -> Result<(), StoreError> {
+    match record.counting_copy() {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Invalid(
+            "a record must list the copy that counts",
+        )),
+    }
+}
+
+fn lists(record: &Record, node: &NodeId) -> bool {
+    record.copies.iter().any(|copy| copy.node == *node)
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn cluster_id(&self) -> Result<Uuid, StoreError> {
+        Ok(self.held.lock().cluster)
+    }
+
+    async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError> {
+        self.change(|held| match held.records.is_empty() {
+            true => {
+                held.cluster = id;
+                Ok(())
+            }
+            false => Err(StoreError::NotEmpty),
+        })
+    }
+
+    async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.held.lock().rebuilt_at_ms)
+    }
+
+    async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError> {
+        self.change(|held| {
+            held.rebuilt_at_ms = at;
+            Ok(())
+        })
+    }
+
+    async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
+        Ok(self.held.lock().records.get(name).cloned())
+    }
+
+    async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError> {
+        let held = self.held.lock();
+        let record = |name| held.records.get(name).cloned();
+        Ok(names.iter().map(record).collect())
+    }
+
+    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+        check(&record)?;
+        self.change(|held| match held.records.get(&record.name) {
+            Some(found) => Ok(Insert::Exists(found.clone())),
+            None => {
+                held.records.insert(record.name.clone(), record);
+                Ok(Insert::Inserted)
+            }
+        })
+    }
+
+    async fn swap(&self, new: Record) -> Result<Swap, StoreError> {
+        check(&new)?;
+        let before = new.rev.checked_sub(1).filter(|before| *before > 0);
+        let before = before.ok_or(StoreError::Invalid("the first rev is inserted"))?;
+        self.change(|held| match held.records.get_mut(&new.name) {
+            Some(found) if found.id == new.id && found.rev == before => {
+                *found = new;
+                Ok(Swap::Done)
+            }
+            found => Ok(Swap::Mismatch(found.cloned())),
+        })
+    }
+
+    async fn remove(&self, name: &FileName, id: FileId, rev: u64) -> Result<Swap, StoreError> {
+        self.change(|held| match held.records.get(name) {
+            Some(found) if found.id == id && found.rev == rev => {
+                held.records.remove(name);
+                Ok(Swap::Done)
+            }
+            found => Ok(Swap::Mismatch(found.cloned())),
+        })
+    }
+
+    async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let held = self.held.lock();
+        let wanted = held.records.values().filter(|record| {
+            let name = record.name.as_str();
+            let comes = after.is_none_or(|after| name.as_bytes() > after.as_bytes());
+            comes && name.starts_with(prefix) && record.state.is_visible()
+        });
+        Ok(wanted.take(limit).cloned().collect())
+    }
+
+    async fn unsettled(
+        &self,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let held = self.held.lock();
+        Ok(held.some(after, limit, |record| !record.state.is_settled()))
+    }
+
+    async fn listed_on(
+        &self,
+        node: &NodeId,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let held = self.held.lock();
+        Ok(held.some(after, limit, |record| lists(record, node)))
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        let counted = self.count(Which::Visible, None, usize::MAX).await?;
+        Ok(Totals {
+            files: counted.files,
+            bytes: counted.bytes,
+        })
+    }
+
+    async fn count(
+        &self,
+        which: Which<'_>,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError> {
+        let wanted = |record: &Record| match which {
+            Which::Visible => record.state.is_visible(),
+            Which::ListedOn(node) => lists(record, node),
+        };
+        let counted = self.held.lock().some(after, limit, wanted);
+        let sizes = || counted.iter().map(|record| record.size);
+        Ok(CountStep {
+            files: counted.len() as u64,
+            bytes: sizes().sum(),
+            largest: sizes().max().unwrap_or(0),
+            last: counted.last().map(|record| record.name.clone()),
+        })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        Ok(self.held.lock().nodes.values().cloned().collect())
+    }
+
+    async fn put_node(&self, row: NodeRow) -> Result<bool, StoreError> {
+        self.change(|held| {
+            let before = held.nodes.get(&row.id).map_or(0, |found| found.rev);
+            let next = row.rev == before + 1;
+            if next {
+                held.nodes.insert(row.id.clone(), row);
+            }
+            Ok(next)
+        })
+    }
+
+    async fn remove_node(&self, id: &NodeId, rev: u64) -> Result<bool, StoreError> {
+        self.change(|held| {
+            let same = held.nodes.get(id).is_some_and(|found| found.rev == rev);
+            if same {
+                held.nodes.remove(id);
+            }
+            Ok(same)
+        })
+    }
+
+    async fn take_lease(
+        &self,
+        seen: Option<&Lease>,
+        holder: &str,
+    ) -> Result<Result<Lease, Option<Lease>>, StoreError> {
+        self.change(|held| {
+            if held.lease.as_ref() != seen {
+                return Ok(Err(held.lease.clone()));
+            }
+            let counter = seen.map_or(0, |seen| seen.counter);
+            let lease = Lease {
+                holder: holder.to_owned(),
+                number: seen.map_or(0, |seen| seen.number) + 1,
+                counter: counter + 1,
+                term: new_term(),
+                begun: counter,
+            };
+            held.lease = Some(lease.clone());
+            Ok(Ok(lease))
+        })
+    }
+
+    async fn renew_lease(&self, held: &Lease) -> Result<Result<Lease, Option<Lease>>, StoreError> {
+        self.change(|stored| {
+            if stored.lease.as_ref() != Some(held) {
+                return Ok(Err(stored.lease.clone()));
+            }
+            let renewed = Lease {
+                counter: held.counter + 1,
+                ..held.clone()
+            };
+            stored.lease = Some(renewed.clone());
+            Ok(Ok(renewed))
+        })
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>, StoreError> {
+        Ok(self.held.lock().lease.clone())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.change(|_| Ok(()))
+    }
+
+    fn stats(&self) -> &StoreStats {
+        &self.stats
+    }
+}

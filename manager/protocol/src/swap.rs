@@ -1,0 +1,88 @@
+//! Changes of one record whose outcome is made certain (rule 1): after a
+//! mismatch or an unknown outcome, the record is read back and the own token
+//! means that it happened.
+
+use crate::core::Core;
+use crate::store::{Insert, Record, StoreError, Swap};
+use std::time::Duration;
+
+/// Tries to read a record back after an unknown outcome.
+const READ_BACKS: u32 = 5;
+/// The pause between these tries.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a change ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "judged at once, where it is made"
+)]
+#[derive(Debug)]
+pub(crate) enum Changed {
+    /// It is durable.
+    Done,
+    /// Another change came first; the record as it is now.
+    Lost(Option<Record>),
+}
+
+/// Swaps a record in.
+///
+/// # Errors
+/// When the store refuses the change, or can't be read back after an unknown outcome.
+pub(crate) async fn swap(core: &Core, new: &Record) -> Result<Changed, StoreError> {
+    Ok(try_swap(core, new).await?.0)
+}
+
+/// As [`swap`]; also whether the store gave no outcome, so that a change that is not
+/// found any more may have happened and been followed by another.
+///
+/// # Errors
+/// As [`swap`].
+pub(crate) async fn try_swap(core: &Core, new: &Record) -> Result<(Changed, bool), StoreError> {
+    match core.store.swap(new.clone()).await {
+        Ok(Swap::Done) => Ok((Changed::Done, false)),
+        Ok(Swap::Mismatch(found)) => Ok((judge(new, found), false)),
+        Err(error) if error.outcome_unknown() => {
+            let found = read_back(core, new, error).await?;
+            Ok((judge(new, found), true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Inserts a record under its name.
+///
+/// # Errors
+/// As [`swap`].
+pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreError> {
+    match core.store.insert(new.clone()).await {
+        Ok(Insert::Inserted) => Ok(Changed::Done),
+        Ok(Insert::Exists(found)) => Ok(judge(new, Some(found))),
+        Err(error) if error.outcome_unknown() => {
+            let found = read_back(core, new, error).await?;
+            Ok(judge(new, found))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn judge(new: &Record, found: Option<Record>) -> Changed {
+    match found {
+        Some(record) if record.id == new.id && record.token == new.token => Changed::Done,
+        other => Changed::Lost(other),
+    }
+}
+
+async fn read_back(
+    core: &Core,
+    new: &Record,
+    mut error: StoreError,
+) -> Result<Option<Record>, StoreError> {
+    for _ in 0..READ_BACKS {
+        match core.store.get(&new.name).await {
+            Ok(found) => return Ok(found),
+            Err(again) => error = again,
+        }
+        core.world.sleep(PAUSE).await;
+    }
+    Err(error)
+}

@@ -1,0 +1,58 @@
+//! Asks again for records whose node denied the bytes: what is remembered of them
+//! (`state::Missing`) must not outlive the trouble.
+
+use crate::core::Core;
+use crate::files::copies::is_whole;
+use crate::nodes::home_ref;
+use crate::state::Denied;
+use crate::store::Record;
+use messages::{FileName, NodeId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often some are checked again, and how many: others may have deleted or adopted
+/// them through another manager, or brought their bytes back.
+const AGAIN: Duration = Duration::from_secs(2);
+const SOME: usize = 100;
+
+/// Drops, one part after the other, those whose records went or changed place, and
+/// those whose bytes are there again.
+pub async fn watch(core: Arc<Core>) {
+    let mut after: Option<FileName> = None;
+    loop {
+        core.world.sleep(AGAIN).await;
+        let some = core.missing.some_after(after.as_ref(), SOME);
+        after = some.last().map(|(name, _)| name.clone());
+        let mut still = BTreeMap::<NodeId, Vec<Record>>::new();
+        for (name, denied) in some {
+            let Ok(found) = core.store.get(&name).await else {
+                break;
+            };
+            match found.filter(|record| Denied::of(record) == denied) {
+                Some(record) => still.entry(denied.node).or_default().push(record),
+                None => core.missing.forget_denied(&name, &denied),
+            }
+        }
+        for (node, records) in still {
+            ask_again(&core, &node, &records).await;
+        }
+    }
+}
+
+async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
+    // One whose disk is silent would hold up the others.
+    let Some(node) = core.nodes.available(node).filter(|node| !node.is_silent()) else {
+        return;
+    };
+    let copies = records.iter().map(home_ref).collect();
+    let Ok(states) = node.link.inspect(copies).await else {
+        return;
+    };
+    for (record, state) in records.iter().zip(states) {
+        if is_whole(record, &state) {
+            let denied = Denied::of(record);
+            core.missing.forget_denied(&record.name, &denied);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What goes on without a request: balance, nodes that leave, and what was left
+//! half done.
+
+pub mod abandon;
+pub mod drain;
+pub mod missing;
+pub mod moves;
+pub mod settle;

@@ -1,7 +1,0 @@
-//! Balance and drain: plans which files move, and carries them.
-
-mod carry;
-mod plan;
-mod run;
-
-pub(crate) use run::run;
