@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_ends_while_it_waits_for_the_store_to_note_that_it_was_set_back() {
         let store = Memory::default();
-        store.refuse_changes(true);
+        store.be_away(true);
         let core = core_on(Arc::new(store));
         let earlier = Lease {
             holder: "a".to_owned(),

@@ -95,10 +95,7 @@ pub(crate) async fn state_at(
     record: &Record,
     copy: &Copy,
 ) -> Result<CopyState, CallError> {
-    let node = core
-        .nodes
-        .available(&copy.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    let node = core.nodes.reach(&copy.node)?;
     node.link.stat(trace.0, listed_ref(record, copy)).await
 }
 
@@ -151,11 +148,6 @@ async fn unlist_others(core: &Core, kept: &Record) -> Result<Record, Unsettled> 
     Ok(settled)
 }
 
-/// Whether, according to its node, a record's copy is there, durable, whole and sound.
-pub(crate) fn is_whole(record: &Record, state: &CopyState) -> bool {
-    matches!(Held::of(record, state), Held::Whole(_))
-}
-
 /// Where a copy lies, if its node confirms it to be whole and durable, and sound as
 /// far as it knows.
 ///
@@ -167,10 +159,16 @@ pub(crate) async fn confirmed(
     record: &Record,
     copy: &Copy,
 ) -> Result<Option<u32>, CallError> {
-    Ok(match look(core, trace, record, copy).await? {
+    let state = state_at(core, trace, record, copy).await?;
+    Ok(leaf_if_whole(record, &state))
+}
+
+/// Where a record's copy lies, if it is durable, whole and sound according to its node.
+pub(crate) fn leaf_if_whole(record: &Record, state: &CopyState) -> Option<u32> {
+    match Held::of(record, state) {
         Held::Whole(leaf) => Some(leaf),
         Held::Spoiled | Held::Absent | Held::Underway => None,
-    })
+    }
 }
 
 /// Dooms every copy but the named one in a record that is about to be written.

@@ -6,6 +6,7 @@ use crate::failpoints::{STALL_BEFORE_REMOVE, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, listed_ref};
 use crate::recovery::set_back;
+use crate::recovery::unsettled::Unsettled;
 use crate::store::{Record, State, Swap};
 use crate::swap::{Changed, try_swap};
 use crate::trace::Trace;
@@ -90,7 +91,7 @@ fn may_be_ours(found: Option<&Record>, id: FileId) -> bool {
     !found.is_some_and(still)
 }
 
-fn unfinished(error: &CallError) -> Failure {
+fn unfinished(error: &Unsettled) -> Failure {
     Failure::new(Code::FileUnavailable).because(format_args!(
         "the delete has begun and will be finished: {error}"
     ))
@@ -101,12 +102,12 @@ fn unfinished(error: &CallError) -> Failure {
 /// copy, and until it is gone the file is listed (rule 7).
 ///
 /// # Errors
-/// When a node does not confirm; the record then stays, and the janitor finishes the delete.
+/// When a node does not confirm, or the store fails; the record then stays, and the janitor finishes the delete.
 pub(crate) async fn remove_doomed(
     core: &Arc<Core>,
     trace: Trace,
     record: &Record,
-) -> Result<(), CallError> {
+) -> Result<(), Unsettled> {
     for copy in &record.copies {
         remove_copy(core, trace, record, copy).await?;
     }
@@ -120,10 +121,10 @@ pub(crate) async fn remove_doomed(
                 core.missing.forget(&record.name);
                 return Ok(());
             }
-            Err(error) => return Err(CallError::Lost(error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(CallError::Lost("its record keeps changing".to_owned()))
+    Err(Unsettled::Raced)
 }
 
 /// Removes one copy that a durable record dooms (rule 3).
@@ -160,10 +161,7 @@ async fn send(
     copy: &crate::store::Copy,
     refuse_only: bool,
 ) -> Result<bool, CallError> {
-    let node = core
-        .nodes
-        .available(&copy.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", copy.node)))?;
+    let node = core.nodes.reach(&copy.node)?;
     let delete = DeleteRequest {
         copy: Some(listed_ref(record, copy)),
         session: copy.session,

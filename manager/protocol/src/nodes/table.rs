@@ -1,5 +1,6 @@
 //! The table of joined nodes.
 
+use super::call_error::CallError;
 use super::node::Node;
 use super::refused::Refused;
 use crate::placement::{Candidate, Unplaced, choose};
@@ -123,6 +124,15 @@ impl Nodes {
     /// The node, if it is available.
     pub fn available(&self, id: &NodeId) -> Option<Arc<Node>> {
         self.joined(id).filter(|node| node.is_available())
+    }
+
+    /// The node, to be called.
+    ///
+    /// # Errors
+    /// When it is not available.
+    pub(crate) fn reach(&self, id: &NodeId) -> Result<Arc<Node>, CallError> {
+        let out = || CallError::NotSent(format!("node {id} is unavailable"));
+        self.available(id).ok_or_else(out)
     }
 
     /// The node, if its stream is open.

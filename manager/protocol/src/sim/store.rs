@@ -6,7 +6,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use names::{FileId, FileName, NodeId};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// A store whose records live as long as it.
 pub struct Memory {
     held: Mutex<Held>,
-    refusing: AtomicBool,
+    away: AtomicBool,
     stats: StoreStats,
 }
 
@@ -38,16 +38,16 @@ impl Default for Memory {
                 nodes: BTreeMap::new(),
                 lease: None,
             }),
-            refusing: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             stats: StoreStats::default(),
         }
     }
 }
 
 impl Memory {
-    /// Changes fail from now on, with an unknown outcome, or are taken again.
-    pub fn refuse_changes(&self, refusing: bool) {
-        self.refusing.store(refusing, Ordering::Relaxed);
+    /// It is away from now on, but for reads of the lease, or is back.
+    pub fn be_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
     }
 
     /// Every record, in the order of names.
@@ -55,15 +55,19 @@ impl Memory {
         self.held.lock().records.values().cloned().collect()
     }
 
+    fn held(&self) -> Result<MutexGuard<'_, Held>, StoreError> {
+        match self.away.load(Ordering::Relaxed) {
+            true => Err(StoreError::unavailable("it is away")),
+            false => Ok(self.held.lock()),
+        }
+    }
+
     fn change<T>(
         &self,
         change: impl FnOnce(&mut Held) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let _waits = self.stats.waits();
-        if self.refusing.load(Ordering::Relaxed) {
-            return Err(StoreError::unavailable("it takes no changes"));
-        }
-        let changed = change(&mut self.held.lock());
+        let changed = change(&mut *self.held()?);
         self.stats.committed(1, Duration::ZERO);
         changed
     }
@@ -104,7 +108,7 @@ fn lists(record: &Record, node: &NodeId) -> bool {
 #[async_trait]
 impl Store for Memory {
     async fn cluster_id(&self) -> Result<Uuid, StoreError> {
-        Ok(self.held.lock().cluster)
+        Ok(self.held()?.cluster)
     }
 
     async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError> {
@@ -118,7 +122,7 @@ impl Store for Memory {
     }
 
     async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError> {
-        Ok(self.held.lock().rebuilt_at_ms)
+        Ok(self.held()?.rebuilt_at_ms)
     }
 
     async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError> {
@@ -129,11 +133,11 @@ impl Store for Memory {
     }
 
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
-        Ok(self.held.lock().records.get(name).cloned())
+        Ok(self.held()?.records.get(name).cloned())
     }
 
     async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError> {
-        let held = self.held.lock();
+        let held = self.held()?;
         let record = |name| held.records.get(name).cloned();
         Ok(names.iter().map(record).collect())
     }
@@ -178,7 +182,7 @@ impl Store for Memory {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let held = self.held.lock();
+        let held = self.held()?;
         let wanted = held.records.values().filter(|record| {
             let name = record.name.as_str();
             let comes = after.is_none_or(|after| name.as_bytes() > after.as_bytes());
@@ -192,7 +196,7 @@ impl Store for Memory {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let held = self.held.lock();
+        let held = self.held()?;
         Ok(held.some(after, limit, |record| !record.state.is_settled()))
     }
 
@@ -202,7 +206,7 @@ impl Store for Memory {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let held = self.held.lock();
+        let held = self.held()?;
         Ok(held.some(after, limit, |record| lists(record, node)))
     }
 
@@ -224,7 +228,7 @@ impl Store for Memory {
             Which::Visible => record.state.is_visible(),
             Which::ListedOn(node) => lists(record, node),
         };
-        let counted = self.held.lock().some(after, limit, wanted);
+        let counted = self.held()?.some(after, limit, wanted);
         let sizes = || counted.iter().map(|record| record.size);
         Ok(CountStep {
             files: counted.len() as u64,
@@ -235,7 +239,7 @@ impl Store for Memory {
     }
 
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
-        Ok(self.held.lock().nodes.values().cloned().collect())
+        Ok(self.held()?.nodes.values().cloned().collect())
     }
 
     async fn put_node(&self, row: NodeRow) -> Result<bool, StoreError> {

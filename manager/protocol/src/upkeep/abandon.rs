@@ -263,7 +263,7 @@ async fn remove(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Un
     doomed.state = State::Deleting;
     commit(core, &doomed).await?;
     doomed.copies.retain(|copy| copy.node != *id);
-    Ok(remove_doomed(core, Trace::random(&core.world), &doomed).await?)
+    remove_doomed(core, Trace::random(&core.world), &doomed).await
 }
 
 /// Removes the row of a node that no record lists any more; returns whether that is so.

@@ -2,7 +2,7 @@
 //! (`state::Missing`) must not outlive the trouble.
 
 use crate::core::Core;
-use crate::files::copies::is_whole;
+use crate::files::copies::leaf_if_whole;
 use crate::nodes::home_ref;
 use crate::state::Denied;
 use crate::store::Record;
@@ -50,7 +50,7 @@ async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
         return;
     };
     for (record, state) in records.iter().zip(states) {
-        if is_whole(record, &state) {
+        if leaf_if_whole(record, &state).is_some() {
             let denied = Denied::of(record);
             core.missing.forget_denied(&record.name, &denied);
         }

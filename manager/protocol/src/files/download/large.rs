@@ -235,10 +235,7 @@ impl Way {
         let source = match &mut self.source {
             Some(source) => source,
             None => {
-                let id = &self.found.record.node;
-                let node = self.found.core.nodes.available(id);
-                let out = || CallError::NotSent(format!("node {id} is unavailable"));
-                let node = node.ok_or_else(out)?;
+                let node = self.found.core.nodes.reach(&self.found.record.node)?;
                 let left = self.end - self.at;
                 let source = open(&self.found, node, self.at, left).await?;
                 self.source.insert(source)

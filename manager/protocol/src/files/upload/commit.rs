@@ -261,7 +261,7 @@ impl Received {
         // The file is linked: if its record can't be changed, the outcome is open.
         let outcome = match swapped {
             Err(error @ StoreError::Full { .. }) => {
-                return Err(unknown(&CallError::Lost(error.to_string())));
+                return Err(unknown(&error));
             }
             swapped => swapped?,
         };
@@ -335,7 +335,7 @@ impl Received {
     }
 }
 
-fn unknown(error: &CallError) -> Failure {
+fn unknown(error: &dyn std::error::Error) -> Failure {
     tracing::warn!(%error, "an upload's outcome is left to the janitor");
     Failure::new(Code::ServersUnavailable).because(
         "the node did not confirm the file; it will be settled, ask for it or repeat the upload \

@@ -3,7 +3,7 @@
 
 use crate::core::Core;
 use crate::files::copies::{confirmed, end, keep_one, mark_others};
-use crate::nodes::{CallError, Placement, home_ref};
+use crate::nodes::{Placement, home_ref};
 use crate::recovery::set_back::generation_of_move;
 use crate::recovery::unsettled::{Unsettled, commit};
 use crate::store::{Copy, Record, State};
@@ -27,10 +27,7 @@ pub(super) async fn carry(
     }
     let trace = Trace::random(&core.world);
     let _busy = core.busy(record.id);
-    let source = core
-        .nodes
-        .available(&record.node)
-        .ok_or_else(|| CallError::Lost(format!("node {} is unavailable", record.node)))?;
+    let source = core.nodes.reach(&record.node)?;
     let target = placement.node.clone();
     let generation = generation_of_move(record.next_generation, core.set_back.floor());
 
