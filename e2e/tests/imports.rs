@@ -2,6 +2,7 @@
 //! are the rooms of a floor here, and on no floor is there a circle of imports.
 
 use anyhow::{Context, Result, ensure};
+use e2e::cluster::binaries::workspace;
 use e2e::repository::files;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,6 +245,45 @@ fn no_rooms_of_a_crate_import_each_other_in_a_circle() -> Result<()> {
         }
     }
     ensure!(told.is_empty(), "circles of imports:\n{}", told.join("\n"));
+    Ok(())
+}
+
+/// What the protocol may not reach for by itself: time, tasks, chance, disk and network
+/// come through its `World`, its store and its nodes, so that a test can be all of them.
+const OF_THE_WORLD: [&str; 13] = [
+    "tokio::time",
+    "tokio::task",
+    "tokio::spawn",
+    "tokio::net",
+    "tokio::fs",
+    "Instant::now",
+    "SystemTime",
+    "rand::",
+    "new_v4",
+    "FileId::random",
+    "std::fs",
+    "std::net",
+    "std::thread",
+];
+
+#[test]
+fn the_protocol_reaches_the_world_through_its_traits_alone() -> Result<()> {
+    let root = workspace().join("manager/protocol/src/lib.rs");
+    let folder = root.parent().context("a folder")?;
+    let mut all = BTreeMap::new();
+    modules(folder, &root, Module::new(), &mut all)?;
+    ensure!(all.len() > 50, "{} modules", all.len());
+    let mut told = Vec::new();
+    for (module, tokens) in all {
+        if module.first().is_some_and(|room| room == "sim") {
+            continue;
+        }
+        let text: TokenStream = tokens.into_iter().collect();
+        let text = text.to_string().replace(' ', "");
+        let reached = OF_THE_WORLD.iter().filter(|word| text.contains(**word));
+        told.extend(reached.map(|word| format!("{}: {word}", module.join("::"))));
+    }
+    ensure!(told.is_empty(), "{}", told.join("\n"));
     Ok(())
 }
 

@@ -5,10 +5,10 @@ use crate::status_of::failure;
 use futures::{Stream, StreamExt, TryStreamExt};
 use manager_protocol::cluster::leader;
 use manager_protocol::core::Core;
-use manager_protocol::counts::{self, WAIT};
 use manager_protocol::fit::Load;
 use manager_protocol::nodes::CallError;
 use manager_protocol::recovery::{adopt, fsck, quarantine};
+use manager_protocol::state::counts::{self, WAIT};
 use manager_protocol::upkeep::abandon;
 use manager_protocol::upkeep::drain::{self, Counted};
 use proto::v1::{self, admin_server::Admin};
@@ -76,8 +76,9 @@ impl Admin for AdminService {
         let absent = known
             .iter()
             .filter(|row| core.nodes.available(&row.id).is_none());
-        let loads = absent
-            .map(|row| counts::listed_on(&core.counts, &core.world, &core.store, &row.id, WAIT));
+        let loads = absent.map(|row| {
+            counts::listed_on(&core.known.counts, &core.world, &core.store, &row.id, WAIT)
+        });
         let loads = futures::future::try_join_all(loads).await;
         for load in loads.map_err(failure)? {
             unknown |= load.is_none();
@@ -101,6 +102,7 @@ impl Admin for AdminService {
             skew: skew(&available),
             moves_left: self
                 .0
+                .known
                 .moves
                 .lines(self.0.world.now())
                 .iter()
@@ -268,7 +270,7 @@ async fn drains_reply(core: &Core, drains: Vec<Counted>) -> Response<DrainsReply
         true => core.store.lease().await.unwrap_or_default(),
         false => None,
     };
-    let leader = leader::elsewhere(core.leader(), lease.as_ref());
+    let leader = leader::elsewhere(core.lead.number(), lease.as_ref());
     Response::new(DrainsReply {
         drains: drains.into_iter().map(wire).collect(),
         leader: proto::clip(leader.unwrap_or_default()),

@@ -220,24 +220,26 @@ impl Gauges {
         }
         self.skew.set(skew(&core.nodes.all_available()));
         self.moves_left.set(
-            core.moves
+            core.known
+                .moves
                 .lines(core.world.now())
                 .iter()
                 .map(|m| m.files_left)
                 .sum(),
         );
-        self.missing.set(core.missing.count() as u64);
+        self.missing.set(core.known.missing.count() as u64);
         self.corrupt.set(corrupt_files(core));
-        self.leader.set(u64::from(core.leader() != 0));
-        let (files, bytes, failed) = core.moves.totals();
+        self.leader.set(u64::from(core.lead.number() != 0));
+        let (files, bytes, failed) = core.known.moves.totals();
         self.moved_files.set(files);
         self.moved_bytes.set(bytes);
         self.failed_moves.set(failed);
-        self.stuck.set(core.moves.stuck.count());
-        let away = core.store_health.away().is_some();
+        self.stuck.set(core.known.moves.stuck.count());
+        let away = core.known.store_health.away().is_some();
         self.store_available.set(u64::from(!away));
         self.store_full.set(u64::from(core.store.short().is_some()));
-        self.set_back.set(core.set_back.waits_for().len() as u64);
+        self.set_back
+            .set(core.known.set_back.waits_for().len() as u64);
         let stats = core.store.stats();
         self.store_queue
             .set(stats.queue_depth.load(Ordering::Relaxed));

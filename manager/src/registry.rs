@@ -69,12 +69,12 @@ impl Registry for RegistryService {
         let claim = Claim::read(&hello).map_err(refusal)?;
         let pool = caller.as_ref().map(|PoolCaller(pool)| pool.as_str());
         let row = admit(&self.core, &claim, pool).await.map_err(refusal)?;
-        self.core.seen_leader(hello.leader_seen);
+        self.core.lead.seen(hello.leader_seen);
         let (answers, stream) = mpsc::channel(ANSWERS);
         let welcome = manager_message::Kind::Welcome(Welcome {
             cluster_id: self.core.cluster_id().into_bytes().to_vec().into(),
             protocol: claim.protocol,
-            leader: self.core.leader(),
+            leader: self.core.lead.number(),
         });
         send(&answers, welcome).await?;
         let core = self.core.clone();
@@ -167,9 +167,9 @@ async fn listen(
             },
         };
         take(core, node, &report);
-        let (beat, term) = core.beat();
+        let (beat, term) = core.lead.beat();
         let heard = manager_message::Kind::Heard(Heard {
-            leader: core.leader(),
+            leader: core.lead.number(),
             beat,
             term,
         });

@@ -229,7 +229,7 @@ fn readiness(core: Arc<Core>, stopping: Arc<AtomicBool>) -> kit::ops::Readiness 
     let joined = AtomicBool::new(false);
     // Once ready, it stays so until SIGTERM; a store that is away is only noted.
     let note = |core: &Core| {
-        let away = core.store_health.away();
+        let away = core.known.store_health.away();
         let away = away.map(|why| format!("the metadata store is away: {why}"));
         away.or_else(|| core.store.short().map(|full| full.to_string()))
     };

@@ -2,9 +2,9 @@
 
 use crate::format;
 use manager_protocol::core::Core;
-use manager_protocol::counts::{Counted, WAIT};
 use manager_protocol::nodes::{Node, NodeReport};
 use manager_protocol::recovery::set_back;
+use manager_protocol::state::counts::{Counted, WAIT};
 use manager_protocol::state::{Missing, MoveLine, StuckFiles};
 use manager_protocol::store::{NodeRow, Stay, StoreError};
 use manager_protocol::upkeep::drain::{self, DrainLine};
@@ -153,7 +153,11 @@ pub(crate) struct Damaged {
 pub(crate) async fn status(core: &Core) -> Status {
     match stored(core).await {
         Ok((rows, unsettled)) => {
-            let counted = core.counts.get(&core.world, &core.store, None, WAIT).await;
+            let counted = core
+                .known
+                .counts
+                .get(&core.world, &core.store, None, WAIT)
+                .await;
             whole(core, &rows, counted, unsettled)
         }
         Err(_) => {
@@ -170,7 +174,7 @@ async fn stored(core: &Core) -> Result<(Vec<NodeRow>, usize), StoreError> {
 }
 
 fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usize) -> Status {
-    let (moved_files, moved_bytes, _) = core.moves.totals();
+    let (moved_files, moved_bytes, _) = core.known.moves.totals();
     let nodes: Vec<_> = rows.iter().map(|row| node_status(core, row)).collect();
     let (files, bytes) = match &counted {
         Some(counted) => (counted.load.files, counted.load.bytes),
@@ -181,8 +185,8 @@ fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usi
     };
     Status {
         cluster_id: core.cluster_id().to_string(),
-        leader: core.leader() != 0,
-        store_away: core.store_health.away(),
+        leader: core.lead.number() != 0,
+        store_away: core.known.store_health.away(),
         store_full: core.store.short().map(|full| full.to_string()),
         set_back: set_back(core),
         unsettled,
@@ -194,11 +198,11 @@ fn whole(core: &Core, rows: &[NodeRow], counted: Option<Counted>, unsettled: usi
         bytes,
         counted_seconds_ago: counted.map(|counted| counted.age.as_secs()),
         skew: skew(&core.nodes.all_available()),
-        moves: core.moves.lines(core.world.now()),
+        moves: core.known.moves.lines(core.world.now()),
         moved_files,
         moved_bytes,
-        stuck: core.moves.stuck.all(),
-        missing: missing(&core.missing),
+        stuck: core.known.moves.stuck.all(),
+        missing: missing(&core.known.missing),
     }
 }
 
@@ -210,7 +214,7 @@ pub(crate) fn skew(available: &[Arc<Node>]) -> u64 {
 }
 
 fn set_back(core: &Core) -> Option<String> {
-    let waits_for = core.set_back.waits_for();
+    let waits_for = core.known.set_back.waits_for();
     (!waits_for.is_empty()).then(|| set_back::why(&waits_for))
 }
 

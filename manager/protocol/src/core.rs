@@ -1,16 +1,14 @@
-//! What every module of the manager works with: the store, the nodes, the limits.
+//! What all rooms work with: the store, the nodes, the world, what is known.
 
-use crate::cache::RecordCache;
-use crate::counts::Counts;
+use crate::lead::Lead;
 use crate::nodes::{Network, Nodes};
 use crate::settings::Settings;
-use crate::state::{Missing, Moves, Restoring, SetBack, StoreHealth, Unfinished};
-use crate::store::{Lease, Record, Store, StoreError};
+use crate::state::Known;
+use crate::store::{Record, Store, StoreError};
 use crate::world::World;
 use messages::FileId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
@@ -24,16 +22,10 @@ pub struct Core {
     pub world: World,
     /// Asks who answers at an address.
     pub(crate) network: Box<dyn Network>,
-    /// Balance and drain: what is under way.
-    pub moves: Moves,
-    /// Records whose bytes a node denied.
-    pub missing: Missing,
-    /// Records that were read lately.
-    pub(crate) cache: RecordCache,
-    /// How many records there are, as they were last counted.
-    pub counts: Arc<Counts>,
-    /// Whether the store answers.
-    pub store_health: StoreHealth,
+    /// The lease of the leader, as this process knows it.
+    pub lead: Lead,
+    /// What this process remembers.
+    pub known: Known,
     /// Files that this process works on, which its own janitor leaves alone, and how
     /// many of its requests and moves work on each.
     busy: Mutex<HashMap<FileId, usize>>,
@@ -42,17 +34,6 @@ pub struct Core {
     known_nodes: OnceLock<usize>,
     /// A rebuild takes the cluster id from the first node that has one.
     rebuilding: bool,
-    leader: AtomicU64,
-    /// Merges that were broken off.
-    pub(crate) unfinished: Unfinished,
-    /// Whether a rebuild still goes on.
-    pub(crate) restoring: Restoring,
-    /// Whether the store was set back to an earlier state.
-    pub set_back: SetBack,
-    /// The lease's counter and term as they were last read.
-    beat: Mutex<(u64, u64)>,
-    /// The highest leader number that a node has seen.
-    leader_floor: AtomicU64,
 }
 
 impl Core {
@@ -74,18 +55,9 @@ impl Core {
             cluster_id: Mutex::new(cluster_id),
             known_nodes: OnceLock::new(),
             rebuilding,
-            moves: Moves::new(settings),
-            cache: RecordCache::new(settings.cached_files),
-            counts: Arc::default(),
-            store_health: StoreHealth::default(),
-            missing: Missing::default(),
+            lead: Lead::default(),
+            known: Known::new(settings),
             busy: Mutex::default(),
-            leader: AtomicU64::new(0),
-            unfinished: Unfinished::default(),
-            restoring: Restoring::default(),
-            set_back: SetBack::default(),
-            beat: Mutex::default(),
-            leader_floor: AtomicU64::new(0),
         })
     }
 
@@ -137,17 +109,6 @@ impl Core {
         self.busy.lock().contains_key(id)
     }
 
-    /// The number of the lease held, 0 where none is (rule 10).
-    pub fn leader(&self) -> u64 {
-        self.leader.load(Ordering::Relaxed)
-    }
-
-    /// The highest leader number that any node has seen: a lease must lie above
-    /// it for nodes to obey, which matters once a store was lost or set back.
-    pub fn leader_floor(&self) -> u64 {
-        self.leader_floor.load(Ordering::Relaxed)
-    }
-
     /// The leader's number that goes to a node with a person's order, or with a merge:
     /// that of the own lease, or of the manager that leads. It makes nodes refuse older
     /// orders that come late (rule 10).
@@ -155,32 +116,10 @@ impl Core {
     /// # Errors
     /// When the store fails.
     pub(crate) async fn order_number(&self) -> Result<u64, StoreError> {
-        match self.leader() {
+        match self.lead.number() {
             0 => Ok(self.store.lease().await?.map_or(0, |lease| lease.number)),
             own => Ok(own),
         }
-    }
-
-    /// Notes the highest leader number that a node has seen.
-    pub fn seen_leader(&self, number: u64) {
-        if number > self.leader() {
-            self.leader_floor.fetch_max(number, Ordering::Relaxed);
-        }
-    }
-
-    /// The lease's counter and term as they were last read; the counter only rises
-    /// while the store is not set back.
-    pub fn beat(&self) -> (u64, u64) {
-        *self.beat.lock()
-    }
-
-    /// Notes the lease; returns whether its history lacks what was read before: then
-    /// the store was set back.
-    pub(crate) fn note_beat(&self, lease: Option<&Lease>) -> bool {
-        let now = lease.map_or((0, 0), |lease| (lease.counter, lease.term));
-        let mut beat = self.beat.lock();
-        let (counter, term) = std::mem::replace(&mut *beat, now);
-        Lease::lacks(lease, counter, term)
     }
 
     /// Whether a rebuild restores the records of a lost store.
@@ -194,11 +133,6 @@ impl Core {
         next.rev += 1;
         next.token = self.world.random();
         next
-    }
-
-    /// Notes which lease is held.
-    pub fn set_leader(&self, number: u64) {
-        self.leader.store(number, Ordering::Relaxed);
     }
 }
 

@@ -7,11 +7,11 @@
 
 pub mod cluster;
 pub mod core;
-pub mod counts;
 pub mod failpoints;
 pub mod failure;
 pub mod files;
 pub mod fit;
+pub mod lead;
 pub mod nodes;
 pub mod recovery;
 pub mod settings;
@@ -24,7 +24,6 @@ pub mod upkeep;
 pub mod waiters;
 pub mod world;
 
-mod cache;
 mod node_rows;
 mod placement;
 mod swap;

@@ -9,6 +9,7 @@ mod encoding;
 pub mod mongo;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod term;
 #[cfg(test)]
 mod testing;
 

@@ -34,7 +34,7 @@ pub async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
         () = shutdown.cancelled() => {}
         () = hold(&core, &holder) => {}
     }
-    core.set_leader(0);
+    core.lead.hold(0);
 }
 
 async fn hold(core: &Arc<Core>, holder: &str) {
@@ -55,7 +55,8 @@ async fn hold(core: &Arc<Core>, holder: &str) {
         if held.is_some() {
             look_back(core, held.as_ref()).await;
         }
-        core.set_leader(held.as_ref().map_or(0, |lease| lease.number));
+        core.lead
+            .hold(held.as_ref().map_or(0, |lease| lease.number));
         match set_back::look(core).await {
             Ok(rows) => abandon::object(core, rows).await,
             Err(error) => tracing::debug!(%error, "the nodes' rows can't be read"),
@@ -97,7 +98,7 @@ async fn beat(
 /// If the lease's history lacks a beat that was read before, the store was set back
 /// (rule 17).
 async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
-    if !core.note_beat(seen) {
+    if !core.lead.note_beat(seen) {
         return;
     }
     tracing::warn!("the store was set back to an earlier state: every node is merged anew");
@@ -110,7 +111,7 @@ async fn look_back(core: &Arc<Core>, seen: Option<&Lease>) {
 /// Raises the number above all that nodes have seen: a store that was lost or
 /// set back counts from below, and nodes obey only the highest.
 async fn overtake(core: &Core, holder: &str, mut lease: Lease) -> Result<Lease, StoreError> {
-    while lease.number <= core.leader_floor() {
+    while lease.number <= core.lead.floor() {
         match core.store.take_lease(Some(&lease), holder).await? {
             Ok(higher) => lease = higher,
             Err(_) => break,
@@ -179,7 +180,7 @@ mod tests {
             term: 1,
             begun: 0,
         };
-        core.note_beat(Some(&earlier));
+        core.lead.note_beat(Some(&earlier));
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(run(core.clone(), "b".to_owned(), shutdown.clone()));
         tokio::time::sleep(TERM).await;
@@ -187,8 +188,11 @@ mod tests {
         shutdown.cancel();
         let ended = tokio::time::timeout(BEAT, running).await;
         ended.expect("it ends").expect("no panic");
-        assert!(core.set_back.holds(), "nothing goes on before all is noted");
-        assert_eq!(core.leader(), 0);
+        assert!(
+            core.known.set_back.holds(),
+            "nothing goes on before all is noted"
+        );
+        assert_eq!(core.lead.number(), 0);
     }
 
     #[test]

@@ -12,7 +12,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub async fn watch(core: Arc<Core>) {
     loop {
         let away = core.store.ping().await.err();
-        core.store_health
+        core.known
+            .store_health
             .set(away.map(|error| innermost(&error).to_string()));
         core.world.sleep(LOOK).await;
     }

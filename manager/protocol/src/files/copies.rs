@@ -121,7 +121,7 @@ pub(crate) async fn keep_one(
             return Err(Unsettled::Underway(record.copies[at].node.clone()));
         }
         Choice::Wait => {
-            core.missing.note(&record);
+            core.known.missing.note(&record);
             return Err(Unsettled::NoneWhole);
         }
     };
@@ -208,7 +208,7 @@ async fn ask(core: &Arc<Core>, trace: Trace, record: &Record) -> Result<Choice, 
     }
     if first == Held::Absent {
         // Whatever is decided, the node has denied the bytes.
-        core.missing.note(record);
+        core.known.missing.note(record);
     }
     let doomed: Vec<_> = record.copies.iter().map(|copy| copy.doomed).collect();
     Ok(choose(named, &held, &doomed))
@@ -229,7 +229,7 @@ async fn name_other(
     named.leaf = Some(leaf);
     mark_others(&mut named);
     commit(core, &named).await?;
-    core.missing.forget(&named.name);
+    core.known.missing.forget(&named.name);
     tracing::warn!(request = %trace, name = %named.name, from = %record.node, to = %named.node,
         "the copy that counted is not whole; another one counts now");
     Ok(named)

@@ -62,7 +62,7 @@ pub async fn delete(
         if !wanted(&record) {
             return Ok(false);
         }
-        core.restoring.end(&*core.store).await?;
+        core.known.restoring.end(&*core.store).await?;
         let _busy = core.busy(record.id);
         let mut doomed = core.next_rev(&record);
         doomed.state = State::Deleting;
@@ -118,7 +118,7 @@ pub(crate) async fn remove_doomed(
         match core.store.remove(&record.name, record.id, rev).await {
             Ok(Swap::Mismatch(Some(now))) if now.id == record.id => rev = now.rev,
             Ok(Swap::Done | Swap::Mismatch(_)) => {
-                core.missing.forget(&record.name);
+                core.known.missing.forget(&record.name);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

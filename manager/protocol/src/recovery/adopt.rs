@@ -148,7 +148,7 @@ async fn adopt_copy(
                 .because("the record was settled meanwhile; look again"));
         }
     }
-    core.missing.forget(&name);
+    core.known.missing.forget(&name);
     Ok(name)
 }
 

@@ -83,7 +83,7 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
         return Ok(());
     }
     let restoring = row.merged_session == 0;
-    let found = core.unfinished.resume(&row, session);
+    let found = core.known.unfinished.resume(&row, session);
     let found = disk_to_store(core, node, restoring, found).await?;
     let missing = store_to_disk(core, node).await?;
     // The node may have taken generations that the store, as it is now, does not know of.
@@ -99,7 +99,7 @@ async fn merge(core: &Arc<Core>, node: &Arc<Node>) -> Result<(), MergeError> {
     };
     // If the row was changed meanwhile it may have been marked as set back: then this
     // merge compared with another state of the store (rule 17).
-    core.unfinished.end(&node.id);
+    core.known.unfinished.end(&node.id);
     if !core.store.put_node(merged).await? {
         return Err(MergeError::Raced);
     }
@@ -118,7 +118,7 @@ async fn disk_to_store(
         let entries = batch?.entries;
         for (name, meta, leaf) in unlisted(core, node, &entries).await? {
             // Asked for each copy, since the rebuild ends before a file is deleted.
-            let restoring = restoring && core.restoring.goes_on(&*core.store).await?;
+            let restoring = restoring && core.known.restoring.goes_on(&*core.store).await?;
             let record = core.store.get(&name).await?;
             if standing(record.as_ref(), &node.id, meta) == Standing::Listed {
                 continue;
@@ -134,7 +134,7 @@ async fn disk_to_store(
             progress.generation = progress.generation.max(generation);
             progress.leaf = entry.leaf;
         }
-        core.unfinished.note(&node.id, &progress);
+        core.known.unfinished.note(&node.id, &progress);
     }
     Ok(progress)
 }
@@ -201,12 +201,12 @@ pub(crate) async fn quarantine(
 }
 
 async fn store_to_disk(core: &Arc<Core>, node: &Arc<Node>) -> Result<u64, MergeError> {
-    core.missing.forget_node(&node.id);
+    core.known.missing.forget_node(&node.id);
     let mut listed = Listed::on(core, &node.id, BATCH);
     let mut missing = 0;
     while let Some(page) = listed.next().await? {
         for record in denied(core, node, &page).await? {
-            core.missing.note(&record);
+            core.known.missing.note(&record);
             tracing::error!(node = %node.id, name = %record.name, "its node lacks the bytes");
             missing += 1;
         }

@@ -29,8 +29,8 @@ pub(crate) fn generation_of_move(next: u32, floor: u32) -> u32 {
 /// # Errors
 /// When the store fails; then it has to be called again.
 pub(crate) async fn begin(core: &Arc<Core>) -> Result<(), StoreError> {
-    let marking = Marking::begin(&core.set_back);
-    core.cache.clear();
+    let marking = Marking::begin(&core.known.set_back);
+    core.known.cache.clear();
     for row in core.store.nodes().await? {
         mark(core, row).await?;
     }
@@ -67,7 +67,7 @@ async fn mark(core: &Core, mut row: NodeRow) -> Result<(), StoreError> {
 /// # Errors
 /// When the store fails; what was known before holds.
 pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
-    let marks = core.set_back.marks();
+    let marks = core.known.set_back.marks();
     // Read before the rows: each of these nodes had its row when it was admitted.
     let joined = core.nodes.all();
     let rows = core.store.nodes().await?;
@@ -87,7 +87,8 @@ pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
             waits_for.push(row.id.clone());
         }
     }
-    core.set_back
+    core.known
+        .set_back
         .take(marks, waits_for, floor.unwrap_or(0), core.world.now());
     Ok(rows)
 }
@@ -97,13 +98,14 @@ pub(crate) async fn look(core: &Core) -> Result<Vec<NodeRow>, StoreError> {
 /// # Errors
 /// When the store fails: then nothing may, either.
 pub(crate) async fn holds(core: &Core) -> Result<Option<String>, StoreError> {
-    if core.set_back.is_older_than(FRESH, core.world.now()) {
+    if core.known.set_back.is_older_than(FRESH, core.world.now()) {
         look(core).await?;
     }
     Ok(core
+        .known
         .set_back
         .holds()
-        .then(|| why(&core.set_back.waits_for())))
+        .then(|| why(&core.known.set_back.waits_for())))
 }
 
 /// The explanation for people: what is waited for, and what ends it.

@@ -2,7 +2,6 @@
 
 use crate::store::{
     CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
-    new_term,
 };
 use async_trait::async_trait;
 use names::{FileId, FileName, NodeId};
@@ -273,11 +272,13 @@ impl Store for Memory {
                 return Ok(Err(held.lease.clone()));
             }
             let counter = seen.map_or(0, |seen| seen.counter);
+            let number = seen.map_or(0, |seen| seen.number) + 1;
             let lease = Lease {
                 holder: holder.to_owned(),
-                number: seen.map_or(0, |seen| seen.number) + 1,
+                number,
                 counter: counter + 1,
-                term: new_term(),
+                // No other term has this number: the store is never set back.
+                term: number,
                 begun: counter,
             };
             held.lease = Some(lease.clone());

@@ -8,7 +8,7 @@ pub mod sample;
 mod stats;
 
 pub use error::{Cause, StoreError};
-pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals, new_term};
+pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
 pub use stats::{StoreStats, Waits};
 
 use async_trait::async_trait;

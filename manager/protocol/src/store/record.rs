@@ -194,11 +194,6 @@ impl Lease {
     }
 }
 
-/// A term for a lease that is being taken: never 0, which stands for none.
-pub fn new_term() -> u64 {
-    Uuid::new_v4().as_u64_pair().0 | 1
-}
-
 /// The sum of all visible files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

@@ -107,7 +107,7 @@ pub async fn abandon(
     }
     tracing::warn!(node = %id, %volume, files = loss.files, "a node is given up");
     // What comes back of it later is for a person to judge.
-    core.restoring.end(&*core.store).await?;
+    core.known.restoring.end(&*core.store).await?;
     // From here on it is refused, should it come back.
     set_stay(core, known, Stay::Abandoned).await?;
     if core.store.is_shared() {

@@ -22,7 +22,7 @@ pub async fn watch(core: Arc<Core>) {
     let mut after: Option<FileName> = None;
     loop {
         core.world.sleep(AGAIN).await;
-        let some = core.missing.some_after(after.as_ref(), SOME);
+        let some = core.known.missing.some_after(after.as_ref(), SOME);
         after = some.last().map(|(name, _)| name.clone());
         let mut still = BTreeMap::<NodeId, Vec<Record>>::new();
         for (name, denied) in some {
@@ -31,7 +31,7 @@ pub async fn watch(core: Arc<Core>) {
             };
             match found.filter(|record| Denied::of(record) == denied) {
                 Some(record) => still.entry(denied.node).or_default().push(record),
-                None => core.missing.forget_denied(&name, &denied),
+                None => core.known.missing.forget_denied(&name, &denied),
             }
         }
         for (node, records) in still {
@@ -52,7 +52,7 @@ async fn ask_again(core: &Core, node: &NodeId, records: &[Record]) {
     for (record, state) in records.iter().zip(states) {
         if leaf_if_whole(record, &state).is_some() {
             let denied = Denied::of(record);
-            core.missing.forget_denied(&record.name, &denied);
+            core.known.missing.forget_denied(&record.name, &denied);
         }
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
 use super::writes::{Buffers, Table, Writes};
 use crate::encoding;
-use manager_protocol::store::new_term;
+use crate::term::new_term;
 use manager_protocol::store::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals};
 
 /// Where the outcome of a change goes.

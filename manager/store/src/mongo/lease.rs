@@ -4,7 +4,7 @@ use super::Mongo;
 use super::connect::LEASE;
 use super::document::LeaseDocument;
 use super::outcome::{failed, is_duplicate};
-use manager_protocol::store::new_term;
+use crate::term::new_term;
 use manager_protocol::store::{Lease, StoreError};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;

@@ -64,6 +64,7 @@ pub async fn find(
     name: &FileName,
 ) -> Result<Found, Failure> {
     let cached = core
+        .known
         .cache
         .get(name, |record| core.nodes.available(&record.node));
     let record = match cached {
@@ -106,7 +107,7 @@ fn keep(core: &Core, record: &Arc<Record>, joins: u64) {
     if let Some(node) = core.nodes.available(&record.node) {
         let session = node.session();
         if core.nodes.joins() == joins {
-            core.cache.keep(record, session);
+            core.known.cache.keep(record, session);
         }
     }
 }
@@ -196,7 +197,7 @@ impl Found {
             return Err(Failure::new(Code::TooManyRequests).because(why).into());
         }
         // The record may have come from the cache.
-        self.core.cache.forget(&self.record.name);
+        self.core.known.cache.forget(&self.record.name);
         let found = self.core.store.get(&self.record.name).await;
         let record = match (found, &error) {
             (Ok(Some(record)), _) => record,
@@ -215,7 +216,7 @@ impl Found {
             CallError::Lost(why) | CallError::NotSent(why) => Err(self.lost(&why)),
             CallError::Fault(Fault::Checksum, _) => Err(self.lost("its bytes fail their checksum")),
             CallError::Fault(Fault::NotFound, _) if record.rev == self.record.rev => {
-                self.core.missing.note(&record);
+                self.core.known.missing.note(&record);
                 Err(self.lost("its node does not hold it"))
             }
             CallError::Fault(Fault::NotFound, _) => {

@@ -134,15 +134,15 @@ impl<'a> Seen<'a> {
     pub(super) fn line(self, core: &Core, ordered: bool, short: Option<String>) -> DrainLine {
         let Self { report, rate, .. } = self;
         let facts = Facts {
-            store_away: core.store_health.away(),
+            store_away: core.known.store_health.away(),
             unavailable: self.files.is_none(),
             read_only: self.read_only,
             sealed: report.sealed,
             files: self.files.unwrap_or(0),
             quarantined: report.quarantined,
             corrupt: self.corrupt,
-            missing: core.missing.names_on(self.id),
-            stuck: core.moves.stuck.on(self.id),
+            missing: core.known.missing.names_on(self.id),
+            stuck: core.known.moves.stuck.on(self.id),
             short,
         };
         DrainLine {

@@ -6,12 +6,12 @@
 mod line;
 
 use crate::core::Core;
-use crate::counts::{self, WAIT};
 use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
 use crate::node_rows::{TRIES, keeps_changing, row, set_stay};
 use crate::nodes::{CallError, Node};
+use crate::state::counts::{self, WAIT};
 use crate::store::{NodeRow, Stay, StoreError};
 use crate::upkeep::abandon;
 use line::Seen;
@@ -121,7 +121,7 @@ async fn weigh<'a>(
     // All at once: many nodes that are still being counted cost one wait.
     let loads = doomed
         .iter()
-        .map(|id| counts::listed_on(&core.counts, &core.world, &core.store, id, wait));
+        .map(|id| counts::listed_on(&core.known.counts, &core.world, &core.store, id, wait));
     let loads = futures::future::try_join_all(loads).await?;
     for (id, load) in doomed.iter().zip(loads) {
         total.add(load.unwrap_or_default());
@@ -281,7 +281,7 @@ pub async fn seal_joining(core: &Core, node: &Node, row: &NodeRow) -> Result<(),
 pub async fn keep(core: Arc<Core>) {
     loop {
         core.world.sleep(LOOK).await;
-        if core.leader() == 0 {
+        if core.lead.number() == 0 {
             continue;
         }
         let Ok(rows) = core.store.nodes().await else {

@@ -22,14 +22,14 @@ pub(super) async fn carry(
     placement: Placement,
     event: u64,
 ) -> Result<(), Unsettled> {
-    if core.set_back.holds() {
+    if core.known.set_back.holds() {
         return Err(Unsettled::SetBack);
     }
     let trace = Trace::random(&core.world);
     let _busy = core.busy(record.id);
     let source = core.nodes.reach(&record.node)?;
     let target = placement.node.clone();
-    let generation = generation_of_move(record.next_generation, core.set_back.floor());
+    let generation = generation_of_move(record.next_generation, core.known.set_back.floor());
 
     let mut moving = core.next_rev(&record);
     moving.state = State::Moving;
@@ -50,7 +50,7 @@ pub(super) async fn carry(
         target_endpoint: target.endpoint.clone(),
         target_generation: generation,
         target_session: session,
-        leader: core.leader(),
+        leader: core.lead.number(),
         trace: trace.0,
         ticket: core
             .network

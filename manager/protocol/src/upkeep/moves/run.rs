@@ -106,11 +106,11 @@ pub async fn run(core: Arc<Core>, shutdown: CancellationToken) {
             }
             () = core.world.sleep(LOOK) => {}
         }
-        core.moves.stuck.tidy(core.world.now());
-        while core.leader() != 0 && !core.set_back.holds() && !shutdown.is_cancelled() {
+        core.known.moves.stuck.tidy(core.world.now());
+        while core.lead.number() != 0 && !core.known.set_back.holds() && !shutdown.is_cancelled() {
             let loads = loads(&core);
             let flows = plan(&loads);
-            core.moves.show(flows.clone(), core.world.now());
+            core.known.moves.show(flows.clone(), core.world.now());
             if flows.is_empty() {
                 event = None;
                 break;
@@ -148,9 +148,9 @@ pub async fn run(core: Arc<Core>, shutdown: CancellationToken) {
                 }
             }
         }
-        if core.leader() == 0 {
+        if core.lead.number() == 0 {
             // Moves from now on are another leader's to report.
-            core.moves.show(Vec::new(), core.world.now());
+            core.known.moves.show(Vec::new(), core.world.now());
         }
     }
 }
@@ -209,7 +209,7 @@ async fn follow(
     let giver = core.nodes.available(&flow.from);
     let mut from_the_first = !event.cursors.contains_key(&flow.from);
     // A process that was paused may find midway that another one leads.
-    while left > 0 && core.leader() != 0 {
+    while left > 0 && core.lead.number() != 0 {
         let after = event.cursors.get(&flow.from).cloned();
         let page = core
             .store
@@ -226,7 +226,7 @@ async fn follow(
         };
         let mut reached = last.name.clone();
         for record in page {
-            if left == 0 || core.leader() == 0 {
+            if left == 0 || core.lead.number() == 0 {
                 break;
             }
             reached = record.name.clone();
@@ -253,8 +253,8 @@ fn may_move(core: &Core, giver: Option<&Node>, record: &Record, flow: &Flow, eve
         && record.node == flow.from
         && record.moved_event != event
         && !core.is_busy(&record.id)
-        && !core.missing.has(record)
-        && !core.moves.stuck.waits(record, core.world.now())
+        && !core.known.missing.has(record)
+        && !core.known.moves.stuck.waits(record, core.world.now())
         && giver.is_some_and(|giver| !giver.is_corrupt(record))
 }
 
@@ -276,7 +276,11 @@ async fn start(
     if receiver(core, flow, &record).is_none() {
         return false;
     }
-    core.moves.throttle.wait(&core.world, record.size).await;
+    core.known
+        .moves
+        .throttle
+        .wait(&core.world, record.size)
+        .await;
     // The plan is older by the time waited: a node that was drained since must not be
     // listed by anything any more, or it would never be empty.
     let Some(target) = receiver(core, flow, &record) else {
@@ -287,8 +291,8 @@ async fn start(
     running.spawn(async move {
         match carry(&core, record.clone(), placement, event).await {
             Ok(()) => {
-                core.moves.moved(record.size);
-                core.moves.stuck.forget(&record.name);
+                core.known.moves.moved(record.size);
+                core.known.moves.stuck.forget(&record.name);
                 true
             }
             Err(error) => {
@@ -302,7 +306,7 @@ async fn start(
 
 fn failed(core: &Core, record: &Record, error: &Unsettled) {
     let name = &record.name;
-    core.moves.failed();
+    core.known.moves.failed();
     match error {
         // Somebody else works on it; that is no fault of the file's.
         Unsettled::Raced | Unsettled::SetBack => {
@@ -313,6 +317,7 @@ fn failed(core: &Core, record: &Record, error: &Unsettled) {
         | Unsettled::Underway(_)
         | Unsettled::NoneWhole => {
             let told = core
+                .known
                 .moves
                 .stuck
                 .note(record, error.to_string(), core.world.now());

@@ -43,7 +43,7 @@ struct Settling<'a> {
 /// # Errors
 /// When it has to wait; nothing is lost by that.
 pub(crate) async fn settle(core: &Arc<Core>, record: &Record) -> Result<(), Unsettled> {
-    if core.set_back.holds() {
+    if core.known.set_back.holds() {
         return Err(Unsettled::SetBack);
     }
     let mut settling = Settling {
@@ -194,7 +194,7 @@ pub async fn run(core: Arc<Core>) {
     let mut before = core.world.now();
     for number in 0.. {
         core.world.sleep(ROUND).await;
-        if core.leader() == 0 {
+        if core.lead.number() == 0 {
             stands = Stands::default();
             continue;
         }
