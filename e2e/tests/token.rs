@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, Options, Process, SOON};
 use http::Method;
-use kit::token::pool_key;
+use proto::keys::pool_key;
 use proto::v1::handover_client::HandoverClient;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

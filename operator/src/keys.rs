@@ -9,9 +9,9 @@ use crate::names::{self, FIELD_MANAGER, PoolName, component, unowned, unpruned};
 use crate::release::Release;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kit::token::pool_key;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use proto::keys::pool_key;
 use serde_json::json;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
-//! What the parts of the file server share: the gRPC services, and with them the
-//! crates `messages` and `names`. `operator`, `manager` and `node` meet only here.
+//! What the parts of the file server share on the wire: the gRPC services, the keys and
+//! tickets that open them, and with them the crates `messages` and `names`. `operator`, `manager` and `node` meet only here.
 
+pub mod keys;
 mod status;
+pub mod ticket;
 /// The gRPC contracts. The services are generated from `proto/dfs/v1` and committed;
 /// `tests/generated.rs` makes them anew and compares.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]

@@ -5,7 +5,7 @@ use crate::creates::Resume;
 use crate::disk::Copy;
 use crate::fault::Failure;
 use crate::node::Node;
-use kit::ticket::Claim;
+use proto::ticket::Claim;
 use proto::v1::resume_reply::Result as Outcome;
 use proto::v1::{self, Fault};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! What every binary does alike at its edges: logs, signals, listeners, the ops port
-//! (`/livez`, `/readyz`, `/metrics`), lists of metrics, the token, tickets and the accept loop of the
+//! (`/livez`, `/readyz`, `/metrics`), lists of metrics, the token and the accept loop of the
 //! inner ports, open files, units of flags.
 
 pub mod accept;
@@ -10,6 +10,5 @@ pub mod metrics;
 pub mod ops;
 pub mod private;
 pub mod signals;
-pub mod ticket;
 pub mod token;
 pub mod units;

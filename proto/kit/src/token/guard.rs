@@ -1,8 +1,9 @@
 //! The token on calls: guards of servers, which admit callers, and bearers, which
 //! send it.
 
-use super::{Token, one_is, pool_key};
+use super::{Token, one_is};
 use crate::accept::Peer;
+use proto::keys::pool_key;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};

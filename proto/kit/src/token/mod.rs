@@ -7,11 +7,10 @@ mod guard;
 pub use file::TokenArgs;
 pub use guard::{Bearer, Guard, PoolCaller};
 
-use crate::ticket::Claim;
 use guard::Admits;
-use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
-use sha2::Sha256;
+use proto::keys::{pool_key, ticket};
+use proto::ticket::Claim;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -94,26 +93,6 @@ pub fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> 
         return Err(TokenError::Malformed(from));
     }
     Ok(lines)
-}
-
-/// The key of a pool, which lets its nodes join and managers reach them, and opens
-/// nothing else. Whoever has it learns nothing of the token or of another key.
-pub fn pool_key(token: &str, pool: &str) -> String {
-    let mut key = String::from("pool-");
-    for byte in mac(token, &[b"pool key", pool.as_bytes()]) {
-        key.push_str(&format!("{byte:02x}"));
-    }
-    key
-}
-
-/// HMAC-SHA256 over parts, of which only the last may be of any length.
-fn mac(key: &str, parts: &[&[u8]]) -> [u8; 32] {
-    // Keys of every length are taken.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
-        unreachable!("HMAC takes keys of every length");
-    };
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
 }
 
 impl Token {
@@ -220,11 +199,6 @@ impl Token {
 fn one_is(given: &[u8], secrets: impl Iterator<Item = impl AsRef<[u8]>>) -> bool {
     let same = secrets.map(|secret| secret.as_ref().ct_eq(given));
     bool::from(same.fold(Choice::from(0), |a, b| a | b))
-}
-
-fn ticket(key: &str, id: &[u8], generation: u32, session: u64) -> [u8; 32] {
-    let (generation, session) = (generation.to_be_bytes(), session.to_be_bytes());
-    mac(key, &[b"ticket", &generation, &session, id])
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct Claim {
     pub generation: u32,
     /// The session of the node that takes it (rule 4).
     pub session: u64,
-    /// What [`crate::token::Token::ticket`] made; empty where there is no token.
+    /// What [`crate::keys::ticket`] made; empty where there is no token.
     pub ticket: Vec<u8>,
 }
 
