@@ -1,28 +1,27 @@
 //! Bytes to upload: each number gives bytes of its own, and the same ones each time.
 
 use bytes::Bytes;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-/// The next number of the SplitMix64 sequence (Steele, Lea, Flood: "Fast
-/// splittable pseudorandom number generators", 2014).
-pub fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// The random numbers of a seed.
+pub fn random(seed: u64) -> SplitMix64 {
+    SplitMix64::seed_from_u64(seed)
 }
 
 /// Fills `out` with the bytes that follow `offset` (a multiple of 8) in the
 /// endless content of `seed`; any piece can be made without those before it.
 pub fn fill(seed: u64, offset: u64, out: &mut [u8]) {
     debug_assert_eq!(offset % 8, 0, "pieces start at whole words");
+    // By which SplitMix64 goes on with each word.
     let golden = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut state = seed
+    let state = seed
         .wrapping_mul(0xd134_2543_de82_ef95)
         .wrapping_add((offset / 8).wrapping_mul(golden));
+    let mut words = random(state);
     for word in out.chunks_mut(8) {
-        let bytes = splitmix(&mut state).to_le_bytes();
+        let bytes = words.next_u64().to_le_bytes();
         word.copy_from_slice(&bytes[..word.len()]);
     }
 }
@@ -41,7 +40,7 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 
 /// A sum in hexadecimal.
 pub fn hex(sum: &[u8]) -> String {
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(sum)
 }
 
 /// Base64 with the standard alphabet and padding.

@@ -2,9 +2,10 @@
 //! it: after any crash the two are compared (invariants 2 to 4).
 
 use crate::client::{Answer, Client, Route};
-use crate::content::{self, splitmix};
+use crate::content;
 use anyhow::Result;
 use parking_lot::Mutex;
+use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,20 +100,20 @@ impl Journal {
         let mut tasks = JoinSet::new();
         for number in 0..load.clients {
             let (journal, client) = (self.clone(), client.clone());
-            let mut random = seed ^ (number as u64).wrapping_mul(0x9e37_79b9);
+            let mut random = content::random(seed ^ (number as u64).wrapping_mul(0x9e37_79b9));
             tasks.spawn(async move {
                 let mut mine = Vec::new();
                 for count in 0_u64.. {
-                    let delete = splitmix(&mut random) % 100 < load.deletes;
+                    let delete = random.next_u64() % 100 < load.deletes;
                     let done = match mine.len() {
                         known @ 1.. if delete => {
-                            let at = splitmix(&mut random) as usize % known;
+                            let at = random.next_u64() as usize % known;
                             let name: String = mine.swap_remove(at);
                             journal.delete(&client, &name).await
                         }
                         _ => {
                             let name = format!("r{round}-c{number}-{count}");
-                            let seed = splitmix(&mut random);
+                            let seed = random.next_u64();
                             let done = journal.upload(&client, &name, seed, round).await;
                             mine.push(name);
                             done

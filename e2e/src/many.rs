@@ -3,10 +3,11 @@
 
 use crate::client::Client;
 use crate::cluster::Cluster;
-use crate::content::splitmix;
+use crate::content;
 use crate::report::{table, thousands};
 use crate::tree::Tree;
 use anyhow::{Context, Result, ensure};
+use rand_xoshiro::rand_core::Rng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -95,7 +96,7 @@ pub async fn run(args: Args) -> Result<()> {
 
 /// Uploads until enough are stored, and deletes some on the way.
 async fn worker(client: Client, progress: Arc<Progress>, files: u64, seed: u64) -> Result<()> {
-    let mut random = seed;
+    let mut random = content::random(seed);
     loop {
         // Taken before the upload, so that the clients together never overshoot.
         if progress.stored.fetch_add(1, Ordering::Relaxed) >= files {
@@ -108,7 +109,7 @@ async fn worker(client: Client, progress: Arc<Progress>, files: u64, seed: u64) 
             .put(&name, format!("content of {number}"))
             .await?
             .expect(201)?;
-        if splitmix(&mut random) % 100 < DELETES {
+        if random.next_u64() % 100 < DELETES {
             client.delete(&name).await?.expect(204)?;
             progress.deleted.fetch_add(1, Ordering::Relaxed);
             progress.stored.fetch_sub(1, Ordering::Relaxed);

@@ -131,7 +131,7 @@ impl Server {
 pub fn build() -> Result<PathBuf> {
     tools::require(&TOOLS)?;
     let hash = crate::content::sha256(format!("{POM}{SOURCE}").as_bytes());
-    let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = crate::content::hex(&hash[..6]);
     let folder = tools::cache()?.join(format!("mongo-wire-{hash}"));
     let jar = folder.join("target/mongo-wire.jar");
     if jar.is_file() {

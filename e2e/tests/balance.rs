@@ -7,6 +7,7 @@ use e2e::client::Client;
 use e2e::cluster::{Cluster, Options, SOON, Status};
 use e2e::{content, wait};
 use http::Method;
+use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,9 +93,9 @@ async fn after_10000_uploads_by_64_clients_the_disks_differ_by_one_at_most() -> 
 
 /// Reads random files until `stop` is set; anything but the right bytes is an error.
 async fn read_on(client: Client, files: usize, stop: Arc<AtomicBool>, seed: u64) -> Result<usize> {
-    let (mut random, mut reads) = (seed, 0);
+    let (mut random, mut reads) = (content::random(seed), 0);
     while !stop.load(Ordering::Relaxed) {
-        let i = content::splitmix(&mut random) as usize % files;
+        let i = random.next_u64() as usize % files;
         let answer = client.get(&format!("f{i}")).await?;
         ensure!(answer.status == 200, "f{i}: {:?}", answer.outcome());
         ensure!(answer.body == data(i), "f{i}: other bytes");

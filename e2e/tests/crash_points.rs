@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::content;
 use e2e::journal::{Journal, Load};
+use rand_xoshiro::rand_core::Rng;
 use std::time::Duration;
 
 /// How long the load may take to reach a step.
@@ -23,11 +24,11 @@ enum Victim {
 
 /// Loads a service until `name` kills its process, restarts all of it, and compares.
 async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
-    let mut random = seed;
+    let mut random = content::random(seed);
     // Not at the first few times, so that there is something to lose. Moves are
     // few, since new files go to the emptiest node by themselves.
     let moves = name.contains("::m");
-    let after = content::splitmix(&mut random) % if moves { 3 } else { 20 };
+    let after = random.next_u64() % if moves { 3 } else { 20 };
     let env = vec![(
         "FAILPOINTS".to_owned(),
         format!("{name}={after}*off->return"),
@@ -190,16 +191,16 @@ async fn kill_9_of_everything_at_random_moments_loses_nothing() -> Result<()> {
     })
     .await?;
     let journal = Journal::default();
-    let mut random = seed()?;
+    let mut random = content::random(seed()?);
     for round in 0..6 {
         let client = cluster.client();
-        let after = Duration::from_millis(300 + content::splitmix(&mut random) % 1200);
+        let after = Duration::from_millis(300 + random.next_u64() % 1200);
         let load = Load {
             clients: 8,
             pause: Duration::ZERO,
             deletes: 40,
         };
-        let work = journal.load(client, round, content::splitmix(&mut random), load);
+        let work = journal.load(client, round, random.next_u64(), load);
         let _ = tokio::time::timeout(after, work).await;
         revive(&mut cluster).await?;
         let found = journal.check(&cluster.client(), 0).await?;

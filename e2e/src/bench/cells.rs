@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::Rng;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -81,11 +83,21 @@ impl Content {
 }
 
 /// Which files exist; shared without a lock, since the loop runs on one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Files {
     next: u64,
     stored: Vec<u64>,
-    random: u64,
+    random: SplitMix64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            next: 0,
+            stored: Vec::new(),
+            random: content::random(0),
+        }
+    }
 }
 
 /// Everything that the cells of one size share.
@@ -260,7 +272,7 @@ impl Worker {
     async fn fetch(&self, connection: &mut Connection) -> Result<()> {
         let (file, compare) = {
             let mut files = self.files.borrow_mut();
-            let random = content::splitmix(&mut files.random);
+            let random = files.random.next_u64();
             let count = files.stored.len() as u64;
             ensure!(count > 0, "nothing to read");
             let file = files.stored[(random % count) as usize];

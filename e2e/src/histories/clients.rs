@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Method, Request};
 use parking_lot::Mutex;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,7 +101,7 @@ impl Load {
         };
         let mut worker = Worker {
             wire: Wire::new(&self.managers, patience),
-            random: seed ^ (client as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            random: content::random(seed ^ (client as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             load: self,
             client,
         };
@@ -118,7 +120,7 @@ impl Load {
     pub(super) async fn last_look(self: &Arc<Self>, client: usize) -> Result<()> {
         let mut worker = Worker {
             wire: Wire::new(&self.managers, PATIENT),
-            random: 0,
+            random: content::random(0),
             load: self.clone(),
             client,
         };
@@ -136,12 +138,12 @@ struct Worker {
     load: Arc<Load>,
     wire: Wire,
     client: usize,
-    random: u64,
+    random: SplitMix64,
 }
 
 impl Worker {
     fn draw(&mut self, below: u64) -> u64 {
-        content::splitmix(&mut self.random) % below
+        self.random.next_u64() % below
     }
 
     async fn one(&mut self) -> Result<()> {

@@ -5,6 +5,8 @@ use crate::cluster::{Cluster, SOON};
 use crate::content;
 use crate::wait;
 use anyhow::{Result, ensure};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::Rng;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -49,7 +51,7 @@ pub(super) enum Fault {
 pub(super) struct Faults {
     pub(super) cluster: Cluster,
     clients: Vec<Client>,
-    random: u64,
+    random: SplitMix64,
     start: Instant,
     /// What was done, each with the time since the start, for people.
     pub(super) told: Vec<(Duration, String)>,
@@ -62,7 +64,7 @@ impl Faults {
         Self {
             cluster,
             clients,
-            random: seed,
+            random: content::random(seed),
             start: Instant::now(),
             told: Vec::new(),
             counts: BTreeMap::new(),
@@ -103,7 +105,7 @@ impl Faults {
     }
 
     fn draw(&mut self, below: usize) -> usize {
-        (content::splitmix(&mut self.random) % below as u64) as usize
+        (self.random.next_u64() % below as u64) as usize
     }
 
     async fn node_joins(&mut self) -> Result<()> {

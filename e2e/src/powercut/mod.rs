@@ -6,12 +6,14 @@ mod guest;
 
 use crate::client::Client;
 use crate::cluster::binaries;
-use crate::content::splitmix;
+use crate::content;
 use crate::journal::{Findings, Journal, Load, State};
 use crate::report::table;
 use crate::wait;
 use anyhow::{Context, Result, bail, ensure};
 use guest::{Guest, Running};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::Rng;
 use std::time::{Duration, Instant};
 
 /// Flags of `powercut`.
@@ -63,7 +65,7 @@ pub async fn run(args: Args) -> Result<()> {
     let guest = Guest::prepare(folder.path(), &binaries)?;
     let mut cuts = Cuts {
         guest,
-        random: seed,
+        random: content::random(seed),
         rows: Vec::new(),
         deadline: Instant::now(),
     };
@@ -94,7 +96,7 @@ pub async fn run(args: Args) -> Result<()> {
 
 struct Cuts {
     guest: Guest,
-    random: u64,
+    random: SplitMix64,
     rows: Vec<Vec<String>>,
     deadline: Instant,
 }
@@ -174,8 +176,8 @@ impl Cuts {
         let running = self.guest.boot(failpoints)?;
         let client = ready(&running).await?;
         let up = begun.elapsed();
-        let after = Duration::from_millis(1500 + splitmix(&mut self.random) % 4000);
-        let seed = splitmix(&mut self.random);
+        let after = Duration::from_millis(1500 + self.random.next_u64() % 4000);
+        let seed = self.random.next_u64();
         // A machine that is busy with others may need longer for its first answer.
         let due = async {
             tokio::time::sleep(after).await;

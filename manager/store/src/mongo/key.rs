@@ -3,29 +3,18 @@
 
 use mongodb::bson::{Document, doc};
 use names::FileName;
-use std::fmt::Write;
 
 /// Sorts after every hex digit.
 const AFTER_DIGITS: char = 'g';
 
 /// The key of a name, or of the beginning of one.
 pub(super) fn key(text: &str) -> String {
-    let mut key = String::with_capacity(2 * text.len() + 1);
-    for byte in text.bytes() {
-        // A string takes whatever is written to it.
-        let _ = write!(key, "{byte:02x}");
-    }
-    key
+    base16ct::lower::encode_string(text.as_bytes())
 }
 
 /// The name of a key.
 pub(super) fn name(key: &str) -> Option<FileName> {
-    let digits = key.as_bytes().chunks(2);
-    let bytes = digits.map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    FileName::from_bytes(&bytes.collect::<Option<Vec<u8>>>()?).ok()
+    FileName::from_bytes(&base16ct::lower::decode_vec(key).ok()?).ok()
 }
 
 /// The keys of names that begin with `prefix` and come after `after`.
