@@ -22,7 +22,7 @@ const BEGUN: &str = "fileserver.dev/abandon-begun";
 ///
 /// # Errors
 /// Says what the annotation must be.
-pub fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
+pub(crate) fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
     let wanted = || {
         format!(
             "annotation {ABANDON}: must be <node>/<volume-id> of this pool, such as {}/…",
@@ -80,7 +80,7 @@ fn is_ours(doubt: Option<&Doubt>, given_up: i32) -> bool {
 ///
 /// # Errors
 /// Why the order is not carried out; the annotation stays then.
-pub async fn abandon(
+pub(crate) async fn abandon(
     context: &Context,
     bearer: &Bearer,
     pool: &FileServerPool,

@@ -12,18 +12,18 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// The pool that an object has to belong to.
 #[derive(Debug, Clone, Copy)]
-pub struct Owner<'a> {
+pub(crate) struct Owner<'a> {
     /// The pool's UID.
-    pub uid: &'a str,
+    pub(crate) uid: &'a str,
     /// Its name.
-    pub name: &'a PoolName,
+    pub(crate) name: &'a PoolName,
     /// Whether objects that lost their owner are taken over.
-    pub adopts: bool,
+    pub(crate) adopts: bool,
 }
 
 impl<'a> Owner<'a> {
     /// A pool, as the owner of its objects.
-    pub fn of(pool: &'a FileServerPool, name: &'a PoolName) -> Self {
+    pub(crate) fn of(pool: &'a FileServerPool, name: &'a PoolName) -> Self {
         Self {
             uid: pool.metadata.uid.as_deref().unwrap_or_default(),
             name,
@@ -35,7 +35,7 @@ impl<'a> Owner<'a> {
     }
 
     /// Whether an object is its own, or may be taken over.
-    pub fn has(&self, object: &impl ResourceExt) -> bool {
+    pub(crate) fn has(&self, object: &impl ResourceExt) -> bool {
         let owners = object.owner_references();
         owners.iter().any(|owner| owner.uid == self.uid) || (self.adopts && self.may_adopt(object))
     }

@@ -1,15 +1,15 @@
 //! Annotations of pools and claims: what a person orders, and what is remembered there.
 
 /// Written on claims: `empty`, `started`, or the id of the volume that joined.
-pub const VOLUME: &str = "fileserver.dev/volume";
+pub(crate) const VOLUME: &str = "fileserver.dev/volume";
 /// Written on a pool by a person, `<node>`: its files go to the others.
-pub const DRAIN: &str = "fileserver.dev/drain";
+pub(crate) const DRAIN: &str = "fileserver.dev/drain";
 /// Written on a pool by a person, `<node>/<volume-id>`: the node is abandoned.
-pub const ABANDON: &str = "fileserver.dev/abandon";
+pub(crate) const ABANDON: &str = "fileserver.dev/abandon";
 /// Written on a pool by a person, `true`: objects that lost their owner are taken over.
-pub const ADOPT: &str = "fileserver.dev/adopt";
+pub(crate) const ADOPT: &str = "fileserver.dev/adopt";
 /// Written on a pool by a person, `true`: the operator changes nothing of it.
-pub const PAUSED: &str = "fileserver.dev/paused";
+pub(crate) const PAUSED: &str = "fileserver.dev/paused";
 /// Written on a pool that `operator leave` has let go: until when no operator takes
 /// the finalizer back.
-pub const RELEASED: &str = "fileserver.dev/released-until";
+pub(crate) const RELEASED: &str = "fileserver.dev/released-until";

@@ -22,7 +22,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
+pub(crate) enum ApplyError {
     /// Objects of these names are there, and are not ours.
     #[error("{}", conflict::said(.0))]
     NameConflict(Vec<Conflict>),
@@ -66,7 +66,7 @@ impl ApplyError {
     }
 
     /// The reason, in a word.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NameConflict(_) => "NameConflict",
             Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => "Failed",
@@ -76,7 +76,7 @@ impl ApplyError {
 
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
+pub(crate) enum Applied {
     /// It already was as it is wanted, or others keep it different.
     Same,
     /// It was written.
@@ -87,7 +87,7 @@ pub enum Applied {
 }
 
 /// Writes, and remembers what it has written.
-pub struct Applier {
+pub(crate) struct Applier {
     client: Client,
     /// What was last written of each object: which of its fields are not wanted any
     /// more can't be seen in the object itself.
@@ -116,7 +116,7 @@ impl Written {
 
 impl Applier {
     /// One that has written nothing yet.
-    pub fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
             written: Mutex::default(),
@@ -128,7 +128,7 @@ impl Applier {
     ///
     /// # Errors
     /// `NameConflict` for one that is not ours, which is left as it is.
-    pub async fn apply<K>(
+    pub(crate) async fn apply<K>(
         &self,
         mut wanted: Value,
         owner: Option<Owner<'_>>,
@@ -209,7 +209,7 @@ impl Applier {
     ///
     /// # Errors
     /// `Raced` where it is there by now.
-    pub async fn create<K>(&self, wanted: Value) -> Result<(), ApplyError>
+    pub(crate) async fn create<K>(&self, wanted: Value) -> Result<(), ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -285,14 +285,14 @@ impl Applier {
     }
 
     /// Drops what is remembered of the objects of a pool that is gone.
-    pub fn forget(&self, namespace: &str, name: &str) {
+    pub(crate) fn forget(&self, namespace: &str, name: &str) {
         let part = format!(" {namespace}/{name}");
         self.written.lock().retain(|what, _| !what.ends_with(&part));
     }
 }
 
 /// Makes a write fail where the object is not exactly the one that was read.
-pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
+pub(crate) fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
     if let Some(version) = there.resource_version() {
         wanted["metadata"]["resourceVersion"] = json!(version);
     }
@@ -302,7 +302,7 @@ pub fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
 }
 
 /// Makes a write fail where the object exists by now.
-pub fn only_new(wanted: &mut Value) {
+pub(crate) fn only_new(wanted: &mut Value) {
     wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
 }
 
@@ -328,7 +328,7 @@ fn essence(object: &Value) -> u64 {
 }
 
 /// A hash of what is wanted, whatever version of the object is there.
-pub fn hash(wanted: &Value) -> u64 {
+pub(crate) fn hash(wanted: &Value) -> u64 {
     let wanted = timeless(wanted);
     let mut hasher = DefaultHasher::new();
     wanted.to_string().hash(&mut hasher);

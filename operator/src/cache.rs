@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// The objects of one namespace, by their kinds.
 #[derive(Default)]
-pub struct Cache {
+pub(crate) struct Cache {
     stores: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Debug for Cache {
 
 impl Cache {
     /// Adds a kind.
-    pub fn add<K>(&mut self, store: Store<K>)
+    pub(crate) fn add<K>(&mut self, store: Store<K>)
     where
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     {
@@ -44,7 +44,7 @@ impl Cache {
     }
 
     /// An object; None where there is none, or where that is not known yet.
-    pub fn get<K>(&self, namespace: &str, name: &str) -> Option<Arc<K>>
+    pub(crate) fn get<K>(&self, namespace: &str, name: &str) -> Option<Arc<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -57,7 +57,7 @@ impl Cache {
     }
 
     /// All objects of a kind; None while they are not known yet.
-    pub fn list<K>(&self) -> Option<Vec<Arc<K>>>
+    pub(crate) fn list<K>(&self) -> Option<Vec<Arc<K>>>
     where
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     {

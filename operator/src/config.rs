@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 
 /// Which release a command is about.
 #[derive(Debug, Args)]
-pub struct OfRelease {
+pub(crate) struct OfRelease {
     /// Namespace of the release, whose pools are served
     #[arg(long, env = "DFS_NAMESPACE", value_name = "NAMESPACE")]
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Further namespaces whose pools are served (repeat the flag or separate by commas)
     #[arg(
         long,
@@ -19,22 +19,22 @@ pub struct OfRelease {
         value_name = "NAMESPACES",
         value_delimiter = ','
     )]
-    pub watch_namespaces: Vec<String>,
+    pub(crate) watch_namespaces: Vec<String>,
     /// Name of the release
     #[arg(long, env = "DFS_RELEASE", value_name = "NAME")]
-    pub release: String,
+    pub(crate) release: String,
 }
 
 impl OfRelease {
     /// Its namespace and the watched ones, each once.
-    pub fn namespaces(&self) -> BTreeSet<String> {
+    pub(crate) fn namespaces(&self) -> BTreeSet<String> {
         let watched = self.watch_namespaces.iter().filter(|n| !n.is_empty());
         let own = std::iter::once(&self.namespace);
         own.chain(watched).cloned().collect()
     }
 
     /// The owner that its objects name.
-    pub fn owner(&self) -> String {
+    pub(crate) fn owner(&self) -> String {
         release::owner(&self.namespace, &self.release)
     }
 }
@@ -44,7 +44,7 @@ impl OfRelease {
 pub struct RunArgs {
     /// Which release it is part of
     #[command(flatten)]
-    pub of: OfRelease,
+    pub(crate) of: OfRelease,
     /// Name of the chart, by which pods of the release are selected
     #[arg(
         long,
@@ -52,16 +52,16 @@ pub struct RunArgs {
         value_name = "NAME",
         default_value = "distributed-file-server"
     )]
-    pub name: String,
+    pub(crate) name: String,
     /// Where nodes and operator find the managers, as http://HOST:PORT
     #[arg(long, env = "DFS_MANAGER", value_name = "URL")]
-    pub manager: String,
+    pub(crate) manager: String,
     /// Image of nodes whose pool names none
     #[arg(long, env = "DFS_NODE_IMAGE", value_name = "IMAGE")]
-    pub node_image: String,
+    pub(crate) node_image: String,
     /// When that image is pulled: Always, IfNotPresent or Never; the cluster decides if unset
     #[arg(long, env = "DFS_NODE_PULL_POLICY", value_name = "POLICY", value_parser = ["", "Always", "IfNotPresent", "Never"])]
-    pub node_pull_policy: Option<String>,
+    pub(crate) node_pull_policy: Option<String>,
     /// Secrets to pull that image with (repeat the flag or separate by commas)
     #[arg(
         long,
@@ -69,13 +69,13 @@ pub struct RunArgs {
         value_name = "SECRETS",
         value_delimiter = ','
     )]
-    pub node_pull_secrets: Vec<String>,
+    pub(crate) node_pull_secrets: Vec<String>,
     /// What nodes ask of their machines whose pool says nothing of it, as JSON
     #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
-    pub node_resources: Option<serde_json::Value>,
+    pub(crate) node_resources: Option<serde_json::Value>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
-    pub token_secret: String,
+    pub(crate) token_secret: String,
     /// Key in that Secret
     #[arg(
         long,
@@ -83,19 +83,19 @@ pub struct RunArgs {
         value_name = "KEY",
         default_value = "token"
     )]
-    pub token_key: String,
+    pub(crate) token_key: String,
     /// Make that Secret where it is absent: true or false
     #[arg(long, env = "DFS_MAKE_TOKEN", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
-    pub make_token: bool,
+    pub(crate) make_token: bool,
     /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
     #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
-    pub keys_secret: String,
+    pub(crate) keys_secret: String,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
-    pub lease: String,
+    pub(crate) lease: String,
     /// This operator's name among them; the pod's in a cluster
     #[arg(long, env = "DFS_IDENTITY", value_name = "NAME")]
-    pub identity: String,
+    pub(crate) identity: String,
     /// Address of /livez, /readyz and /metrics
     #[arg(
         long,
@@ -103,7 +103,7 @@ pub struct RunArgs {
         value_name = "ADDR:PORT",
         default_value = "[::]:8080"
     )]
-    pub ops: SocketAddr,
+    pub(crate) ops: SocketAddr,
 }
 
 fn resources(text: &str) -> Result<serde_json::Value, String> {
@@ -114,7 +114,7 @@ fn resources(text: &str) -> Result<serde_json::Value, String> {
 
 impl RunArgs {
     /// What is the same for every pool.
-    pub fn release(&self) -> Release {
+    pub(crate) fn release(&self) -> Release {
         let full = |text: &&String| !text.is_empty();
         Release {
             namespace: self.of.namespace.clone(),

@@ -7,7 +7,7 @@ use crate::names::PoolName;
 
 /// An object that is there, and is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// One that the pool would own.
     Owned {
         /// Its kind and name.

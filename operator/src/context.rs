@@ -29,35 +29,35 @@ const WARNINGS: Duration = Duration::from_secs(10);
 
 /// What is remembered of a pool.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// When its status was last written.
-    pub told: Option<Instant>,
+    pub(crate) told: Option<Instant>,
     /// Autoscaling's window.
-    pub window: Window,
+    pub(crate) window: Window,
     /// Which pod template was written last.
-    pub template: Option<u64>,
+    pub(crate) template: Option<u64>,
     /// Reconciles that failed, one after the other.
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// Whether the last reconcile found nothing to do: then the next one begins with
     /// what watches have shown.
-    pub rests: bool,
+    pub(crate) rests: bool,
     /// The cluster's warning about a pod or a volume that does not come.
-    pub obstacle: Option<Obstacle>,
+    pub(crate) obstacle: Option<Obstacle>,
 }
 
 /// What watches have shown, by namespace.
 #[derive(Debug, Default)]
-pub struct Caches(Mutex<HashMap<String, Arc<Cache>>>);
+pub(crate) struct Caches(Mutex<HashMap<String, Arc<Cache>>>);
 
 impl Caches {
     /// Adds a namespace.
-    pub fn add(&self, namespace: &str, cache: Cache) {
+    pub(crate) fn add(&self, namespace: &str, cache: Cache) {
         let mut caches = self.0.lock();
         caches.insert(namespace.to_owned(), Arc::new(cache));
     }
 
     /// What is known of a namespace.
-    pub fn of(&self, namespace: &str) -> Option<Arc<Cache>> {
+    pub(crate) fn of(&self, namespace: &str) -> Option<Arc<Cache>> {
         let caches = self.0.lock();
         caches.get(namespace).cloned()
     }
@@ -66,7 +66,7 @@ impl Caches {
 /// Counts reconciles that are under way, so that a shutdown waits for them and for
 /// nothing else.
 #[derive(Debug, Clone)]
-pub struct UnderWay(watch::Sender<usize>);
+pub(crate) struct UnderWay(watch::Sender<usize>);
 
 impl Default for UnderWay {
     fn default() -> Self {
@@ -76,17 +76,17 @@ impl Default for UnderWay {
 
 /// Counts one reconcile until it is dropped.
 #[derive(Debug)]
-pub struct Begun(watch::Sender<usize>);
+pub(crate) struct Begun(watch::Sender<usize>);
 
 impl UnderWay {
     /// One more begins.
-    pub fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> Begun {
         self.0.send_modify(|looks| *looks += 1);
         Begun(self.0.clone())
     }
 
     /// Waits until none is under way.
-    pub async fn none(&self) {
+    pub(crate) async fn none(&self) {
         let mut looks = self.0.subscribe();
         // It can't fail: the sender is held here.
         let _ = looks.wait_for(|looks| *looks == 0).await;
@@ -100,31 +100,31 @@ impl Drop for Begun {
 }
 
 /// Shared by all reconciles.
-pub struct Context {
+pub(crate) struct Context {
     /// The API server.
-    pub client: Client,
+    pub(crate) client: Client,
     /// The release.
-    pub release: Release,
+    pub(crate) release: Release,
     /// The managers.
-    pub managers: Managers,
+    pub(crate) managers: Managers,
     /// Writes objects.
-    pub applier: Applier,
+    pub(crate) applier: Applier,
     /// What Prometheus sees.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// What watches have shown.
-    pub caches: Caches,
+    pub(crate) caches: Caches,
     /// Whether a namespace is being deleted.
-    pub terminating: Lately<String, bool>,
+    pub(crate) terminating: Lately<String, bool>,
     /// Whether volumes of a class may grow.
-    pub expands: Lately<String, Option<bool>>,
+    pub(crate) expands: Lately<String, Option<bool>>,
     /// The release's token.
-    pub token: Lately<(), String>,
+    pub(crate) token: Lately<(), String>,
     /// The cluster's warnings about the objects of a namespace.
-    pub warnings: Lately<String, Arc<Warnings>>,
+    pub(crate) warnings: Lately<String, Arc<Warnings>>,
     /// The keys of a namespace's pools.
-    pub keys: Lately<String, Arc<Secret>>,
+    pub(crate) keys: Lately<String, Arc<Secret>>,
     /// Reconciles that have begun and not ended.
-    pub under_way: UnderWay,
+    pub(crate) under_way: UnderWay,
     reporter: Reporter,
     pools: Mutex<HashMap<PoolName, Memory>>,
     /// The generation of each pool that can't be read.
@@ -138,7 +138,7 @@ impl Context {
     ///
     /// # Errors
     /// Where the managers' address is none.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         release: Release,
         identity: String,
@@ -169,30 +169,30 @@ impl Context {
     }
 
     /// What is remembered of a pool.
-    pub fn recall(&self, name: &PoolName) -> Memory {
+    pub(crate) fn recall(&self, name: &PoolName) -> Memory {
         self.pools.lock().get(name).cloned().unwrap_or_default()
     }
 
     /// Changes what is remembered of a pool.
-    pub fn remember<T>(&self, name: &PoolName, change: impl FnOnce(&mut Memory) -> T) -> T {
+    pub(crate) fn remember<T>(&self, name: &PoolName, change: impl FnOnce(&mut Memory) -> T) -> T {
         change(self.pools.lock().entry(name.clone()).or_default())
     }
 
     /// Takes the turn to restart nodes, or returns the pool that has it.
-    pub fn take_turn(&self, name: &PoolName) -> Option<PoolName> {
+    pub(crate) fn take_turn(&self, name: &PoolName) -> Option<PoolName> {
         let mut turn = self.turn.lock();
         let holder = turn.get_or_insert_with(|| name.clone());
         (holder != name).then(|| holder.clone())
     }
 
     /// Gives the turn back.
-    pub fn end_turn(&self, name: &PoolName) {
+    pub(crate) fn end_turn(&self, name: &PoolName) {
         let mut turn = self.turn.lock();
         turn.take_if(|holder| holder == name);
     }
 
     /// Drops what is remembered of a pool that is gone.
-    pub fn forget(&self, name: &PoolName) {
+    pub(crate) fn forget(&self, name: &PoolName) {
         self.end_turn(name);
         self.pools.lock().remove(name);
         self.applier.forget(&name.namespace, &name.nodes());
@@ -201,7 +201,7 @@ impl Context {
 
     /// Drops the pools of a namespace except these: a pool that is gone is not reconciled
     /// any more, and what was counted of it would be counted for ever.
-    pub fn keep_only(&self, namespace: &str, names: &BTreeSet<String>) {
+    pub(crate) fn keep_only(&self, namespace: &str, names: &BTreeSet<String>) {
         let mut known: BTreeSet<PoolName> = self.pools.lock().keys().cloned().collect();
         known.extend(self.unreadable.lock().keys().cloned());
         let gone = |pool: &&PoolName| pool.namespace == namespace && !names.contains(&pool.name);
@@ -209,7 +209,7 @@ impl Context {
     }
 
     /// Notes that a pool can't be read; returns whether that is new.
-    pub fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
+    pub(crate) fn note_unreadable(&self, name: &PoolName, generation: Option<i64>) -> bool {
         let mut unreadable = self.unreadable.lock();
         let before = unreadable.insert(name.clone(), generation);
         self.metrics.count_unreadable(unreadable.len());
@@ -217,7 +217,7 @@ impl Context {
     }
 
     /// Notes that a pool can be read, or is gone.
-    pub fn note_readable(&self, name: &PoolName) {
+    pub(crate) fn note_readable(&self, name: &PoolName) {
         let mut unreadable = self.unreadable.lock();
         unreadable.remove(name);
         self.metrics.count_unreadable(unreadable.len());
@@ -227,7 +227,7 @@ impl Context {
     ///
     /// # Errors
     /// Where the API server refuses, or does not answer.
-    pub async fn annotate(
+    pub(crate) async fn annotate(
         &self,
         name: &PoolName,
         changes: &[(&str, Option<&str>)],
@@ -240,13 +240,13 @@ impl Context {
     }
 
     /// Publishes an event about a pool.
-    pub async fn publish(&self, pool: &FileServerPool, event: Event) {
+    pub(crate) async fn publish(&self, pool: &FileServerPool, event: Event) {
         use kube::Resource;
         self.publish_about(&pool.object_ref(&()), event).await;
     }
 
     /// Publishes an event; if that fails, it is only logged.
-    pub async fn publish_about(&self, reference: &ObjectReference, event: Event) {
+    pub(crate) async fn publish_about(&self, reference: &ObjectReference, event: Event) {
         // A new recorder each time: one recorder would take events of one reason for the
         // same event, and keep the first note.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());

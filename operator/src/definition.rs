@@ -15,7 +15,7 @@ use std::io::Write;
 pub struct CrdArgs {
     /// Bring it to the cluster instead, unless a newer one is there
     #[arg(long)]
-    pub apply: bool,
+    pub(crate) apply: bool,
 }
 
 /// Prints the definition, or applies it.
@@ -35,7 +35,7 @@ pub async fn run(args: CrdArgs) -> Result<()> {
 ///
 /// # Errors
 /// Where the cluster does not take it.
-pub async fn bring(client: &Client) -> Result<()> {
+pub(crate) async fn bring(client: &Client) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let wanted = crds::definition();
     let name = wanted.name_any();

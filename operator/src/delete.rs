@@ -20,10 +20,10 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Held while files are to be deleted with the pool.
-pub const FINALIZER: &str = "fileserver.dev/files";
+pub(crate) const FINALIZER: &str = "fileserver.dev/files";
 
 /// Whether a pool needs the finalizer; pure.
-pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
+pub(crate) fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
     pool.spec.deletion_policy == DeletionPolicy::Delete && !is_released(pool, now)
 }
 
@@ -31,13 +31,13 @@ pub fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
 /// API server takes for one. The API server decides by its first read whether it deletes
 /// at once, but asks its admission policies about what is there later, so that a
 /// finalizer that came in between would not hold.
-pub const SETTLES: Duration = Duration::from_secs(1);
+pub(crate) const SETTLES: Duration = Duration::from_secs(1);
 
 /// Sees to it that the finalizer is there, or is not; returns whether that was a change.
 ///
 /// # Errors
 /// Where the API server does not answer.
-pub async fn keep_finalizer(
+pub(crate) async fn keep_finalizer(
     client: &Client,
     pool: &impl ResourceExt,
     name: &PoolName,
@@ -81,7 +81,7 @@ async fn change_metadata(
 ///
 /// # Errors
 /// Where the API server does not answer.
-pub async fn release_all(
+pub(crate) async fn release_all(
     client: &Client,
     namespace: &str,
     owner: &str,
@@ -115,7 +115,7 @@ pub async fn release_all(
 ///
 /// # Errors
 /// Where the API server does not answer, or somebody changed a pool meanwhile.
-pub async fn let_go(
+pub(crate) async fn let_go(
     client: &Client,
     namespace: &str,
     owner: &str,
@@ -133,7 +133,7 @@ pub async fn let_go(
 ///
 /// # Errors
 /// Where one of them could not be let go: the first reason.
-pub async fn let_go_of<'a>(
+pub(crate) async fn let_go_of<'a>(
     client: &Client,
     pools: impl Iterator<Item = &'a RawPool>,
     until: Timestamp,
@@ -178,7 +178,7 @@ async fn let_one_go(
 ///
 /// # Errors
 /// Where the API server or the managers do not answer.
-pub async fn delete_files(
+pub(crate) async fn delete_files(
     context: &Context,
     bearer: &Bearer,
     name: &PoolName,

@@ -16,7 +16,7 @@ const WHOLE: [&str; 5] = [
 /// Whether `there` lacks anything of `wanted`. Lists have to match element by
 /// element; quantities and numbers are compared by their values, since the API
 /// server writes `1024Mi` as `1Gi`.
-pub fn lacks(there: &Value, wanted: &Value) -> bool {
+pub(crate) fn lacks(there: &Value, wanted: &Value) -> bool {
     match (there, wanted) {
         (there, Value::Null) => !is_empty(there),
         (Value::Object(there), Value::Object(wanted)) => {
@@ -40,7 +40,7 @@ pub fn lacks(there: &Value, wanted: &Value) -> bool {
 /// The merge patch that takes away what a server-side apply leaves: items that
 /// others added to our lists, and keys to our selectors. Nothing where there are
 /// none.
-pub fn correction(there: &Value, wanted: &Value) -> Option<Value> {
+pub(crate) fn correction(there: &Value, wanted: &Value) -> Option<Value> {
     match (there, wanted) {
         (Value::Object(there), Value::Object(wanted)) => {
             let mut patch = Map::new();

@@ -14,7 +14,7 @@ use kube::runtime::events::EventType;
 ///
 /// # Errors
 /// Says what the annotation must be.
-pub fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
+pub(crate) fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
     let ordinal = name.ordinal(text);
     ordinal.ok_or_else(|| {
         format!(
@@ -29,7 +29,7 @@ pub fn parse(name: &PoolName, text: &str) -> Result<i32, String> {
 ///
 /// # Errors
 /// Why it is not ordered; the annotation stays then.
-pub async fn drain(
+pub(crate) async fn drain(
     context: &Context,
     bearer: &Bearer,
     pool: &FileServerPool,

@@ -9,7 +9,12 @@ use kube::runtime::events::{Event, EventType};
 const NOTE: usize = 1000;
 
 /// An event.
-pub fn event(type_: EventType, reason: &str, action: &str, note: impl Into<String>) -> Event {
+pub(crate) fn event(
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    note: impl Into<String>,
+) -> Event {
     let mut note = note.into();
     if note.len() > NOTE {
         let end = (0..=NOTE).rev().find(|end| note.is_char_boundary(*end));
@@ -25,7 +30,7 @@ pub fn event(type_: EventType, reason: &str, action: &str, note: impl Into<Strin
 }
 
 /// What flipped between two reconciles; pure. What is well from the start is no event.
-pub fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
+pub(crate) fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let mut events = Vec::new();
     for new in after {
         // These two repeat other conditions; and that no manager can be asked is the

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// `NameConflict` where somebody else's Secret has the name; it is left as it is.
-pub async fn keep(
+pub(crate) async fn keep(
     client: &Client,
     release: &Release,
     pool: &PoolName,
@@ -62,7 +62,7 @@ fn of_pool<'a>(secret: &'a Secret, pool: &PoolName) -> Option<&'a ByteString> {
 }
 
 /// Whether a Secret is the release's and has the keys of a pool; pure.
-pub fn are_in(secret: &Secret, release: &Release, pool: &PoolName, token: &str) -> bool {
+pub(crate) fn are_in(secret: &Secret, release: &Release, pool: &PoolName, token: &str) -> bool {
     let ours = secret.annotations().get(MANAGED_BY) == Some(&release.owner());
     ours && of_pool(secret, pool) == Some(&keys(token, pool))
 }

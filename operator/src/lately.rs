@@ -12,7 +12,7 @@ const ASKING: Duration = Duration::from_secs(2);
 
 /// Recent answers that are the same for all pools of a namespace, or for all pools.
 #[derive(Debug)]
-pub struct Lately<K, V> {
+pub(crate) struct Lately<K, V> {
     answers: Mutex<HashMap<K, Answer<V>>>,
     holds: Duration,
 }
@@ -33,7 +33,7 @@ impl<K, V> Default for Lately<K, V> {
 
 impl<K, V> Lately<K, V> {
     /// One whose answers hold for this long.
-    pub fn holding(holds: Duration) -> Self {
+    pub(crate) fn holding(holds: Duration) -> Self {
         Self {
             answers: Mutex::default(),
             holds,
@@ -45,7 +45,7 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     /// The answer, if it is recent. Of several reconciles that find it too old only the
     /// first gets None, and asks; the others get the old answer for a little longer, and
     /// None after that if no new one has come.
-    pub fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         self.get_at(key, Instant::now())
     }
 
@@ -68,7 +68,11 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     ///
     /// # Errors
     /// As `ask`.
-    pub async fn or_ask<E>(&self, key: K, ask: impl Future<Output = Result<V, E>>) -> Result<V, E> {
+    pub(crate) async fn or_ask<E>(
+        &self,
+        key: K,
+        ask: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, E> {
         if let Some(known) = self.get(&key) {
             return Ok(known);
         }
@@ -86,7 +90,7 @@ impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     }
 
     /// Keeps an answer. The keys are few: namespaces, classes, the token.
-    pub fn put(&self, key: K, answer: V) {
+    pub(crate) fn put(&self, key: K, answer: V) {
         let mut answers = self.answers.lock();
         let answer = Answer {
             until: Instant::now() + self.holds,

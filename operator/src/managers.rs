@@ -28,31 +28,31 @@ const REPLACED: &str = "VolumeReplaced";
 
 /// What the managers know of one pool.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub(crate) struct View {
     /// Its nodes by ordinal.
-    pub nodes: BTreeMap<i32, (Known, NodeLine)>,
+    pub(crate) nodes: BTreeMap<i32, (Known, NodeLine)>,
     /// Its drains by ordinal.
-    pub drains: BTreeMap<i32, DrainFacts>,
+    pub(crate) drains: BTreeMap<i32, DrainFacts>,
     /// Its sums.
-    pub pool: PoolStatusReply,
+    pub(crate) pool: PoolStatusReply,
     /// Nodes of other pools that are unavailable, each with its pool.
-    pub away_elsewhere: Vec<(String, String)>,
+    pub(crate) away_elsewhere: Vec<(String, String)>,
 }
 
 /// Sends requests to whichever manager answers.
-pub struct Managers {
+pub(crate) struct Managers {
     endpoint: Endpoint,
     channel: Mutex<Option<Channel>>,
 }
 
 /// A token as calls carry it.
-pub type Bearer = MetadataValue<Ascii>;
+pub(crate) type Bearer = MetadataValue<Ascii>;
 
 /// What calls carry: the first of the tokens.
 ///
 /// # Errors
 /// Where the token is not printable ASCII.
-pub fn bearer(token: &str) -> anyhow::Result<Bearer> {
+pub(crate) fn bearer(token: &str) -> anyhow::Result<Bearer> {
     let first = token.lines().next().unwrap_or_default();
     let mut bearer: Bearer = format!("Bearer {first}")
         .parse()
@@ -66,7 +66,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where it is no URL.
-    pub fn at(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -116,7 +116,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where no manager answers, or its store is away.
-    pub async fn view(&self, bearer: &Bearer, name: &PoolName) -> Result<View, Status> {
+    pub(crate) async fn view(&self, bearer: &Bearer, name: &PoolName) -> Result<View, Status> {
         self.call(async |mut client| {
             let all = ListNodesRequest {
                 pool: String::new(),
@@ -137,7 +137,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where the managers refuse, with what is lacking.
-    pub async fn drain(
+    pub(crate) async fn drain(
         &self,
         bearer: &Bearer,
         name: &PoolName,
@@ -152,7 +152,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where one of them is unavailable.
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         bearer: &Bearer,
         name: &PoolName,
@@ -168,7 +168,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where the number is wrong, or the node is alive.
-    pub async fn abandon(
+    pub(crate) async fn abandon(
         &self,
         bearer: &Bearer,
         node_id: &str,
@@ -242,7 +242,7 @@ fn known(line: &NodeLine) -> Known {
 
 /// A refusal as the managers report it; `refused_for` is what they say it is about.
 /// Pure.
-pub fn refusal(why: &str, refused_for: i32) -> Refusal {
+pub(crate) fn refusal(why: &str, refused_for: i32) -> Refusal {
     let about = match RefusedFor::try_from(refused_for) {
         Ok(RefusedFor::Store) => About::Store,
         Ok(RefusedFor::Volume) => About::Volume,

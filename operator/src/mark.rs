@@ -13,7 +13,7 @@ const EMPTY: &str = "empty";
 const STARTED: &str = "started";
 
 /// The mark as it is written; pure.
-pub fn text(mark: Mark) -> Option<String> {
+pub(crate) fn text(mark: Mark) -> Option<String> {
     match mark {
         Mark::Missing => None,
         Mark::Empty => Some(EMPTY.to_owned()),
@@ -23,7 +23,7 @@ pub fn text(mark: Mark) -> Option<String> {
 }
 
 /// What a claim says. One whose text can't be read may be anything but empty.
-pub fn of(claim: &PersistentVolumeClaim) -> Mark {
+pub(crate) fn of(claim: &PersistentVolumeClaim) -> Mark {
     match claim.annotations().get(VOLUME).map(String::as_str) {
         None => Mark::Missing,
         Some(EMPTY) => Mark::Empty,
@@ -35,7 +35,7 @@ pub fn of(claim: &PersistentVolumeClaim) -> Mark {
 ///
 /// # Errors
 /// Where the API server refuses, or does not answer.
-pub async fn write(
+pub(crate) async fn write(
     client: &Client,
     name: &PoolName,
     (ordinal, mark): (i32, Mark),

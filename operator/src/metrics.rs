@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 /// The operator's metrics.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// All of them, for the ops port.
-    pub registry: Arc<Mutex<Registry>>,
+    pub(crate) registry: Arc<Mutex<Registry>>,
     /// Reconciles of pools.
-    pub reconciles: Counter,
+    pub(crate) reconciles: Counter,
     /// Those that failed.
-    pub errors: Counter,
+    pub(crate) errors: Counter,
     /// 1 while this process leads.
-    pub leader: Gauge,
+    pub(crate) leader: Gauge,
     /// Pools that can't be read, and are left as they are.
-    pub unreadable: Gauge,
+    pub(crate) unreadable: Gauge,
 }
 
 impl Metrics {
     /// Sets the gauge of pools that can't be read.
-    pub fn count_unreadable(&self, pools: usize) {
+    pub(crate) fn count_unreadable(&self, pools: usize) {
         self.unreadable
             .set(i64::try_from(pools).unwrap_or(i64::MAX));
     }

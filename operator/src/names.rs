@@ -7,28 +7,28 @@ use kube::ResourceExt;
 use std::collections::BTreeMap;
 
 /// The label that names the pool.
-pub const POOL_LABEL: &str = "fileserver.dev/pool";
+pub(crate) const POOL_LABEL: &str = "fileserver.dev/pool";
 /// The label that says who made an object.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label with the release's name.
-pub const INSTANCE: &str = "app.kubernetes.io/instance";
+pub(crate) const INSTANCE: &str = "app.kubernetes.io/instance";
 /// The name under which fields of objects are ours.
-pub const FIELD_MANAGER: &str = "fileserver-operator";
+pub(crate) const FIELD_MANAGER: &str = "fileserver-operator";
 /// The volume of each node, and the first word of its claim.
-pub const VOLUME: &str = "data";
+pub(crate) const VOLUME: &str = "data";
 
 /// A pool's name and namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PoolName {
+pub(crate) struct PoolName {
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl PoolName {
     /// The name of a pool.
-    pub fn of(pool: &FileServerPool) -> Self {
+    pub(crate) fn of(pool: &FileServerPool) -> Self {
         Self {
             namespace: pool.namespace().unwrap_or_default(),
             name: pool.name_any(),
@@ -36,32 +36,32 @@ impl PoolName {
     }
 
     /// The name of all objects that a pool has once: StatefulSet, Service, and so on.
-    pub fn nodes(&self) -> String {
+    pub(crate) fn nodes(&self) -> String {
         format!("{}-node", self.name)
     }
 
     /// The pod of an ordinal.
-    pub fn pod(&self, ordinal: i32) -> String {
+    pub(crate) fn pod(&self, ordinal: i32) -> String {
         format!("{}-{ordinal}", self.nodes())
     }
 
     /// The claim of an ordinal, as a StatefulSet names it.
-    pub fn claim(&self, ordinal: i32) -> String {
+    pub(crate) fn claim(&self, ordinal: i32) -> String {
         format!("{VOLUME}-{}", self.pod(ordinal))
     }
 
     /// The node's id, unique among all namespaces of a release.
-    pub fn node_id(&self, ordinal: i32) -> String {
+    pub(crate) fn node_id(&self, ordinal: i32) -> String {
         format!("{}/{}", self.namespace, self.pod(ordinal))
     }
 
     /// The pool as managers know it.
-    pub fn at_manager(&self) -> String {
+    pub(crate) fn at_manager(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
     /// The ordinal of a node id or pod name of this pool.
-    pub fn ordinal(&self, node: &str) -> Option<i32> {
+    pub(crate) fn ordinal(&self, node: &str) -> Option<i32> {
         let name = match node.split_once('/') {
             Some((namespace, pod)) if namespace == self.namespace => pod,
             Some(_) => return None,
@@ -74,7 +74,7 @@ impl PoolName {
 }
 
 /// The API's text that selects objects by labels.
-pub fn selects(labels: &BTreeMap<String, String>) -> String {
+pub(crate) fn selects(labels: &BTreeMap<String, String>) -> String {
     let each: Vec<_> = labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
@@ -83,7 +83,7 @@ pub fn selects(labels: &BTreeMap<String, String>) -> String {
 }
 
 /// The labels that all pods of a component of the release have.
-pub fn component(release: &Release, component: &str) -> BTreeMap<String, String> {
+pub(crate) fn component(release: &Release, component: &str) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", release.chart.as_str()),
         (INSTANCE, release.name.as_str()),
@@ -94,7 +94,7 @@ pub fn component(release: &Release, component: &str) -> BTreeMap<String, String>
 }
 
 /// What selects the pods of a pool; part of a StatefulSet that can't change.
-pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+pub(crate) fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
     let mut labels = component(release, "node");
     labels.insert(POOL_LABEL.to_owned(), pool.name.clone());
     labels
@@ -102,7 +102,7 @@ pub fn selector(release: &Release, pool: &PoolName) -> BTreeMap<String, String> 
 
 /// The labels of everything of a pool. No version is among them: the pods must
 /// not change because the operator did.
-pub fn labels(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
+pub(crate) fn labels(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
     let mut labels = selector(release, pool);
     labels.insert(MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
     labels
@@ -111,7 +111,7 @@ pub fn labels(release: &Release, pool: &PoolName) -> BTreeMap<String, String> {
 /// The labels of what has no owner, such as a claim. The release's is left out: by
 /// it a GitOps tool would take the object for one of its own that is not wanted any
 /// more, and prune it.
-pub fn unowned(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn unowned(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut labels = labels;
     labels.remove(INSTANCE);
     labels
@@ -119,7 +119,7 @@ pub fn unowned(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
 
 /// The annotations of what has no owner: Argo CD neither prunes it nor deletes it
 /// with the application, nor reports it as one too many.
-pub fn unpruned() -> BTreeMap<String, String> {
+pub(crate) fn unpruned() -> BTreeMap<String, String> {
     [
         (
             "argocd.argoproj.io/sync-options",

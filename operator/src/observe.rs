@@ -35,19 +35,19 @@ const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The StatefulSet.
-    pub set: Option<StatefulSet>,
+    pub(crate) set: Option<StatefulSet>,
     /// The pods.
-    pub pods: Vec<Pod>,
+    pub(crate) pods: Vec<Pod>,
     /// The claims.
-    pub claims: Vec<PersistentVolumeClaim>,
+    pub(crate) claims: Vec<PersistentVolumeClaim>,
     /// Whether claims may grow, where that is known.
-    pub expands: Option<bool>,
+    pub(crate) expands: Option<bool>,
     /// Whether the namespace is being deleted.
-    pub terminating: bool,
+    pub(crate) terminating: bool,
     /// Whether all of it is what watches have shown, and may be a moment old.
-    pub recalled: bool,
+    pub(crate) recalled: bool,
 }
 
 /// Reads all of it from the API server, or, where `cache` is given, from what watches
@@ -55,7 +55,7 @@ pub struct Observed {
 ///
 /// # Errors
 /// Where the API server does not answer.
-pub async fn observe(
+pub(crate) async fn observe(
     context: &Context,
     name: &PoolName,
     cache: Option<&Cache>,
@@ -166,13 +166,13 @@ fn claim_ordinal(name: &PoolName, claim: &PersistentVolumeClaim) -> Option<i32> 
 
 impl Observed {
     /// Pods that the set has; nothing where there is no set.
-    pub fn replicas(&self) -> Option<i32> {
+    pub(crate) fn replicas(&self) -> Option<i32> {
         let spec = &self.set.as_ref()?.spec;
         Some(spec.replicas.unwrap_or(1))
     }
 
     /// Its partition.
-    pub fn partition(&self) -> i32 {
+    pub(crate) fn partition(&self) -> i32 {
         let update = || {
             let spec = &self.set.as_ref()?.spec;
             let strategy = spec.update_strategy.as_ref()?;
@@ -186,24 +186,24 @@ impl Observed {
     }
 
     /// Ordinals from here on were doomed.
-    pub fn doomed_from(&self) -> Option<i32> {
+    pub(crate) fn doomed_from(&self) -> Option<i32> {
         self.mark(DOOMED_FROM)
     }
 
     /// The ordinal that was named for leaving.
-    pub fn leaving(&self) -> Option<i32> {
+    pub(crate) fn leaving(&self) -> Option<i32> {
         self.mark(LEAVING)
     }
 
     /// The size that the set's claim template was made with.
-    pub fn template_size(&self) -> Option<String> {
+    pub(crate) fn template_size(&self) -> Option<String> {
         let templates = &self.set.as_ref()?.spec;
         let template = templates.volume_claim_templates.as_ref()?.first()?;
         request(template)
     }
 
     /// The revision of the newest template, once the set's controller has seen it.
-    pub fn revision(&self) -> Option<String> {
+    pub(crate) fn revision(&self) -> Option<String> {
         let set = self.set.as_ref()?;
         let status = set.status.as_ref()?;
         let seen = status.observed_generation == set.metadata.generation;
@@ -211,14 +211,14 @@ impl Observed {
     }
 
     /// Whether a pod has another template than the newest.
-    pub fn is_outdated(&self) -> bool {
+    pub(crate) fn is_outdated(&self) -> bool {
         let revision = self.revision();
         let runs = |pod: &Pod| pod.labels().get(REVISION).cloned();
         revision.is_some() && self.pods.iter().any(|pod| runs(pod) != revision)
     }
 
     /// The claims in the form that the plan takes.
-    pub fn claim_facts(&self, name: &PoolName) -> Vec<ClaimFacts> {
+    pub(crate) fn claim_facts(&self, name: &PoolName) -> Vec<ClaimFacts> {
         let facts = |claim: &PersistentVolumeClaim| {
             let status = claim.status.as_ref();
             let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage"));
@@ -249,7 +249,7 @@ impl Observed {
 
     /// The nodes in the form that the plan takes: every ordinal that the set, the pods or
     /// the managers know.
-    pub fn nodes(&self, name: &PoolName, view: Option<&View>) -> Vec<NodeFacts> {
+    pub(crate) fn nodes(&self, name: &PoolName, view: Option<&View>) -> Vec<NodeFacts> {
         let mut ordinals: BTreeSet<i32> = (0..self.replicas().unwrap_or(0)).collect();
         let pod_of = |pod: &Pod| name.ordinal(&pod.name_any());
         ordinals.extend(self.pods.iter().filter_map(pod_of));
@@ -342,7 +342,7 @@ fn last_words(container: &ContainerStatus) -> Option<String> {
 }
 
 /// The node's own container of a pod.
-pub fn node_container(containers: &[Container]) -> Option<&Container> {
+pub(crate) fn node_container(containers: &[Container]) -> Option<&Container> {
     let own = containers.iter().find(|one| one.name == CONTAINER);
     // Before a webhook adds others it is the only one.
     own.or(containers.first())

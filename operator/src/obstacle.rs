@@ -20,11 +20,11 @@ const SOONEST: Duration = Duration::from_secs(4);
 const LATEST: Duration = Duration::from_mins(1);
 
 /// An object that lacks something: its kind and name.
-pub type Lacking = (&'static str, String);
+pub(crate) type Lacking = (&'static str, String);
 
 /// The cluster's warnings about the objects of a namespace, or about one object.
 #[derive(Debug, Default)]
-pub struct Warnings {
+pub(crate) struct Warnings {
     events: Vec<Event>,
     /// Whether these are all.
     whole: bool,
@@ -32,7 +32,7 @@ pub struct Warnings {
 
 /// What a warning about objects said, and when it was read.
 #[derive(Debug, Clone)]
-pub struct Obstacle {
+pub(crate) struct Obstacle {
     about: Vec<Lacking>,
     /// When these were first asked about.
     since: Instant,
@@ -51,7 +51,7 @@ impl Obstacle {
 
 /// The warning about the first of these objects that has one. `lately` is what was read
 /// for whole namespaces, `known` what was read for these objects alone.
-pub async fn ask(
+pub(crate) async fn ask(
     client: &Client,
     namespace: &str,
     about: Vec<Lacking>,

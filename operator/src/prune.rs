@@ -15,7 +15,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Searches for such objects for as long as the operator leads, and marks them.
-pub async fn keep(context: &Context) {
+pub(crate) async fn keep(context: &Context) {
     loop {
         if let Err(error) = protect(context).await {
             tracing::warn!(%error, "what must not be pruned is not marked yet");

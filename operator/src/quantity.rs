@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 const BILLION: i128 = 1_000_000_000;
 
 /// A quantity in billionths; nothing where it is none, or beyond all bounds.
-pub fn billionths(text: &str) -> Option<i128> {
+pub(crate) fn billionths(text: &str) -> Option<i128> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'))
         .unwrap_or(text.len());
@@ -54,7 +54,7 @@ fn factor(suffix: &str) -> Option<i128> {
 }
 
 /// A quantity as a whole number, rounded up; 0 where it is none.
-pub fn whole(quantity: &Quantity) -> i64 {
+pub(crate) fn whole(quantity: &Quantity) -> i64 {
     let billionths = billionths(&quantity.0).unwrap_or(0).max(0);
     i64::try_from((billionths + BILLION - 1) / BILLION).unwrap_or(i64::MAX)
 }

@@ -15,15 +15,15 @@ use std::sync::Arc;
 
 /// A pool whose spec and status are not read yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct RawPool {
+pub(crate) struct RawPool {
     /// Its metadata.
-    pub metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// Its spec.
     #[serde(default)]
-    pub spec: Value,
+    pub(crate) spec: Value,
     /// Its status.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub status: Value,
+    pub(crate) status: Value,
 }
 
 impl Resource for RawPool {
@@ -60,7 +60,7 @@ impl RawPool {
     ///
     /// # Errors
     /// Names the part that can't be read.
-    pub fn read(&self) -> anyhow::Result<FileServerPool> {
+    pub(crate) fn read(&self) -> anyhow::Result<FileServerPool> {
         let spec = serde_json::from_value(self.spec.clone()).context("spec")?;
         let status = match self.status.is_null() {
             true => None,
@@ -74,14 +74,14 @@ impl RawPool {
     }
 
     /// The release that serves it.
-    pub fn managed_by(&self) -> Option<&str> {
+    pub(crate) fn managed_by(&self) -> Option<&str> {
         self.status.get("managedBy")?.as_str()
     }
 }
 
 /// Reports, once for each change of a pool, that it can't be read. One that another
 /// release serves is left to that release.
-pub async fn skip(pool: &Arc<RawPool>, context: &Context, error: &anyhow::Error) {
+pub(crate) async fn skip(pool: &Arc<RawPool>, context: &Context, error: &anyhow::Error) {
     let name = crate::names::PoolName {
         namespace: pool.namespace().unwrap_or_default(),
         name: pool.name_any(),

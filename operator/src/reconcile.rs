@@ -40,7 +40,7 @@ const PATIENCE: u32 = 6;
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub(crate) enum Failed {
     /// The API server.
     #[error(transparent)]
     Api(#[from] kube::Error),
@@ -56,7 +56,7 @@ pub enum Failed {
 ///
 /// # Errors
 /// Where the API server does not answer, or refuses.
-pub async fn reconcile(raw: Arc<RawPool>, context: Arc<Context>) -> Result<Action, Failed> {
+pub(crate) async fn reconcile(raw: Arc<RawPool>, context: Arc<Context>) -> Result<Action, Failed> {
     let _under_way = context.under_way.begin();
     context.metrics.reconciles.inc();
     let pool = match raw.read() {
@@ -74,7 +74,7 @@ pub async fn reconcile(raw: Arc<RawPool>, context: Arc<Context>) -> Result<Actio
 }
 
 /// When a pass that failed is repeated: after 1, 2, 4 s and so on.
-pub fn retry(pool: Arc<RawPool>, error: &Failed, context: Arc<Context>) -> Action {
+pub(crate) fn retry(pool: Arc<RawPool>, error: &Failed, context: Arc<Context>) -> Action {
     context.metrics.errors.inc();
     let name = PoolName {
         namespace: pool.namespace().unwrap_or_default(),

@@ -2,40 +2,40 @@
 
 /// The release that this operator is part of.
 #[derive(Debug, Clone)]
-pub struct Release {
+pub(crate) struct Release {
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name, `app.kubernetes.io/instance` of all that is its own.
-    pub name: String,
+    pub(crate) name: String,
     /// The chart's name, `app.kubernetes.io/name` of all that is its own.
-    pub chart: String,
+    pub(crate) chart: String,
     /// Every namespace whose pools it serves, its own among them.
-    pub namespaces: Vec<String>,
+    pub(crate) namespaces: Vec<String>,
     /// Where nodes and operator find the managers.
-    pub manager: String,
+    pub(crate) manager: String,
     /// Image of nodes whose pool names none.
-    pub node_image: String,
+    pub(crate) node_image: String,
     /// When that image is pulled.
-    pub pull_policy: Option<String>,
+    pub(crate) pull_policy: Option<String>,
     /// The Secrets with which it is pulled.
-    pub pull_secrets: Vec<String>,
+    pub(crate) pull_secrets: Vec<String>,
     /// The resources of nodes whose pool does not set them.
-    pub node_resources: Option<serde_json::Value>,
+    pub(crate) node_resources: Option<serde_json::Value>,
     /// The token of the inner ports.
-    pub token: TokenSource,
+    pub(crate) token: TokenSource,
     /// The Secret with the pools' keys in the release's namespace.
-    pub keys: String,
+    pub(crate) keys: String,
 }
 
 /// The Secret that holds the token of the inner ports.
 #[derive(Debug, Clone)]
-pub struct TokenSource {
+pub(crate) struct TokenSource {
     /// Its name, in the release's namespace.
-    pub secret: String,
+    pub(crate) secret: String,
     /// The key in it.
-    pub key: String,
+    pub(crate) key: String,
     /// Whether it is made where it is absent.
-    pub make: bool,
+    pub(crate) make: bool,
 }
 
 /// The owner that objects name.
@@ -46,7 +46,7 @@ pub(crate) fn owner(namespace: &str, release: &str) -> String {
 impl Release {
     /// The Secret with the pools' keys in a namespace. Elsewhere another release of
     /// the same name may have one as well.
-    pub fn keys_secret(&self, namespace: &str) -> String {
+    pub(crate) fn keys_secret(&self, namespace: &str) -> String {
         match namespace == self.namespace {
             true => self.keys.clone(),
             false => format!("{}.{}", self.namespace, self.keys),
@@ -54,7 +54,7 @@ impl Release {
     }
 
     /// What `status.managedBy` says of its pools.
-    pub fn owner(&self) -> String {
+    pub(crate) fn owner(&self) -> String {
         owner(&self.namespace, &self.name)
     }
 

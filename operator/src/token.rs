@@ -19,7 +19,7 @@ const LENGTH: usize = 40;
 ///
 /// # Errors
 /// Where it is absent and somebody else's to make, or can't be read.
-pub async fn token(client: &Client, release: &Release) -> anyhow::Result<String> {
+pub(crate) async fn token(client: &Client, release: &Release) -> anyhow::Result<String> {
     let source = &release.token;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &release.namespace);
     let what = format!("Secret {}/{}", release.namespace, source.secret);

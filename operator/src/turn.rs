@@ -15,7 +15,7 @@ use kube::{Api, Client, ResourceExt};
 ///
 /// # Errors
 /// Where the API server does not answer.
-pub async fn elsewhere(
+pub(crate) async fn elsewhere(
     context: &Context,
     name: &PoolName,
     observed: &Observed,

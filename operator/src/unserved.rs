@@ -22,7 +22,7 @@ const REASON: &str = "NotServed";
 
 /// Why a release does not serve a pool any more; each names the release.
 #[derive(Debug, Clone, Copy)]
-pub enum Unserved<'a> {
+pub(crate) enum Unserved<'a> {
     /// It was ordered to leave, by `operator leave`.
     Left(&'a str),
     /// It does not watch the pool's namespace.
@@ -46,7 +46,7 @@ impl Unserved<'_> {
 }
 
 /// Whether a pool's condition `Ready` says anything but that nobody serves it; pure.
-pub fn is_told_otherwise(pool: &RawPool) -> bool {
+pub(crate) fn is_told_otherwise(pool: &RawPool) -> bool {
     let ready = conditions(pool)
         .into_iter()
         .find(|one| one.type_ == "Ready");
@@ -60,7 +60,7 @@ fn conditions(pool: &RawPool) -> Vec<Condition> {
 }
 
 /// Whether a pool was let go only just now, so that its status is left as it is; pure.
-pub fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
+pub(crate) fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
     let after_silence = RELEASED_FOR - SILENT_FOR;
     let ends = released_until(pool).and_then(|until| until.checked_sub(after_silence).ok());
     ends.is_some_and(|ends| now < ends)
@@ -70,7 +70,7 @@ pub fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// Where the API server refuses, or does not answer.
-pub async fn tell(
+pub(crate) async fn tell(
     client: &Client,
     pool: &RawPool,
     name: &PoolName,

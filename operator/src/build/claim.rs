@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The claim of one ordinal, with what it says about its volume.
-pub fn claim(
+pub(crate) fn claim(
     release: &Release,
     pool: &FileServerPool,
     name: &PoolName,

@@ -6,9 +6,9 @@ mod guards;
 mod pod;
 mod set;
 
-pub use claim::claim;
-pub use pod::CONTAINER;
-pub use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
+pub(crate) use claim::claim;
+pub(crate) use pod::CONTAINER;
+pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::{PoolName, labels};
 use crate::release::Release;
@@ -18,48 +18,48 @@ use serde_json::{Value, json};
 
 /// What the plan decided about the StatefulSet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Pods.
-    pub replicas: i32,
+    pub(crate) replicas: i32,
     /// Ordinals below it keep the revision they have.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Ordinals from here on are doomed, or were and are not all opened again.
-    pub doomed_from: Option<i32>,
+    pub(crate) doomed_from: Option<i32>,
     /// The ordinal that may be taken away.
-    pub leaving: Option<i32>,
+    pub(crate) leaving: Option<i32>,
     /// Size of the claim template, which can't change: what it was made with.
-    pub template_size: Option<String>,
+    pub(crate) template_size: Option<String>,
 }
 
 /// A pool with all that building needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// The release.
-    pub release: &'a Release,
+    pub(crate) release: &'a Release,
     /// The pool.
-    pub pool: &'a FileServerPool,
+    pub(crate) pool: &'a FileServerPool,
     /// Its name.
-    pub name: &'a PoolName,
+    pub(crate) name: &'a PoolName,
     /// Whether no node may be evicted.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
 }
 
 /// Everything of a pool but its keys, StatefulSet and claims.
 #[derive(Debug)]
-pub struct Objects {
+pub(crate) struct Objects {
     /// The pods' account, which may do nothing.
-    pub account: Value,
+    pub(crate) account: Value,
     /// Gives the pods their names.
-    pub service: Value,
+    pub(crate) service: Value,
     /// At most one node is evicted at a time.
-    pub disruption: Value,
+    pub(crate) disruption: Value,
     /// Who may reach the nodes.
-    pub network: Value,
+    pub(crate) network: Value,
 }
 
 impl Parts<'_> {
     /// Everything but keys, StatefulSet and claims.
-    pub fn objects(&self) -> Objects {
+    pub(crate) fn objects(&self) -> Objects {
         Objects {
             account: guards::account(self),
             service: guards::service(self),
@@ -69,7 +69,7 @@ impl Parts<'_> {
     }
 
     /// The StatefulSet.
-    pub fn set(&self, shape: &Shape) -> Value {
+    pub(crate) fn set(&self, shape: &Shape) -> Value {
         set::set(self, shape)
     }
 

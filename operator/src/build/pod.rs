@@ -8,7 +8,7 @@ use crate::quantity::whole;
 use serde_json::{Value, json};
 
 /// The node's container. Others may be added to a pod, and come before it.
-pub const CONTAINER: &str = "node";
+pub(crate) const CONTAINER: &str = "node";
 /// Where the volume is mounted. The files lie in a directory within.
 const DATA: &str = "/data";
 /// Where the token is mounted.

@@ -5,13 +5,13 @@ use crate::names::selector;
 use serde_json::{Value, json};
 
 /// Written on the StatefulSet: ordinals from here on are doomed.
-pub const DOOMED_FROM: &str = "fileserver.dev/doomed-from";
+pub(crate) const DOOMED_FROM: &str = "fileserver.dev/doomed-from";
 /// Written on the StatefulSet: this ordinal may be taken away.
-pub const LEAVING: &str = "fileserver.dev/leaving";
+pub(crate) const LEAVING: &str = "fileserver.dev/leaving";
 /// Written on the StatefulSet: the release, with its namespace, whose operator alone
 /// may lower the number of pods. The labels have the release's name only, and
 /// another namespace may have a release of the same name.
-pub const MANAGED_BY: &str = "fileserver.dev/managed-by";
+pub(crate) const MANAGED_BY: &str = "fileserver.dev/managed-by";
 
 pub(super) fn set(parts: &Parts<'_>, shape: &Shape) -> Value {
     let mut metadata = parts.owned(&parts.name.nodes());

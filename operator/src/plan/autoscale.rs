@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is remembered from one reconcile to the next; a restart begins a new window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     low: Option<Low>,
 }
 
@@ -24,7 +24,7 @@ struct Low {
 
 /// The nodes that are wanted, and what to remember; pure. `current` is what was
 /// wanted until now.
-pub fn decide(
+pub(crate) fn decide(
     auto: &Autoscaling,
     files: i64,
     current: i32,

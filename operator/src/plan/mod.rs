@@ -1,15 +1,15 @@
 //! What is to be done about a pool, decided from what is there. Nothing here
 //! asks or changes anything.
 
-pub mod autoscale;
-pub mod roll;
-pub mod scale;
-pub mod storage;
-pub mod store;
+pub(crate) mod autoscale;
+pub(crate) mod roll;
+pub(crate) mod scale;
+pub(crate) mod storage;
+pub(crate) mod store;
 
 /// What is written on a claim about its volume, by [`crate::mark`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// Nothing: a person made it, or an earlier release.
     #[default]
     Missing,
@@ -23,66 +23,66 @@ pub enum Mark {
 
 /// A node of the pool, as pods and managers report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeFacts {
+pub(crate) struct NodeFacts {
     /// Its ordinal.
-    pub ordinal: i32,
+    pub(crate) ordinal: i32,
     /// Its pod, if there is one.
-    pub pod: Option<PodFacts>,
+    pub(crate) pod: Option<PodFacts>,
     /// What the managers know of it, if they do.
-    pub known: Option<Known>,
+    pub(crate) known: Option<Known>,
     /// Its drain, if it is drained.
-    pub drain: Option<DrainFacts>,
+    pub(crate) drain: Option<DrainFacts>,
     /// Whether its claim is being deleted: it goes, files and all, when the pod stops.
-    pub losing: bool,
+    pub(crate) losing: bool,
 }
 
 /// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PodFacts {
+pub(crate) struct PodFacts {
     /// The revision of the template that it was made of.
-    pub revision: String,
+    pub(crate) revision: String,
     /// Whether it is ready.
-    pub ready: bool,
+    pub(crate) ready: bool,
     /// Why it is not, as far as the cluster says.
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
     /// Whether that is a failure, and not only that it is starting or stopping.
-    pub fails: bool,
+    pub(crate) fails: bool,
     /// The machine that it runs on.
-    pub machine: Option<String>,
+    pub(crate) machine: Option<String>,
     /// Whether it has not been ready for so long that it may never be.
-    pub overdue: bool,
+    pub(crate) overdue: bool,
     /// Whether it has not been ready yet since it was made.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
 }
 
 /// A node as the managers know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// Whether it is joined and reports.
-    pub available: bool,
+    pub(crate) available: bool,
     /// Whether its files and the records were compared since it joined.
-    pub merged: bool,
+    pub(crate) merged: bool,
     /// Its volume; all zero where it never joined.
-    pub volume: uuid::Uuid,
+    pub(crate) volume: uuid::Uuid,
     /// Copies whose bytes do not match their records.
-    pub corrupt: u64,
+    pub(crate) corrupt: u64,
     /// Why a node that came under its name is refused.
-    pub refused: Option<Refusal>,
+    pub(crate) refused: Option<Refusal>,
 }
 
 /// Why a node is not admitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// As the managers say it.
-    pub why: String,
+    pub(crate) why: String,
     /// What it is about.
-    pub about: About,
+    pub(crate) about: About,
 }
 
 /// What a refusal is about. Each of them keeps the pool as it is, but only the first can
 /// be mended by another store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum About {
+pub(crate) enum About {
     /// The volume belongs to another store than the managers'.
     Store,
     /// The node has records on another volume than the one that came.
@@ -94,27 +94,27 @@ pub enum About {
 
 /// A drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DrainFacts {
+pub(crate) struct DrainFacts {
     /// Whether it was ordered, so that it outlives the node's absence; a node may
     /// also come with a sealed volume.
-    pub ordered: bool,
+    pub(crate) ordered: bool,
     /// Sealed, and nothing left: no file, no copy in quarantine, no record.
-    pub done: bool,
+    pub(crate) done: bool,
     /// No record lists it, and it never joined: what is on its volume is not known.
-    pub unseen: bool,
+    pub(crate) unseen: bool,
     /// Records that list the node.
-    pub records: u64,
+    pub(crate) records: u64,
     /// Files on it.
-    pub files: u64,
+    pub(crate) files: u64,
     /// Why it holds, where it does.
-    pub holds: Option<String>,
+    pub(crate) holds: Option<String>,
     /// Seconds until it is done, where that can be estimated.
-    pub seconds_left: Option<u64>,
+    pub(crate) seconds_left: Option<u64>,
 }
 
 impl NodeFacts {
     /// Whether it serves: its pod is ready, and the managers have it joined and merged.
-    pub fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         self.pod.as_ref().is_some_and(|pod| pod.ready)
             && self
                 .known

@@ -9,39 +9,39 @@ use super::NodeFacts;
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
-pub struct Roll {
+pub(crate) struct Roll {
     /// The name of the set, by which its pods are named.
-    pub set: String,
+    pub(crate) set: String,
     /// Pods that the set has.
-    pub replicas: i32,
+    pub(crate) replicas: i32,
     /// Its partition.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// The revision that its pods must have; missing while the set's controller
     /// has not seen the newest template.
-    pub revision: Option<String>,
+    pub(crate) revision: Option<String>,
     /// Whether a manager answers.
-    pub reachable: bool,
+    pub(crate) reachable: bool,
     /// Why none may be restarted, because of something outside of the pool.
-    pub elsewhere: Option<String>,
+    pub(crate) elsewhere: Option<String>,
     /// The nodes by ordinal.
-    pub nodes: Vec<NodeFacts>,
+    pub(crate) nodes: Vec<NodeFacts>,
 }
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The set's partition.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Nodes that still have an earlier template.
-    pub outdated: Vec<i32>,
+    pub(crate) outdated: Vec<i32>,
     /// Why the roll stands still, where it does.
-    pub holds: Option<String>,
+    pub(crate) holds: Option<String>,
     /// Whether that ends only when a person does something.
-    pub stuck: bool,
+    pub(crate) stuck: bool,
 }
 
 /// Decides the partition; pure.
-pub fn decide(roll: &Roll) -> Decision {
+pub(crate) fn decide(roll: &Roll) -> Decision {
     let Some(revision) = &roll.revision else {
         // A lower partition would restart pods for a template that was not judged yet.
         return Decision {

@@ -13,31 +13,31 @@ use super::{DrainFacts, NodeFacts};
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
-pub struct Scale {
+pub(crate) struct Scale {
     /// The name of the set, by which its pods are named.
-    pub set: String,
+    pub(crate) set: String,
     /// Nodes that are wanted.
-    pub wanted: i32,
+    pub(crate) wanted: i32,
     /// Pods that the StatefulSet has.
-    pub current: i32,
+    pub(crate) current: i32,
     /// Ordinals from here on were doomed.
-    pub doomed_from: Option<i32>,
+    pub(crate) doomed_from: Option<i32>,
     /// The ordinal that was named for leaving.
-    pub leaving: Option<i32>,
+    pub(crate) leaving: Option<i32>,
     /// Whether a manager answers, and its store with it.
-    pub reachable: bool,
+    pub(crate) reachable: bool,
     /// Why the managers' store may be a stranger, where it may.
-    pub doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
     /// Ordinals that have a claim, so that their files can come back, and what it
     /// says about its volume.
-    pub claims: Vec<(i32, Mark)>,
+    pub(crate) claims: Vec<(i32, Mark)>,
     /// The nodes by ordinal, those beyond the set included.
-    pub nodes: Vec<NodeFacts>,
+    pub(crate) nodes: Vec<NodeFacts>,
 }
 
 /// The next thing to do about the number of nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing.
     Rest,
     /// The set gets these replicas and marks.
@@ -119,7 +119,7 @@ impl Scale {
 
 /// Whether nothing is lost without a node: the managers do not know it, or it was
 /// drained to the end. What lies in quarantine is seen only while the node is there.
-pub fn left_empty(node: &NodeFacts) -> bool {
+pub(crate) fn left_empty(node: &NodeFacts) -> bool {
     let Some(known) = &node.known else {
         return true;
     };
@@ -130,7 +130,7 @@ pub fn left_empty(node: &NodeFacts) -> bool {
 /// How many pods a set begins with. All nodes that may hold files come back, whatever
 /// is wanted, and are drained then; where no manager can be asked, those are all that
 /// have a claim. While the store may be a stranger no others come.
-pub fn first(scale: &Scale) -> i32 {
+pub(crate) fn first(scale: &Scale) -> i32 {
     let last = match scale.reachable {
         true => scale.left_out(),
         false => scale.claims.iter().map(|(ordinal, _)| *ordinal).max(),
@@ -142,7 +142,7 @@ pub fn first(scale: &Scale) -> i32 {
 }
 
 /// Decides the next step; pure.
-pub fn next(scale: &Scale) -> Step {
+pub(crate) fn next(scale: &Scale) -> Step {
     if let Some(why) = scale.doubt.as_ref().filter(|_| scale.reachable) {
         return doubted(scale, why);
     }

@@ -6,39 +6,44 @@ use crate::quantity::billionths;
 
 /// A claim as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClaimFacts {
+pub(crate) struct ClaimFacts {
     /// Its node's ordinal.
-    pub ordinal: i32,
+    pub(crate) ordinal: i32,
     /// What it asks for.
-    pub request: String,
+    pub(crate) request: String,
     /// What its volume has, where it has one.
-    pub capacity: Option<String>,
+    pub(crate) capacity: Option<String>,
     /// What the cluster says about its growth, where it says something.
-    pub resizing: Option<String>,
+    pub(crate) resizing: Option<String>,
     /// What it says about its volume.
-    pub mark: Mark,
+    pub(crate) mark: Mark,
     /// Whether it is being deleted: it goes, and its files with it, once no pod uses it.
-    pub terminating: bool,
+    pub(crate) terminating: bool,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// Claims to make, by ordinal.
-    pub make: Vec<i32>,
+    pub(crate) make: Vec<i32>,
     /// Claims to ask for another size.
-    pub resize: Vec<i32>,
+    pub(crate) resize: Vec<i32>,
     /// Why the wanted size is refused.
-    pub refused: Option<String>,
+    pub(crate) refused: Option<String>,
     /// Claims whose volume is not yet of the wanted size.
-    pub growing: Vec<i32>,
+    pub(crate) growing: Vec<i32>,
     /// Claims that have no volume yet.
-    pub pending: Vec<i32>,
+    pub(crate) pending: Vec<i32>,
 }
 
 /// Decides about the claims of `replicas` nodes; pure. `expands` is whether the
 /// class lets claims grow, where that is known.
-pub fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<bool>) -> Decision {
+pub(crate) fn decide(
+    claims: &[ClaimFacts],
+    replicas: i32,
+    size: &str,
+    expands: Option<bool>,
+) -> Decision {
     let value = |text: &str| billionths(text).unwrap_or(0);
     let wanted = value(size);
     let capacity = |claim: &ClaimFacts| claim.capacity.as_deref().map_or(0, value);

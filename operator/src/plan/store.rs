@@ -8,7 +8,7 @@ use super::{About, Mark, NodeFacts, Refusal};
 
 /// Why the store may be a stranger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// Nodes are refused.
     Refused {
         /// One of them, if possible one that belongs to another store.
@@ -34,7 +34,7 @@ pub enum Doubt {
 
 impl Doubt {
     /// Whether what the managers count is about other files than the pool's.
-    pub fn hides_files(&self) -> bool {
+    pub(crate) fn hides_files(&self) -> bool {
         match self {
             Self::Refused { .. } | Self::Unknown { .. } => true,
             Self::Replaced { .. } => false,
@@ -44,7 +44,7 @@ impl Doubt {
 
 /// Whether a node is refused because it came with another volume than the one that its
 /// records are on.
-pub fn is_replaced(node: &NodeFacts) -> bool {
+pub(crate) fn is_replaced(node: &NodeFacts) -> bool {
     let known = node.known.as_ref().filter(|known| !known.volume.is_nil());
     let why = known.and_then(|known| known.refused.as_ref());
     why.is_some_and(|refusal| refusal.about == About::Volume)
@@ -53,7 +53,7 @@ pub fn is_replaced(node: &NodeFacts) -> bool {
 /// What speaks against the store, if anything; pure. `strangers` are nodes of the
 /// pool that the store does not know and that are refused. Whatever a node is refused
 /// for, the store does not have its files.
-pub fn doubt(
+pub(crate) fn doubt(
     nodes: &[NodeFacts],
     strangers: &[(String, Refusal)],
     claims: &[ClaimFacts],
@@ -105,7 +105,7 @@ pub fn doubt(
 /// anybody could rely on the opposite. Which volume it holds is seen only while its
 /// node is there: the row of a node that is away may be about a claim that is gone, so
 /// that the last mark stands.
-pub fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
+pub(crate) fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -> Vec<(i32, Mark)> {
     let wanted = |claim: &ClaimFacts| {
         let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
         let known = node.known.as_ref();

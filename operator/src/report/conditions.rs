@@ -195,7 +195,7 @@ fn first_obstacle(facts: &Facts<'_>) -> String {
 }
 
 /// Whether all is well where a condition holds; for the others, where it does not.
-pub fn well_holds(type_: &str) -> bool {
+pub(crate) fn well_holds(type_: &str) -> bool {
     matches!(
         type_,
         "Ready" | "ManagerReachable" | "NodesAvailable" | "StorageReady"

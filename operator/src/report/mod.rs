@@ -7,8 +7,8 @@ mod told;
 mod words;
 
 use conditions::conditions;
-pub use conditions::well_holds;
-pub use state::said;
+pub(crate) use conditions::well_holds;
+pub(crate) use state::said;
 use told::{Holds, Told};
 use words::in_about;
 
@@ -24,39 +24,39 @@ use k8s_openapi::jiff::Timestamp;
 
 /// What was seen, and what was decided.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The release.
-    pub release: &'a Release,
+    pub(crate) release: &'a Release,
     /// The pool's name.
-    pub name: &'a PoolName,
+    pub(crate) name: &'a PoolName,
     /// Its generation.
-    pub generation: Option<i64>,
+    pub(crate) generation: Option<i64>,
     /// Nodes that are wanted.
-    pub wanted: i32,
+    pub(crate) wanted: i32,
     /// Nodes that autoscaling wants, where it is on.
-    pub desired: Option<i32>,
+    pub(crate) desired: Option<i32>,
     /// What the API server has.
-    pub observed: &'a Observed,
+    pub(crate) observed: &'a Observed,
     /// What the managers know, or why they can't be asked.
-    pub view: Result<&'a View, &'a str>,
+    pub(crate) view: Result<&'a View, &'a str>,
     /// The nodes.
-    pub nodes: &'a [NodeFacts],
+    pub(crate) nodes: &'a [NodeFacts],
     /// Why the managers' store may be a stranger.
-    pub doubt: Option<&'a Doubt>,
+    pub(crate) doubt: Option<&'a Doubt>,
     /// The next step in scale.
-    pub step: &'a scale::Step,
+    pub(crate) step: &'a scale::Step,
     /// The roll.
-    pub roll: &'a roll::Decision,
+    pub(crate) roll: &'a roll::Decision,
     /// The claims.
-    pub storage: &'a storage::Decision,
+    pub(crate) storage: &'a storage::Decision,
     /// Why managers refused an order.
-    pub refused: Option<&'a str>,
+    pub(crate) refused: Option<&'a str>,
     /// What else went wrong, with a reason in a word.
-    pub trouble: Option<(&'static str, &'a str)>,
+    pub(crate) trouble: Option<(&'static str, &'a str)>,
     /// The cluster's warning about a pod or volume that is not there yet.
-    pub obstacle: Option<&'a str>,
+    pub(crate) obstacle: Option<&'a str>,
     /// Whether the pool is being deleted.
-    pub deleting: bool,
+    pub(crate) deleting: bool,
 }
 
 impl Facts<'_> {
@@ -78,7 +78,7 @@ impl Facts<'_> {
 
 /// The whole status; `before` is the last one, whose times stay where nothing
 /// flipped.
-pub fn status(
+pub(crate) fn status(
     facts: &Facts<'_>,
     before: Option<&FileServerPoolStatus>,
     now: Timestamp,
@@ -125,7 +125,7 @@ pub fn status(
 
 /// The same without the numbers, which may be written later. Whether there are any
 /// files is kept, since the protection of a pool rests on it.
-pub fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolStatus {
+pub(crate) fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolStatus {
     let mut bare = status.clone();
     bare.files = bare.files.min(1);
     bare.bytes = 0;

@@ -79,7 +79,7 @@ fn and_more(more: usize) -> String {
 }
 
 /// What speaks against the managers' store, and what to do; pure.
-pub fn said(pool: &PoolName, doubt: &Doubt) -> String {
+pub(crate) fn said(pool: &PoolName, doubt: &Doubt) -> String {
     match doubt {
         Doubt::Refused {
             node,

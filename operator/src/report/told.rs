@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     /// What it is about.
-    pub type_: &'static str,
+    pub(super) type_: &'static str,
     /// Whether it holds.
-    pub holds: Holds,
+    pub(super) holds: Holds,
     /// Why, in a word.
-    pub reason: &'static str,
+    pub(super) reason: &'static str,
     /// Why, in a sentence.
-    pub message: String,
+    pub(super) message: String,
 }
 
 /// Whether a condition holds.
