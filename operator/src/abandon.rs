@@ -8,6 +8,7 @@ use crate::mark;
 use crate::names::PoolName;
 use crate::plan::Mark;
 use crate::plan::store::Doubt;
+use crate::report::AbandonRefused;
 use crds::FileServerPool;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -18,25 +19,13 @@ use uuid::Uuid;
 /// and volume, and before it orders them to abandon the node.
 const BEGUN: &str = "fileserver.dev/abandon-begun";
 
-/// The node and the volume that an annotation names; pure.
-///
-/// # Errors
-/// Says what the annotation must be.
-pub(crate) fn parse(name: &PoolName, text: &str) -> Result<(i32, Uuid), String> {
-    let wanted = || {
-        format!(
-            "annotation {ABANDON}: must be <node>/<volume-id> of this pool, such as {}/…",
-            name.pod(0)
-        )
-    };
-    let (node, volume) = text.split_once('/').ok_or_else(wanted)?;
-    let ordinal = name.ordinal(node).ok_or_else(wanted)?;
-    let volume: Uuid = volume.parse().map_err(|_| wanted())?;
-    if volume.is_nil() {
-        // That is no volume: a node that never joined has none that could be lost.
-        return Err(wanted());
-    }
-    Ok((ordinal, volume))
+/// The node and the volume that an annotation names, where it names them; pure.
+pub(crate) fn parse(name: &PoolName, text: &str) -> Option<(i32, Uuid)> {
+    let (node, volume) = text.split_once('/')?;
+    let ordinal = name.ordinal(node)?;
+    let volume: Uuid = volume.parse().ok()?;
+    // All zero is no volume: a node that never joined has none that could be lost.
+    (!volume.is_nil()).then_some((ordinal, volume))
 }
 
 /// What is left to do for an order.
@@ -87,8 +76,8 @@ pub(crate) async fn abandon(
     name: &PoolName,
     view: &View,
     doubt: Option<&Doubt>,
-) -> Result<bool, String> {
-    let failed = |error: kube::Error| error.to_string();
+) -> Result<bool, AbandonRefused> {
+    let failed = |error: kube::Error| AbandonRefused::Api(error.to_string());
     let begun = pool.annotations().get(BEGUN);
     let Some(text) = pool.annotations().get(ABANDON) else {
         if begun.is_some() {
@@ -98,7 +87,7 @@ pub(crate) async fn abandon(
         }
         return Ok(false);
     };
-    let (ordinal, volume) = parse(name, text)?;
+    let (ordinal, volume) = parse(name, text).ok_or(AbandonRefused::Malformed)?;
     let known = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
     let has_begun = begun == Some(text);
     let cost = match next(volume, has_begun, known, is_ours(doubt, ordinal)) {
@@ -107,13 +96,7 @@ pub(crate) async fn abandon(
             format!(": {} files, {} bytes", cost.files, cost.bytes)
         }
         Next::Finish => String::new(),
-        Next::Wait => {
-            let pod = name.pod(ordinal);
-            return Err(format!(
-                "whether {pod} was given up is known once the managers' store is the one that \
-                 was told to"
-            ));
-        }
+        Next::Wait => return Err(AbandonRefused::Untold(ordinal)),
     };
     // What its claim holds is not missed any more, unless another volume joined since:
     // then the next reconcile marks the claim.
@@ -138,14 +121,11 @@ async fn order(
     name: &PoolName,
     (ordinal, volume): (i32, Uuid),
     text: &str,
-) -> Result<AbandonReply, String> {
+) -> Result<AbandonReply, AbandonRefused> {
     let node_id = name.node_id(ordinal);
-    let refused = |status: tonic::Status| {
-        format!(
-            "{} is not given up: {}",
-            name.pod(ordinal),
-            status.message()
-        )
+    let refused = |status: tonic::Status| AbandonRefused::Managers {
+        ordinal,
+        why: status.message().to_owned(),
     };
     let ask = |lose| context.managers.abandon(bearer, &node_id, volume, lose);
     // The annotation names node and volume; how many files that costs was stated
@@ -153,7 +133,7 @@ async fn order(
     // this volume refuse here.
     let cost = ask(None).await.map_err(refused)?;
     let noted = context.annotate(name, &[(BEGUN, Some(text))]).await;
-    noted.map_err(|error| error.to_string())?;
+    noted.map_err(|error| AbandonRefused::Api(error.to_string()))?;
     let done = ask(Some(cost.files)).await.map_err(refused)?;
     tracing::warn!(node = node_id, %volume, files = done.files, "given up");
     Ok(done)
@@ -205,7 +185,10 @@ mod tests {
             name: "p".to_owned(),
         };
         let volume = Uuid::max();
-        assert_eq!(parse(&name, &format!("p-node-2/{volume}")), Ok((2, volume)));
+        assert_eq!(
+            parse(&name, &format!("p-node-2/{volume}")),
+            Some((2, volume))
+        );
         for bad in [
             "",
             "p-node-2",
@@ -213,8 +196,7 @@ mod tests {
             "q-node-2/ffffffff-ffff-ffff-ffff-ffffffffffff",
             "p-node-2/00000000-0000-0000-0000-000000000000",
         ] {
-            let why = parse(&name, bad).expect_err(bad);
-            assert!(why.contains(ABANDON) && why.contains("p-node-0"), "{why}");
+            assert_eq!(parse(&name, bad), None, "{bad}");
         }
     }
 }

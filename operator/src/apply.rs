@@ -8,6 +8,7 @@ use crate::cache::Cache;
 use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
+use crate::report::Trouble;
 use anyhow::Context;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
@@ -65,11 +66,13 @@ impl ApplyError {
         }
     }
 
-    /// The reason, in a word.
-    pub(crate) fn reason(&self) -> &'static str {
+    /// What a pool reports of it.
+    pub(crate) fn trouble(&self) -> Trouble {
         match self {
-            Self::NameConflict(_) => "NameConflict",
-            Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => "Failed",
+            Self::NameConflict(conflicts) => Trouble::Conflicts(conflicts.clone()),
+            Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => {
+                Trouble::NotApplied(self.to_string())
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::names::PoolName;
 use crate::observe::Observed;
 use crate::raw::RawPool;
 use crate::released::is_released;
+use crate::report::Left;
 use crate::unserved::{self, Unserved};
 use crds::{DeletionPolicy, FileServerPool};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -173,7 +174,7 @@ async fn let_one_go(
     Ok(name)
 }
 
-/// Deletes a pool's files, a step at a time; returns what that waits for, or None once
+/// Deletes a pool's files, a step at a time; returns what is left, or None once
 /// all are gone.
 ///
 /// # Errors
@@ -184,7 +185,7 @@ pub(crate) async fn delete_files(
     name: &PoolName,
     observed: &Observed,
     view: Result<&View, &str>,
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<Option<Left>> {
     if observed.replicas().unwrap_or(0) > 0 {
         let sets: Api<StatefulSet> = Api::namespaced(context.client.clone(), &name.namespace);
         // A person has ordered the loss of every file: nothing is drained.
@@ -201,14 +202,11 @@ pub(crate) async fn delete_files(
             .await?;
     }
     if !observed.pods.is_empty() {
-        return Ok(Some(format!(
-            "{} nodes are being stopped",
-            observed.pods.len()
-        )));
+        return Ok(Some(Left::Pods(observed.pods.len())));
     }
     let view = match view {
         Ok(view) => view,
-        Err(why) => return Ok(Some(format!("no manager removes the records: {why}"))),
+        Err(why) => return Ok(Some(Left::Records(why.to_owned()))),
     };
     for (ordinal, (known, _)) in &view.nodes {
         let node_id = name.node_id(*ordinal);
@@ -223,9 +221,7 @@ pub(crate) async fn delete_files(
     }
     let claims: Api<PersistentVolumeClaim> =
         Api::namespaced(context.client.clone(), &name.namespace);
-    let mut left = 0;
     for claim in &observed.claims {
-        left += 1;
         if claim.metadata.deletion_timestamp.is_some() {
             continue;
         }
@@ -239,7 +235,8 @@ pub(crate) async fn delete_files(
         };
         claims.delete(&claim.name_any(), &this).await?;
     }
-    Ok((left > 0).then(|| format!("{left} claims are being deleted")))
+    let claims = observed.claims.len();
+    Ok((claims > 0).then_some(Left::Claims(claims)))
 }
 
 #[cfg(test)]

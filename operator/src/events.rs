@@ -1,7 +1,7 @@
 //! Events for people: one when something begins to hold or ends, none that
 //! repeats.
 
-use crate::report::well_holds;
+use crate::report::{Holds, Reason, Told, Type};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
@@ -30,73 +30,79 @@ pub(crate) fn event(
 }
 
 /// What flipped between two reconciles; pure. What is well from the start is no event.
-pub(crate) fn flips(before: &[Condition], after: &[Condition]) -> Vec<Event> {
-    let mut events = Vec::new();
-    for new in after {
-        // These two repeat other conditions; and that no manager can be asked is the
-        // event of one condition alone.
-        let repeats = matches!(new.type_.as_str(), "Reconciling" | "Stalled");
-        if repeats || new.reason == "Unknown" {
-            continue;
-        }
-        let old = before.iter().find(|old| old.type_ == new.type_);
-        let same = |old: &Condition| old.status == new.status && old.reason == new.reason;
-        let well = is_well(new);
-        if well && old.is_some_and(|old| old.reason == "Unknown") {
-            continue;
-        }
-        // A node that restarts by our own order is away for a moment.
-        let is_rolling = after
-            .iter()
-            .any(|c| c.type_ == "Rolling" && c.status == "True");
-        if new.type_ == "NodesAvailable" && is_rolling {
-            continue;
-        }
-        // Ongoing work has events of its own, published where it is done.
-        if new.type_ == "Ready" && is_ongoing(new) {
-            continue;
-        }
-        match old {
-            Some(old) if same(old) => {}
-            Some(_) => events.push(told(new, well)),
-            None if well => {}
-            // A new pool is not ready, nor are the managers of a new release: that is no
-            // event either.
-            None if matches!(new.type_.as_str(), "Ready" | "ManagerReachable") => {}
-            None => events.push(told(new, well)),
-        }
-    }
-    // `Ready` is a sum: where a part flipped with it, that part has the event.
-    let ready_is_false =
-        |event: &Event| event.action == "Ready" && event.type_ == EventType::Warning;
-    if events.len() > 1 {
-        events.retain(|event| !ready_is_false(event));
-    }
-    events
-}
-
-fn is_well(condition: &Condition) -> bool {
-    (condition.status == "True") == well_holds(&condition.type_)
-}
-
-fn is_ongoing(condition: &Condition) -> bool {
-    matches!(
-        condition.reason.as_str(),
-        "Restarting" | "Growing" | "Starting" | "Scaling" | "Draining" | "Rolling"
-    )
-}
-
-fn told(condition: &Condition, well: bool) -> Event {
-    let type_ = match well || is_ongoing(condition) {
-        true => EventType::Normal,
-        false => EventType::Warning,
+/// Earlier conditions may be an earlier release's, and so are texts.
+pub(crate) fn flips(before: &[Condition], after: &[Told]) -> Vec<Event> {
+    let is_rolling = after
+        .iter()
+        .any(|told| told.type_ == Type::Rolling && told.holds == Holds::True);
+    let flipped = |new: &&Told| {
+        let old = before.iter().find(|old| old.type_ == new.type_.text());
+        is_flip(old, new, is_rolling)
     };
-    event(
-        type_,
-        &condition.reason,
-        &condition.type_,
-        &condition.message,
+    let mut flipped: Vec<&Told> = after.iter().filter(flipped).collect();
+    // `Ready` is a sum: where a part flipped with it, that part has the event.
+    let is_sum = |told: &Told| told.type_ == Type::Ready && is_warning(told);
+    if flipped.len() > 1 {
+        flipped.retain(|told| !is_sum(told));
+    }
+    flipped.into_iter().map(told).collect()
+}
+
+/// Whether a condition flipped, and people are to know; pure.
+fn is_flip(old: Option<&Condition>, new: &Told, is_rolling: bool) -> bool {
+    let well = new.is_well();
+    let was_unknown = old.is_some_and(|old| old.reason == Reason::Unknown.text());
+    // That no manager can be asked is the event of one condition alone.
+    if new.reason == Reason::Unknown || (well && was_unknown) {
+        return false;
+    }
+    match new.type_ {
+        // These two repeat other conditions.
+        Type::Reconciling | Type::Stalled => return false,
+        // A node that restarts by our own order is away for a moment.
+        Type::NodesAvailable if is_rolling => return false,
+        // Ongoing work has events of its own, published where it is done.
+        Type::Ready if is_ongoing(new.reason) => return false,
+        Type::Ready
+        | Type::ManagerReachable
+        | Type::NodesAvailable
+        | Type::VolumeReplaced
+        | Type::FilesDamaged
+        | Type::StorageReady
+        | Type::ScaleDownBlocked
+        | Type::Rolling => {}
+    }
+    match old {
+        Some(old) => old.status != new.holds.text() || old.reason != new.reason.text(),
+        // A new pool is not ready, nor are the managers of a new release: that is no
+        // event either.
+        None => !well && !matches!(new.type_, Type::Ready | Type::ManagerReachable),
+    }
+}
+
+/// Whether a reason is work that goes on as it should.
+fn is_ongoing(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Restarting
+            | Reason::Growing
+            | Reason::Starting
+            | Reason::Scaling
+            | Reason::Draining
+            | Reason::Rolling
     )
+}
+
+fn is_warning(told: &Told) -> bool {
+    !told.is_well() && !is_ongoing(told.reason)
+}
+
+fn told(told: &Told) -> Event {
+    let type_ = match is_warning(told) {
+        true => EventType::Warning,
+        false => EventType::Normal,
+    };
+    event(type_, told.reason.text(), told.type_.text(), &told.message)
 }
 
 #[cfg(test)]
@@ -105,12 +111,22 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
-    fn condition(type_: &str, status: &str, reason: &str) -> Condition {
-        Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
+    fn told(type_: Type, holds: impl Into<Holds>, reason: Reason) -> Told {
+        Told {
+            type_,
+            holds: holds.into(),
+            reason,
             message: "a sentence".to_owned(),
+        }
+    }
+
+    /// The same as the API server has it.
+    fn condition(told: &Told) -> Condition {
+        Condition {
+            type_: told.type_.text().to_owned(),
+            status: told.holds.text().to_owned(),
+            reason: told.reason.text().to_owned(),
+            message: told.message.clone(),
             observed_generation: None,
             last_transition_time: Time(Timestamp::UNIX_EPOCH),
         }
@@ -119,15 +135,16 @@ mod tests {
     #[test]
     fn only_flips_are_told() {
         let well = [
-            condition("Ready", "True", "AllServe"),
-            condition("NodesAvailable", "True", "AllAvailable"),
+            told(Type::Ready, true, Reason::AllServe),
+            told(Type::NodesAvailable, true, Reason::AllAvailable),
         ];
         let ill = [
-            condition("Ready", "False", "NodeUnavailable"),
-            condition("NodesAvailable", "False", "NodeUnavailable"),
+            told(Type::Ready, false, Reason::NodeUnavailable),
+            told(Type::NodesAvailable, false, Reason::NodeUnavailable),
         ];
-        let reasons = |before: &[Condition], after: &[Condition]| -> Vec<(String, EventType)> {
-            let events = flips(before, after).into_iter();
+        let reasons = |before: &[Told], after: &[Told]| -> Vec<(String, EventType)> {
+            let before: Vec<_> = before.iter().map(condition).collect();
+            let events = flips(&before, after).into_iter();
             events.map(|event| (event.reason, event.type_)).collect()
         };
         assert!(reasons(&[], &well).is_empty());
@@ -139,17 +156,17 @@ mod tests {
         // No manager could be asked for a while: that is the event of another condition.
         let unknown = [
             well[0].clone(),
-            condition("NodesAvailable", "False", "Unknown"),
+            told(Type::NodesAvailable, Holds::Unknown, Reason::Unknown),
         ];
         assert!(reasons(&well, &unknown).is_empty());
         assert!(reasons(&unknown, &well).is_empty());
         let rolls = [
-            condition("NodesAvailable", "False", "NodeUnavailable"),
-            condition("Rolling", "True", "Restarting"),
+            told(Type::NodesAvailable, false, Reason::NodeUnavailable),
+            told(Type::Rolling, true, Reason::Restarting),
         ];
-        let told = reasons(&well, &rolls);
-        assert_eq!(told, [("Restarting".to_owned(), EventType::Normal)]);
-        let begins = [condition("Ready", "False", "Starting")];
+        let restarts = ("Restarting".to_owned(), EventType::Normal);
+        assert_eq!(reasons(&well, &rolls), [restarts]);
+        let begins = [told(Type::Ready, false, Reason::Starting)];
         assert!(reasons(&[], &begins).is_empty());
         assert!(reasons(&well, &begins).is_empty());
     }

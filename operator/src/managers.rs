@@ -20,12 +20,6 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long a call may take: a drain weighs every record of its nodes.
 const CALL: Duration = Duration::from_secs(60);
 
-/// How a refusal begins where a volume belongs to another store, from managers that do
-/// not send what it is about.
-const FOREIGN: &str = "the volume belongs to cluster ";
-/// The same where a node came with another volume.
-const REPLACED: &str = "VolumeReplaced";
-
 /// What the managers know of one pool.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
@@ -247,22 +241,12 @@ pub(crate) fn refusal(why: &str, refused_for: i32) -> Refusal {
         Ok(RefusedFor::Store) => About::Store,
         Ok(RefusedFor::Volume) => About::Volume,
         Ok(RefusedFor::Other) => About::Other,
-        // An older manager, or a newer one that knows more.
-        Ok(RefusedFor::Unspecified) | Err(_) => by_wording(why),
+        // A manager that knows more reasons than these.
+        Ok(RefusedFor::Unspecified) | Err(_) => About::Other,
     };
     Refusal {
         why: why.to_owned(),
         about,
-    }
-}
-
-fn by_wording(why: &str) -> About {
-    if why.starts_with(FOREIGN) {
-        About::Store
-    } else if why.starts_with(REPLACED) {
-        About::Volume
-    } else {
-        About::Other
     }
 }
 
@@ -359,22 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_about_what_the_managers_say_and_only_older_ones_are_read_by_their_words() {
-        let foreign = "the volume belongs to cluster 1, this manager's store is of cluster 2";
-        let fresh =
-            "the volume is new, and node p-node-0 is refused since it belongs to another cluster";
-        let replaced = "VolumeReplaced: node id a/p-node-0 has records";
-        let reworded = "words of another release";
-        let silent = RefusedFor::Unspecified.into();
-        for (why, refused_for, wanted) in [
-            (foreign, silent, About::Store),
-            (fresh, silent, About::Other),
-            (replaced, silent, About::Volume),
-            (foreign, 99, About::Store),
-            (reworded, RefusedFor::Store.into(), About::Store),
-            (reworded, RefusedFor::Volume.into(), About::Volume),
-            // What they say counts, whatever the words are like.
-            (foreign, RefusedFor::Other.into(), About::Other),
+    fn a_refusal_is_about_what_the_managers_say_whatever_their_words() {
+        let why = "the volume belongs to cluster 1, this manager's store is of cluster 2";
+        for (refused_for, wanted) in [
+            (RefusedFor::Store.into(), About::Store),
+            (RefusedFor::Volume.into(), About::Volume),
+            (RefusedFor::Other.into(), About::Other),
+            (RefusedFor::Unspecified.into(), About::Other),
+            (99, About::Other),
         ] {
             let line = NodeLine {
                 refused: why.to_owned(),

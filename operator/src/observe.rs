@@ -28,6 +28,13 @@ const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 /// How long after a pod's start its first conditions may be dated, in whole seconds.
 const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 
+/// The conditions of a claim that is about to grow, or can't.
+const RESIZES: [&str; 4] = [
+    "Resizing",
+    "FileSystemResizePending",
+    "ControllerResizeError",
+    "NodeResizeError",
+];
 /// Characters of a container's last line that are reported.
 const LAST_WORDS: usize = 300;
 /// Reasons for which a container waits at every start.
@@ -224,7 +231,7 @@ impl Observed {
             let capacity = status.and_then(|status| status.capacity.as_ref()?.get("storage"));
             let conditions = status.and_then(|status| status.conditions.as_ref());
             let resizing = conditions.and_then(|all| {
-                let told = all.iter().find(|c| c.type_.contains("Resiz"))?;
+                let told = all.iter().find(|c| RESIZES.contains(&c.type_.as_str()))?;
                 let text = told.message.clone().filter(|text| !text.is_empty());
                 Some(text.unwrap_or_else(|| told.type_.clone()))
             });

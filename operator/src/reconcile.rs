@@ -14,8 +14,10 @@ use crate::delete::{SETTLES, delete_files, keep_finalizer, wants_finalizer};
 use crate::managers::{Bearer, View, bearer};
 use crate::names::PoolName;
 use crate::observe::{Observed, observe};
+use crate::plan::roll::Elsewhere;
 use crate::plan::scale::Step;
 use crate::raw::{RawPool, skip};
+use crate::report::Trouble;
 use crate::token::token;
 use crate::turn;
 use crds::FileServerPool;
@@ -139,14 +141,15 @@ async fn pass_over(
         cache: cache.as_deref().filter(|_| observed.recalled),
     };
     if let Some(why) = refused {
-        return pass.leave_alone(("TokenRefused", why)).await;
+        return pass.leave_alone(Trouble::Token(why)).await;
     }
     if stranger {
-        let error = ApplyError::NameConflict(vec![Conflict::Owned {
+        let conflict = Conflict::Owned {
             object: format!("StatefulSet {}", name.nodes()),
             pool: name.clone(),
-        }]);
-        return pass.leave_alone((error.reason(), error.to_string())).await;
+        };
+        let trouble = Trouble::Conflicts(vec![conflict]);
+        return pass.leave_alone(trouble).await;
     }
     match deleting {
         true => pass.delete().await,
@@ -231,7 +234,7 @@ struct Pass<'a> {
     observed: &'a Observed,
     view: Result<&'a View, &'a str>,
     /// Why no node may be restarted, for what goes on outside of the pool.
-    elsewhere: Option<String>,
+    elsewhere: Option<Elsewhere>,
     /// What watches have shown, where the pass rests on that.
     cache: Option<&'a Cache>,
 }
@@ -270,9 +273,9 @@ impl Pass<'_> {
                 self.context.forget(self.name);
                 Ok(Action::await_change())
             }
-            Some(why) => {
+            Some(left) => {
                 let outcome = Outcome {
-                    trouble: Some(("Deleting", why)),
+                    trouble: Some(Trouble::Deleting(left)),
                     ..Outcome::default()
                 };
                 self.report(&self.decided(), &outcome).await?;
@@ -282,7 +285,7 @@ impl Pass<'_> {
     }
 
     /// Reports why nothing is done.
-    async fn leave_alone(&self, trouble: (&'static str, String)) -> Result<Action, Failed> {
+    async fn leave_alone(&self, trouble: Trouble) -> Result<Action, Failed> {
         let outcome = Outcome {
             trouble: Some(trouble),
             ..Outcome::default()
@@ -293,9 +296,8 @@ impl Pass<'_> {
 
     /// Reports what is seen, and changes nothing.
     async fn pause(&self) -> Result<Action, Failed> {
-        let why = format!("the annotation {PAUSED} holds everything but this report");
         let outcome = Outcome {
-            trouble: Some(("Paused", why)),
+            trouble: Some(Trouble::Paused),
             ..Outcome::default()
         };
         self.report(&self.decided(), &outcome).await?;
@@ -314,7 +316,7 @@ impl Pass<'_> {
         match self.act(&decided, &mut outcome).await {
             Ok(()) => self.adopted().await?,
             Err(error @ ApplyError::NameConflict(_)) => {
-                outcome.trouble = Some((error.reason(), error.to_string()));
+                outcome.trouble = Some(error.trouble());
             }
             // What was decided rests on something that is no more: decide anew.
             Err(ApplyError::Raced(what)) => {
@@ -322,7 +324,7 @@ impl Pass<'_> {
                 return Ok(Action::requeue(RACED));
             }
             Err(error) => {
-                outcome.trouble = Some((error.reason(), error.to_string()));
+                outcome.trouble = Some(error.trouble());
                 self.report(&decided, &outcome).await?;
                 return Err(error.into());
             }

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::managers::View;
 use crate::names::{PoolName, component, selects};
 use crate::observe::Observed;
+use crate::plan::roll::Elsewhere;
 use crate::release::Release;
 use crds::FileServerPool;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -20,7 +21,7 @@ pub(crate) async fn elsewhere(
     name: &PoolName,
     observed: &Observed,
     view: Option<&View>,
-) -> kube::Result<Option<String>> {
+) -> kube::Result<Option<Elsewhere>> {
     let Some(view) = view.filter(|_| observed.is_outdated()) else {
         return Ok(None);
     };
@@ -29,8 +30,7 @@ pub(crate) async fn elsewhere(
     }
     while let Some(other) = context.take_turn(name) {
         if pool_exists(&context.client, &other.at_manager()).await? {
-            let other = other.at_manager();
-            return Ok(Some(format!("pool {other} restarts its nodes first")));
+            return Ok(Some(Elsewhere::Turn(other.at_manager())));
         }
         // The other pool was deleted during its turn.
         context.forget(&other);
@@ -40,9 +40,8 @@ pub(crate) async fn elsewhere(
             continue;
         }
         if pool_exists(&context.client, pool).await? {
-            return Ok(Some(format!(
-                "node {node} of pool {pool} is unavailable, and no second one is taken away"
-            )));
+            let (node, pool) = (node.clone(), pool.clone());
+            return Ok(Some(Elsewhere::Away { node, pool }));
         }
     }
     Ok(None)
@@ -66,7 +65,7 @@ async fn pool_exists(client: &Client, at_manager: &str) -> kube::Result<bool> {
 }
 
 /// Why the managers are not all of the version that is wanted, where they are not.
-async fn managers(client: &Client, release: &Release) -> kube::Result<Option<String>> {
+async fn managers(client: &Client, release: &Release) -> kube::Result<Option<Elsewhere>> {
     let ours = ListParams::default().labels(&selects(&component(release, "manager")));
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &release.namespace);
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), &release.namespace);
@@ -98,9 +97,9 @@ async fn managers(client: &Client, release: &Release) -> kube::Result<Option<Str
 
 /// Why nodes wait for the managers; pure. Where none is found it is not known what they
 /// run.
-fn waits_for(rollouts: &[Rollout]) -> Option<String> {
+fn waits_for(rollouts: &[Rollout]) -> Option<Elsewhere> {
     match rollouts {
-        [] => Some("no manager of the release is found, so none can be new".to_owned()),
+        [] => Some(Elsewhere::NoManager),
         rollouts => rollouts.iter().find_map(Rollout::waits),
     }
 }
@@ -117,16 +116,13 @@ struct Rollout {
 }
 
 impl Rollout {
-    fn waits(&self) -> Option<String> {
+    fn waits(&self) -> Option<Elsewhere> {
         let all = |count| count == self.wanted;
         let done = self.seen && all(self.updated) && all(self.there) && all(self.ready);
-        (!done).then(|| {
-            format!(
-                "managers come first: {} of {} of {} run the newest version",
-                self.updated.min(self.ready),
-                self.wanted,
-                self.name
-            )
+        (!done).then(|| Elsewhere::Managers {
+            new: self.updated.min(self.ready),
+            wanted: self.wanted,
+            workload: self.name.clone(),
         })
     }
 }
@@ -156,7 +152,7 @@ mod tests {
         };
         assert_eq!(done.waits(), None);
         assert_eq!(waits_for(std::slice::from_ref(&done)), None);
-        assert!(waits_for(&[]).is_some());
+        assert_eq!(waits_for(&[]), Some(Elsewhere::NoManager));
         for waits in [
             Rollout {
                 seen: false,
@@ -177,8 +173,8 @@ mod tests {
         ] {
             let why = waits.waits().expect("they are not all of one version");
             assert!(
-                why.contains("of files-manager run the newest version"),
-                "{why}"
+                matches!(&why, Elsewhere::Managers { workload, .. } if workload == "files-manager"),
+                "{why:?}"
             );
         }
     }

@@ -5,6 +5,7 @@
 use crate::names::{FIELD_MANAGER, PoolName};
 use crate::raw::RawPool;
 use crate::released::{RELEASED_FOR, released_until};
+use crate::report::{Holds, Reason, Type};
 use crds::FileServerPool;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ use serde_json::json;
 const SILENT_FOR: SignedDuration = SignedDuration::from_secs(20);
 
 /// The reason that such a pool gives.
-const REASON: &str = "NotServed";
+const REASON: Reason = Reason::NotServed;
 
 /// Why a release does not serve a pool any more; each names the release.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +50,8 @@ impl Unserved<'_> {
 pub(crate) fn is_told_otherwise(pool: &RawPool) -> bool {
     let ready = conditions(pool)
         .into_iter()
-        .find(|one| one.type_ == "Ready");
-    ready.is_some_and(|ready| ready.reason != REASON)
+        .find(|one| one.type_ == Type::Ready.text());
+    ready.is_some_and(|ready| ready.reason != REASON.text())
 }
 
 fn conditions(pool: &RawPool) -> Vec<Condition> {
@@ -98,12 +99,15 @@ fn unserved(
     why: Unserved<'_>,
     now: Timestamp,
 ) -> Option<Vec<Condition>> {
-    let ready = conditions.iter_mut().find(|one| one.type_ == "Ready")?;
-    if ready.status != "Unknown" {
+    let ready = conditions
+        .iter_mut()
+        .find(|one| one.type_ == Type::Ready.text())?;
+    let unknown = Holds::Unknown.text();
+    if ready.status != unknown {
         ready.last_transition_time = Time(now);
     }
-    ready.status = "Unknown".to_owned();
-    ready.reason = REASON.to_owned();
+    ready.status = unknown.to_owned();
+    ready.reason = REASON.text().to_owned();
     ready.message = why.said();
     Some(conditions)
 }

@@ -121,4 +121,14 @@ impl NodeFacts {
                 .as_ref()
                 .is_some_and(|known| known.available && known.merged)
     }
+
+    /// Whether nothing is lost without it: the managers do not know it, or it was drained
+    /// to the end. What lies in quarantine is seen only while the node is there.
+    pub(crate) fn left_empty(&self) -> bool {
+        let Some(known) = &self.known else {
+            return true;
+        };
+        let drain = self.drain.as_ref().filter(|drain| drain.ordered);
+        drain.is_some_and(|drain| drain.records == 0 && (drain.done || !known.available))
+    }
 }

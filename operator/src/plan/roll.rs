@@ -10,8 +10,6 @@ use super::NodeFacts;
 /// What is there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roll {
-    /// The name of the set, by which its pods are named.
-    pub(crate) set: String,
     /// Pods that the set has.
     pub(crate) replicas: i32,
     /// Its partition.
@@ -22,7 +20,7 @@ pub(crate) struct Roll {
     /// Whether a manager answers.
     pub(crate) reachable: bool,
     /// Why none may be restarted, because of something outside of the pool.
-    pub(crate) elsewhere: Option<String>,
+    pub(crate) elsewhere: Option<Elsewhere>,
     /// The nodes by ordinal.
     pub(crate) nodes: Vec<NodeFacts>,
 }
@@ -35,9 +33,71 @@ pub(crate) struct Decision {
     /// Nodes that still have an earlier template.
     pub(crate) outdated: Vec<i32>,
     /// Why the roll stands still, where it does.
-    pub(crate) holds: Option<String>,
-    /// Whether that ends only when a person does something.
-    pub(crate) stuck: bool,
+    pub(crate) holds: Option<Hold>,
+}
+
+/// What forbids that a node is restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// No manager answers, so that nobody can tell whether the other nodes serve.
+    Unreachable,
+    /// The node's claim is being deleted, and its files would go with it once its pod
+    /// stops (invariant 7).
+    ClaimGoes(i32),
+    /// Something outside of the pool.
+    Elsewhere(Elsewhere),
+    /// Another node does not serve.
+    NotServing {
+        /// Its ordinal.
+        ordinal: i32,
+        /// Why its pod is not ready, as the cluster says it.
+        why: Option<String>,
+        /// Whether it may never serve unless a person does something.
+        lasts: bool,
+    },
+}
+
+impl Hold {
+    /// Whether it ends only when a person does something.
+    fn is_stuck(&self) -> bool {
+        match self {
+            Self::Unreachable | Self::Elsewhere(_) => false,
+            Self::ClaimGoes(_) => true,
+            Self::NotServing { lasts, .. } => *lasts,
+        }
+    }
+}
+
+/// What goes on outside of a pool, so that none of its nodes may be restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// No manager of the release is found.
+    NoManager,
+    /// Managers do not all run the newest version.
+    Managers {
+        /// Those that do.
+        new: i32,
+        /// How many there are to be.
+        wanted: i32,
+        /// The name of their StatefulSet or Deployment.
+        workload: String,
+    },
+    /// Another pool, named as managers name it, has the turn.
+    Turn(String),
+    /// A node of another pool is unavailable.
+    Away {
+        /// The node.
+        node: String,
+        /// Its pool, as managers name it.
+        pool: String,
+    },
+}
+
+impl Decision {
+    /// Whether the roll goes on only when a person does something.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.holds.as_ref().is_some_and(Hold::is_stuck)
+    }
 }
 
 /// Decides the partition; pure.
@@ -48,7 +108,6 @@ pub(crate) fn decide(roll: &Roll) -> Decision {
             partition: roll.replicas.max(roll.partition),
             outdated: Vec::new(),
             holds: None,
-            stuck: false,
         };
     };
     let mut outdated: Vec<i32> = roll
@@ -63,19 +122,16 @@ pub(crate) fn decide(roll: &Roll) -> Decision {
             partition: roll.replicas,
             outdated,
             holds: None,
-            stuck: false,
         };
     };
-    let obstacle = obstacle(roll, revision, next);
-    let partition = match obstacle {
-        Some(_) => next + 1,
-        None => next,
-    };
+    let holds = hold(roll, revision, next);
     Decision {
-        partition,
+        partition: match holds {
+            Some(_) => next + 1,
+            None => next,
+        },
         outdated,
-        stuck: obstacle.as_ref().is_some_and(|obstacle| obstacle.stuck),
-        holds: obstacle.map(|obstacle| obstacle.why),
+        holds,
     }
 }
 
@@ -85,59 +141,36 @@ fn is_old(node: &NodeFacts, revision: &str) -> bool {
     pod.is_some_and(|pod| pod.revision != revision)
 }
 
-/// What forbids that a node is restarted.
-struct Obstacle {
-    why: String,
-    /// Whether a person has to do something about it.
-    stuck: bool,
-}
-
-fn wait(why: String) -> Option<Obstacle> {
-    Some(Obstacle { why, stuck: false })
-}
-
-fn obstacle(roll: &Roll, revision: &str, next: i32) -> Option<Obstacle> {
+/// What forbids that node `next` is restarted.
+fn hold(roll: &Roll, revision: &str, next: i32) -> Option<Hold> {
     if !roll.reachable {
-        return wait("no manager answers, so nobody can tell whether the other nodes serve".into());
+        return Some(Hold::Unreachable);
     }
     let find = |ordinal| roll.nodes.iter().find(|node| node.ordinal == ordinal);
     if find(next).is_some_and(|node| node.losing) {
-        // Its files would go with the claim that the pod holds back (invariant 7).
-        let why = format!(
-            "the claim of {}-{next} is being deleted, and would go with its pod",
-            roll.set
-        );
-        return Some(Obstacle { why, stuck: true });
+        return Some(Hold::ClaimGoes(next));
     }
     // Restarting a node that does not serve takes nothing away; but the nodes that have
     // the new template already must be sound. One whose pod is ready may serve through
     // a manager that was not asked.
     let is_off = find(next).is_some_and(|node| !node.serves());
     let is_down = find(next).is_some_and(|node| !node.pod.as_ref().is_some_and(|pod| pod.ready));
-    if !is_down && let Some(why) = &roll.elsewhere {
-        return wait(why.clone());
+    if !is_down && let Some(elsewhere) = &roll.elsewhere {
+        return Some(Hold::Elsewhere(elsewhere.clone()));
     }
-    for ordinal in (0..roll.replicas).filter(|ordinal| *ordinal != next) {
-        let node = find(ordinal);
-        if is_off && node.is_some_and(|node| is_old(node, revision)) {
-            continue;
-        }
-        if !node.is_some_and(NodeFacts::serves) {
-            let pod = node.and_then(|node| node.pod.as_ref());
-            let why = match pod.and_then(|pod| pod.why.as_ref()) {
-                Some(why) => format!(": {why}"),
-                None => String::new(),
-            };
-            let why = format!(
-                "{}-{ordinal} does not serve{why}; no other is restarted before it does, or the \
-                 pool's image is set back",
-                roll.set
-            );
-            let stuck = pod.is_some_and(|pod| pod.overdue || pod.fails);
-            return Some(Obstacle { why, stuck });
-        }
-    }
-    None
+    let beside = (0..roll.replicas).filter(|ordinal| *ordinal != next);
+    let counts = |ordinal: &i32| {
+        let goes_too = find(*ordinal).is_some_and(|node| is_old(node, revision));
+        !(is_off && goes_too)
+    };
+    let serves = |ordinal: &i32| find(*ordinal).is_some_and(NodeFacts::serves);
+    let ordinal = beside.filter(counts).find(|ordinal| !serves(ordinal))?;
+    let pod = find(ordinal).and_then(|node| node.pod.as_ref());
+    Some(Hold::NotServing {
+        ordinal,
+        why: pod.and_then(|pod| pod.why.clone()),
+        lasts: pod.is_some_and(|pod| pod.overdue || pod.fails),
+    })
 }
 
 #[cfg(test)]
@@ -171,7 +204,6 @@ mod tests {
             ..NodeFacts::default()
         };
         Roll {
-            set: "p-node".to_owned(),
             replicas: i32::try_from(nodes.len()).expect("few"),
             partition: i32::try_from(nodes.len()).expect("few"),
             revision: Some("new".to_owned()),
@@ -208,12 +240,13 @@ mod tests {
             let told = (decision.partition, decision.holds.is_some());
             assert_eq!(told, (partition, holds), "{nodes}: {decision:?}");
         }
-        assert!(decide(&roll("oob")).stuck && !decide(&roll("oo-")).stuck);
-        let told = decide(&roll("oob")).holds.expect("it holds");
-        assert!(
-            told.contains("p-node-2 does not serve: ErrImagePull"),
-            "{told}"
-        );
+        assert!(decide(&roll("oob")).is_stuck() && !decide(&roll("oo-")).is_stuck());
+        let broken = Hold::NotServing {
+            ordinal: 2,
+            why: Some("ErrImagePull".to_owned()),
+            lasts: true,
+        };
+        assert_eq!(decide(&roll("oob")).holds, Some(broken));
     }
 
     #[test]
@@ -221,10 +254,10 @@ mod tests {
         // `J` is old and ready, but the manager that was asked does not have it.
         for (nodes, partition) in [("ooo", 3), ("oon", 2), ("oox", 2), ("ooJ", 3)] {
             let mut waits = roll(nodes);
-            waits.elsewhere = Some("managers come first".to_owned());
+            waits.elsewhere = Some(Elsewhere::NoManager);
             let decision = decide(&waits);
             assert_eq!(decision.partition, partition, "{nodes}");
-            assert!(!decision.stuck);
+            assert!(!decision.is_stuck());
         }
     }
 
@@ -235,7 +268,7 @@ mod tests {
             rolls.nodes[losing].losing = true;
             let decision = decide(&rolls);
             assert_eq!(
-                (decision.partition, decision.stuck),
+                (decision.partition, decision.is_stuck()),
                 (partition, losing == 2)
             );
         }

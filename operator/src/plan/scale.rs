@@ -8,14 +8,12 @@
 //! before it opens the node again, so that an operator which slept between the steps
 //! can't take the node away any more.
 
-use super::Mark;
-use super::{DrainFacts, NodeFacts};
+use super::store::Doubt;
+use super::{DrainFacts, Mark, NodeFacts};
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scale {
-    /// The name of the set, by which its pods are named.
-    pub(crate) set: String,
     /// Nodes that are wanted.
     pub(crate) wanted: i32,
     /// Pods that the StatefulSet has.
@@ -27,7 +25,7 @@ pub(crate) struct Scale {
     /// Whether a manager answers, and its store with it.
     pub(crate) reachable: bool,
     /// Why the managers' store may be a stranger, where it may.
-    pub(crate) doubt: Option<String>,
+    pub(crate) doubt: Option<Doubt>,
     /// Ordinals that have a claim, so that their files can come back, and what it
     /// says about its volume.
     pub(crate) claims: Vec<(i32, Mark)>,
@@ -56,7 +54,37 @@ pub(crate) enum Step {
     /// The managers are to drop a node that left empty.
     Forget(i32),
     /// Nothing can be done until something else happens.
-    Wait(String),
+    Wait(Wait),
+}
+
+/// What a change of the number of nodes waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A manager's answer: nobody else can tell whether nodes are empty.
+    Unreachable,
+    /// The right store: as many nodes stay as there are.
+    Doubted {
+        /// Pods that the set has.
+        current: i32,
+        /// Nodes that are wanted.
+        wanted: i32,
+        /// What speaks against the store.
+        doubt: Doubt,
+    },
+    /// The end of a node's pod.
+    Stopping(i32),
+    /// A node whose drain holds.
+    Held {
+        /// Its ordinal.
+        ordinal: i32,
+        /// Why, as the managers say it.
+        why: String,
+    },
+    /// A person's word: the node never joined, and its claim does not say that it is
+    /// empty.
+    Unseen(i32),
+    /// So many files, which are moved to the nodes that stay.
+    Moving(u64),
 }
 
 impl Scale {
@@ -66,10 +94,6 @@ impl Scale {
 
     fn drain(&self, ordinal: i32) -> Option<&DrainFacts> {
         self.node(ordinal)?.drain.as_ref()
-    }
-
-    fn pod(&self, ordinal: i32) -> String {
-        format!("{}-{ordinal}", self.set)
     }
 
     fn claim(&self, ordinal: i32) -> Option<Mark> {
@@ -91,9 +115,9 @@ impl Scale {
         let beyond = self.claims.iter().filter(|(ordinal, mark)| {
             let holds = match self.node(*ordinal).filter(|node| node.known.is_some()) {
                 Some(node) if node.known.as_ref().is_some_and(|k| !k.volume.is_nil()) => {
-                    !left_empty(node)
+                    !node.left_empty()
                 }
-                Some(node) => !left_empty(node) || matches!(mark, Mark::Volume(_)),
+                Some(node) => !node.left_empty() || matches!(mark, Mark::Volume(_)),
                 None => matches!(mark, Mark::Volume(_)),
             };
             *ordinal >= self.current && holds
@@ -117,16 +141,6 @@ impl Scale {
     }
 }
 
-/// Whether nothing is lost without a node: the managers do not know it, or it was
-/// drained to the end. What lies in quarantine is seen only while the node is there.
-pub(crate) fn left_empty(node: &NodeFacts) -> bool {
-    let Some(known) = &node.known else {
-        return true;
-    };
-    let drain = node.drain.as_ref().filter(|drain| drain.ordered);
-    drain.is_some_and(|drain| drain.records == 0 && (drain.done || !known.available))
-}
-
 /// How many pods a set begins with. All nodes that may hold files come back, whatever
 /// is wanted, and are drained then; where no manager can be asked, those are all that
 /// have a claim. While the store may be a stranger no others come.
@@ -143,8 +157,8 @@ pub(crate) fn first(scale: &Scale) -> i32 {
 
 /// Decides the next step; pure.
 pub(crate) fn next(scale: &Scale) -> Step {
-    if let Some(why) = scale.doubt.as_ref().filter(|_| scale.reachable) {
-        return doubted(scale, why);
+    if let Some(doubt) = scale.doubt.as_ref().filter(|_| scale.reachable) {
+        return doubted(scale, doubt);
     }
     if let Some(last) = scale.left_out().filter(|_| scale.reachable) {
         return Step::Mark {
@@ -157,10 +171,7 @@ pub(crate) fn next(scale: &Scale) -> Step {
         return up(scale);
     }
     if !scale.reachable {
-        return Step::Wait(
-            "no manager answers, so nobody can tell whether nodes are empty; nothing is taken away"
-                .to_owned(),
-        );
+        return Step::Wait(Wait::Unreachable);
     }
     match scale.doomed_from.unwrap_or(0) {
         from if from < scale.wanted => reprieve(scale, from),
@@ -172,7 +183,7 @@ pub(crate) fn next(scale: &Scale) -> Step {
 /// The store may be a stranger: no node leaves, none joins it with a new volume, and
 /// a node that was named for leaving no longer is. Nodes that hold files come back, so
 /// that the right store, or a rebuilt one, has them all.
-fn doubted(scale: &Scale, why: &str) -> Step {
+fn doubted(scale: &Scale, doubt: &Doubt) -> Step {
     if scale.leaving.is_some() {
         return scale.mark(scale.doomed_from, None);
     }
@@ -183,10 +194,11 @@ fn doubted(scale: &Scale, why: &str) -> Step {
             leaving: None,
         },
         None if scale.wanted == scale.current => Step::Rest,
-        None => Step::Wait(format!(
-            "{} nodes stay, and not {}: {why}",
-            scale.current, scale.wanted
-        )),
+        None => Step::Wait(Wait::Doubted {
+            current: scale.current,
+            wanted: scale.wanted,
+            doubt: doubt.clone(),
+        }),
     }
 }
 
@@ -214,11 +226,11 @@ fn up(scale: &Scale) -> Step {
 /// Nodes that are taken away, but not gone yet.
 fn leaving(scale: &Scale) -> Step {
     let beyond = |node: &&NodeFacts| {
-        let stops = node.pod.is_some() || (node.known.is_some() && left_empty(node));
+        let stops = node.pod.is_some() || (node.known.is_some() && node.left_empty());
         node.ordinal >= scale.current && stops
     };
     match scale.nodes.iter().find(beyond) {
-        Some(node) => Step::Wait(format!("{} is being stopped", scale.pod(node.ordinal))),
+        Some(node) => Step::Wait(Wait::Stopping(node.ordinal)),
         None => Step::Rest,
     }
 }
@@ -284,24 +296,20 @@ fn down(scale: &Scale) -> Step {
 }
 
 /// What a shrink waits for: the first hold among the drains, or their files.
-fn waiting(scale: &Scale) -> String {
+fn waiting(scale: &Scale) -> Wait {
     let drains = || {
         let doomed = (scale.wanted..scale.current).rev();
         doomed.filter_map(|o| Some((o, scale.drain(o)?)))
     };
     let held = drains().find_map(|(o, drain)| Some((o, drain.holds.as_ref()?)));
+    let last = scale.current - 1;
     match held {
-        Some((ordinal, why)) => format!("{} can't be emptied: {why}", scale.pod(ordinal)),
-        None if is_unseen(scale, scale.current - 1) => format!(
-            "{} never joined, and its claim does not say that it is empty; if it is: kubectl \
-             annotate that claim {}=empty",
-            scale.pod(scale.current - 1),
-            crate::annotations::VOLUME
-        ),
-        None => {
-            let left: u64 = drains().map(|(_, drain)| drain.records).sum();
-            format!("{left} files are moved to the nodes that stay")
-        }
+        Some((ordinal, why)) => Wait::Held {
+            ordinal,
+            why: why.clone(),
+        },
+        None if is_unseen(scale, last) => Wait::Unseen(last),
+        None => Wait::Moving(drains().map(|(_, drain)| drain.records).sum()),
     }
 }
 
@@ -314,7 +322,7 @@ fn is_unseen(scale: &Scale, ordinal: i32) -> bool {
 fn forget(scale: &Scale) -> Step {
     let gone = |node: &&NodeFacts| {
         let away = node.known.as_ref().is_some_and(|known| !known.available);
-        node.ordinal >= scale.current && node.pod.is_none() && away && left_empty(node)
+        node.ordinal >= scale.current && node.pod.is_none() && away && node.left_empty()
     };
     match scale.nodes.iter().find(gone) {
         Some(node) => Step::Forget(node.ordinal),

@@ -29,11 +29,45 @@ pub(crate) struct Decision {
     /// Claims to ask for another size.
     pub(crate) resize: Vec<i32>,
     /// Why the wanted size is refused.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Refused>,
     /// Claims whose volume is not yet of the wanted size.
     pub(crate) growing: Vec<i32>,
     /// Claims that have no volume yet.
     pub(crate) pending: Vec<i32>,
+}
+
+/// Why claims can't have the wanted size. Sizes are as somebody wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Volumes can't shrink.
+    Shrinks {
+        /// The wanted size.
+        size: String,
+        /// What the largest volume has.
+        capacity: String,
+        /// Its node's ordinal.
+        ordinal: i32,
+    },
+    /// A claim that has no volume can't change.
+    NoVolume {
+        /// Its node's ordinal.
+        ordinal: i32,
+        /// What it asks for.
+        request: String,
+        /// The wanted size.
+        size: String,
+    },
+    /// The storage class does not let claims grow to the wanted size.
+    NotExpandable(String),
+    /// A claim whose growth failed can't be set back to what its volume has.
+    SetBack {
+        /// Its node's ordinal.
+        ordinal: i32,
+        /// What it asks for.
+        request: String,
+        /// The wanted size, which is the volume's.
+        size: String,
+    },
 }
 
 /// Decides about the claims of `replicas` nodes; pure. `expands` is whether the
@@ -62,12 +96,11 @@ pub(crate) fn decide(
     {
         // A volume may be larger than its claim asked for: that is no wish to shrink.
         if value(&largest.request) > wanted {
-            decision.refused = Some(format!(
-                "storage.size {size} is less than the {} that the volume of node {} has; volumes \
-                 can't shrink: set it to that at least, or make a new pool",
-                largest.capacity.as_deref().unwrap_or_default(),
-                largest.ordinal
-            ));
+            decision.refused = Some(Refused::Shrinks {
+                size: size.to_owned(),
+                capacity: largest.capacity.clone().unwrap_or_default(),
+                ordinal: largest.ordinal,
+            });
             return decision;
         }
     }
@@ -75,11 +108,11 @@ pub(crate) fn decide(
     decision.pending = has_none.map(|claim| claim.ordinal).collect();
     // Such a claim holds up none of the others.
     if let Some(pending) = claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted) {
-        decision.refused = Some(format!(
-            "the claim of node {} asks for {} and has no volume; such a claim can't change: \
-             delete it, and it is made anew with {size}",
-            pending.ordinal, pending.request
-        ));
+        decision.refused = Some(Refused::NoVolume {
+            ordinal: pending.ordinal,
+            request: pending.request.clone(),
+            size: size.to_owned(),
+        });
     }
     let has_volume = |claim: &&ClaimFacts| claim.capacity.is_some();
     let claims = || {
@@ -89,10 +122,7 @@ pub(crate) fn decide(
     };
     let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
     if expands == Some(false) && claims().filter(grows).count() > 0 {
-        decision.refused = Some(format!(
-            "the claims can't grow to {size}: their storage class does not allow it \
-             (allowVolumeExpansion)"
-        ));
+        decision.refused = Some(Refused::NotExpandable(size.to_owned()));
         return decision;
     }
     // A growth that failed may be lowered, but not to the very size that is there.
@@ -100,11 +130,11 @@ pub(crate) fn decide(
     let set_back =
         |claim: &&ClaimFacts| value(&claim.request) > wanted && capacity(claim) == wanted;
     if let Some(claim) = claims().find(set_back) {
-        decision.refused = Some(format!(
-            "the claim of node {} asks for {} and can't be set back to the {size} that its volume \
-             has: set storage.size to {}, or to anything above {size}",
-            claim.ordinal, claim.request, claim.request
-        ));
+        decision.refused = Some(Refused::SetBack {
+            ordinal: claim.ordinal,
+            request: claim.request.clone(),
+            size: size.to_owned(),
+        });
     }
     let other = claims().filter(|claim| grows(claim) || lowers(claim));
     decision.resize = other.map(|claim| claim.ordinal).collect();
@@ -134,10 +164,8 @@ mod tests {
         assert_eq!((made.growing, made.pending), (vec![], vec![1]));
         let stuck = decide(&pending, 2, "2Gi", Some(true));
         assert_eq!(stuck.resize, [0], "one without a volume holds up no other");
-        let why = stuck
-            .refused
-            .expect("a claim without a volume can't change");
-        assert!(why.contains("node 1") && why.contains("delete it"), "{why}");
+        let why = stuck.refused;
+        assert!(matches!(why, Some(Refused::NoVolume { ordinal: 1, .. })));
         let two = [claim(0, "1Gi", "1Gi"), claim(1, "1Gi", "2Gi")];
         let grown = decide(&two, 2, "2Gi", Some(true));
         assert_eq!((grown.resize, grown.growing), (vec![0, 1], vec![0]));
@@ -147,7 +175,10 @@ mod tests {
         let smaller = decide(&two, 3, "512Mi", Some(true));
         assert_eq!((smaller.make, smaller.resize), (vec![2], vec![]));
         let why = smaller.refused.expect("volumes can't shrink");
-        assert!(why.contains("the 1Gi that the volume of node"), "{why}");
+        assert!(
+            matches!(&why, Refused::Shrinks { capacity, .. } if capacity == "1Gi"),
+            "{why:?}"
+        );
     }
 
     #[test]
@@ -165,11 +196,12 @@ mod tests {
         assert_eq!(decide(&failed, 1, "2Gi", Some(true)).resize, [0]);
         // To the very size that is there the API server does not let it.
         let back = decide(&failed, 1, "1Gi", Some(false));
-        let why = back.refused.expect("the claim still asks for more");
-        assert!(
-            back.resize.is_empty() && why.contains("asks for 5Gi"),
-            "{why}"
-        );
+        let still_asks = Refused::SetBack {
+            ordinal: 0,
+            request: "5Gi".to_owned(),
+            size: "1Gi".to_owned(),
+        };
+        assert_eq!((back.resize, back.refused), (vec![], Some(still_asks)));
     }
 
     #[test]

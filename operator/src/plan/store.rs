@@ -2,7 +2,6 @@
 //! that is in doubt nothing leaves the pool and nothing new comes to it
 //! (invariant 7): what such a store says of files may be about other files.
 
-use super::scale::left_empty;
 use super::storage::ClaimFacts;
 use super::{About, Mark, NodeFacts, Refusal};
 
@@ -12,7 +11,7 @@ pub(crate) enum Doubt {
     /// Nodes are refused.
     Refused {
         /// One of them, if possible one that belongs to another store.
-        node: String,
+        node: Refused,
         /// Why it is refused.
         refusal: Refusal,
         /// How many others are refused.
@@ -30,6 +29,15 @@ pub(crate) enum Doubt {
         /// Its ordinal.
         ordinal: i32,
     },
+}
+
+/// A node that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// One that the store does not know, by its id.
+    Stranger(String),
+    /// One that it knows, by its ordinal.
+    Known(i32),
 }
 
 impl Doubt {
@@ -64,19 +72,22 @@ pub(crate) fn doubt(
     };
     let refused = nodes.iter().filter(is_refused);
     let others = refused.clone().filter(|node| !is_replaced(node));
-    let mut names = strangers.to_vec();
-    names.extend(others.filter_map(|node| {
+    let strangers = strangers.iter().cloned();
+    let mut all: Vec<(Refused, Refusal)> = strangers
+        .map(|(id, refusal)| (Refused::Stranger(id), refusal))
+        .collect();
+    all.extend(others.filter_map(|node| {
         let refusal = node.known.as_ref()?.refused.clone()?;
-        Some((format!("node {}", node.ordinal), refusal))
+        Some((Refused::Known(node.ordinal), refusal))
     }));
-    let foreign = names
+    let foreign = all
         .iter()
         .find(|(_, refusal)| refusal.about == About::Store);
-    if let Some((node, refusal)) = foreign.or(names.first()) {
+    if let Some((node, refusal)) = foreign.or(all.first()) {
         return Some(Doubt::Refused {
             node: node.clone(),
             refusal: refusal.clone(),
-            more: names.len() - 1,
+            more: all.len() - 1,
         });
     }
     let is_unknown = |claim: &&ClaimFacts| {
@@ -110,7 +121,7 @@ pub(crate) fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -
         let node = nodes.iter().find(|node| node.ordinal == claim.ordinal)?;
         let known = node.known.as_ref();
         let joined = known.filter(|known| !known.volume.is_nil() && known.refused.is_none());
-        let left = claim.ordinal >= replicas && node.pod.is_none() && left_empty(node);
+        let left = claim.ordinal >= replicas && node.pod.is_none() && node.left_empty();
         match joined {
             Some(_) if left => Some(Mark::Empty),
             Some(known) if known.available => Some(Mark::Volume(known.volume)),
@@ -133,18 +144,24 @@ pub(crate) fn marks(nodes: &[NodeFacts], claims: &[ClaimFacts], replicas: i32) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::managers::refusal;
     use crate::plan::{DrainFacts, Known, PodFacts};
     use uuid::Uuid;
 
     const OWN: Uuid = Uuid::max();
 
-    fn node(ordinal: i32, volume: Option<Uuid>, refused: Option<&str>) -> NodeFacts {
+    fn refusal(about: About) -> Refusal {
+        Refusal {
+            why: "so".to_owned(),
+            about,
+        }
+    }
+
+    fn node(ordinal: i32, volume: Option<Uuid>, refused: Option<About>) -> NodeFacts {
         NodeFacts {
             ordinal,
             known: volume.map(|volume| Known {
                 volume,
-                refused: refused.map(|why| refusal(why, 0)),
+                refused: refused.map(refusal),
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -163,22 +180,22 @@ mod tests {
     fn a_store_that_does_not_know_the_pools_volumes_is_doubted() {
         let marked = [claim(0, Mark::Volume(OWN)), claim(1, Mark::Volume(OWN))];
         let whole = [node(0, Some(OWN), None), node(1, Some(OWN), None)];
-        let other = "the volume belongs to cluster x";
-        let elsewhere = "the address is another node's";
-        let knock = |node: &str, why| (node.to_owned(), refusal(why, 0));
+        let (other, elsewhere) = (About::Store, About::Other);
+        let knock = |node: &str, about| (node.to_owned(), refusal(about));
         let knocks = [knock("a/p-node-0", other), knock("a/p-node-1", other)];
         let mixed = [knock("a/p-node-0", elsewhere), knock("a/p-node-1", other)];
         let unknown = |ordinal, more| Some(Doubt::Unknown { ordinal, more });
-        let refused_for = |why, node: &str, more| {
-            let (node, refusal) = knock(node, why);
+        let refused_for = |about, node: Refused, more| {
             Some(Doubt::Refused {
                 node,
-                refusal,
+                refusal: refusal(about),
                 more,
             })
         };
-        let refused = |node: &str, more| refused_for(other, node, more);
-        let replaced = "VolumeReplaced: node id a/p-node-1 has records";
+        let stranger = |id: &str| Refused::Stranger(id.to_owned());
+        let refused = |id: &str, more| refused_for(other, stranger(id), more);
+        let known = refused_for(other, Refused::Known(1), 0);
+        let replaced = About::Volume;
         let nil = Some(Uuid::nil());
         let (a, b) = (Mark::Empty, Mark::Started);
         type Case<'a> = (
@@ -210,15 +227,10 @@ mod tests {
                 &[],
                 &mixed[..1],
                 &[],
-                refused_for(elsewhere, "a/p-node-0", 0),
+                refused_for(elsewhere, stranger("a/p-node-0"), 0),
             ),
-            (&[node(1, nil, Some(other))], &[], &[], refused("node 1", 0)),
-            (
-                &[node(1, Some(OWN), Some(other))],
-                &[],
-                &[],
-                refused("node 1", 0),
-            ),
+            (&[node(1, nil, Some(other))], &[], &[], known.clone()),
+            (&[node(1, Some(OWN), Some(other))], &[], &[], known),
             (
                 &[node(1, Some(OWN), Some(replaced))],
                 &[],
@@ -251,7 +263,7 @@ mod tests {
         let away = node(1, Some(OWN), None);
         let mut joined = away.clone();
         joined.known.as_mut().expect("known").available = true;
-        let other = node(1, Some(OWN), Some("VolumeReplaced: other"));
+        let other = node(1, Some(OWN), Some(About::Volume));
         let own = Mark::Volume(OWN);
         let another = Mark::Volume(Uuid::from_u128(1));
         for (node, replicas, before, after) in [

@@ -15,6 +15,7 @@ use crate::mark;
 use crate::plan::Mark;
 use crate::plan::scale::Step;
 use crate::plan::storage::{self, ClaimFacts};
+use crate::report::Trouble;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -36,21 +37,21 @@ impl Pass<'_> {
                 Ok(false) => {}
                 // All else was decided as if the node were still there.
                 Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
-                Err(why) => outcome.trouble = Some(("AbandonRefused", why)),
+                Err(refused) => outcome.trouble = Some(Trouble::Abandon(refused)),
             }
         }
         if self.view.is_ok()
             && decided.doubt.is_none()
-            && let Err(why) = drain(self.context, self.bearer, self.pool, self.name).await
+            && let Err(refused) = drain(self.context, self.bearer, self.pool, self.name).await
         {
-            outcome.trouble = Some(("DrainRefused", why));
+            outcome.trouble = Some(Trouble::Drain(refused));
         }
         if let Err(error) = self.apply_guards().await {
             // A failure with the objects around the pods holds up no pod that is there.
             if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
                 return Err(error);
             }
-            outcome.trouble = Some((error.reason(), error.to_string()));
+            outcome.trouble = Some(error.trouble());
         }
         self.apply_claims(&decided.storage, outcome).await?;
         // Before managers drop a node: its claim must say first that it is empty.
@@ -179,7 +180,7 @@ impl Pass<'_> {
                 Ok(Applied::Written) => resized = true,
                 Ok(Applied::Same) => {}
                 // Nodes need no larger claim to come, go or restart: the rest goes on.
-                Err(error) => outcome.trouble = Some((error.reason(), error.to_string())),
+                Err(error) => outcome.trouble = Some(error.trouble()),
             }
         }
         if resized {
@@ -278,7 +279,7 @@ impl Pass<'_> {
                 outcome.refused = Some(status.message().to_owned());
             }
             (Err(status), _) => {
-                outcome.trouble = Some(("ManagerRefused", status.message().to_owned()));
+                outcome.trouble = Some(Trouble::Manager(status.message().to_owned()));
             }
         }
     }

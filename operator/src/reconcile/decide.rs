@@ -6,7 +6,6 @@ use crate::managers::{View, refusal};
 use crate::observe::Observed;
 use crate::plan::scale::Step;
 use crate::plan::{Mark, NodeFacts, Refusal, autoscale, roll, scale, storage, store};
-use crate::report::said;
 use std::time::Instant;
 
 /// What was decided.
@@ -54,13 +53,12 @@ impl Pass<'_> {
         let doubt = view.and_then(|view| store::doubt(&nodes, &strangers(view), &claims));
         let (wanted, desired, window) = self.wanted(doubt.is_some());
         let seen = scale::Scale {
-            set: self.name.nodes(),
             wanted,
             current: observed.replicas().unwrap_or(0),
             doomed_from: observed.doomed_from(),
             leaving: observed.leaving(),
             reachable: view.is_some(),
-            doubt: doubt.as_ref().map(|doubt| said(self.name, doubt)),
+            doubt: doubt.clone(),
             claims: claims.iter().map(|c| (c.ordinal, c.mark)).collect(),
             nodes,
         };
@@ -112,7 +110,6 @@ impl Pass<'_> {
     fn roll(&self, shape: &Shape, nodes: &[NodeFacts]) -> roll::Decision {
         let observed = self.observed;
         roll::decide(&roll::Roll {
-            set: self.name.nodes(),
             replicas: shape.replicas,
             partition: match observed.set {
                 Some(_) => observed.partition(),

@@ -5,7 +5,7 @@ use super::{Failed, Pass};
 use crate::context::Context;
 use crate::events::flips;
 use crate::obstacle;
-use crate::report::{Facts, status, without_numbers};
+use crate::report::{Facts, Trouble, conditions, is_ready, status, without_numbers};
 use crate::unserved::is_silent;
 use crds::{FileServerPool, FileServerPoolStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -23,7 +23,7 @@ pub(super) struct Outcome {
     /// Why managers refused a drain.
     pub(super) refused: Option<String>,
     /// What else went wrong.
-    pub(super) trouble: Option<(&'static str, String)>,
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Pass<'_> {
@@ -63,7 +63,6 @@ impl Pass<'_> {
         }
         let before = self.pool.status.as_ref();
         let obstacle = self.obstacle(decided).await;
-        let trouble = outcome.trouble.as_ref();
         let facts = Facts {
             release: &self.context.release,
             name: self.name,
@@ -78,12 +77,13 @@ impl Pass<'_> {
             roll: &decided.roll,
             storage: &decided.storage,
             refused: outcome.refused.as_deref(),
-            trouble: trouble.map(|(reason, why)| (*reason, why.as_str())),
+            trouble: outcome.trouble.as_ref(),
             obstacle: obstacle.as_deref(),
             deleting: self.pool.metadata.deletion_timestamp.is_some(),
         };
-        let after = status(&facts, before, Timestamp::now());
-        let ready = after.conditions.first().is_some_and(|c| c.status == "True");
+        let told = conditions(&facts);
+        let after = status(&facts, &told, before, Timestamp::now());
+        let ready = is_ready(&told);
         if before == Some(&after) {
             return Ok(ready);
         }
@@ -99,7 +99,7 @@ impl Pass<'_> {
         self.context
             .remember(self.name, |memory| memory.told = Some(Instant::now()));
         let old = before.map(|before| before.conditions.as_slice());
-        for event in flips(old.unwrap_or_default(), &after.conditions) {
+        for event in flips(old.unwrap_or_default(), &told) {
             self.context.publish(self.pool, event).await;
         }
         Ok(ready)

@@ -2,14 +2,16 @@
 //! person can act on. Those about ongoing work, and the sums, are made here.
 
 use super::Facts;
-use super::state::{available, away, damaged, losing, reachable, replaced, said, storage};
+use super::numbers::{plural, plural_of};
+use super::reasons::{Phase, Reason, Type};
+use super::state::{available, away, damaged, losing, reachable, replaced, storage};
 use super::told::{Holds, Told, told};
-use super::words::{plural, plural_of};
+use super::words::{doubted, holds, size_refused, troubles, waits};
 use crate::plan::NodeFacts;
-use crate::plan::scale::Step;
+use crate::plan::scale::{Step, Wait};
 
 /// All conditions, always the same ones in the same order.
-pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
+pub(crate) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
     let rest = [
         reachable(facts),
         available(facts),
@@ -30,43 +32,49 @@ pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Told> {
 /// Whether nothing goes on before a person does something, in the form that other tools
 /// expect.
 fn stalled(facts: &Facts<'_>) -> Told {
-    let type_ = "Stalled";
-    let by_hand = |reason: &str| {
-        matches!(
-            reason,
-            "NameConflict" | "AbandonRefused" | "DrainRefused" | "TokenRefused"
-        )
-    };
-    if let Some((reason, why)) = facts.trouble.filter(|(reason, _)| by_hand(reason)) {
-        return told(type_, true, reason, why);
+    let type_ = Type::Stalled;
+    if let Some(trouble) = facts.trouble.filter(|trouble| trouble.is_by_hand()) {
+        return told(type_, true, trouble.reason(), troubles(facts.name, trouble));
     }
     if let Some(doubt) = facts.doubt {
-        return told(type_, true, "StoreDoubted", said(facts.name, doubt));
+        return told(
+            type_,
+            true,
+            Reason::StoreDoubted,
+            doubted(facts.name, doubt),
+        );
     }
-    if let Some((reason, why)) = losing(facts).filter(|(reason, _)| *reason != "ClaimDraining") {
+    if let Some((reason, why)) =
+        losing(facts).filter(|(reason, _)| *reason != Reason::ClaimDraining)
+    {
         return told(type_, true, reason, why);
     }
     if let Some(why) = &facts.storage.refused {
-        return told(type_, true, "SizeRefused", why);
+        return told(type_, true, Reason::SizeRefused, size_refused(why));
     }
     let blocked = blocked(facts);
     if blocked.holds == Holds::True {
         return Told { type_, ..blocked };
     }
-    match facts.roll.holds.as_ref().filter(|_| facts.roll.stuck) {
-        Some(why) => told(type_, true, "RollWaits", why),
-        None => told(type_, false, "Progresses", "nothing waits for a person"),
+    match facts.roll.holds.as_ref().filter(|_| facts.roll.is_stuck()) {
+        Some(hold) => told(type_, true, Reason::RollWaits, holds(facts.name, hold)),
+        None => told(
+            type_,
+            false,
+            Reason::Progresses,
+            "nothing waits for a person",
+        ),
     }
 }
 
 fn blocked(facts: &Facts<'_>) -> Told {
-    let type_ = "ScaleDownBlocked";
+    let type_ = Type::ScaleDownBlocked;
     if let Some(why) = facts.refused {
         let message = format!(
             "{why}. Delete files, give the nodes larger volumes, or set replicas to {} again",
             facts.replicas()
         );
-        return told(type_, true, "NoRoom", message);
+        return told(type_, true, Reason::NoRoom, message);
     }
     let doomed = facts.wanted..facts.replicas();
     let held = facts.nodes.iter().find_map(|node| {
@@ -78,63 +86,72 @@ fn blocked(facts: &Facts<'_>) -> Told {
     match held {
         Some((node, why)) => {
             let message = format!("{} can't be emptied: {why}", facts.name.pod(node.ordinal));
-            told(type_, true, "DrainHolds", message)
+            told(type_, true, Reason::DrainHolds, message)
         }
         None => told(
             type_,
             false,
-            "NotBlocked",
+            Reason::NotBlocked,
             "nothing holds up a smaller pool",
         ),
     }
 }
 
 fn rolling(facts: &Facts<'_>) -> Told {
-    let type_ = "Rolling";
+    let type_ = Type::Rolling;
     let outdated = facts.roll.outdated.len();
     let nodes = plural_of(outdated, "node");
     if outdated == 0 {
         return told(
             type_,
             false,
-            "UpToDate",
+            Reason::UpToDate,
             "every node runs what it shall run",
         );
     }
     match &facts.roll.holds {
-        Some(why) => {
-            let reason = if facts.roll.stuck {
-                "Waiting"
-            } else {
-                "Restarting"
+        Some(hold) => {
+            let reason = match facts.roll.is_stuck() {
+                true => Reason::Waiting,
+                false => Reason::Restarting,
             };
+            let why = holds(facts.name, hold);
             let message = format!("{nodes} to be restarted: {why}");
             told(type_, true, reason, message)
         }
         None => {
             let message = format!("{nodes} to be restarted, one after the other");
-            told(type_, true, "Restarting", message)
+            told(type_, true, Reason::Restarting, message)
         }
     }
 }
 
 /// What is still to be done, in the form that other tools expect.
 fn reconciling(facts: &Facts<'_>) -> Told {
-    let type_ = "Reconciling";
-    if let Some((reason, why)) = facts.trouble {
-        return told(type_, true, reason, why);
+    let type_ = Type::Reconciling;
+    if let Some(trouble) = facts.trouble {
+        return told(type_, true, trouble.reason(), troubles(facts.name, trouble));
     }
     let replicas = facts.replicas();
     match facts.step {
         Step::Rest => {}
-        Step::Wait(why) if facts.doubt.is_some() => return told(type_, true, "Held", why),
-        Step::Wait(why) => return told(type_, true, "Draining", why),
+        Step::Wait(wait) => {
+            let reason = match wait {
+                Wait::Doubted { .. } => Reason::Held,
+                Wait::Unreachable
+                | Wait::Stopping(_)
+                | Wait::Held { .. }
+                | Wait::Unseen(_)
+                | Wait::Moving(_) => Reason::Draining,
+            };
+            return told(type_, true, reason, waits(facts.name, wait));
+        }
         Step::Mark { .. } | Step::Drain(_) | Step::Open(_) | Step::Forget(_) => {
             let message = match facts.wanted == replicas {
                 true => "what a change of size left is tidied up".to_owned(),
                 false => format!("from {replicas} to {} nodes", facts.wanted),
             };
-            return told(type_, true, "Scaling", message);
+            return told(type_, true, Reason::Scaling, message);
         }
     }
     let serving = facts.serving();
@@ -144,18 +161,18 @@ fn reconciling(facts: &Facts<'_>) -> Told {
             plural(u64::from(facts.wanted.unsigned_abs()), "node"),
             first_obstacle(facts)
         );
-        return told(type_, true, "Starting", message);
+        return told(type_, true, Reason::Starting, message);
     }
     if !facts.roll.outdated.is_empty() {
         return told(
             type_,
             true,
-            "Rolling",
+            Reason::Rolling,
             "nodes are restarted with a new template",
         );
     }
     if !facts.storage.growing.is_empty() {
-        return told(type_, true, "Growing", "volumes are growing");
+        return told(type_, true, Reason::Growing, "volumes are growing");
     }
     let wanted = |node: &&NodeFacts| node.ordinal < facts.wanted;
     let mut drained = facts.nodes.iter().filter(wanted);
@@ -166,9 +183,9 @@ fn reconciling(facts: &Facts<'_>) -> Told {
             facts.name.pod(node.ordinal),
             facts.name.node_id(node.ordinal)
         );
-        return told(type_, true, "Drained", message);
+        return told(type_, true, Reason::Drained, message);
     }
-    told(type_, false, "Done", "the pool is as it should be")
+    told(type_, false, Reason::Done, "the pool is as it should be")
 }
 
 /// Why the first node that does not serve doesn't.
@@ -194,61 +211,59 @@ fn first_obstacle(facts: &Facts<'_>) -> String {
     }
 }
 
-/// Whether all is well where a condition holds; for the others, where it does not.
-pub(crate) fn well_holds(type_: &str) -> bool {
-    matches!(
-        type_,
-        "Ready" | "ManagerReachable" | "NodesAvailable" | "StorageReady"
-    )
-}
-
 /// The sum: the pool is as it should be, and every file can be read.
 fn ready(facts: &Facts<'_>, rest: &[Told]) -> Told {
     if facts.deleting {
-        return told("Ready", false, "Deleting", "the pool is being deleted");
+        return told(
+            Type::Ready,
+            false,
+            Reason::Deleting,
+            "the pool is being deleted",
+        );
     }
-    let bad = rest
-        .iter()
-        .find(|told| told.holds != well_holds(told.type_).into());
+    let is_bad = |told: &&Told| told.holds != told.type_.well_holds().into();
+    let bad = rest.iter().find(is_bad);
     match bad {
         None => {
             let message = match facts.wanted {
                 1 => "the node serves".to_owned(),
                 wanted => format!("all {wanted} nodes serve"),
             };
-            told("Ready", true, "AllServe", message)
+            told(Type::Ready, true, Reason::AllServe, message)
         }
-        Some(bad) => told("Ready", false, bad.reason, &bad.message),
+        Some(bad) => told(Type::Ready, false, bad.reason, &bad.message),
     }
 }
 
 /// The phase: what is happening, in a word.
-pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> &'static str {
+pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> Phase {
     if facts.deleting {
-        return "Deleting";
+        return Phase::Deleting;
     }
     if facts.trouble.is_some() || blocked(facts).holds == Holds::True {
-        return "Blocked";
+        return Phase::Blocked;
     }
     if facts.view.is_err() {
         return match facts.observed.set {
-            None => "Pending",
-            Some(_) => "Degraded",
+            None => Phase::Pending,
+            Some(_) => Phase::Degraded,
         };
     }
     let replicas = facts.replicas();
     let serving = facts.serving();
     match () {
-        () if facts.doubt.is_some() => "Degraded",
-        () if facts.wanted < replicas => "Draining",
-        () if facts.roll.holds.is_some() && serving < replicas => "Degraded",
-        () if !facts.roll.outdated.is_empty() => "Rolling",
-        () if facts.wanted > replicas => "Growing",
-        () if serving < replicas && away(facts).next().is_some() => "Degraded",
-        () if serving < replicas => "Starting",
-        () if is_ready => "Ready",
-        () if !facts.storage.growing.is_empty() && facts.storage.refused.is_none() => "Growing",
-        () if matches!(facts.step, Step::Wait(_) | Step::Forget(_)) => "Draining",
-        () => "Degraded",
+        () if facts.doubt.is_some() => Phase::Degraded,
+        () if facts.wanted < replicas => Phase::Draining,
+        () if facts.roll.holds.is_some() && serving < replicas => Phase::Degraded,
+        () if !facts.roll.outdated.is_empty() => Phase::Rolling,
+        () if facts.wanted > replicas => Phase::Growing,
+        () if serving < replicas && away(facts).next().is_some() => Phase::Degraded,
+        () if serving < replicas => Phase::Starting,
+        () if is_ready => Phase::Ready,
+        () if !facts.storage.growing.is_empty() && facts.storage.refused.is_none() => {
+            Phase::Growing
+        }
+        () if matches!(facts.step, Step::Wait(_) | Step::Forget(_)) => Phase::Draining,
+        () => Phase::Degraded,
     }
 }

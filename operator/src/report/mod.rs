@@ -2,15 +2,18 @@
 //! status.
 
 mod conditions;
+mod numbers;
+mod reasons;
 mod state;
 mod told;
+mod trouble;
 mod words;
 
-use conditions::conditions;
-pub(crate) use conditions::well_holds;
-pub(crate) use state::said;
-use told::{Holds, Told};
-use words::in_about;
+pub(crate) use conditions::conditions;
+use numbers::in_about;
+pub(crate) use reasons::{Reason, Type};
+pub(crate) use told::{Holds, Told};
+pub(crate) use trouble::{AbandonRefused, DrainRefused, Left, Trouble};
 
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
@@ -51,8 +54,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) storage: &'a storage::Decision,
     /// Why managers refused an order.
     pub(crate) refused: Option<&'a str>,
-    /// What else went wrong, with a reason in a word.
-    pub(crate) trouble: Option<(&'static str, &'a str)>,
+    /// What else went wrong.
+    pub(crate) trouble: Option<&'a Trouble>,
     /// The cluster's warning about a pod or volume that is not there yet.
     pub(crate) obstacle: Option<&'a str>,
     /// Whether the pool is being deleted.
@@ -76,24 +79,27 @@ impl Facts<'_> {
     }
 }
 
-/// The whole status; `before` is the last one, whose times stay where nothing
-/// flipped.
+/// Whether the pool is as it should be.
+pub(crate) fn is_ready(told: &[Told]) -> bool {
+    told.iter()
+        .any(|told| told.type_ == Type::Ready && told.holds == Holds::True)
+}
+
+/// The whole status, with these conditions; `before` is the last one, whose times stay
+/// where nothing flipped.
 pub(crate) fn status(
     facts: &Facts<'_>,
+    told: &[Told],
     before: Option<&FileServerPoolStatus>,
     now: Timestamp,
 ) -> FileServerPoolStatus {
-    let told = conditions(facts);
     let old = before.map(|before| before.conditions.as_slice());
     let old = old.unwrap_or_default();
     let kept = before.cloned().unwrap_or_default();
     let images = images(facts.observed);
-    let is_ready = told
-        .iter()
-        .any(|told| told.type_ == "Ready" && told.holds == Holds::True);
     let mut status = FileServerPoolStatus {
         observed_generation: facts.generation,
-        phase: Some(conditions::phase(facts, is_ready).to_owned()),
+        phase: Some(conditions::phase(facts, is_ready(told)).text().to_owned()),
         replicas: facts.replicas(),
         ready_replicas: facts.serving(),
         desired_replicas: Some(facts.desired.unwrap_or(facts.wanted)),
@@ -103,7 +109,7 @@ pub(crate) fn status(
         target_image: images.1,
         drains: drains(facts),
         conditions: told
-            .into_iter()
+            .iter()
             .map(|told| condition(told, old, facts.generation, now))
             .collect(),
         ..kept
@@ -145,19 +151,19 @@ pub(crate) fn without_numbers(status: &FileServerPoolStatus) -> FileServerPoolSt
 }
 
 fn condition(
-    told: Told,
+    told: &Told,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Condition {
     let status = told.holds.text();
-    let old = before.iter().find(|old| old.type_ == told.type_);
+    let old = before.iter().find(|old| old.type_ == told.type_.text());
     let since = old.filter(|old| old.status == status);
     Condition {
-        type_: told.type_.to_owned(),
+        type_: told.type_.text().to_owned(),
         status: status.to_owned(),
-        reason: told.reason.to_owned(),
-        message: told.message,
+        reason: told.reason.text().to_owned(),
+        message: told.message.clone(),
         observed_generation: generation,
         last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
     }

@@ -2,23 +2,30 @@
 //! with them, and what a person can do.
 
 use super::Facts;
+use super::numbers::{plural, plural_of};
+use super::reasons::{Reason, Type};
 use super::told::{Told, told, unknown};
-use super::words::{plural, plural_of};
+use super::words::{and_more, doubted, is_or_are, size_refused};
 use crate::annotations::DRAIN;
 use crate::managers::View;
 use crate::names::PoolName;
 use crate::plan::store::{Doubt, is_replaced};
-use crate::plan::{About, Known, NodeFacts, scale};
+use crate::plan::{Known, NodeFacts};
 
 pub(super) fn reachable(facts: &Facts<'_>) -> Told {
     match facts.view {
-        Ok(_) => told("ManagerReachable", true, "Answers", "a manager answers"),
+        Ok(_) => told(
+            Type::ManagerReachable,
+            true,
+            Reason::Answers,
+            "a manager answers",
+        ),
         Err(why) => {
             let message = format!(
                 "no manager answers, or its store is away; numbers are as they were, and no node \
                  is taken away or restarted: {why}"
             );
-            told("ManagerReachable", false, "NoAnswer", message)
+            told(Type::ManagerReachable, false, Reason::NoAnswer, message)
         }
     }
 }
@@ -31,7 +38,7 @@ pub(super) fn away<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a NodeFa
     facts.nodes.iter().filter_map(move |node| {
         let known = node.known.as_ref().filter(|known| !known.available)?;
         // A node that left empty is about to be dropped.
-        let left = node.ordinal >= replicas && scale::left_empty(node);
+        let left = node.ordinal >= replicas && node.left_empty();
         (!left && !begins(node, replicas, files)).then_some((node, known))
     })
 }
@@ -50,73 +57,25 @@ fn begins(node: &NodeFacts, replicas: i32, unavailable_files: u64) -> bool {
 }
 
 pub(super) fn available(facts: &Facts<'_>) -> Told {
-    let type_ = "NodesAvailable";
+    let type_ = Type::NodesAvailable;
     let Ok(view) = facts.view else {
         return unknown(type_, "no manager can be asked");
     };
-    let doubted = match facts.doubt {
-        Some(Doubt::Refused { .. }) => Some("NodeRefused"),
-        Some(Doubt::Unknown { .. }) => Some("ClaimUnknown"),
+    let reason = match facts.doubt {
+        Some(Doubt::Refused { .. }) => Some(Reason::NodeRefused),
+        Some(Doubt::Unknown { .. }) => Some(Reason::ClaimUnknown),
         Some(Doubt::Replaced { .. }) | None => None,
     };
-    if let (Some(reason), Some(doubt)) = (doubted, facts.doubt) {
-        return told(type_, false, reason, said(facts.name, doubt));
+    if let (Some(reason), Some(doubt)) = (reason, facts.doubt) {
+        return told(type_, false, reason, doubted(facts.name, doubt));
     }
     let Some((node, known)) = away(facts).next() else {
-        return told(type_, true, "AllAvailable", "every node is available");
+        return told(type_, true, Reason::AllAvailable, "every node is available");
     };
     let more = away(facts).count() - 1;
     let files = view.pool.unavailable_files;
     let message = unavailable(facts.name, facts.replicas(), (node, known), more, files);
-    told(type_, false, "NodeUnavailable", message)
-}
-
-fn and_more(more: usize) -> String {
-    match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    }
-}
-
-/// What speaks against the managers' store, and what to do; pure.
-pub(crate) fn said(pool: &PoolName, doubt: &Doubt) -> String {
-    match doubt {
-        Doubt::Refused {
-            node,
-            refusal,
-            more,
-        } => {
-            let node = node.rsplit('/').next().unwrap_or(node);
-            let (more, are) = (and_more(*more), is_or_are(*more));
-            match refusal.about {
-                About::Store => format!(
-                    "{node}{more} {are} refused: the managers' store is not theirs. Bring that \
-                     store back, or rebuild it from the nodes (the chart's manager.rebuild.nodes)"
-                ),
-                About::Volume | About::Other => format!(
-                    "{node}{more} {are} refused, and no node comes or goes until that is settled: \
-                     {}",
-                    refusal.why
-                ),
-            }
-        }
-        Doubt::Unknown { ordinal, more } => {
-            let (more, holds) = (and_more(*more), if *more == 0 { "holds" } else { "hold" });
-            format!(
-                "{}{more} {holds} files that no manager knows. Bring the managers' store back, or \
-                 rebuild it from the nodes (the chart's manager.rebuild.nodes)",
-                pool.claim(*ordinal)
-            )
-        }
-        Doubt::Replaced { ordinal } => format!(
-            "{} came with another volume than its files are on",
-            pool.pod(*ordinal)
-        ),
-    }
-}
-
-fn is_or_are(more: usize) -> &'static str {
-    if more == 0 { "is" } else { "are" }
+    told(type_, false, Reason::NodeUnavailable, message)
 }
 
 /// Which node is unavailable, what that costs, and what can be done; pure.
@@ -161,7 +120,7 @@ fn unavailable(
 }
 
 pub(super) fn replaced(facts: &Facts<'_>) -> Told {
-    let type_ = "VolumeReplaced";
+    let type_ = Type::VolumeReplaced;
     if facts.view.is_err() {
         return unknown(type_, "no manager can be asked");
     }
@@ -172,7 +131,12 @@ pub(super) fn replaced(facts: &Facts<'_>) -> Told {
     });
     let refused = refused.next();
     let Some((node, known, refusal)) = refused else {
-        return told(type_, false, "OwnVolumes", "every node has its own volume");
+        return told(
+            type_,
+            false,
+            Reason::OwnVolumes,
+            "every node has its own volume",
+        );
     };
     let name = facts.name.pod(node.ordinal);
     let message = format!(
@@ -180,16 +144,16 @@ pub(super) fn replaced(facts: &Facts<'_>) -> Told {
          fileserver.dev/abandon={name}/{}",
         refusal.why, facts.name.namespace, facts.name.name, known.volume
     );
-    told(type_, true, "VolumeReplaced", message)
+    told(type_, true, Reason::VolumeReplaced, message)
 }
 
 pub(super) fn damaged(facts: &Facts<'_>) -> Told {
     if facts.view.is_err() {
-        return unknown("FilesDamaged", "no manager can be asked");
+        return unknown(Type::FilesDamaged, "no manager can be asked");
     }
     if facts.hides_files() {
         return unknown(
-            "FilesDamaged",
+            Type::FilesDamaged,
             "the managers' store may not be the one that knows these files",
         );
     }
@@ -198,18 +162,18 @@ pub(super) fn damaged(facts: &Facts<'_>) -> Told {
     let quarantined: u64 = facts.view.map_or(0, quarantined);
     match facts.nodes.iter().map(corrupt).sum::<u64>() {
         0 if quarantined > 0 => told(
-            "FilesDamaged",
+            Type::FilesDamaged,
             false,
-            "Quarantined",
+            Reason::Quarantined,
             format!(
                 "no file is known to be damaged; copies that no record lists, {quarantined}, lie in \
                  quarantine: `manager quarantine` in a manager's pod lists, adopts or removes them"
             ),
         ),
         0 => told(
-            "FilesDamaged",
+            Type::FilesDamaged,
             false,
-            "Intact",
+            Reason::Intact,
             "no file is known to be damaged",
         ),
         files => {
@@ -218,13 +182,13 @@ pub(super) fn damaged(facts: &Facts<'_>) -> Told {
                  has the names: delete and store anew",
                 plural(files, "file")
             );
-            told("FilesDamaged", true, "Corrupt", message)
+            told(Type::FilesDamaged, true, Reason::Corrupt, message)
         }
     }
 }
 
 /// A claim that was deleted while its pod uses it: it goes when the pod stops.
-pub(super) fn losing(facts: &Facts<'_>) -> Option<(&'static str, String)> {
+pub(super) fn losing(facts: &Facts<'_>) -> Option<(Reason, String)> {
     let replicas = facts.replicas();
     let mut losing = facts.nodes.iter().filter(|node| node.losing);
     let node = losing.find(|node| node.ordinal < replicas && node.pod.is_some())?;
@@ -241,7 +205,7 @@ pub(super) fn losing(facts: &Facts<'_>) -> Option<(&'static str, String)> {
     let kubectl = format!("kubectl -n {}", pool.namespace);
     Some(match &node.drain {
         Some(drain) if drain.done => (
-            "ClaimDrained",
+            Reason::ClaimDrained,
             format!(
                 "{claim} was deleted, and {pod} is empty: {kubectl} delete pod {pod} gives it a \
                  new volume"
@@ -255,10 +219,10 @@ pub(super) fn losing(facts: &Facts<'_>) -> Option<(&'static str, String)> {
                 plural(drain.records, "file"),
                 holds.unwrap_or_default()
             );
-            ("ClaimDraining", message)
+            (Reason::ClaimDraining, message)
         }
         None => (
-            "ClaimTerminating",
+            Reason::ClaimTerminating,
             format!(
                 "{claim} was deleted and goes with {files} once {pod} stops; it is not restarted. \
                  To move them off first: {kubectl} annotate fsp {} {DRAIN}={pod}",
@@ -269,12 +233,12 @@ pub(super) fn losing(facts: &Facts<'_>) -> Option<(&'static str, String)> {
 }
 
 pub(super) fn storage(facts: &Facts<'_>) -> Told {
-    let type_ = "StorageReady";
+    let type_ = Type::StorageReady;
     if let Some((reason, message)) = losing(facts) {
         return told(type_, false, reason, message);
     }
     if let Some(why) = &facts.storage.refused {
-        return told(type_, false, "SizeRefused", why);
+        return told(type_, false, Reason::SizeRefused, size_refused(why));
     }
     if facts.storage.growing.is_empty() {
         if let Some(why) = facts.obstacle.filter(|_| !facts.storage.pending.is_empty()) {
@@ -282,14 +246,14 @@ pub(super) fn storage(facts: &Facts<'_>) -> Told {
             return told(
                 type_,
                 false,
-                "Pending",
+                Reason::Pending,
                 format!("{pending} not provided yet: {why}"),
             );
         }
         return told(
             type_,
             true,
-            "Sized",
+            Reason::Sized,
             "every volume has the size that is wanted",
         );
     }
@@ -301,18 +265,17 @@ pub(super) fn storage(facts: &Facts<'_>) -> Told {
         1 => format!("1 volume is growing{says}"),
         _ => format!("{growing} volumes are growing{says}"),
     };
-    told(type_, false, "Growing", message)
+    told(type_, false, Reason::Growing, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::managers::refusal;
-    use crate::plan::PodFacts;
+    use crate::plan::{PodFacts, Refusal};
 
     #[test]
     fn a_node_that_only_just_comes_is_no_unavailable_one() {
-        let node = |ordinal, fresh, overdue, refused: Option<&str>| NodeFacts {
+        let node = |ordinal, fresh, overdue, refused: Option<Refusal>| NodeFacts {
             ordinal,
             pod: Some(PodFacts {
                 fresh,
@@ -320,7 +283,7 @@ mod tests {
                 ..PodFacts::default()
             }),
             known: Some(Known {
-                refused: refused.map(|why| refusal(why, 0)),
+                refused,
                 ..Known::default()
             }),
             ..NodeFacts::default()
@@ -333,7 +296,7 @@ mod tests {
             (node(4, false, false, None), "it was ready before"),
             (node(4, true, true, None), "it takes too long"),
             (
-                node(4, true, false, Some("VolumeReplaced")),
+                node(4, true, false, Some(Refusal::default())),
                 "it is refused",
             ),
             (NodeFacts::default(), "it has no pod"),
@@ -373,36 +336,5 @@ mod tests {
             let none = unavailable(&pool, 3, (&node, &Known::default()), 1, 7);
             assert!(!none.contains("abandon"), "no volume can be named: {none}");
         }
-    }
-
-    #[test]
-    fn what_speaks_against_the_store_is_said_in_a_sentence_with_a_way_out() {
-        let pool = PoolName {
-            namespace: "files".to_owned(),
-            name: "a-name-of-forty-characters-as-the-longest".to_owned(),
-        };
-        let refused = |why| Doubt::Refused {
-            node: pool.node_id(2),
-            refusal: refusal(why, 0),
-            more: 12,
-        };
-        for doubt in [
-            refused("the volume belongs to cluster x"),
-            Doubt::Unknown {
-                ordinal: 2,
-                more: 12,
-            },
-        ] {
-            let text = super::said(&pool, &doubt);
-            assert!(text.len() <= 230, "{} {text}", text.len());
-            assert!(text.contains("manager.rebuild.nodes"), "{text}");
-        }
-        // Another store, or a rebuild, would be no help against this.
-        let text = super::said(&pool, &refused("its address is another node's"));
-        assert!(
-            !text.contains("store") && !text.contains("rebuild"),
-            "{text}"
-        );
-        assert!(text.ends_with("its address is another node's"), "{text}");
     }
 }

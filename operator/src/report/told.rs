@@ -1,21 +1,31 @@
 //! A condition, before it has its times.
 
+use super::reasons::{Reason, Type};
+
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// What it is about.
-    pub(super) type_: &'static str,
+    pub(crate) type_: Type,
     /// Whether it holds.
-    pub(super) holds: Holds,
+    pub(crate) holds: Holds,
     /// Why, in a word.
-    pub(super) reason: &'static str,
+    pub(crate) reason: Reason,
     /// Why, in a sentence.
-    pub(super) message: String,
+    pub(crate) message: String,
+}
+
+impl Told {
+    /// Whether it says that all is well. What is not known says so of nothing but where
+    /// well is what does not hold.
+    pub(crate) fn is_well(&self) -> bool {
+        (self.holds == Holds::True) == self.type_.well_holds()
+    }
 }
 
 /// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(crate) enum Holds {
     /// It does.
     True,
     /// It does not.
@@ -26,7 +36,7 @@ pub(super) enum Holds {
 
 impl Holds {
     /// As the API writes it.
-    pub(super) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::True => "True",
             Self::False => "False",
@@ -42,19 +52,14 @@ impl From<bool> for Holds {
 }
 
 /// A condition that is not known, since no manager answers or the store may be a stranger.
-pub(super) fn unknown(type_: &'static str, message: &str) -> Told {
+pub(super) fn unknown(type_: Type, message: &str) -> Told {
     Told {
         holds: Holds::Unknown,
-        ..told(type_, false, "Unknown", message)
+        ..told(type_, false, Reason::Unknown, message)
     }
 }
 
-pub(super) fn told(
-    type_: &'static str,
-    holds: bool,
-    reason: &'static str,
-    message: impl Into<String>,
-) -> Told {
+pub(super) fn told(type_: Type, holds: bool, reason: Reason, message: impl Into<String>) -> Told {
     Told {
         type_,
         holds: holds.into(),

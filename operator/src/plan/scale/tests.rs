@@ -380,11 +380,12 @@ fn what_a_shrink_waits_for_is_told() {
     world.drain(1);
     world.files[1] = 7;
     let mut scale = world.look();
-    let files = "7 files are moved to the nodes that stay".to_owned();
-    assert_eq!(next(&scale), Step::Wait(files));
+    assert_eq!(next(&scale), Step::Wait(Wait::Moving(7)));
     scale.nodes[1].drain.as_mut().expect("it is drained").holds = Some("so".to_owned());
-    scale.set = "p-node".to_owned();
-    let held = "p-node-1 can't be emptied: so".to_owned();
+    let held = Wait::Held {
+        ordinal: 1,
+        why: "so".to_owned(),
+    };
     assert_eq!(next(&scale), Step::Wait(held));
 }
 
@@ -434,7 +435,7 @@ fn while_the_store_may_be_a_stranger_no_node_leaves_and_none_joins() {
         (&[held, Mark::Empty, held][..], 1, 1, None, Some(Step::Rest)),
     ] {
         let mut scale = lost(marks, current, wanted);
-        scale.doubt = Some("it is refused".to_owned());
+        scale.doubt = Some(Doubt::Replaced { ordinal: 0 });
         scale.leaving = leaving;
         match step {
             Some(step) => assert_eq!(next(&scale), step, "{scale:?}"),
@@ -442,7 +443,7 @@ fn while_the_store_may_be_a_stranger_no_node_leaves_and_none_joins() {
         }
     }
     let mut scale = lost(&[held, held, Mark::Empty], 0, 5);
-    scale.doubt = Some("it is refused".to_owned());
+    scale.doubt = Some(Doubt::Replaced { ordinal: 0 });
     assert_eq!(first(&scale), 2);
 }
 
