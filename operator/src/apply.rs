@@ -3,23 +3,24 @@
 //! leaves what others added to our own lists; a patch removes it, once: where a
 //! webhook adds it again, it stays.
 
+mod prepared;
+mod written;
+
+pub(crate) use prepared::{Applied, Change, Judged, Prepared};
+
 use crate::adopt::Owner;
 use crate::cache::Cache;
 use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
 use crate::report::Trouble;
-use anyhow::Context;
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use prepared::{Kind, json};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::fmt::Debug;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use written::{Written, essence, hash};
 
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +46,6 @@ pub(crate) enum ApplyError {
 
 /// Kinds that hold no state and may be replaced as a whole.
 const REPLACED: [&str; 3] = ["PodDisruptionBudget", "NetworkPolicy", "Service"];
-
-/// Stands for a resource version where an object may only be made, not changed.
-const ONLY_NEW: &str = "none";
 
 /// The API server's message, without the rest of its answer.
 fn said(error: &kube::Error) -> String {
@@ -77,44 +75,11 @@ impl ApplyError {
     }
 }
 
-/// What became of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Applied {
-    /// It already was as it is wanted, or others keep it different.
-    Same,
-    /// It was written.
-    Written,
-    /// It was written, and somebody changed it in that moment. It stays so, and is written
-    /// again only when what is wanted or what is there changes. Names the object.
-    Overridden(String),
-}
-
 /// Writes, and remembers what it has written.
 pub(crate) struct Applier {
     client: Client,
-    /// What was last written of each object: which of its fields are not wanted any
-    /// more can't be seen in the object itself.
+    /// What was last written of each object.
     written: Mutex<HashMap<String, Written>>,
-}
-
-/// What is remembered of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Written {
-    /// What was written.
-    wanted: Option<u64>,
-    /// The object as it was after the write, where others changed it in that moment, as
-    /// a webhook or a policy does.
-    bears: Option<u64>,
-}
-
-impl Written {
-    fn of(wanted: Option<u64>, left: &Value, object: &Value) -> Self {
-        let differs = correction(left, object).is_some() || lacks(left, &timeless(object));
-        Self {
-            wanted,
-            bears: differs.then(|| essence(left)),
-        }
-    }
 }
 
 impl Applier {
@@ -131,80 +96,55 @@ impl Applier {
     ///
     /// # Errors
     /// `NameConflict` for one that is not ours, which is left as it is.
-    pub(crate) async fn apply<K>(
+    pub(crate) async fn apply<K: Kind>(
         &self,
-        mut wanted: Value,
+        wanted: Prepared<K>,
         owner: Option<Owner<'_>>,
         cache: Option<&Cache>,
-    ) -> Result<Applied, ApplyError>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Serialize
-            + Send
-            + Sync
-            + 'static,
-    {
-        let at = |key: &str| wanted["metadata"][key].as_str().unwrap_or_default();
-        let (namespace, name) = (at("namespace").to_owned(), at("name").to_owned());
-        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
-        let what = format!("{} {namespace}/{name}", K::kind(&()));
-        // What watches have not shown may be there all the same.
-        let there = match cache.and_then(|cache| cache.get::<K>(&namespace, &name)) {
-            Some(there) => Some((*there).clone()),
-            None => {
-                let there = api.get_opt(&name).await;
-                there.map_err(|source| ApplyError::of(&what, source))?
-            }
-        };
-        if wanted["metadata"]["resourceVersion"] == ONLY_NEW {
-            if there.is_some() {
-                return Err(ApplyError::Raced(what));
-            }
-            if let Some(metadata) = wanted["metadata"].as_object_mut() {
-                metadata.remove("resourceVersion");
-            }
+    ) -> Result<Applied<K>, ApplyError> {
+        let target = Target::of(&self.client, wanted.object());
+        let there = target.there(cache).await?;
+        if wanted.is_only_new() && there.is_some() {
+            return Err(ApplyError::Raced(target.what));
         }
         if let (Some(there), Some(owner)) = (&there, owner)
             && !owner.has(there)
         {
             return Err(ApplyError::NameConflict(vec![Conflict::Owned {
-                object: format!("{} {name}", K::kind(&())),
+                object: format!("{} {}", K::kind(&()), target.name),
                 pool: owner.name.clone(),
             }]));
         }
-        let before = self.written.lock().get(&what).copied();
-        let hashed = hash(&wanted);
-        let there = there.map(|there| serde_json::to_value(there).context("an object as JSON"));
-        let there = there.transpose()?;
+        let before = self.written.lock().get(&target.what).copied();
+        let (whole, timeless) = (wanted.json()?, wanted.timeless().json()?);
+        let hashed = hash(&timeless);
+        let found = there.as_ref().map(json).transpose()?;
         let bears = before.and_then(|before| before.bears);
-        let borne = bears.is_some() && bears == there.as_ref().map(essence);
-        if let Some(there) = &there {
+        let borne = bears.is_some() && bears == found.as_ref().map(essence);
+        if let Some(found) = &found {
             let as_before = before.is_some_and(|before| before.wanted == Some(hashed));
-            if as_before && (borne || !lacks(there, &wanted)) {
-                return Ok(Applied::Same);
+            if as_before && (borne || !lacks(found, &whole)) {
+                return Ok(wanted.applied(Change::Same));
             }
         }
-        if let Some(there) = there.as_ref().filter(|_| !borne)
-            && let Some(excess) = correction(there, &wanted)
+        if let (Some(there), Some(found)) = (&there, found.as_ref().filter(|_| !borne))
+            && let Some(excess) = correction(found, &whole)
         {
             // Done alone: all else is decided anew by what is there then.
-            let left = self.take_away(&api, &name, &what, excess, there).await?;
+            let left = target.take_away(excess, there).await?;
             let written = before.and_then(|before| before.wanted);
-            let written = Written::of(written, &left, &wanted);
-            self.written.lock().insert(what.clone(), written);
-            return Err(ApplyError::Raced(what));
+            let written = Written::of(written, &json(&left)?, &timeless);
+            self.written.lock().insert(target.what.clone(), written);
+            return Err(ApplyError::Raced(target.what));
         }
-        let left = self.write(&api, &name, &what, &wanted, there.as_ref());
-        let written = Written::of(Some(hashed), &left.await?, &wanted);
+        let left = target.write(wanted.object(), there.as_ref()).await?;
+        let written = Written::of(Some(hashed), &json(&left)?, &timeless);
         let overridden = written.bears.is_some() && before.is_none_or(|b| b.bears.is_none());
-        self.written.lock().insert(what.clone(), written);
-        Ok(match overridden {
-            true => Applied::Overridden(what),
-            false => Applied::Written,
-        })
+        self.written.lock().insert(target.what.clone(), written);
+        Ok(wanted.applied(match overridden {
+            true => Change::Overridden(target.what),
+            false => Change::Written,
+        }))
     }
 
     /// Makes an object that is not there. It is for objects without an owner: one that
@@ -212,79 +152,19 @@ impl Applier {
     ///
     /// # Errors
     /// `Raced` where it is there by now.
-    pub(crate) async fn create<K>(&self, wanted: Value) -> Result<(), ApplyError>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Serialize,
-    {
-        let wanted: K = serde_json::from_value(wanted).context("an object from JSON")?;
-        let namespace = wanted.namespace().unwrap_or_default();
-        let what = format!("{} {namespace}/{}", K::kind(&()), wanted.name_any());
-        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+    pub(crate) async fn create<K: Kind>(
+        &self,
+        wanted: Prepared<K>,
+    ) -> Result<Applied<K>, ApplyError> {
+        let target = Target::of(&self.client, wanted.object());
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let made = api.create(&params, &wanted).await;
-        made.map_err(|source| ApplyError::of(&what, source))?;
-        tracing::info!(object = what, "made");
-        Ok(())
-    }
-
-    /// Removes what others added; returns the object as it is then.
-    async fn take_away<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-        what: &str,
-        mut excess: Value,
-        there: &Value,
-    ) -> Result<Value, ApplyError>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-    {
-        excess["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let done = api.patch(name, &params, &Patch::Merge(excess)).await;
-        let left = done.map_err(|source| ApplyError::of(what, source))?;
-        tracing::info!(object = what, "what others added was taken away");
-        Ok(serde_json::to_value(left).context("an object as JSON")?)
-    }
-
-    async fn write<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-        what: &str,
-        wanted: &Value,
-        there: Option<&Value>,
-    ) -> Result<Value, ApplyError>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-    {
-        let mut params = PatchParams::apply(FIELD_MANAGER).force();
-        params.field_validation = Some(ValidationDirective::Strict);
-        let mut done = api.patch(name, &params, &Patch::Apply(wanted)).await;
-        if let (Err(kube::Error::Api(status)), Some(there)) = (&done, there)
-            && status.code == 422
-            && REPLACED.contains(&K::kind(&()).as_ref())
-        {
-            // What others wrote into the object makes it invalid.
-            tracing::warn!(object = what, %status, "replaced");
-            let mut whole = wanted.clone();
-            whole["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
-            let whole: K = serde_json::from_value(whole).context("an object from JSON")?;
-            done = api.replace(name, &PostParams::default(), &whole).await;
-        }
-        let left = done.map_err(|source| ApplyError::of(what, source))?;
-        tracing::info!(object = what, "written");
-        Ok(serde_json::to_value(left).context("an object as JSON")?)
+        let made = target.api.create(&params, wanted.object()).await;
+        made.map_err(|source| ApplyError::of(&target.what, source))?;
+        tracing::info!(object = target.what, "made");
+        Ok(wanted.applied(Change::Written))
     }
 
     /// Drops what is remembered of the objects of a pool that is gone.
@@ -294,58 +174,81 @@ impl Applier {
     }
 }
 
-/// Makes a write fail where the object is not exactly the one that was read.
-pub(crate) fn if_unchanged(wanted: &mut Value, there: &impl ResourceExt) {
-    if let Some(version) = there.resource_version() {
-        wanted["metadata"]["resourceVersion"] = json!(version);
+/// Where an object is, or will be.
+struct Target<K> {
+    api: Api<K>,
+    name: String,
+    /// How people are told of it.
+    what: String,
+}
+
+impl<K: Kind> Target<K> {
+    fn of(client: &Client, object: &K) -> Self {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        Self {
+            api: Api::namespaced(client.clone(), &namespace),
+            what: format!("{} {namespace}/{name}", K::kind(&())),
+            name,
+        }
     }
-    if let Some(uid) = there.uid() {
-        wanted["metadata"]["uid"] = json!(uid);
+
+    /// The object that is there.
+    async fn there(&self, cache: Option<&Cache>) -> Result<Option<K>, ApplyError> {
+        let namespace = self.api.namespace().unwrap_or_default();
+        // What watches have not shown may be there all the same.
+        if let Some(there) = cache.and_then(|cache| cache.get::<K>(namespace, &self.name)) {
+            return Ok(Some((*there).clone()));
+        }
+        let there = self.api.get_opt(&self.name).await;
+        there.map_err(|source| ApplyError::of(&self.what, source))
     }
-}
 
-/// Makes a write fail where the object exists by now.
-pub(crate) fn only_new(wanted: &mut Value) {
-    wanted["metadata"]["resourceVersion"] = json!(ONLY_NEW);
-}
-
-/// What is wanted, without the version and the UID of the object that is there.
-fn timeless(wanted: &Value) -> Value {
-    let mut wanted = wanted.clone();
-    if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("resourceVersion");
-        metadata.remove("uid");
+    /// Removes what others added; returns the object as it is then.
+    async fn take_away(&self, mut excess: Value, there: &K) -> Result<K, ApplyError> {
+        excess["metadata"]["resourceVersion"] = there.resource_version().into();
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(excess);
+        let done = self.api.patch(&self.name, &params, &patch).await;
+        let left = done.map_err(|source| ApplyError::of(&self.what, source))?;
+        tracing::info!(object = self.what, "what others added was taken away");
+        Ok(left)
     }
-    wanted
-}
 
-/// A hash of an object, without what the API server and controllers write by themselves.
-fn essence(object: &Value) -> u64 {
-    let metadata = &object["metadata"];
-    hash(&json!({
-        "labels": metadata["labels"],
-        "annotations": metadata["annotations"],
-        "spec": object["spec"],
-        "data": object["data"],
-    }))
-}
-
-/// A hash of what is wanted, whatever version of the object is there.
-pub(crate) fn hash(wanted: &Value) -> u64 {
-    let wanted = timeless(wanted);
-    let mut hasher = DefaultHasher::new();
-    wanted.to_string().hash(&mut hasher);
-    hasher.finish()
+    /// Writes what is wanted; returns the object as it is then.
+    async fn write(&self, wanted: &K, there: Option<&K>) -> Result<K, ApplyError> {
+        let mut params = PatchParams::apply(FIELD_MANAGER).force();
+        params.field_validation = Some(ValidationDirective::Strict);
+        let patch = Patch::Apply(wanted);
+        let mut done = self.api.patch(&self.name, &params, &patch).await;
+        if let (Err(kube::Error::Api(status)), Some(there)) = (&done, there)
+            && status.code == 422
+            && REPLACED.contains(&K::kind(&()).as_ref())
+        {
+            // What others wrote into the object makes it invalid.
+            tracing::warn!(object = self.what, %status, "replaced");
+            let mut whole = wanted.clone();
+            whole.meta_mut().resource_version = there.resource_version();
+            let params = PostParams::default();
+            done = self.api.replace(&self.name, &params, &whole).await;
+        }
+        let left = done.map_err(|source| ApplyError::of(&self.what, source))?;
+        tracing::info!(object = self.what, "written");
+        Ok(left)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::played::Played;
+    use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+    use serde_json::json;
 
     #[tokio::test]
     async fn an_object_that_came_meanwhile_is_not_changed() {
-        use k8s_openapi::api::core::v1::PersistentVolumeClaim;
         let claim = json!({ "metadata": { "name": "data-p-node-0", "namespace": "a" } });
         let exists = json!({
             "kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409,
@@ -353,7 +256,8 @@ mod tests {
         });
         let server = Played::new(vec![(201, claim.clone()), (409, exists)]).await;
         let applier = Applier::new(server.client());
-        let make = || applier.create::<PersistentVolumeClaim>(claim.clone());
+        let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
+        let make = || applier.create(Prepared::new(claim.clone()));
         make().await.expect("it was not there");
         let raced = make().await.expect_err("somebody was quicker");
         assert!(matches!(&raced, ApplyError::Raced(what) if what.contains("a/data-p-node-0")));
@@ -366,23 +270,15 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_a_policy_changes_in_the_moment_of_the_write_is_borne() {
-        let wanted = json!({
-            "metadata": { "name": "p", "resourceVersion": "1", "labels": { "a": "b" } },
-            "spec": { "maxUnavailable": 1 },
-        });
-        let left = |unavailable: i32, version: &str| {
-            json!({
-                "metadata": { "name": "p", "resourceVersion": version, "labels": { "a": "b" } },
-                "spec": { "maxUnavailable": unavailable },
-            })
-        };
-        let written = |left: &Value| Written::of(Some(1), left, &wanted);
-        assert_eq!(written(&left(1, "2")).bears, None);
-        let changed = left(0, "2");
-        assert_eq!(written(&changed).bears, Some(essence(&changed)));
-        assert_eq!(essence(&changed), essence(&left(0, "3")), "it rests so");
-        assert_ne!(essence(&changed), essence(&left(2, "3")), "somebody else");
+    #[tokio::test]
+    async fn an_object_that_may_only_be_made_is_not_written_over() {
+        let claim = json!({ "metadata": { "name": "data-p-node-0", "namespace": "a" } });
+        let server = Played::new(vec![(200, claim.clone())]).await;
+        let applier = Applier::new(server.client());
+        let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
+        let wanted = Prepared::new(claim).only_new();
+        let raced = applier.apply(wanted, None, None).await;
+        assert!(matches!(raced, Err(ApplyError::Raced(_))), "{raced:?}");
+        assert_eq!(server.asked().len(), 1, "it is only looked for");
     }
 }

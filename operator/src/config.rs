@@ -72,7 +72,7 @@ pub struct RunArgs {
     pub(crate) node_pull_secrets: Vec<String>,
     /// What nodes ask of their machines whose pool says nothing of it, as JSON
     #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
-    pub(crate) node_resources: Option<serde_json::Value>,
+    pub(crate) node_resources: Option<ResourceRequirements>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
     pub(crate) token_secret: String,
@@ -106,10 +106,9 @@ pub struct RunArgs {
     pub(crate) ops: SocketAddr,
 }
 
-fn resources(text: &str) -> Result<serde_json::Value, String> {
-    let parsed: ResourceRequirements = serde_json::from_str(text)
-        .map_err(|error| format!("must be JSON with requests and limits: {error}"))?;
-    serde_json::to_value(parsed).map_err(|error| error.to_string())
+fn resources(text: &str) -> Result<ResourceRequirements, String> {
+    serde_json::from_str(text)
+        .map_err(|error| format!("must be JSON with requests and limits: {error}"))
 }
 
 impl RunArgs {
@@ -133,7 +132,7 @@ impl RunArgs {
             node_resources: self
                 .node_resources
                 .clone()
-                .filter(|own| own.as_object().is_some_and(|own| !own.is_empty())),
+                .filter(|own| *own != ResourceRequirements::default()),
             token: TokenSource {
                 secret: self.token_secret.clone(),
                 key: self.token_key.clone(),

@@ -1,7 +1,7 @@
 //! What all reconciles share, and what is remembered between them. Nothing that is
 //! remembered is needed for safety: a restart loses it all.
 
-use crate::apply::Applier;
+use crate::apply::{Applier, Judged};
 use crate::cache::Cache;
 use crate::lately::Lately;
 use crate::managers::Managers;
@@ -34,8 +34,8 @@ pub(crate) struct Memory {
     pub(crate) told: Option<Instant>,
     /// Autoscaling's window.
     pub(crate) window: Window,
-    /// Which pod template was written last.
-    pub(crate) template: Option<u64>,
+    /// The pod template that was applied last.
+    pub(crate) template: Option<Judged>,
     /// Reconciles that failed, one after the other.
     pub(crate) failures: u32,
     /// Whether the last reconcile found nothing to do: then the next one begins with

@@ -1,5 +1,6 @@
 //! Whether an object has to be written: whether what is there lacks anything that we
-//! want. Its other fields are somebody else's.
+//! want. Its other fields are somebody else's. It compares JSON, since one walk then
+//! serves every kind, whatever fields it has.
 
 use crate::quantity::billionths;
 use serde_json::{Map, Value};

@@ -1,5 +1,9 @@
 //! What is the same for every pool of a release.
 
+use k8s_openapi::api::core::v1::ResourceRequirements;
+#[cfg(test)]
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
 /// The release that this operator is part of.
 #[derive(Debug, Clone)]
 pub(crate) struct Release {
@@ -20,7 +24,7 @@ pub(crate) struct Release {
     /// The Secrets with which it is pulled.
     pub(crate) pull_secrets: Vec<String>,
     /// The resources of nodes whose pool does not set them.
-    pub(crate) node_resources: Option<serde_json::Value>,
+    pub(crate) node_resources: Option<ResourceRequirements>,
     /// The token of the inner ports.
     pub(crate) token: TokenSource,
     /// The Secret with the pools' keys in the release's namespace.
@@ -70,7 +74,10 @@ impl Release {
             node_image: "node:1".to_owned(),
             pull_policy: None,
             pull_secrets: Vec::new(),
-            node_resources: Some(serde_json::json!({ "limits": { "memory": "1Gi" } })),
+            node_resources: Some(ResourceRequirements {
+                limits: Some([("memory".to_owned(), Quantity("1Gi".to_owned()))].into()),
+                ..ResourceRequirements::default()
+            }),
             token: TokenSource {
                 secret: "files-token".to_owned(),
                 key: "token".to_owned(),

@@ -6,7 +6,11 @@ use crate::names::{PoolName, labels, unowned, unpruned};
 use crate::plan::Mark;
 use crate::release::Release;
 use crds::FileServerPool;
-use serde_json::{Value, json};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// The claim of one ordinal, with what it says about its volume.
@@ -16,22 +20,23 @@ pub(crate) fn claim(
     name: &PoolName,
     ordinal: i32,
     mark: Mark,
-) -> Value {
-    let mut claim = json!({
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {
-            "name": name.claim(ordinal),
-            "namespace": name.namespace,
-            "labels": over(&pool.spec.storage.labels, unowned(labels(release, name))),
-            "annotations": over(&pool.spec.storage.annotations, unpruned()),
-        },
-        "spec": spec(pool, &pool.spec.storage.size.0),
-    });
+) -> PersistentVolumeClaim {
+    let storage = &pool.spec.storage;
+    let mut annotations = over(&storage.annotations, unpruned());
     if let Some(text) = crate::mark::text(mark) {
-        claim["metadata"]["annotations"][crate::annotations::VOLUME] = json!(text);
+        annotations.insert(crate::annotations::VOLUME.to_owned(), text);
     }
-    claim
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(name.claim(ordinal)),
+            namespace: Some(name.namespace.clone()),
+            labels: Some(over(&storage.labels, unowned(labels(release, name)))),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        spec: Some(spec(pool, &storage.size.0)),
+        status: None,
+    }
 }
 
 /// A person's own labels or annotations, and ours over them. Nobody else sets keys of
@@ -47,23 +52,27 @@ fn over(
     all
 }
 
-fn spec(pool: &FileServerPool, size: &str) -> Value {
-    let mut spec = json!({
-        "accessModes": ["ReadWriteOnce"],
-        "resources": { "requests": { "storage": size } },
-    });
-    if let Some(class) = &pool.spec.storage.storage_class_name {
-        spec["storageClassName"] = json!(class);
+fn spec(pool: &FileServerPool, size: &str) -> PersistentVolumeClaimSpec {
+    let size = Quantity(size.to_owned());
+    PersistentVolumeClaimSpec {
+        access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+        resources: Some(VolumeResourceRequirements {
+            requests: Some(BTreeMap::from([("storage".to_owned(), size)])),
+            limits: None,
+        }),
+        storage_class_name: pool.spec.storage.storage_class_name.clone(),
+        ..PersistentVolumeClaimSpec::default()
     }
-    spec
 }
 
 /// The template in the StatefulSet; the operator makes the claims itself, before pods.
-pub(super) fn template(parts: &Parts<'_>, size: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": { "name": crate::names::VOLUME },
-        "spec": spec(parts.pool, size),
-    })
+pub(super) fn template(parts: &Parts<'_>, size: &str) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(crate::names::VOLUME.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(spec(parts.pool, size)),
+        status: None,
+    }
 }

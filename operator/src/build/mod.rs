@@ -2,19 +2,25 @@
 //! objects go out.
 
 mod claim;
+mod container;
 mod guards;
 mod pod;
 mod set;
 
 pub(crate) use claim::claim;
-pub(crate) use pod::CONTAINER;
+pub(crate) use container::CONTAINER;
 pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::{PoolName, labels};
 use crate::release::Release;
 use crds::FileServerPool;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What the plan decided about the StatefulSet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,13 +54,13 @@ pub(crate) struct Parts<'a> {
 #[derive(Debug)]
 pub(crate) struct Objects {
     /// The pods' account, which may do nothing.
-    pub(crate) account: Value,
+    pub(crate) account: ServiceAccount,
     /// Gives the pods their names.
-    pub(crate) service: Value,
+    pub(crate) service: Service,
     /// At most one node is evicted at a time.
-    pub(crate) disruption: Value,
+    pub(crate) disruption: PodDisruptionBudget,
     /// Who may reach the nodes.
-    pub(crate) network: Value,
+    pub(crate) network: NetworkPolicy,
 }
 
 impl Parts<'_> {
@@ -69,29 +75,38 @@ impl Parts<'_> {
     }
 
     /// The StatefulSet.
-    pub(crate) fn set(&self, shape: &Shape) -> Value {
+    pub(crate) fn set(&self, shape: &Shape) -> StatefulSet {
         set::set(self, shape)
     }
 
-    /// Metadata of an object that goes with the pool.
-    fn owned(&self, name: &str) -> Value {
-        json!({
-            "name": name,
-            "namespace": self.name.namespace,
-            "labels": labels(self.release, self.name),
-            "ownerReferences": [self.owner()],
-        })
+    /// Metadata of an object that the pool has once, and that goes with it.
+    fn owned(&self) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(self.name.nodes()),
+            namespace: Some(self.name.namespace.clone()),
+            labels: Some(labels(self.release, self.name)),
+            owner_references: Some(vec![self.owner()]),
+            ..ObjectMeta::default()
+        }
     }
 
-    fn owner(&self) -> Value {
-        json!({
-            "apiVersion": FileServerPool::api_version(&()),
-            "kind": FileServerPool::kind(&()),
-            "name": self.pool.name_any(),
-            "uid": self.pool.uid().unwrap_or_default(),
-            "controller": true,
-            "blockOwnerDeletion": true,
-        })
+    fn owner(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: FileServerPool::api_version(&()).into_owned(),
+            kind: FileServerPool::kind(&()).into_owned(),
+            name: self.pool.name_any(),
+            uid: self.pool.uid().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }
+    }
+}
+
+/// Selects what has these labels.
+fn matching(labels: BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(labels),
+        match_expressions: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::plan::Mark;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Value, json};
 
 fn pool(spec: Value) -> FileServerPool {
     let mut whole = json!({ "storage": { "size": "1Gi" } });
@@ -17,7 +19,7 @@ fn pool(spec: Value) -> FileServerPool {
     .expect("a pool")
 }
 
-/// The StatefulSet and the first claim of a pool.
+/// The StatefulSet and the first claim of a pool, as the API server gets them.
 fn built(spec: Value) -> (Value, Value) {
     let (release, pool) = (Release::sample(), pool(spec));
     let name = PoolName::of(&pool);
@@ -28,7 +30,8 @@ fn built(spec: Value) -> (Value, Value) {
         frozen: false,
     };
     let set = parts.set(&Shape::default());
-    (set, claim(&release, &pool, &name, 0, Mark::Empty))
+    let claim = claim(&release, &pool, &name, 0, Mark::Empty);
+    (json!(set), json!(claim))
 }
 
 #[test]
@@ -42,14 +45,12 @@ fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
             name: &name,
             frozen,
         };
-        let spec = super::guards::disruption(&parts)["spec"].clone();
-        (
-            spec["maxUnavailable"].clone(),
-            spec["unhealthyPodEvictionPolicy"].clone(),
-        )
+        let spec = parts.objects().disruption.spec.expect("a spec");
+        (spec.max_unavailable, spec.unhealthy_pod_eviction_policy)
     };
-    assert_eq!(budget(false), (json!(1), json!("AlwaysAllow")));
-    assert_eq!(budget(true), (json!(0), json!("IfHealthyBudget")));
+    let says = |most, policy: &str| (Some(IntOrString::Int(most)), Some(policy.to_owned()));
+    assert_eq!(budget(false), says(1, "AlwaysAllow"));
+    assert_eq!(budget(true), says(0, "IfHealthyBudget"));
 }
 
 #[test]
@@ -79,15 +80,10 @@ fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
         "storage": { "size": "1Gi", "annotations": { crate::annotations::VOLUME: "empty" } },
     }));
     let name = PoolName::of(&pool);
-    for (mark, says) in [
-        (Mark::Missing, Value::Null),
-        (Mark::Started, json!("started")),
-    ] {
+    for (mark, says) in [(Mark::Missing, None), (Mark::Started, Some("started"))] {
         let claim = claim(&Release::sample(), &pool, &name, 0, mark);
-        assert_eq!(
-            claim["metadata"]["annotations"][crate::annotations::VOLUME],
-            says
-        );
+        let found = claim.annotations().get(crate::annotations::VOLUME);
+        assert_eq!(found.map(String::as_str), says);
     }
 }
 

@@ -5,8 +5,8 @@ use super::decide::Decided;
 use super::report::Outcome;
 use crate::abandon::abandon;
 use crate::adopt::Owner;
-use crate::apply::{Applied, ApplyError, hash, if_unchanged, only_new};
-use crate::build::{Parts, claim};
+use crate::apply::{Applied, ApplyError, Change, Judged, Prepared};
+use crate::build::{Parts, Shape, claim};
 use crate::context::Context;
 use crate::drain::drain;
 use crate::events::event;
@@ -17,11 +17,7 @@ use crate::plan::scale::Step;
 use crate::plan::storage::{self, ClaimFacts};
 use crate::report::Trouble;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::events::EventType;
-use serde_json::json;
 use std::sync::Arc;
 
 impl Pass<'_> {
@@ -99,19 +95,18 @@ impl Pass<'_> {
         let applier = &self.context.applier;
         // One that can't be written holds up none of the others.
         let all = [
-            self.apply_keys(cache.is_some()).await,
-            applier.apply::<ServiceAccount>(account, owner, cache).await,
-            applier.apply::<Service>(service, owner, cache).await,
-            applier
-                .apply::<PodDisruptionBudget>(disruption, owner, cache)
-                .await,
-            applier.apply::<NetworkPolicy>(network, owner, cache).await,
+            self.apply_keys(cache.is_some())
+                .await
+                .map(|()| Change::Same),
+            changed(applier.apply(Prepared::new(account), owner, cache).await),
+            changed(applier.apply(Prepared::new(service), owner, cache).await),
+            changed(applier.apply(Prepared::new(disruption), owner, cache).await),
+            changed(applier.apply(Prepared::new(network), owner, cache).await),
         ];
         let (mut conflicts, mut failed) = (Vec::new(), None);
         for done in all {
             match done {
-                Ok(Applied::Overridden(what)) => self.overridden(&what).await,
-                Ok(Applied::Same | Applied::Written) => {}
+                Ok(change) => self.note_overridden(&change).await,
                 Err(ApplyError::NameConflict(names)) => conflicts.extend(names),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -126,23 +121,27 @@ impl Pass<'_> {
     /// Sees to it that the pool's keys are there. No watch shows them, so that they are
     /// read from the API server; at rest only now and then, and for all pools of a
     /// namespace at once.
-    async fn apply_keys(&self, rests: bool) -> Result<Applied, ApplyError> {
+    async fn apply_keys(&self, rests: bool) -> Result<(), ApplyError> {
         let Context {
             client, release, ..
         } = self.context;
         let (name, token) = (self.name, self.token);
         let known = self.context.keys.get(&name.namespace).filter(|_| rests);
         if known.is_some_and(|known| keys::are_in(&known, release, name, token)) {
-            return Ok(Applied::Same);
+            return Ok(());
         }
         let secret = keys::keep(client, release, name, token).await?;
         let namespace = name.namespace.clone();
         self.context.keys.put(namespace, Arc::new(secret));
-        Ok(Applied::Same)
+        Ok(())
     }
 
-    /// Reports that somebody else keeps an object different from what is wanted.
-    async fn overridden(&self, what: &str) {
+    /// Reports where somebody else keeps an object different from what is wanted.
+    async fn note_overridden(&self, change: &Change) {
+        let what = match change {
+            Change::Overridden(what) => what,
+            Change::Same | Change::Written => return,
+        };
         let note = format!(
             "{what} is changed by somebody else, such as a policy or a webhook, at each write: it \
              is left so"
@@ -161,24 +160,21 @@ impl Pass<'_> {
         let applier = &self.context.applier;
         let wanted = |ordinal, mark| {
             let release = &self.context.release;
-            claim(release, self.pool, self.name, ordinal, mark)
+            Prepared::new(claim(release, self.pool, self.name, ordinal, mark))
         };
         for ordinal in &storage.make {
             // Claims have no owner: one that came since may hold files.
-            let wanted = wanted(*ordinal, Mark::Empty);
-            applier.create::<PersistentVolumeClaim>(wanted).await?;
+            applier.create(wanted(*ordinal, Mark::Empty)).await?;
         }
         let claims = self.observed.claim_facts(self.name);
         let grow = |claim: &&ClaimFacts| storage.resize.contains(&claim.ordinal);
         for there in claims.iter().filter(grow) {
             let wanted = wanted(there.ordinal, there.mark);
-            match applier
-                .apply::<PersistentVolumeClaim>(wanted, None, self.cache)
-                .await
-            {
-                Ok(Applied::Overridden(what)) => self.overridden(&what).await,
-                Ok(Applied::Written) => resized = true,
-                Ok(Applied::Same) => {}
+            match applier.apply(wanted, None, self.cache).await {
+                Ok(applied) => {
+                    resized |= *applied.change() == Change::Written;
+                    self.note_overridden(applied.change()).await;
+                }
                 // Nodes need no larger claim to come, go or restart: the rest goes on.
                 Err(error) => outcome.trouble = Some(error.trouble()),
             }
@@ -191,32 +187,31 @@ impl Pass<'_> {
     }
 
     async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
-        let mut wanted = self.parts().set(&decided.shape);
-        let template = hash(&wanted["spec"]["template"]);
         let judged = self.context.recall(self.name).template;
-        match &self.observed.set {
-            Some(there) => if_unchanged(&mut wanted, there),
-            None => only_new(&mut wanted),
-        }
-        if judged != Some(template) {
-            // No pod was judged for this template yet.
-            wanted["spec"]["updateStrategy"]["rollingUpdate"]["partition"] =
-                json!(decided.shape.replicas);
-        }
+        let wanted = judged_only(&self.parts(), &decided.shape, judged);
+        let wanted = match &self.observed.set {
+            Some(there) => wanted.if_unchanged(there),
+            None => wanted.only_new(),
+        };
         let owner = Owner::of(self.pool, self.name);
-        let written = self
-            .context
-            .applier
-            .apply::<StatefulSet>(wanted, Some(owner), self.cache)
-            .await?;
-        self.context
-            .remember(self.name, |memory| memory.template = Some(template));
-        match written {
-            Applied::Same => return Ok(()),
-            Applied::Written => {}
-            Applied::Overridden(what) => self.overridden(&what).await,
+        let applier = &self.context.applier;
+        let applied = applier.apply(wanted, Some(owner), self.cache).await?;
+        self.context.remember(self.name, |memory| {
+            memory.template = Some(Judged::of(&applied))
+        });
+        self.tell_of(&applied, decided).await;
+        Ok(())
+    }
+
+    /// Publishes what a set that was written changes about the nodes.
+    async fn tell_of(&self, applied: &Applied<StatefulSet>, decided: &Decided) {
+        match applied.change() {
+            Change::Same => return,
+            change @ (Change::Written | Change::Overridden(_)) => {
+                self.note_overridden(change).await;
+            }
         }
-        let replicas = decided.shape.replicas;
+        let replicas = applied.object().spec.replicas.unwrap_or_default();
         match self.observed.replicas() {
             None => {
                 self.publish("Created", "Create", format!("a pool of {replicas} nodes"))
@@ -245,7 +240,6 @@ impl Pass<'_> {
             );
             self.publish("NodeRestarted", "Roll", note).await;
         }
-        Ok(())
     }
 
     /// Gives the managers the orders that follow.
@@ -288,4 +282,21 @@ impl Pass<'_> {
         let event = event(EventType::Normal, reason, action, note);
         self.context.publish(self.pool, event).await;
     }
+}
+
+fn changed<K>(done: Result<Applied<K>, ApplyError>) -> Result<Change, ApplyError> {
+    done.map(|applied| applied.change().clone())
+}
+
+/// The set of this shape, which restarts no pod for a template that was not applied
+/// before: none was judged for it yet. Pure.
+fn judged_only(parts: &Parts<'_>, shape: &Shape, judged: Option<Judged>) -> Prepared<StatefulSet> {
+    let wanted = Prepared::new(parts.set(shape));
+    if judged.is_some_and(|judged| judged.is_of(&wanted)) {
+        return wanted;
+    }
+    Prepared::new(parts.set(&Shape {
+        partition: shape.replicas,
+        ..shape.clone()
+    }))
 }
