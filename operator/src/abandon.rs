@@ -1,6 +1,6 @@
 //! Abandoning a lost node on a person's order: an annotation names it and its volume.
 
-use crate::annotations::ABANDON;
+use crate::annotations::{ABANDON, ABANDON_BEGUN};
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::{Bearer, View};
@@ -9,24 +9,10 @@ use crate::names::PoolName;
 use crate::plan::Mark;
 use crate::plan::store::Doubt;
 use crate::report::AbandonRefused;
-use crds::FileServerPool;
-use kube::ResourceExt;
+use crate::validate::{AbandonOrder, ValidatedPool};
 use kube::runtime::events::EventType;
 use proto::v1::AbandonReply;
 use uuid::Uuid;
-
-/// The value of [`ABANDON`], written by the operator once managers have confirmed node
-/// and volume, and before it orders them to abandon the node.
-const BEGUN: &str = "fileserver.dev/abandon-begun";
-
-/// The node and the volume that an annotation names, where it names them; pure.
-pub(crate) fn parse(name: &PoolName, text: &str) -> Option<(i32, Uuid)> {
-    let (node, volume) = text.split_once('/')?;
-    let ordinal = name.ordinal(node)?;
-    let volume: Uuid = volume.parse().ok()?;
-    // All zero is no volume: a node that never joined has none that could be lost.
-    (!volume.is_nil()).then_some((ordinal, volume))
-}
 
 /// What is left to do for an order.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,24 +58,29 @@ fn is_ours(doubt: Option<&Doubt>, given_up: i32) -> bool {
 pub(crate) async fn abandon(
     context: &Context,
     bearer: &Bearer,
-    pool: &FileServerPool,
-    name: &PoolName,
+    pool: &ValidatedPool,
     view: &View,
     doubt: Option<&Doubt>,
 ) -> Result<bool, AbandonRefused> {
     let failed = |error: kube::Error| AbandonRefused::Api(error.to_string());
-    let begun = pool.annotations().get(BEGUN);
-    let Some(text) = pool.annotations().get(ABANDON) else {
-        if begun.is_some() {
-            // A person took the order back: a later one begins anew.
-            let gone = [(BEGUN, None)];
+    let name = &pool.name;
+    let (ordinal, volume, text, has_begun) = match &pool.orders.abandon {
+        None => return Ok(false),
+        Some(AbandonOrder::TakenBack) => {
+            // A later one begins anew.
+            let gone = [(ABANDON_BEGUN, None)];
             context.annotate(name, &gone).await.map_err(failed)?;
+            return Ok(false);
         }
-        return Ok(false);
+        Some(AbandonOrder::Malformed) => return Err(AbandonRefused::Malformed),
+        Some(AbandonOrder::Node {
+            ordinal,
+            volume,
+            text,
+            has_begun,
+        }) => (*ordinal, *volume, text, *has_begun),
     };
-    let (ordinal, volume) = parse(name, text).ok_or(AbandonRefused::Malformed)?;
     let known = view.nodes.get(&ordinal).map(|(known, _)| known.volume);
-    let has_begun = begun == Some(text);
     let cost = match next(volume, has_begun, known, is_ours(doubt, ordinal)) {
         Next::Order => {
             let cost = order(context, bearer, name, (ordinal, volume), text).await?;
@@ -105,12 +96,12 @@ pub(crate) async fn abandon(
             .await
             .map_err(failed)?;
     }
-    let done = [(ABANDON, None), (BEGUN, None)];
+    let done = [(ABANDON, None), (ABANDON_BEGUN, None)];
     context.annotate(name, &done).await.map_err(failed)?;
     let pod = name.pod(ordinal);
     let note = format!("{pod} is given up with volume {volume}{cost}");
     let event = event(EventType::Warning, "NodeAbandoned", "Abandon", note);
-    context.publish(pool, event).await;
+    context.publish(&pool.reference, event).await;
     Ok(true)
 }
 
@@ -132,7 +123,7 @@ async fn order(
     // in the condition that suggested it. Managers that do not know this node with
     // this volume refuse here.
     let cost = ask(None).await.map_err(refused)?;
-    let noted = context.annotate(name, &[(BEGUN, Some(text))]).await;
+    let noted = context.annotate(name, &[(ABANDON_BEGUN, Some(text))]).await;
     noted.map_err(|error| AbandonRefused::Api(error.to_string()))?;
     let done = ask(Some(cost.files)).await.map_err(refused)?;
     tracing::warn!(node = node_id, %volume, files = done.files, "given up");
@@ -176,27 +167,5 @@ mod tests {
         assert!(!is_ours(Some(&unknown(2, 1)), 2));
         assert!(!is_ours(Some(&unknown(1, 0)), 2));
         assert!(!is_ours(Some(&Doubt::Replaced { ordinal: 0 }), 2));
-    }
-
-    #[test]
-    fn an_annotation_names_a_node_of_the_pool_and_its_volume() {
-        let name = PoolName {
-            namespace: "a".to_owned(),
-            name: "p".to_owned(),
-        };
-        let volume = Uuid::max();
-        assert_eq!(
-            parse(&name, &format!("p-node-2/{volume}")),
-            Some((2, volume))
-        );
-        for bad in [
-            "",
-            "p-node-2",
-            "p-node-2/x",
-            "q-node-2/ffffffff-ffff-ffff-ffff-ffffffffffff",
-            "p-node-2/00000000-0000-0000-0000-000000000000",
-        ] {
-            assert_eq!(parse(&name, bad), None, "{bad}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 //! or `--cascade=orphan` leaves them: taken over on a person's word, and only where
 //! nothing speaks against it.
 
-use crate::annotations::ADOPT;
 use crate::names::{FIELD_MANAGER, POOL_LABEL, PoolName};
+use crate::validate::ValidatedPool;
 use crds::FileServerPool;
 use kube::{Resource, ResourceExt};
 
@@ -23,14 +23,11 @@ pub(crate) struct Owner<'a> {
 
 impl<'a> Owner<'a> {
     /// A pool, as the owner of its objects.
-    pub(crate) fn of(pool: &'a FileServerPool, name: &'a PoolName) -> Self {
+    pub(crate) fn of(pool: &'a ValidatedPool) -> Self {
         Self {
-            uid: pool.metadata.uid.as_deref().unwrap_or_default(),
-            name,
-            adopts: pool
-                .annotations()
-                .get(ADOPT)
-                .is_some_and(|word| word == "true"),
+            uid: &pool.uid,
+            name: &pool.name,
+            adopts: pool.orders.adopt == Some(true),
         }
     }
 

@@ -6,6 +6,9 @@ pub(crate) const VOLUME: &str = "fileserver.dev/volume";
 pub(crate) const DRAIN: &str = "fileserver.dev/drain";
 /// Written on a pool by a person, `<node>/<volume-id>`: the node is abandoned.
 pub(crate) const ABANDON: &str = "fileserver.dev/abandon";
+/// The value of [`ABANDON`], written by the operator once managers have confirmed node
+/// and volume, and before it orders them to abandon the node.
+pub(crate) const ABANDON_BEGUN: &str = "fileserver.dev/abandon-begun";
 /// Written on a pool by a person, `true`: objects that lost their owner are taken over.
 pub(crate) const ADOPT: &str = "fileserver.dev/adopt";
 /// Written on a pool by a person, `true`: the operator changes nothing of it.

@@ -239,14 +239,8 @@ impl Context {
         pools.patch(&name.name, &params, &patch).await.map(drop)
     }
 
-    /// Publishes an event about a pool.
-    pub(crate) async fn publish(&self, pool: &FileServerPool, event: Event) {
-        use kube::Resource;
-        self.publish_about(&pool.object_ref(&()), event).await;
-    }
-
-    /// Publishes an event; if that fails, it is only logged.
-    pub(crate) async fn publish_about(&self, reference: &ObjectReference, event: Event) {
+    /// Publishes an event about a pool; if that fails, it is only logged.
+    pub(crate) async fn publish(&self, reference: &ObjectReference, event: Event) {
         // A new recorder each time: one recorder would take events of one reason for the
         // same event, and keep the first note.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());

@@ -11,9 +11,11 @@ use crate::raw::RawPool;
 use crate::released::is_released;
 use crate::report::Left;
 use crate::unserved::{self, Unserved};
-use crds::{DeletionPolicy, FileServerPool};
+use crate::validate::ValidatedPool;
+use crds::DeletionPolicy;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
@@ -24,8 +26,8 @@ use std::time::Duration;
 pub(crate) const FINALIZER: &str = "fileserver.dev/files";
 
 /// Whether a pool needs the finalizer; pure.
-pub(crate) fn wants_finalizer(pool: &FileServerPool, now: Timestamp) -> bool {
-    pool.spec.deletion_policy == DeletionPolicy::Delete && !is_released(pool, now)
+pub(crate) fn wants_finalizer(pool: &ValidatedPool, now: Timestamp) -> bool {
+    pool.deletion == DeletionPolicy::Delete && !is_released(pool, now)
 }
 
 /// How long a finalizer must be there before a deletion is let through: longer than the
@@ -40,11 +42,11 @@ pub(crate) const SETTLES: Duration = Duration::from_secs(1);
 /// Where the API server does not answer.
 pub(crate) async fn keep_finalizer(
     client: &Client,
-    pool: &impl ResourceExt,
+    pool: &ObjectMeta,
     name: &PoolName,
     wanted: bool,
 ) -> kube::Result<bool> {
-    let mut finalizers = pool.finalizers().to_vec();
+    let mut finalizers = pool.finalizers.clone().unwrap_or_default();
     if finalizers.iter().any(|f| f == FINALIZER) == wanted {
         return Ok(false);
     }
@@ -60,12 +62,12 @@ pub(crate) async fn keep_finalizer(
 /// Changes metadata only if the pool is as it was read: others have finalizers too.
 async fn change_metadata(
     client: &Client,
-    pool: &impl ResourceExt,
+    pool: &ObjectMeta,
     name: &PoolName,
     mut change: serde_json::Value,
 ) -> kube::Result<()> {
     let pools: Api<RawPool> = Api::namespaced(client.clone(), &name.namespace);
-    change["resourceVersion"] = json!(pool.resource_version());
+    change["resourceVersion"] = json!(pool.resource_version);
     let patch = json!({ "metadata": change });
     let patched = pools
         .patch(&name.name, &PatchParams::default(), &Patch::Merge(patch))
@@ -95,11 +97,8 @@ pub(crate) async fn release_all(
         if !holds || pool.managed_by().is_some_and(|by| by != owner) {
             continue;
         }
-        let name = PoolName {
-            namespace: namespace.to_owned(),
-            name: pool.name_any(),
-        };
-        match keep_finalizer(client, &pool, &name, false).await {
+        let name = PoolName::of(&pool);
+        match keep_finalizer(client, &pool.metadata, &name, false).await {
             Ok(_) => released.push(name),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -162,11 +161,8 @@ async fn let_one_go(
         "finalizers": finalizers,
         "annotations": { RELEASED: until.to_string() },
     });
-    let name = PoolName {
-        namespace: pool.namespace().unwrap_or_default(),
-        name: pool.name_any(),
-    };
-    change_metadata(client, pool, &name, change).await?;
+    let name = PoolName::of(pool);
+    change_metadata(client, &pool.metadata, &name, change).await?;
     // This must not hold up an uninstall, or an upgrade.
     if let Err(error) = unserved::tell(client, pool, &name, why).await {
         tracing::warn!(pool = name.at_manager(), %error, "it still says how it was");
@@ -244,14 +240,11 @@ mod tests {
     use super::*;
     use crate::released::RELEASED_FOR;
 
-    fn pool(policy: &str, released: Option<&str>) -> FileServerPool {
-        serde_json::from_value(json!({
-            "apiVersion": "fileserver.dev/v1alpha1",
-            "kind": "FileServerPool",
-            "metadata": { "name": "p", "annotations": { RELEASED: released.unwrap_or("") } },
-            "spec": { "storage": { "size": "1Gi" }, "deletionPolicy": policy },
-        }))
-        .expect("a pool")
+    fn pool(policy: &str, released: Option<&str>) -> ValidatedPool {
+        ValidatedPool::sample(
+            json!({ "deletionPolicy": policy }),
+            json!({ "annotations": { RELEASED: released.unwrap_or("") } }),
+        )
     }
 
     #[test]

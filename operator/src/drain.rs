@@ -5,10 +5,8 @@ use crate::annotations::DRAIN;
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::Bearer;
-use crate::names::PoolName;
 use crate::report::DrainRefused;
-use crds::FileServerPool;
-use kube::ResourceExt;
+use crate::validate::{DrainOrder, ValidatedPool};
 use kube::runtime::events::EventType;
 
 /// Orders the drain that the annotation names, if there is one, and removes the
@@ -19,13 +17,14 @@ use kube::runtime::events::EventType;
 pub(crate) async fn drain(
     context: &Context,
     bearer: &Bearer,
-    pool: &FileServerPool,
-    name: &PoolName,
+    pool: &ValidatedPool,
 ) -> Result<(), DrainRefused> {
-    let Some(text) = pool.annotations().get(DRAIN) else {
-        return Ok(());
+    let name = &pool.name;
+    let ordinal = match pool.orders.drain {
+        None => return Ok(()),
+        Some(DrainOrder::Malformed) => return Err(DrainRefused::Malformed),
+        Some(DrainOrder::Node(ordinal)) => ordinal,
     };
-    let ordinal = name.ordinal(text).ok_or(DrainRefused::Malformed)?;
     let ordered = context.managers.drain(bearer, name, &[ordinal]).await;
     ordered.map_err(|status| DrainRefused::Managers {
         ordinal,
@@ -33,7 +32,7 @@ pub(crate) async fn drain(
     })?;
     let note = format!("{} gives its files to the others", name.pod(ordinal));
     let event = event(EventType::Normal, "Draining", "Drain", note);
-    context.publish(pool, event).await;
+    context.publish(&pool.reference, event).await;
     let done = context.annotate(name, &[(DRAIN, None)]).await;
     done.map_err(|error| DrainRefused::Api(error.to_string()))
 }

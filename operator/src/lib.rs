@@ -1,5 +1,5 @@
 //! The operator: turns FileServerPool resources into nodes, and drains before it
-//! shrinks. `plan`, `build` and `report` decide and touch nothing; `observe`,
+//! shrinks. `validate`, `plan`, `build` and `report` decide and touch nothing; `observe`,
 //! `apply`, `managers` and `reconcile` act and decide nothing.
 
 mod abandon;
@@ -40,3 +40,4 @@ pub mod run;
 mod token;
 mod turn;
 mod unserved;
+mod validate;

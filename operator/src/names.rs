@@ -2,7 +2,6 @@
 //! records of earlier releases are found by them.
 
 use crate::release::Release;
-use crds::FileServerPool;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 
@@ -28,7 +27,7 @@ pub(crate) struct PoolName {
 
 impl PoolName {
     /// The name of a pool.
-    pub(crate) fn of(pool: &FileServerPool) -> Self {
+    pub(crate) fn of(pool: &impl ResourceExt) -> Self {
         Self {
             namespace: pool.namespace().unwrap_or_default(),
             name: pool.name_any(),

@@ -8,6 +8,7 @@ use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
 use crate::plan::storage::ClaimFacts;
 use crate::plan::{NodeFacts, PodFacts};
+use crate::quantity::Amount;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, Namespace, PersistentVolumeClaim, Pod, PodCondition, PodStatus,
@@ -43,6 +44,8 @@ const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// What the API server has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observed {
+    /// When it was observed.
+    pub(crate) at: Timestamp,
     /// The StatefulSet.
     pub(crate) set: Option<StatefulSet>,
     /// The pods.
@@ -87,6 +90,7 @@ pub(crate) async fn observe(
     context.terminating.put(name.namespace.clone(), terminating);
     let expands = expands(context, &claims).await?;
     Ok(Observed {
+        at: Timestamp::now(),
         set,
         pods,
         claims,
@@ -127,6 +131,7 @@ async fn recall(
     let terminating = context.terminating.or_ask(namespace, dies).await?;
     let expands = expands(context, &claims).await?;
     Ok(Some(Observed {
+        at: Timestamp::now(),
         set: Some((*set).clone()),
         pods: pods
             .iter()
@@ -203,7 +208,7 @@ impl Observed {
     }
 
     /// The size that the set's claim template was made with.
-    pub(crate) fn template_size(&self) -> Option<String> {
+    pub(crate) fn template_size(&self) -> Option<Amount> {
         let templates = &self.set.as_ref()?.spec;
         let template = templates.volume_claim_templates.as_ref()?.first()?;
         request(template)
@@ -238,7 +243,7 @@ impl Observed {
             Some(ClaimFacts {
                 ordinal: claim_ordinal(name, claim)?,
                 request: request(claim).unwrap_or_default(),
-                capacity: capacity.map(|quantity| quantity.0.clone()),
+                capacity: capacity.map(Amount::of),
                 resizing,
                 mark: crate::mark::of(claim),
                 terminating: claim.metadata.deletion_timestamp.is_some(),
@@ -269,7 +274,7 @@ impl Observed {
                 .pods
                 .iter()
                 .find(|pod| pod_of(pod) == Some(ordinal))
-                .map(pod_facts),
+                .map(|pod| pod_facts(pod, self.at)),
             known: view.and_then(|view| Some(view.nodes.get(&ordinal)?.0.clone())),
             drain: view.and_then(|view| view.drains.get(&ordinal).cloned()),
             losing: self.is_losing(name, ordinal),
@@ -278,12 +283,12 @@ impl Observed {
     }
 }
 
-fn request(claim: &PersistentVolumeClaim) -> Option<String> {
+fn request(claim: &PersistentVolumeClaim) -> Option<Amount> {
     let resources = claim.spec.as_ref()?.resources.as_ref()?;
-    Some(resources.requests.as_ref()?.get("storage")?.0.clone())
+    Some(Amount::of(resources.requests.as_ref()?.get("storage")?))
 }
 
-fn pod_facts(pod: &Pod) -> PodFacts {
+fn pod_facts(pod: &Pod, now: Timestamp) -> PodFacts {
     let status = pod.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let condition = |type_: &str| conditions?.iter().find(|c| c.type_ == type_);
@@ -304,7 +309,7 @@ fn pod_facts(pod: &Pod) -> PodFacts {
         Some(told) => told.last_transition_time.as_ref(),
         None => pod.metadata.creation_timestamp.as_ref(),
     };
-    let overdue = since.is_some_and(|since| Timestamp::now().duration_since(since.0) > OVERDUE);
+    let overdue = since.is_some_and(|since| now.duration_since(since.0) > OVERDUE);
     PodFacts {
         revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
         ready,
@@ -381,7 +386,8 @@ mod tests {
         };
         let why = |containers: &[serde_json::Value]| {
             let pod = json!({ "status": { "containerStatuses": containers } });
-            let pod = serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod));
+            let pod =
+                serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod, Timestamp::now()));
             let pod = pod.expect("a pod");
             (pod.fails, pod.why.expect("a reason"))
         };
@@ -409,7 +415,7 @@ mod tests {
         let stopping = json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
         for (pod, fails) in [(unscheduled, true), (stopping, false), (json!({}), false)] {
             let read = serde_json::from_value::<Pod>(pod.clone()).expect("a pod");
-            assert_eq!(pod_facts(&read).fails, fails, "{pod}");
+            assert_eq!(pod_facts(&read, Timestamp::now()).fails, fails, "{pod}");
         }
         let mut ended = waits("node", "CrashLoopBackOff");
         let text = "starts\nnode: the volume is of another node\n";
@@ -432,7 +438,7 @@ mod tests {
                 "startTime": "2026-01-01T00:00:10Z",
                 "conditions": [{ "type": "Ready", "status": ready, "lastTransitionTime": since }],
             }});
-            serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod).fresh)
+            serde_json::from_value::<Pod>(pod).map(|pod| pod_facts(&pod, Timestamp::now()).fresh)
         };
         for (ready, since, fresh) in [
             ("False", "2026-01-01T00:00:10Z", true),
@@ -442,6 +448,9 @@ mod tests {
         ] {
             assert_eq!(pod(ready, since).ok(), Some(fresh), "{ready} since {since}");
         }
-        assert!(pod_facts(&Pod::default()).fresh, "nobody runs it yet");
+        assert!(
+            pod_facts(&Pod::default(), Timestamp::now()).fresh,
+            "nobody runs it yet"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! The format: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::fmt;
 
 const BILLION: i128 = 1_000_000_000;
 
@@ -53,10 +54,44 @@ fn factor(suffix: &str) -> Option<i128> {
     }
 }
 
-/// A quantity as a whole number, rounded up; 0 where it is none.
-pub(crate) fn whole(quantity: &Quantity) -> i64 {
-    let billionths = billionths(&quantity.0).unwrap_or(0).max(0);
-    i64::try_from((billionths + BILLION - 1) / BILLION).unwrap_or(i64::MAX)
+/// A quantity that was read: its value, and its text as somebody wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    text: String,
+    billionths: i128,
+}
+
+impl Amount {
+    /// Reads a quantity. What is none counts as 0: the definition and the API server
+    /// refuse it themselves, and say why.
+    pub(crate) fn of(quantity: &Quantity) -> Self {
+        Self {
+            text: quantity.0.clone(),
+            billionths: billionths(&quantity.0).unwrap_or(0),
+        }
+    }
+
+    /// Its value in billionths.
+    pub(crate) fn value(&self) -> i128 {
+        self.billionths
+    }
+
+    /// Its value as a whole number that is not negative, rounded up.
+    pub(crate) fn whole(&self) -> i64 {
+        let billionths = self.billionths.max(0);
+        i64::try_from((billionths + BILLION - 1) / BILLION).unwrap_or(i64::MAX)
+    }
+
+    /// As it was written.
+    pub(crate) fn quantity(&self) -> Quantity {
+        Quantity(self.text.clone())
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +113,9 @@ mod tests {
             ("+7k", 7000),
             ("-7k", 0),
         ] {
-            assert_eq!(whole(&Quantity(text.to_owned())), wanted, "{text}");
+            let amount = Amount::of(&Quantity(text.to_owned()));
+            assert_eq!(amount.whole(), wanted, "{text}");
+            assert_eq!(amount.to_string(), text);
         }
         assert_eq!(billionths("1024Mi"), billionths("1Gi"));
         assert_eq!(billionths("0.5"), billionths("500m"));

@@ -1,17 +1,12 @@
-//! Pools as they are watched, whatever is in them. One that this release can't read,
-//! since a newer release or a person wrote it, is skipped, and holds up no other.
+//! Pools as they are watched, whatever is in them.
 
-use crate::context::Context;
-use crate::events::event;
 use anyhow::Context as _;
-use crds::FileServerPool;
+use crds::{FileServerPool, FileServerPoolSpec, FileServerPoolStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::events::EventType;
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// A pool whose spec and status are not read yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -56,54 +51,25 @@ impl Resource for RawPool {
 }
 
 impl RawPool {
-    /// Reads it; unknown fields are passed over.
+    /// Reads spec and status; unknown fields are passed over.
     ///
     /// # Errors
     /// Names the part that can't be read.
-    pub(crate) fn read(&self) -> anyhow::Result<FileServerPool> {
+    pub(crate) fn read(
+        &self,
+    ) -> anyhow::Result<(FileServerPoolSpec, Option<FileServerPoolStatus>)> {
         let spec = serde_json::from_value(self.spec.clone()).context("spec")?;
         let status = match self.status.is_null() {
             true => None,
             false => serde_json::from_value(self.status.clone()).context("status")?,
         };
-        Ok(FileServerPool {
-            metadata: self.metadata.clone(),
-            spec,
-            status,
-        })
+        Ok((spec, status))
     }
 
     /// The release that serves it.
     pub(crate) fn managed_by(&self) -> Option<&str> {
         self.status.get("managedBy")?.as_str()
     }
-}
-
-/// Reports, once for each change of a pool, that it can't be read. One that another
-/// release serves is left to that release.
-pub(crate) async fn skip(pool: &Arc<RawPool>, context: &Context, error: &anyhow::Error) {
-    let name = crate::names::PoolName {
-        namespace: pool.namespace().unwrap_or_default(),
-        name: pool.name_any(),
-    };
-    let owner = context.release.owner();
-    if pool.managed_by().is_some_and(|by| by != owner) {
-        return;
-    }
-    if !context.note_unreadable(&name, pool.metadata.generation) {
-        return;
-    }
-    tracing::warn!(
-        pool = name.at_manager(),
-        error = format!("{error:#}"),
-        "can't be read: it is left as it is"
-    );
-    let note = format!(
-        "this operator can't read the pool, and leaves it as it is: {error:#}. Set that back, or \
-         upgrade the release"
-    );
-    let event = event(EventType::Warning, "Unreadable", "Read", note);
-    context.publish_about(&pool.object_ref(&()), event).await;
 }
 
 #[cfg(test)]
@@ -133,9 +99,9 @@ mod tests {
             "later": { "a": [1] },
         });
         let read = pool(spec, json!({ "files": 3, "later": true })).read();
-        let read = read.expect("unknown fields are ignored");
-        assert_eq!(read.spec.storage.size.0, "1Gi");
-        assert_eq!(read.status.map(|status| status.files), Some(3));
+        let (spec, status) = read.expect("unknown fields are ignored");
+        assert_eq!(spec.storage.size.0, "1Gi");
+        assert_eq!(status.map(|status| status.files), Some(3));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 mod act;
 mod decide;
 mod report;
+mod skip;
 
 use crate::adopt::Owner;
-use crate::annotations::{ABANDON, ADOPT, DRAIN, PAUSED};
+use crate::annotations::ADOPT;
 use crate::apply::ApplyError;
 use crate::cache::Cache;
 use crate::conflict::Conflict;
@@ -16,20 +17,22 @@ use crate::names::PoolName;
 use crate::observe::{Observed, observe};
 use crate::plan::roll::Elsewhere;
 use crate::plan::scale::Step;
-use crate::raw::{RawPool, skip};
+use crate::raw::RawPool;
 use crate::report::Trouble;
 use crate::token::token;
 use crate::turn;
+use crate::validate::{ValidatedPool, validate};
 use crds::FileServerPool;
-use decide::Decided;
+use decide::{Decided, Seen, decide};
 use k8s_openapi::jiff::Timestamp;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt};
 use report::Outcome;
 use serde_json::json;
+use skip::skip;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The next pass while something is under way: managers report nothing unasked.
 const SOON: Duration = Duration::from_secs(2);
@@ -61,27 +64,23 @@ pub(crate) enum Failed {
 pub(crate) async fn reconcile(raw: Arc<RawPool>, context: Arc<Context>) -> Result<Action, Failed> {
     let _under_way = context.under_way.begin();
     context.metrics.reconciles.inc();
-    let pool = match raw.read() {
+    let pool = match validate(&raw) {
         Ok(pool) => pool,
         Err(error) => {
             skip(&raw, &context, &error).await;
             return Ok(Action::await_change());
         }
     };
-    let name = PoolName::of(&pool);
-    context.note_readable(&name);
-    let next = pass_over(&pool, &context, &name).await?;
-    context.remember(&name, |memory| memory.failures = 0);
+    context.note_readable(&pool.name);
+    let next = pass_over(&pool, &context).await?;
+    context.remember(&pool.name, |memory| memory.failures = 0);
     Ok(next)
 }
 
 /// When a pass that failed is repeated: after 1, 2, 4 s and so on.
 pub(crate) fn retry(pool: Arc<RawPool>, error: &Failed, context: Arc<Context>) -> Action {
     context.metrics.errors.inc();
-    let name = PoolName {
-        namespace: pool.namespace().unwrap_or_default(),
-        name: pool.name_any(),
-    };
+    let name = PoolName::of(pool.as_ref());
     let failures = context.remember(&name, |memory| {
         memory.failures += 1;
         memory.failures
@@ -90,24 +89,21 @@ pub(crate) fn retry(pool: Arc<RawPool>, error: &Failed, context: Arc<Context>) -
     Action::requeue(Duration::from_secs(1 << (failures - 1).min(PATIENCE)))
 }
 
-async fn pass_over(
-    pool: &FileServerPool,
-    context: &Context,
-    name: &PoolName,
-) -> Result<Action, Failed> {
+async fn pass_over(pool: &ValidatedPool, context: &Context) -> Result<Action, Failed> {
+    let name = &pool.name;
     let before = pool.status.as_ref();
     let owner = context.release.owner();
     let other = before.and_then(|status| status.managed_by.as_ref());
     if other.is_some_and(|other| *other != owner) {
         return Ok(Action::await_change());
     }
-    let deleting = pool.metadata.deletion_timestamp.is_some();
+    let deleting = pool.deleting;
     if other.is_none() && !deleting {
-        return claim_pool(context, pool, name, &owner).await;
+        return claim_pool(context, pool, &owner).await;
     }
     let cache = context.caches.of(&name.namespace);
-    let rests = context.recall(name).rests && !deleting && !has_order(pool);
-    let own = Owner::of(pool, name);
+    let rests = context.recall(name).rests && !deleting && !pool.orders.wait();
+    let own = Owner::of(pool);
     let mut observed = observe(context, name, cache.as_deref().filter(|_| rests)).await?;
     if observed.recalled && (observed.terminating || !observed.set.iter().all(|set| own.has(set))) {
         observed = observe(context, name, None).await?;
@@ -115,7 +111,7 @@ async fn pass_over(
     // What bears the name of our StatefulSet may be another application, with pods
     // and claims of its own.
     let stranger = observed.set.as_ref().is_some_and(|set| !own.has(set));
-    if let Some(next) = finalizer(context, pool, name, &observed, stranger).await? {
+    if let Some(next) = finalizer(context, pool, &observed, stranger).await? {
         return Ok(next);
     }
     let (token, refused) = match known_token(context).await {
@@ -132,7 +128,6 @@ async fn pass_over(
     let pass = Pass {
         context,
         pool,
-        name,
         bearer: &bearer,
         token: &token,
         observed: &observed,
@@ -153,7 +148,7 @@ async fn pass_over(
     }
     match deleting {
         true => pass.delete().await,
-        false if is_paused(pool) => pass.pause().await,
+        false if pool.orders.paused => pass.pause().await,
         false => pass.serve().await,
     }
 }
@@ -162,19 +157,18 @@ async fn pass_over(
 /// ends with that.
 async fn finalizer(
     context: &Context,
-    pool: &FileServerPool,
-    name: &PoolName,
+    pool: &ValidatedPool,
     observed: &Observed,
     stranger: bool,
 ) -> Result<Option<Action>, Failed> {
-    let deleting = pool.metadata.deletion_timestamp.is_some();
+    let (name, deleting) = (&pool.name, pool.deleting);
     let wants = wants_finalizer(pool, Timestamp::now());
     if observed.terminating || (deleting && (stranger || !wants)) {
-        keep_finalizer(&context.client, pool, name, false).await?;
+        keep_finalizer(&context.client, &pool.metadata, name, false).await?;
         context.forget(name);
         return Ok(Some(Action::await_change()));
     }
-    if !deleting && keep_finalizer(&context.client, pool, name, wants).await? && wants {
+    if !deleting && keep_finalizer(&context.client, &pool.metadata, name, wants).await? && wants {
         // Only a pass after this one reports the new generation: the admission policy
         // lets no deletion through before.
         tokio::time::sleep(SETTLES).await;
@@ -189,24 +183,17 @@ async fn known_token(context: &Context) -> anyhow::Result<String> {
     context.token.or_ask((), read).await
 }
 
-/// Whether a person has asked that nothing of a pool is changed; pure.
-fn is_paused(pool: &FileServerPool) -> bool {
-    pool.annotations()
-        .get(PAUSED)
-        .is_some_and(|on| on == "true")
-}
-
 /// The first thing that is written of a pool: whose it is. Of two releases that
 /// watch its namespace one is first.
 async fn claim_pool(
     context: &Context,
-    pool: &FileServerPool,
-    name: &PoolName,
+    pool: &ValidatedPool,
     owner: &str,
 ) -> Result<Action, Failed> {
+    let name = &pool.name;
     let pools: Api<FileServerPool> = Api::namespaced(context.client.clone(), &name.namespace);
     let patch = json!({
-        "metadata": { "resourceVersion": pool.resource_version() },
+        "metadata": { "resourceVersion": pool.metadata.resource_version },
         "status": { "managedBy": owner },
     });
     let params = PatchParams {
@@ -227,8 +214,7 @@ async fn claim_pool(
 /// One pass, with all that was observed.
 struct Pass<'a> {
     context: &'a Context,
-    pool: &'a FileServerPool,
-    name: &'a PoolName,
+    pool: &'a ValidatedPool,
     bearer: &'a Bearer,
     token: &'a str,
     observed: &'a Observed,
@@ -239,23 +225,26 @@ struct Pass<'a> {
     cache: Option<&'a Cache>,
 }
 
-/// Whether a person has ordered something that is not done yet; pure.
-fn has_order(pool: &FileServerPool) -> bool {
-    let orders = [ABANDON, DRAIN, ADOPT];
-    orders
-        .iter()
-        .any(|key| pool.annotations().contains_key(*key))
-}
-
 impl Pass<'_> {
+    fn name(&self) -> &PoolName {
+        &self.pool.name
+    }
+
     /// What is to be done, noted for the passes after this one.
     fn decided(&self) -> Decided {
-        let decided = self.decide();
+        let seen = Seen {
+            pool: self.pool,
+            observed: self.observed,
+            view: self.view.ok(),
+            elsewhere: self.elsewhere.as_ref(),
+        };
+        let remembered = self.context.recall(self.name()).window;
+        let (decided, remembered) = decide(&seen, remembered, Instant::now());
         if decided.ends_turn {
-            self.context.end_turn(self.name);
+            self.context.end_turn(self.name());
         }
         self.context
-            .remember(self.name, |memory| memory.window = decided.window);
+            .remember(self.name(), |memory| memory.window = remembered);
         decided
     }
 
@@ -263,14 +252,20 @@ impl Pass<'_> {
         let waits = delete_files(
             self.context,
             self.bearer,
-            self.name,
+            self.name(),
             self.observed,
             self.view,
         );
         match waits.await? {
             None => {
-                keep_finalizer(&self.context.client, self.pool, self.name, false).await?;
-                self.context.forget(self.name);
+                keep_finalizer(
+                    &self.context.client,
+                    &self.pool.metadata,
+                    self.name(),
+                    false,
+                )
+                .await?;
+                self.context.forget(self.name());
                 Ok(Action::await_change())
             }
             Some(left) => {
@@ -309,7 +304,7 @@ impl Pass<'_> {
         if self.observed.recalled && !decided.is_calm(self.observed) {
             // What is to be done rests on the API server itself.
             self.context
-                .remember(self.name, |memory| memory.rests = false);
+                .remember(self.name(), |memory| memory.rests = false);
             return Ok(Action::requeue(Duration::ZERO));
         }
         let mut outcome = Outcome::default();
@@ -336,15 +331,15 @@ impl Pass<'_> {
         // A pool that is not ready waits for managers or pods: watches show what is to
         // be done then as well.
         self.context
-            .remember(self.name, |memory| memory.rests = rests);
+            .remember(self.name(), |memory| memory.rests = rests);
         Ok(Action::requeue(if rests && ready { LATER } else { SOON }))
     }
 
     /// Takes the annotation away by which objects were adopted: they have their owner now.
     async fn adopted(&self) -> kube::Result<()> {
-        if !self.pool.annotations().contains_key(ADOPT) {
+        if self.pool.orders.adopt.is_none() {
             return Ok(());
         }
-        self.context.annotate(self.name, &[(ADOPT, None)]).await
+        self.context.annotate(self.name(), &[(ADOPT, None)]).await
     }
 }

@@ -4,9 +4,9 @@
 
 use crate::names::{FIELD_MANAGER, PoolName};
 use crate::raw::RawPool;
-use crate::released::{RELEASED_FOR, released_until};
+use crate::released::RELEASED_FOR;
 use crate::report::{Holds, Reason, Type};
-use crds::FileServerPool;
+use crate::validate::ValidatedPool;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
@@ -61,9 +61,11 @@ fn conditions(pool: &RawPool) -> Vec<Condition> {
 }
 
 /// Whether a pool was let go only just now, so that its status is left as it is; pure.
-pub(crate) fn is_silent(pool: &FileServerPool, now: Timestamp) -> bool {
+pub(crate) fn is_silent(pool: &ValidatedPool, now: Timestamp) -> bool {
     let after_silence = RELEASED_FOR - SILENT_FOR;
-    let ends = released_until(pool).and_then(|until| until.checked_sub(after_silence).ok());
+    let ends = pool
+        .released_until
+        .and_then(|until| until.checked_sub(after_silence).ok());
     ends.is_some_and(|ends| now < ends)
 }
 
@@ -149,14 +151,8 @@ mod tests {
     #[test]
     fn an_operator_that_is_still_there_goes_on_to_say_how_a_pool_is() {
         let left: Timestamp = "2026-11-28T06:00:00Z".parse().expect("a time");
-        let pool = |annotations: serde_json::Value| -> FileServerPool {
-            serde_json::from_value(json!({
-                "apiVersion": "fileserver.dev/v1alpha1",
-                "kind": "FileServerPool",
-                "metadata": { "name": "p", "annotations": annotations },
-                "spec": { "storage": { "size": "1Gi" } },
-            }))
-            .expect("a pool")
+        let pool = |annotations: serde_json::Value| {
+            ValidatedPool::sample(json!({}), json!({ "annotations": annotations }))
         };
         let released = pool(json!({ RELEASED: (left + RELEASED_FOR).to_string() }));
         assert!(is_silent(&released, left));

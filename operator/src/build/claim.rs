@@ -2,27 +2,26 @@
 //! anything else.
 
 use super::Parts;
-use crate::names::{PoolName, labels, unowned, unpruned};
+use crate::names::{labels, unowned, unpruned};
 use crate::plan::Mark;
+use crate::quantity::Amount;
 use crate::release::Release;
-use crds::FileServerPool;
+use crate::validate::{ValidatedPool, Volume};
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// The claim of one ordinal, with what it says about its volume.
 pub(crate) fn claim(
     release: &Release,
-    pool: &FileServerPool,
-    name: &PoolName,
+    pool: &ValidatedPool,
     ordinal: i32,
     mark: Mark,
 ) -> PersistentVolumeClaim {
-    let storage = &pool.spec.storage;
-    let mut annotations = over(&storage.annotations, unpruned());
+    let (name, volume) = (&pool.name, &pool.volume);
+    let mut annotations = over(&volume.annotations, unpruned());
     if let Some(text) = crate::mark::text(mark) {
         annotations.insert(crate::annotations::VOLUME.to_owned(), text);
     }
@@ -30,49 +29,46 @@ pub(crate) fn claim(
         metadata: ObjectMeta {
             name: Some(name.claim(ordinal)),
             namespace: Some(name.namespace.clone()),
-            labels: Some(over(&storage.labels, unowned(labels(release, name)))),
+            labels: Some(over(&volume.labels, unowned(labels(release, name)))),
             annotations: Some(annotations),
             ..ObjectMeta::default()
         },
-        spec: Some(spec(pool, &storage.size.0)),
+        spec: Some(spec(volume, &volume.size)),
         status: None,
     }
 }
 
-/// A person's own labels or annotations, and ours over them. Nobody else sets keys of
-/// our group, whatever an earlier definition let through.
+/// A person's own labels or annotations, and ours over them.
 fn over(
     own: &BTreeMap<String, String>,
     ours: BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let prefix = format!("{}/", crds::GROUP);
     let mut all = own.clone();
-    all.retain(|key, _| !key.starts_with(&prefix));
     all.extend(ours);
     all
 }
 
-fn spec(pool: &FileServerPool, size: &str) -> PersistentVolumeClaimSpec {
-    let size = Quantity(size.to_owned());
+fn spec(volume: &Volume, size: &Amount) -> PersistentVolumeClaimSpec {
+    let requests = BTreeMap::from([("storage".to_owned(), size.quantity())]);
     PersistentVolumeClaimSpec {
         access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
         resources: Some(VolumeResourceRequirements {
-            requests: Some(BTreeMap::from([("storage".to_owned(), size)])),
+            requests: Some(requests),
             limits: None,
         }),
-        storage_class_name: pool.spec.storage.storage_class_name.clone(),
+        storage_class_name: volume.class.clone(),
         ..PersistentVolumeClaimSpec::default()
     }
 }
 
 /// The template in the StatefulSet; the operator makes the claims itself, before pods.
-pub(super) fn template(parts: &Parts<'_>, size: &str) -> PersistentVolumeClaim {
+pub(super) fn template(parts: &Parts<'_>, size: &Amount) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(crate::names::VOLUME.to_owned()),
             ..ObjectMeta::default()
         },
-        spec: Some(spec(parts.pool, size)),
+        spec: Some(spec(&parts.pool.volume, size)),
         status: None,
     }
 }

@@ -4,7 +4,6 @@ use super::Parts;
 use super::guards::{GRPC, OPS};
 use super::pod::TOKEN;
 use crate::names::VOLUME;
-use crate::quantity::whole;
 use crds::PullPolicy;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle,
@@ -22,10 +21,13 @@ const SECRET: &str = "/etc/dfs/token";
 const LEAVES: i64 = 5;
 
 pub(super) fn container(parts: &Parts<'_>) -> Container {
-    let spec = &parts.pool.spec;
+    let wishes = &parts.pool.pod;
     let release = parts.release;
-    let image = spec.image.as_ref().unwrap_or(&release.node_image);
-    let resources = spec.resources.as_ref().or(release.node_resources.as_ref());
+    let image = wishes.image.as_ref().unwrap_or(&release.node_image);
+    let resources = wishes
+        .resources
+        .as_ref()
+        .or(release.node_resources.as_ref());
     Container {
         name: CONTAINER.to_owned(),
         image: Some(image.clone()),
@@ -49,8 +51,8 @@ pub(super) fn container(parts: &Parts<'_>) -> Container {
 
 /// The release's policy is for its own image.
 fn pull_policy(parts: &Parts<'_>) -> Option<String> {
-    let spec = &parts.pool.spec;
-    match (&spec.image, spec.image_pull_policy) {
+    let wishes = &parts.pool.pod;
+    match (&wishes.image, wishes.pull_policy) {
         (_, Some(policy)) => Some(text(policy).to_owned()),
         (None, None) => parts.release.pull_policy.clone(),
         (Some(_), None) => None,
@@ -122,7 +124,7 @@ fn restricted() -> SecurityContext {
 
 /// Variables that others refer to come first.
 fn environment(parts: &Parts<'_>) -> Vec<EnvVar> {
-    let spec = &parts.pool.spec;
+    let wishes = &parts.pool.pod;
     let own = [
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
@@ -131,24 +133,24 @@ fn environment(parts: &Parts<'_>) -> Vec<EnvVar> {
     let plain = [
         ("DFS_ID", "$(POD_NAMESPACE)/$(POD_NAME)".to_owned()),
         ("DFS_ADVERTISE", format!("$(POD_IP):{GRPC}")),
-        ("DFS_POOL", parts.name.at_manager()),
+        ("DFS_POOL", parts.pool.name.at_manager()),
         ("DFS_MANAGER", parts.release.manager.clone()),
         ("DFS_DATA", DATA.to_owned()),
         ("DFS_REQUIRE_MOUNT", "true".to_owned()),
         ("DFS_TOKEN_FILE", format!("{SECRET}/{TOKEN}")),
-        ("DFS_RESERVE", whole(&spec.storage.reserve).to_string()),
+        ("DFS_RESERVE", parts.pool.volume.reserve.to_string()),
         (
             "DFS_SCRUB_BYTES_PER_SECOND",
-            whole(&spec.scrub.bytes_per_second).to_string(),
+            wishes.scrub_bytes_per_second.to_string(),
         ),
-        ("DFS_SCRUB_EVERY", format!("{}h", spec.scrub.every_hours)),
+        ("DFS_SCRUB_EVERY", format!("{}h", wishes.scrub_every_hours)),
     ]
     .map(|(name, value)| EnvVar {
         name: name.to_owned(),
         value: Some(value),
         value_from: None,
     });
-    let more = spec.extra_env.iter().cloned();
+    let more = wishes.env.iter().cloned();
     own.into_iter().chain(plain).chain(more).collect()
 }
 

@@ -39,7 +39,7 @@ pub(super) fn service(parts: &Parts<'_>) -> Service {
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
-            selector: Some(selector(parts.release, parts.name)),
+            selector: Some(selector(parts.release, &parts.pool.name)),
             ports: Some(vec![port("grpc", GRPC), port("ops", OPS)]),
             ..ServiceSpec::default()
         }),
@@ -59,7 +59,7 @@ pub(super) fn disruption(parts: &Parts<'_>) -> PodDisruptionBudget {
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(most)),
             unhealthy_pod_eviction_policy: Some(unhealthy.to_owned()),
-            selector: Some(matching(selector(parts.release, parts.name))),
+            selector: Some(matching(selector(parts.release, &parts.pool.name))),
             ..PodDisruptionBudgetSpec::default()
         }),
         status: None,
@@ -80,7 +80,7 @@ pub(super) fn network(parts: &Parts<'_>) -> NetworkPolicy {
     NetworkPolicy {
         metadata: parts.owned(),
         spec: Some(NetworkPolicySpec {
-            pod_selector: Some(matching(selector(parts.release, parts.name))),
+            pod_selector: Some(matching(selector(parts.release, &parts.pool.name))),
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![
                 reaches(Some(vec![of_release(parts)]), "grpc"),

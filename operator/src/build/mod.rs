@@ -11,15 +11,17 @@ pub(crate) use claim::claim;
 pub(crate) use container::CONTAINER;
 pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
-use crate::names::{PoolName, labels};
+use crate::names::labels;
+use crate::quantity::Amount;
 use crate::release::Release;
+use crate::validate::ValidatedPool;
 use crds::FileServerPool;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use std::collections::BTreeMap;
 
 /// What the plan decided about the StatefulSet.
@@ -34,7 +36,7 @@ pub(crate) struct Shape {
     /// The ordinal that may be taken away.
     pub(crate) leaving: Option<i32>,
     /// Size of the claim template, which can't change: what it was made with.
-    pub(crate) template_size: Option<String>,
+    pub(crate) template_size: Option<Amount>,
 }
 
 /// A pool with all that building needs.
@@ -43,9 +45,7 @@ pub(crate) struct Parts<'a> {
     /// The release.
     pub(crate) release: &'a Release,
     /// The pool.
-    pub(crate) pool: &'a FileServerPool,
-    /// Its name.
-    pub(crate) name: &'a PoolName,
+    pub(crate) pool: &'a ValidatedPool,
     /// Whether no node may be evicted.
     pub(crate) frozen: bool,
 }
@@ -82,9 +82,9 @@ impl Parts<'_> {
     /// Metadata of an object that the pool has once, and that goes with it.
     fn owned(&self) -> ObjectMeta {
         ObjectMeta {
-            name: Some(self.name.nodes()),
-            namespace: Some(self.name.namespace.clone()),
-            labels: Some(labels(self.release, self.name)),
+            name: Some(self.pool.name.nodes()),
+            namespace: Some(self.pool.name.namespace.clone()),
+            labels: Some(labels(self.release, &self.pool.name)),
             owner_references: Some(vec![self.owner()]),
             ..ObjectMeta::default()
         }
@@ -94,8 +94,8 @@ impl Parts<'_> {
         OwnerReference {
             api_version: FileServerPool::api_version(&()).into_owned(),
             kind: FileServerPool::kind(&()).into_owned(),
-            name: self.pool.name_any(),
-            uid: self.pool.uid().unwrap_or_default(),
+            name: self.pool.name.name.clone(),
+            uid: self.pool.uid.clone(),
             controller: Some(true),
             block_owner_deletion: Some(true),
         }

@@ -4,7 +4,7 @@
 use super::container::container;
 use super::{Parts, matching};
 use crate::names::{labels, selector};
-use crds::PodSecurity;
+use crate::validate::PodWishes;
 use k8s_openapi::api::core::v1::{
     KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
     SecretVolumeSource, TopologySpreadConstraint, Volume,
@@ -17,13 +17,13 @@ pub(super) const TOKEN: &str = "token";
 const GRACE: i64 = 330;
 
 pub(super) fn template(parts: &Parts<'_>) -> PodTemplateSpec {
-    let spec = &parts.pool.spec;
-    let mut all = spec.pod_labels.clone();
-    all.extend(labels(parts.release, parts.name));
+    let wishes = &parts.pool.pod;
+    let mut all = wishes.labels.clone();
+    all.extend(labels(parts.release, &parts.pool.name));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(all),
-            annotations: Some(spec.pod_annotations.clone()),
+            annotations: Some(wishes.annotations.clone()),
             ..ObjectMeta::default()
         }),
         spec: Some(pod(parts)),
@@ -32,14 +32,13 @@ pub(super) fn template(parts: &Parts<'_>) -> PodTemplateSpec {
 
 /// What the pool does not say is left out: a changed template restarts its nodes.
 fn pod(parts: &Parts<'_>) -> PodSpec {
-    let spec = &parts.pool.spec;
-    let place = spec.scheduling.clone().unwrap_or_default();
+    let place = parts.pool.pod.place.clone();
     PodSpec {
-        service_account_name: Some(parts.name.nodes()),
+        service_account_name: Some(parts.pool.name.nodes()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE),
-        security_context: Some(security(&spec.security)),
+        security_context: Some(security(&parts.pool.pod)),
         containers: vec![container(parts)],
         volumes: Some(vec![token(parts)]),
         topology_spread_constraints: Some(spread(parts)),
@@ -60,14 +59,14 @@ fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
 /// The pool's own key, of the Secret with those of all pools of the namespace.
 fn token(parts: &Parts<'_>) -> Volume {
     let key = KeyToPath {
-        key: parts.name.name.clone(),
+        key: parts.pool.name.name.clone(),
         path: TOKEN.to_owned(),
         ..KeyToPath::default()
     };
     Volume {
         name: TOKEN.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(parts.release.keys_secret(&parts.name.namespace)),
+            secret_name: Some(parts.release.keys_secret(&parts.pool.name.namespace)),
             items: Some(vec![key]),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
@@ -78,48 +77,40 @@ fn token(parts: &Parts<'_>) -> Volume {
 
 /// The release's Secrets are for its own image.
 fn pull_secrets(parts: &Parts<'_>) -> Vec<LocalObjectReference> {
-    let spec = &parts.pool.spec;
+    let wishes = &parts.pool.pod;
     let named = |name: &String| LocalObjectReference { name: name.clone() };
     let ours = parts.release.pull_secrets.iter().map(named);
-    let ours = ours.filter(|_| spec.image.is_none());
-    ours.chain(spec.image_pull_secrets.iter().cloned())
-        .collect()
+    let ours = ours.filter(|_| wishes.image.is_none());
+    ours.chain(wishes.pull_secrets.iter().cloned()).collect()
 }
 
-fn security(ids: &PodSecurity) -> PodSecurityContext {
-    let restricted = PodSecurityContext {
+fn security(wishes: &PodWishes) -> PodSecurityContext {
+    let group = wishes.volume_group;
+    PodSecurityContext {
         run_as_non_root: Some(true),
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),
             localhost_profile: None,
         }),
-        ..PodSecurityContext::default()
-    };
-    if ids.assigned_by_cluster == Some(true) {
-        return restricted;
-    }
-    let group = ids.fs_group;
-    PodSecurityContext {
-        run_as_user: ids.run_as_user,
-        run_as_group: ids.run_as_user,
+        run_as_user: wishes.user,
+        run_as_group: wishes.user,
         fs_group: group,
         fs_group_change_policy: group.map(|_| "OnRootMismatch".to_owned()),
-        ..restricted
+        ..PodSecurityContext::default()
     }
 }
 
 /// As evenly over machines and zones as possible, unless the pool says otherwise.
 fn spread(parts: &Parts<'_>) -> Vec<TopologySpreadConstraint> {
-    let place = parts.pool.spec.scheduling.as_ref();
-    let own = place.map(|place| &place.topology_spread_constraints);
-    if let Some(own) = own.filter(|own| !own.is_empty()) {
+    let own = &parts.pool.pod.place.topology_spread_constraints;
+    if !own.is_empty() {
         return own.clone();
     }
     let over = |key: &str| TopologySpreadConstraint {
         max_skew: 1,
         topology_key: key.to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(matching(selector(parts.release, parts.name))),
+        label_selector: Some(matching(selector(parts.release, &parts.pool.name))),
         ..TopologySpreadConstraint::default()
     };
     ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]

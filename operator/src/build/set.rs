@@ -26,12 +26,12 @@ pub(super) fn set(parts: &Parts<'_>, shape: &Shape) -> StatefulSet {
         }
     }
     let size = shape.template_size.as_ref();
-    let size = size.unwrap_or(&parts.pool.spec.storage.size.0);
+    let size = size.unwrap_or(&parts.pool.volume.size);
     StatefulSet {
         metadata,
         spec: StatefulSetSpec {
             replicas: Some(shape.replicas),
-            service_name: Some(parts.name.nodes()),
+            service_name: Some(parts.pool.name.nodes()),
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
@@ -46,7 +46,7 @@ pub(super) fn set(parts: &Parts<'_>, shape: &Shape) -> StatefulSet {
                     when_scaled: Some("Retain".to_owned()),
                 },
             ),
-            selector: matching(selector(parts.release, parts.name)),
+            selector: matching(selector(parts.release, &parts.pool.name)),
             template: pod::template(parts),
             volume_claim_templates: Some(vec![claim::template(parts, size)]),
             ..StatefulSetSpec::default()

@@ -3,46 +3,33 @@
 use super::*;
 use crate::plan::Mark;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
-fn pool(spec: Value) -> FileServerPool {
-    let mut whole = json!({ "storage": { "size": "1Gi" } });
-    for (key, value) in spec.as_object().into_iter().flatten() {
-        whole[key] = value.clone();
-    }
-    serde_json::from_value(json!({
-        "apiVersion": "fileserver.dev/v1alpha1",
-        "kind": "FileServerPool",
-        "metadata": { "name": "p", "namespace": "team", "uid": "1" },
-        "spec": whole,
-    }))
-    .expect("a pool")
+fn pool(spec: Value) -> ValidatedPool {
+    ValidatedPool::sample(spec, json!({}))
 }
 
 /// The StatefulSet and the first claim of a pool, as the API server gets them.
 fn built(spec: Value) -> (Value, Value) {
     let (release, pool) = (Release::sample(), pool(spec));
-    let name = PoolName::of(&pool);
     let parts = Parts {
         release: &release,
         pool: &pool,
-        name: &name,
         frozen: false,
     };
     let set = parts.set(&Shape::default());
-    let claim = claim(&release, &pool, &name, 0, Mark::Empty);
+    let claim = claim(&release, &pool, 0, Mark::Empty);
     (json!(set), json!(claim))
 }
 
 #[test]
 fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
     let (release, pool) = (Release::sample(), pool(json!({})));
-    let name = PoolName::of(&pool);
     let budget = |frozen| {
         let parts = Parts {
             release: &release,
             pool: &pool,
-            name: &name,
             frozen,
         };
         let spec = parts.objects().disruption.spec.expect("a spec");
@@ -79,9 +66,8 @@ fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
     let pool = pool(json!({
         "storage": { "size": "1Gi", "annotations": { crate::annotations::VOLUME: "empty" } },
     }));
-    let name = PoolName::of(&pool);
     for (mark, says) in [(Mark::Missing, None), (Mark::Started, Some("started"))] {
-        let claim = claim(&Release::sample(), &pool, &name, 0, mark);
+        let claim = claim(&Release::sample(), &pool, 0, mark);
         let found = claim.annotations().get(crate::annotations::VOLUME);
         assert_eq!(found.map(String::as_str), says);
     }

@@ -3,8 +3,22 @@
 //! More nodes are wanted at once, fewer only when that was so for a whole window,
 //! and neither while the files per node are within the dead band.
 
-use crds::Autoscaling;
 use std::time::{Duration, Instant};
+
+/// How the number of nodes follows their files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Autoscale {
+    /// Fewest nodes, not more than the most.
+    pub(crate) least: i32,
+    /// Most nodes.
+    pub(crate) most: i32,
+    /// Files that a node shall hold, one at least.
+    pub(crate) files_per_node: i64,
+    /// How far it may be from that, in percent, less than 100.
+    pub(crate) dead_band: i32,
+    /// How long fewer nodes must have been enough before the pool shrinks.
+    pub(crate) patience: Duration,
+}
 
 /// What is remembered from one reconcile to the next; a restart begins a new window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,22 +39,22 @@ struct Low {
 /// The nodes that are wanted, and what to remember; pure. `current` is what was
 /// wanted until now.
 pub(crate) fn decide(
-    auto: &Autoscaling,
+    auto: &Autoscale,
     files: i64,
     current: i32,
     window: Window,
     now: Instant,
 ) -> (i32, Window) {
     let clamp = |nodes: i64| {
-        let nodes = nodes.clamp(i64::from(auto.min_replicas), i64::from(auto.max_replicas));
-        i32::try_from(nodes).unwrap_or(auto.max_replicas)
+        let nodes = nodes.clamp(i64::from(auto.least), i64::from(auto.most));
+        i32::try_from(nodes).unwrap_or(auto.most)
     };
     let clamped = clamp(i64::from(current));
     if clamped != current {
         return (clamped, Window::default());
     }
     let per_node = i128::from(auto.files_per_node);
-    let band = i128::from(auto.dead_band_percent);
+    let band = i128::from(auto.dead_band);
     let held = i128::from(files) * 100;
     let ceiling = |capacity: i128| {
         let nodes = (held + capacity - 1) / capacity;
@@ -61,9 +75,8 @@ pub(crate) fn decide(
         most: enough,
     });
     low.most = low.most.max(enough);
-    let patience = Duration::from_secs(u64::try_from(auto.shrink_after_seconds).unwrap_or(0));
     // The window stays until `current` has changed: this reconcile may fail later on.
-    let wanted = match now.duration_since(low.since) >= patience {
+    let wanted = match now.duration_since(low.since) >= auto.patience {
         true => low.most,
         false => current,
     };
@@ -74,13 +87,13 @@ pub(crate) fn decide(
 mod tests {
     use super::*;
 
-    fn auto() -> Autoscaling {
-        Autoscaling {
-            min_replicas: 2,
-            max_replicas: 6,
+    fn auto() -> Autoscale {
+        Autoscale {
+            least: 2,
+            most: 6,
             files_per_node: 1000,
-            dead_band_percent: 10,
-            shrink_after_seconds: 60,
+            dead_band: 10,
+            patience: Duration::from_secs(60),
         }
     }
 

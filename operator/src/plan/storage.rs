@@ -2,7 +2,7 @@
 //! than what a volume has.
 
 use super::Mark;
-use crate::quantity::billionths;
+use crate::quantity::Amount;
 
 /// A claim as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,9 +10,9 @@ pub(crate) struct ClaimFacts {
     /// Its node's ordinal.
     pub(crate) ordinal: i32,
     /// What it asks for.
-    pub(crate) request: String,
+    pub(crate) request: Amount,
     /// What its volume has, where it has one.
-    pub(crate) capacity: Option<String>,
+    pub(crate) capacity: Option<Amount>,
     /// What the cluster says about its growth, where it says something.
     pub(crate) resizing: Option<String>,
     /// What it says about its volume.
@@ -36,15 +36,15 @@ pub(crate) struct Decision {
     pub(crate) pending: Vec<i32>,
 }
 
-/// Why claims can't have the wanted size. Sizes are as somebody wrote them.
+/// Why claims can't have the wanted size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Volumes can't shrink.
     Shrinks {
         /// The wanted size.
-        size: String,
+        size: Amount,
         /// What the largest volume has.
-        capacity: String,
+        capacity: Amount,
         /// Its node's ordinal.
         ordinal: i32,
     },
@@ -53,20 +53,20 @@ pub(crate) enum Refused {
         /// Its node's ordinal.
         ordinal: i32,
         /// What it asks for.
-        request: String,
+        request: Amount,
         /// The wanted size.
-        size: String,
+        size: Amount,
     },
     /// The storage class does not let claims grow to the wanted size.
-    NotExpandable(String),
+    NotExpandable(Amount),
     /// A claim whose growth failed can't be set back to what its volume has.
     SetBack {
         /// Its node's ordinal.
         ordinal: i32,
         /// What it asks for.
-        request: String,
+        request: Amount,
         /// The wanted size, which is the volume's.
-        size: String,
+        size: Amount,
     },
 }
 
@@ -75,12 +75,11 @@ pub(crate) enum Refused {
 pub(crate) fn decide(
     claims: &[ClaimFacts],
     replicas: i32,
-    size: &str,
+    size: &Amount,
     expands: Option<bool>,
 ) -> Decision {
-    let value = |text: &str| billionths(text).unwrap_or(0);
-    let wanted = value(size);
-    let capacity = |claim: &ClaimFacts| claim.capacity.as_deref().map_or(0, value);
+    let wanted = size.value();
+    let capacity = |claim: &ClaimFacts| claim.capacity.as_ref().map_or(0, Amount::value);
     let make: Vec<i32> = (0..replicas)
         .filter(|ordinal| !claims.iter().any(|claim| claim.ordinal == *ordinal))
         .collect();
@@ -95,9 +94,9 @@ pub(crate) fn decide(
         .max_by_key(|c| capacity(c))
     {
         // A volume may be larger than its claim asked for: that is no wish to shrink.
-        if value(&largest.request) > wanted {
+        if largest.request.value() > wanted {
             decision.refused = Some(Refused::Shrinks {
-                size: size.to_owned(),
+                size: size.clone(),
                 capacity: largest.capacity.clone().unwrap_or_default(),
                 ordinal: largest.ordinal,
             });
@@ -107,11 +106,11 @@ pub(crate) fn decide(
     let has_none = claims().filter(|claim| claim.capacity.is_none());
     decision.pending = has_none.map(|claim| claim.ordinal).collect();
     // Such a claim holds up none of the others.
-    if let Some(pending) = claims().find(|c| c.capacity.is_none() && value(&c.request) != wanted) {
+    if let Some(pending) = claims().find(|c| c.capacity.is_none() && c.request.value() != wanted) {
         decision.refused = Some(Refused::NoVolume {
             ordinal: pending.ordinal,
             request: pending.request.clone(),
-            size: size.to_owned(),
+            size: size.clone(),
         });
     }
     let has_volume = |claim: &&ClaimFacts| claim.capacity.is_some();
@@ -120,20 +119,20 @@ pub(crate) fn decide(
             .filter(has_volume)
             .filter(|claim| !claim.terminating)
     };
-    let grows = |claim: &&ClaimFacts| value(&claim.request) < wanted;
+    let grows = |claim: &&ClaimFacts| claim.request.value() < wanted;
     if expands == Some(false) && claims().filter(grows).count() > 0 {
-        decision.refused = Some(Refused::NotExpandable(size.to_owned()));
+        decision.refused = Some(Refused::NotExpandable(size.clone()));
         return decision;
     }
     // A growth that failed may be lowered, but not to the very size that is there.
-    let lowers = |claim: &ClaimFacts| value(&claim.request) > wanted && capacity(claim) < wanted;
+    let lowers = |claim: &ClaimFacts| claim.request.value() > wanted && capacity(claim) < wanted;
     let set_back =
-        |claim: &&ClaimFacts| value(&claim.request) > wanted && capacity(claim) == wanted;
+        |claim: &&ClaimFacts| claim.request.value() > wanted && capacity(claim) == wanted;
     if let Some(claim) = claims().find(set_back) {
         decision.refused = Some(Refused::SetBack {
             ordinal: claim.ordinal,
             request: claim.request.clone(),
-            size: size.to_owned(),
+            size: size.clone(),
         });
     }
     let other = claims().filter(|claim| grows(claim) || lowers(claim));
@@ -146,12 +145,21 @@ pub(crate) fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+    fn amount(text: &str) -> Amount {
+        Amount::of(&Quantity(text.to_owned()))
+    }
+
+    fn decide(claims: &[ClaimFacts], replicas: i32, size: &str, expands: Option<bool>) -> Decision {
+        super::decide(claims, replicas, &amount(size), expands)
+    }
 
     fn claim(ordinal: i32, request: &str, capacity: &str) -> ClaimFacts {
         ClaimFacts {
             ordinal,
-            request: request.to_owned(),
-            capacity: (!capacity.is_empty()).then(|| capacity.to_owned()),
+            request: amount(request),
+            capacity: (!capacity.is_empty()).then(|| amount(capacity)),
             ..ClaimFacts::default()
         }
     }
@@ -176,7 +184,7 @@ mod tests {
         assert_eq!((smaller.make, smaller.resize), (vec![2], vec![]));
         let why = smaller.refused.expect("volumes can't shrink");
         assert!(
-            matches!(&why, Refused::Shrinks { capacity, .. } if capacity == "1Gi"),
+            matches!(&why, Refused::Shrinks { capacity, .. } if *capacity == amount("1Gi")),
             "{why:?}"
         );
     }
@@ -198,8 +206,8 @@ mod tests {
         let back = decide(&failed, 1, "1Gi", Some(false));
         let still_asks = Refused::SetBack {
             ordinal: 0,
-            request: "5Gi".to_owned(),
-            size: "1Gi".to_owned(),
+            request: amount("5Gi"),
+            size: amount("1Gi"),
         };
         assert_eq!((back.resize, back.refused), (vec![], Some(still_asks)));
     }

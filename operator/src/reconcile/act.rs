@@ -29,16 +29,16 @@ impl Pass<'_> {
     ) -> Result<(), ApplyError> {
         if let Ok(view) = self.view {
             let doubt = decided.doubt.as_ref();
-            match abandon(self.context, self.bearer, self.pool, self.name, view, doubt).await {
+            match abandon(self.context, self.bearer, self.pool, view, doubt).await {
                 Ok(false) => {}
                 // All else was decided as if the node were still there.
-                Ok(true) => return Err(ApplyError::Raced(self.name.at_manager())),
+                Ok(true) => return Err(ApplyError::Raced(self.name().at_manager())),
                 Err(refused) => outcome.trouble = Some(Trouble::Abandon(refused)),
             }
         }
         if self.view.is_ok()
             && decided.doubt.is_none()
-            && let Err(refused) = drain(self.context, self.bearer, self.pool, self.name).await
+            && let Err(refused) = drain(self.context, self.bearer, self.pool).await
         {
             outcome.trouble = Some(Trouble::Drain(refused));
         }
@@ -52,8 +52,8 @@ impl Pass<'_> {
         self.apply_claims(&decided.storage, outcome).await?;
         // Before managers drop a node: its claim must say first that it is empty.
         for mark in &decided.marks {
-            let written = mark::write(&self.context.client, self.name, *mark).await;
-            let what = || format!("PersistentVolumeClaim {}", self.name.claim(mark.0));
+            let written = mark::write(&self.context.client, self.name(), *mark).await;
+            let what = || format!("PersistentVolumeClaim {}", self.name().claim(mark.0));
             written.map_err(|source| ApplyError::Api {
                 what: what(),
                 source,
@@ -68,14 +68,13 @@ impl Pass<'_> {
         Parts {
             release: &self.context.release,
             pool: self.pool,
-            name: self.name,
             frozen: self.is_frozen(),
         }
     }
 
     /// Whether no node may be evicted, since a claim would go with its pod.
     fn is_frozen(&self) -> bool {
-        let nodes = self.observed.nodes(self.name, self.view.ok());
+        let nodes = self.observed.nodes(self.name(), self.view.ok());
         nodes.iter().any(|node| {
             let is_done = node.drain.as_ref().is_some_and(|drain| drain.done);
             node.losing && node.pod.is_some() && !is_done
@@ -83,7 +82,7 @@ impl Pass<'_> {
     }
 
     async fn apply_guards(&self) -> Result<(), ApplyError> {
-        let owner = Some(Owner::of(self.pool, self.name));
+        let owner = Some(Owner::of(self.pool));
         let cache = self.cache;
         // No `..`: so no object that is built can be left out here.
         let crate::build::Objects {
@@ -125,7 +124,7 @@ impl Pass<'_> {
         let Context {
             client, release, ..
         } = self.context;
-        let (name, token) = (self.name, self.token);
+        let (name, token) = (self.name(), self.token);
         let known = self.context.keys.get(&name.namespace).filter(|_| rests);
         if known.is_some_and(|known| keys::are_in(&known, release, name, token)) {
             return Ok(());
@@ -147,7 +146,7 @@ impl Pass<'_> {
              is left so"
         );
         let event = event(EventType::Warning, "Overridden", "Apply", note);
-        self.context.publish(self.pool, event).await;
+        self.context.publish(&self.pool.reference, event).await;
     }
 
     async fn apply_claims(
@@ -155,18 +154,18 @@ impl Pass<'_> {
         storage: &storage::Decision,
         outcome: &mut Outcome,
     ) -> Result<(), ApplyError> {
-        let size = &self.pool.spec.storage.size.0;
+        let size = &self.pool.volume.size;
         let mut resized = false;
         let applier = &self.context.applier;
         let wanted = |ordinal, mark| {
             let release = &self.context.release;
-            Prepared::new(claim(release, self.pool, self.name, ordinal, mark))
+            Prepared::new(claim(release, self.pool, ordinal, mark))
         };
         for ordinal in &storage.make {
             // Claims have no owner: one that came since may hold files.
             applier.create(wanted(*ordinal, Mark::Empty)).await?;
         }
-        let claims = self.observed.claim_facts(self.name);
+        let claims = self.observed.claim_facts(self.name());
         let grow = |claim: &&ClaimFacts| storage.resize.contains(&claim.ordinal);
         for there in claims.iter().filter(grow) {
             let wanted = wanted(there.ordinal, there.mark);
@@ -187,16 +186,16 @@ impl Pass<'_> {
     }
 
     async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
-        let judged = self.context.recall(self.name).template;
+        let judged = self.context.recall(self.name()).template;
         let wanted = judged_only(&self.parts(), &decided.shape, judged);
         let wanted = match &self.observed.set {
             Some(there) => wanted.if_unchanged(there),
             None => wanted.only_new(),
         };
-        let owner = Owner::of(self.pool, self.name);
+        let owner = Owner::of(self.pool);
         let applier = &self.context.applier;
         let applied = applier.apply(wanted, Some(owner), self.cache).await?;
-        self.context.remember(self.name, |memory| {
+        self.context.remember(self.name(), |memory| {
             memory.template = Some(Judged::of(&applied))
         });
         self.tell_of(&applied, decided).await;
@@ -222,7 +221,7 @@ impl Pass<'_> {
                 self.publish("ScaledUp", "Scale", note).await;
             }
             Some(before) if before > replicas => {
-                let note = format!("{} is empty and leaves", self.name.pod(replicas));
+                let note = format!("{} is empty and leaves", self.name().pod(replicas));
                 self.publish("NodeRemoved", "Scale", note).await;
             }
             Some(_) => {}
@@ -236,7 +235,7 @@ impl Pass<'_> {
         {
             let note = format!(
                 "{} is restarted with the new template",
-                self.name.pod(*node)
+                self.name().pod(*node)
             );
             self.publish("NodeRestarted", "Roll", note).await;
         }
@@ -247,24 +246,24 @@ impl Pass<'_> {
         let managers = &self.context.managers;
         let done = match step {
             Step::Rest | Step::Mark { .. } | Step::Wait(_) => return,
-            Step::Drain(ordinals) => managers.drain(self.bearer, self.name, ordinals).await,
-            Step::Open(ordinals) => managers.open(self.bearer, self.name, ordinals).await,
+            Step::Drain(ordinals) => managers.drain(self.bearer, self.name(), ordinals).await,
+            Step::Open(ordinals) => managers.open(self.bearer, self.name(), ordinals).await,
             Step::Forget(ordinal) => {
                 let known = self.view.ok().and_then(|view| view.nodes.get(ordinal));
                 let volume = known.map(|(known, _)| known.volume).unwrap_or_default();
-                let id = self.name.node_id(*ordinal);
+                let id = self.name().node_id(*ordinal);
                 let forgotten = managers.abandon(self.bearer, &id, volume, Some(0)).await;
                 forgotten.map(drop)
             }
         };
         match (done, step) {
             (Ok(()), Step::Drain(ordinals)) => {
-                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
+                let names: Vec<_> = ordinals.iter().map(|o| self.name().pod(*o)).collect();
                 let note = format!("{} give their files to the others", names.join(", "));
                 self.publish("Draining", "Drain", note).await;
             }
             (Ok(()), Step::Open(ordinals)) => {
-                let names: Vec<_> = ordinals.iter().map(|o| self.name.pod(*o)).collect();
+                let names: Vec<_> = ordinals.iter().map(|o| self.name().pod(*o)).collect();
                 let note = format!("{} take files again", names.join(", "));
                 self.publish("DrainCancelled", "Drain", note).await;
             }
@@ -280,7 +279,7 @@ impl Pass<'_> {
 
     async fn publish(&self, reason: &str, action: &str, note: String) {
         let event = event(EventType::Normal, reason, action, note);
-        self.context.publish(self.pool, event).await;
+        self.context.publish(&self.pool.reference, event).await;
     }
 }
 

@@ -1,14 +1,29 @@
-//! What is to be done, from what was observed.
+//! What is to be done, from what was observed and what is remembered of earlier passes.
+//! Pure: what is to be remembered comes out as a value.
 
-use super::Pass;
 use crate::build::Shape;
 use crate::managers::{View, refusal};
 use crate::observe::Observed;
+use crate::plan::roll::Elsewhere;
 use crate::plan::scale::Step;
 use crate::plan::{Mark, NodeFacts, Refusal, autoscale, roll, scale, storage, store};
+use crate::validate::ValidatedPool;
 use std::time::Instant;
 
+/// What a decision rests on.
+pub(super) struct Seen<'a> {
+    /// What a person wants.
+    pub(super) pool: &'a ValidatedPool,
+    /// What the API server has.
+    pub(super) observed: &'a Observed,
+    /// What the managers know, where one answers.
+    pub(super) view: Option<&'a View>,
+    /// Why no node may be restarted, for what goes on outside of the pool.
+    pub(super) elsewhere: Option<&'a Elsewhere>,
+}
+
 /// What was decided.
+#[derive(Debug, PartialEq)]
 pub(super) struct Decided {
     /// Nodes that the pool is to have.
     pub(super) wanted: i32,
@@ -26,8 +41,6 @@ pub(super) struct Decided {
     /// Whether every node serves with the newest template, so that another pool may
     /// restart its own.
     pub(super) ends_turn: bool,
-    /// What autoscaling remembers.
-    pub(super) window: autoscale::Window,
 }
 
 impl Decided {
@@ -42,64 +55,66 @@ impl Decided {
     }
 }
 
-impl Pass<'_> {
-    /// Decides from what was observed and from what autoscaling remembers of earlier
-    /// passes; changes neither.
-    pub(super) fn decide(&self) -> Decided {
-        let observed = self.observed;
-        let view = self.view.ok();
-        let nodes = observed.nodes(self.name, view);
-        let claims = observed.claim_facts(self.name);
-        let doubt = view.and_then(|view| store::doubt(&nodes, &strangers(view), &claims));
-        let (wanted, desired, window) = self.wanted(doubt.is_some());
-        let seen = scale::Scale {
-            wanted,
-            current: observed.replicas().unwrap_or(0),
-            doomed_from: observed.doomed_from(),
-            leaving: observed.leaving(),
-            reachable: view.is_some(),
-            doubt: doubt.clone(),
-            claims: claims.iter().map(|c| (c.ordinal, c.mark)).collect(),
-            nodes,
-        };
-        let (step, mut shape) = self.step(&seen);
-        let nodes = seen.nodes;
-        let roll = self.roll(&shape, &nodes);
-        let mut within = nodes.iter().filter(|node| node.ordinal < shape.replicas);
-        let judged = observed.revision().is_some() && roll.outdated.is_empty();
-        let ends_turn = judged && within.all(NodeFacts::serves);
-        shape.partition = roll.partition;
-        shape.template_size = observed.template_size();
-        let size = &self.pool.spec.storage.size.0;
-        let mut storage = storage::decide(&claims, shape.replicas, size, observed.expands);
-        if doubt.is_some() {
-            // A new volume would join a store that is not its pool's.
-            storage.make.clear();
-        }
-        Decided {
-            wanted,
-            desired,
-            doubt,
-            marks: store::marks(&nodes, &claims, observed.replicas().unwrap_or(0)),
-            nodes,
-            storage,
-            step,
-            roll,
-            shape,
-            ends_turn,
-            window,
-        }
+/// Decides, and says what autoscaling is to remember in place of `remembered`.
+pub(super) fn decide(
+    seen: &Seen<'_>,
+    remembered: autoscale::Window,
+    now: Instant,
+) -> (Decided, autoscale::Window) {
+    let (observed, view) = (seen.observed, seen.view);
+    let nodes = observed.nodes(&seen.pool.name, view);
+    let claims = observed.claim_facts(&seen.pool.name);
+    let doubt = view.and_then(|view| store::doubt(&nodes, &strangers(view), &claims));
+    let (wanted, desired, remembered) = seen.wanted(doubt.is_some(), remembered, now);
+    let scale = scale::Scale {
+        wanted,
+        current: observed.replicas().unwrap_or(0),
+        doomed_from: observed.doomed_from(),
+        leaving: observed.leaving(),
+        reachable: view.is_some(),
+        doubt: doubt.clone(),
+        claims: claims.iter().map(|c| (c.ordinal, c.mark)).collect(),
+        nodes,
+    };
+    let (step, mut shape) = seen.step(&scale);
+    let nodes = scale.nodes;
+    let roll = seen.roll(&shape, &nodes);
+    let mut within = nodes.iter().filter(|node| node.ordinal < shape.replicas);
+    let judged = observed.revision().is_some() && roll.outdated.is_empty();
+    let ends_turn = judged && within.all(NodeFacts::serves);
+    shape.partition = roll.partition;
+    shape.template_size = observed.template_size();
+    let size = &seen.pool.volume.size;
+    let mut storage = storage::decide(&claims, shape.replicas, size, observed.expands);
+    if doubt.is_some() {
+        // A new volume would join a store that is not its pool's.
+        storage.make.clear();
     }
+    let decided = Decided {
+        wanted,
+        desired,
+        doubt,
+        marks: store::marks(&nodes, &claims, observed.replicas().unwrap_or(0)),
+        nodes,
+        storage,
+        step,
+        roll,
+        shape,
+        ends_turn,
+    };
+    (decided, remembered)
+}
 
+impl Seen<'_> {
     /// The next step about the number of nodes, and the set after it.
-    fn step(&self, seen: &scale::Scale) -> (Step, Shape) {
+    fn step(&self, scale: &scale::Scale) -> (Step, Shape) {
         if self.observed.set.is_some() {
-            let step = scale::next(seen);
-            let shape = after(&step, seen);
+            let step = scale::next(scale);
+            let shape = after(&step, scale);
             return (step, shape);
         }
         let shape = Shape {
-            replicas: scale::first(seen),
+            replicas: scale::first(scale),
             // Volumes of an earlier set may be sealed: all that is wanted is opened.
             doomed_from: Some(0),
             ..Shape::default()
@@ -116,29 +131,33 @@ impl Pass<'_> {
                 None => shape.replicas,
             },
             revision: observed.revision(),
-            reachable: self.view.is_ok(),
-            elsewhere: self.elsewhere.clone(),
+            reachable: self.view.is_some(),
+            elsewhere: self.elsewhere.cloned(),
             nodes: nodes.to_vec(),
         })
     }
 
     /// Nodes that are wanted: what the pool says, or what autoscaling makes of it, which
     /// keeps its number while the store's counts are in doubt.
-    fn wanted(&self, doubted: bool) -> (i32, Option<i32>, autoscale::Window) {
-        let spec = &self.pool.spec;
-        let window = self.context.recall(self.name).window;
-        let Some(auto) = &spec.autoscaling else {
-            return (spec.replicas, None, window);
+    fn wanted(
+        &self,
+        doubted: bool,
+        window: autoscale::Window,
+        now: Instant,
+    ) -> (i32, Option<i32>, autoscale::Window) {
+        let pool = self.pool;
+        let Some(auto) = &pool.autoscale else {
+            return (pool.replicas, None, window);
         };
-        let status = self.pool.status.as_ref();
+        let status = pool.status.as_ref();
         let before = status.and_then(|status| status.desired_replicas);
-        let current = before.or(self.observed.replicas()).unwrap_or(spec.replicas);
-        let Some(view) = self.view.ok().filter(|_| !doubted) else {
+        let current = before.or(self.observed.replicas()).unwrap_or(pool.replicas);
+        let Some(view) = self.view.filter(|_| !doubted) else {
             return (current, Some(current), window);
         };
         let files = view.pool.files + view.pool.unavailable_files;
         let files = i64::try_from(files).unwrap_or(i64::MAX);
-        let (desired, window) = autoscale::decide(auto, files, current, window, Instant::now());
+        let (desired, window) = autoscale::decide(auto, files, current, window, now);
         (desired, Some(desired), window)
     }
 }
@@ -168,5 +187,85 @@ fn after(step: &Step, seen: &scale::Scale) -> Shape {
         doomed_from,
         leaving,
         ..Shape::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::v1::PoolStatusReply;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn holding(files: u64) -> View {
+        View {
+            pool: PoolStatusReply {
+                files,
+                ..PoolStatusReply::default()
+            },
+            ..View::default()
+        }
+    }
+
+    /// A set of this many pods.
+    fn observed(replicas: i32) -> Observed {
+        let set = json!({ "spec": { "replicas": replicas, "selector": {}, "template": {} } });
+        Observed {
+            set: serde_json::from_value(set).expect("a set"),
+            ..Observed::default()
+        }
+    }
+
+    #[test]
+    fn a_pool_without_a_set_gets_one_whose_claims_come_first() {
+        let pool = ValidatedPool::sample(json!({ "replicas": 2 }), json!({}));
+        let view = View::default();
+        let seen = Seen {
+            pool: &pool,
+            observed: &Observed::default(),
+            view: Some(&view),
+            elsewhere: None,
+        };
+        let window = autoscale::Window::default();
+        let (decided, remembered) = decide(&seen, window, Instant::now());
+        assert_eq!((decided.wanted, decided.desired), (2, None));
+        assert_eq!((decided.step, decided.shape.replicas), (Step::Rest, 2));
+        assert_eq!(decided.storage.make, [0, 1]);
+        assert_eq!(remembered, window);
+    }
+
+    #[test]
+    fn what_autoscaling_remembers_goes_in_and_comes_out() {
+        let auto = json!({ "maxReplicas": 9, "filesPerNode": 100, "shrinkAfterSeconds": 60 });
+        let pool = ValidatedPool::sample(json!({ "autoscaling": auto }), json!({}));
+        let (observed, view) = (observed(5), holding(100));
+        let begun = Instant::now();
+        let after = |seconds, view: Option<&View>, remembered| {
+            let seen = Seen {
+                pool: &pool,
+                observed: &observed,
+                view,
+                elsewhere: None,
+            };
+            let now = begun + Duration::from_secs(seconds);
+            let (decided, remembered) = decide(&seen, remembered, now);
+            (decided.desired, remembered)
+        };
+        let none = autoscale::Window::default();
+        let (desired, remembered) = after(0, Some(&view), none);
+        assert_eq!(desired, Some(5));
+        assert_ne!(remembered, none, "fewer are enough since then");
+        for (seconds, view, before, desired) in [
+            (30, Some(&view), remembered, 5),
+            (60, Some(&view), remembered, 2),
+            // The same moment for one that remembers nothing, or has nobody to ask.
+            (60, Some(&view), none, 5),
+            (60, None, remembered, 5),
+        ] {
+            let (got, _) = after(seconds, view, before);
+            assert_eq!(got, Some(desired), "after {seconds} s");
+        }
+        let (_, kept) = after(30, None, remembered);
+        assert_eq!(kept, remembered, "nothing was counted");
     }
 }

@@ -37,17 +37,24 @@ impl Pass<'_> {
         };
         let set = (0..replicas)
             .any(|ordinal| !has_pod(ordinal))
-            .then(|| ("StatefulSet", self.name.nodes()));
+            .then(|| ("StatefulSet", self.name().nodes()));
         let pending = decided.storage.pending.first();
-        let claim = pending.map(|ordinal| ("PersistentVolumeClaim", self.name.claim(*ordinal)));
+        let claim = pending.map(|ordinal| ("PersistentVolumeClaim", self.name().claim(*ordinal)));
         let lacking = claim.into_iter().chain(set).collect();
-        let mut known = self.context.recall(self.name).obstacle;
+        let mut known = self.context.recall(self.name()).obstacle;
         let Context {
             client, warnings, ..
         } = self.context;
-        let said = obstacle::ask(client, &self.name.namespace, lacking, warnings, &mut known).await;
+        let said = obstacle::ask(
+            client,
+            &self.name().namespace,
+            lacking,
+            warnings,
+            &mut known,
+        )
+        .await;
         self.context
-            .remember(self.name, |memory| memory.obstacle = known);
+            .remember(self.name(), |memory| memory.obstacle = known);
         said
     }
 
@@ -65,7 +72,7 @@ impl Pass<'_> {
         let obstacle = self.obstacle(decided).await;
         let facts = Facts {
             release: &self.context.release,
-            name: self.name,
+            name: self.name(),
             generation: self.pool.metadata.generation,
             wanted: decided.wanted,
             desired: decided.desired,
@@ -79,7 +86,7 @@ impl Pass<'_> {
             refused: outcome.refused.as_deref(),
             trouble: outcome.trouble.as_ref(),
             obstacle: obstacle.as_deref(),
-            deleting: self.pool.metadata.deletion_timestamp.is_some(),
+            deleting: self.pool.deleting,
         };
         let told = conditions(&facts);
         let after = status(&facts, &told, before, Timestamp::now());
@@ -89,7 +96,7 @@ impl Pass<'_> {
         }
         let only_numbers =
             before.is_some_and(|before| without_numbers(before) == without_numbers(&after));
-        let last = self.context.recall(self.name).told;
+        let last = self.context.recall(self.name()).told;
         if only_numbers && last.is_some_and(|last| last.elapsed() < NUMBERS) {
             return Ok(ready);
         }
@@ -97,10 +104,10 @@ impl Pass<'_> {
             return Ok(ready);
         }
         self.context
-            .remember(self.name, |memory| memory.told = Some(Instant::now()));
+            .remember(self.name(), |memory| memory.told = Some(Instant::now()));
         let old = before.map(|before| before.conditions.as_slice());
         for event in flips(old.unwrap_or_default(), &told) {
-            self.context.publish(self.pool, event).await;
+            self.context.publish(&self.pool.reference, event).await;
         }
         Ok(ready)
     }
@@ -112,11 +119,11 @@ impl Pass<'_> {
             "kind": FileServerPool::kind(&()),
             "status": status,
         });
-        let namespace = &self.name.namespace;
+        let namespace = &self.name().namespace;
         let pools: Api<FileServerPool> = Api::namespaced(self.context.client.clone(), namespace);
         let params = PatchParams::apply(crate::names::FIELD_MANAGER).force();
         let patch = Patch::Apply(patch);
-        match pools.patch_status(&self.name.name, &params, &patch).await {
+        match pools.patch_status(&self.name().name, &params, &patch).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(error) => Err(error),

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::plan::Refusal;
+use crate::quantity::Amount;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 fn pool() -> PoolName {
     PoolName {
@@ -96,13 +98,14 @@ fn each_hold_of_a_roll_has_its_sentence() {
 
 #[test]
 fn a_size_that_is_refused_says_what_helps() {
-    let (size, ordinal) = ("1Gi".to_owned(), 1);
-    let request = "5Gi".to_owned();
+    let amount = |text: &str| Amount::of(&Quantity(text.to_owned()));
+    let (size, ordinal) = (amount("1Gi"), 1);
+    let request = amount("5Gi");
     for (refused, wanted) in [
         (
             storage::Refused::Shrinks {
                 size: size.clone(),
-                capacity: "5Gi".to_owned(),
+                capacity: request.clone(),
                 ordinal,
             },
             "storage.size 1Gi is less than the 5Gi that the volume of node 1 has; volumes can't \

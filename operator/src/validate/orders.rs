@@ -1,0 +1,178 @@
+//! What a person orders by annotations of a pool.
+
+use crate::annotations::{ABANDON, ABANDON_BEGUN, ADOPT, DRAIN, PAUSED};
+use crate::names::PoolName;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What a person ordered, and was not done yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// A node is to be emptied, and stays.
+    pub(crate) drain: Option<DrainOrder>,
+    /// A node is to be given up.
+    pub(crate) abandon: Option<AbandonOrder>,
+    /// Whether objects that lost their owner are taken over, where a person says either.
+    pub(crate) adopt: Option<bool>,
+    /// Nothing of the pool is to be changed.
+    pub(crate) paused: bool,
+}
+
+/// An order to empty a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DrainOrder {
+    /// The node of this ordinal.
+    Node(i32),
+    /// It names no node of the pool.
+    Malformed,
+}
+
+/// An order to give a node up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AbandonOrder {
+    /// This node, with this volume.
+    Node {
+        /// Its ordinal.
+        ordinal: i32,
+        /// Its volume, which is never nil.
+        volume: Uuid,
+        /// As it was ordered.
+        text: String,
+        /// Whether it was noted that the managers are told to.
+        has_begun: bool,
+    },
+    /// It names no node of the pool, or no volume.
+    Malformed,
+    /// A person took it back, and the note of it is left.
+    TakenBack,
+}
+
+impl Orders {
+    /// Reads them.
+    pub(super) fn read(name: &PoolName, annotations: &BTreeMap<String, String>) -> Self {
+        let is_true = |text: &String| text == "true";
+        Self {
+            drain: annotations.get(DRAIN).map(|text| drain(name, text)),
+            abandon: abandon(
+                name,
+                annotations.get(ABANDON),
+                annotations.get(ABANDON_BEGUN),
+            ),
+            adopt: annotations.get(ADOPT).map(is_true),
+            paused: annotations.get(PAUSED).is_some_and(is_true),
+        }
+    }
+
+    /// Whether a person waits for something to be done.
+    pub(crate) fn wait(&self) -> bool {
+        let abandons = match self.abandon {
+            Some(AbandonOrder::Node { .. } | AbandonOrder::Malformed) => true,
+            Some(AbandonOrder::TakenBack) | None => false,
+        };
+        abandons || self.drain.is_some() || self.adopt.is_some()
+    }
+}
+
+fn drain(name: &PoolName, text: &str) -> DrainOrder {
+    name.ordinal(text)
+        .map_or(DrainOrder::Malformed, DrainOrder::Node)
+}
+
+fn abandon(name: &PoolName, text: Option<&String>, begun: Option<&String>) -> Option<AbandonOrder> {
+    let Some(text) = text else {
+        return begun.map(|_| AbandonOrder::TakenBack);
+    };
+    let Some((ordinal, volume)) = node_and_volume(name, text) else {
+        return Some(AbandonOrder::Malformed);
+    };
+    Some(AbandonOrder::Node {
+        ordinal,
+        volume,
+        text: text.clone(),
+        has_begun: begun == Some(text),
+    })
+}
+
+fn node_and_volume(name: &PoolName, text: &str) -> Option<(i32, Uuid)> {
+    let (node, volume) = text.split_once('/')?;
+    let ordinal = name.ordinal(node)?;
+    let volume: Uuid = volume.parse().ok()?;
+    // All zero is no volume: a node that never joined has none that could be lost.
+    (!volume.is_nil()).then_some((ordinal, volume))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> PoolName {
+        PoolName {
+            namespace: "a".to_owned(),
+            name: "p".to_owned(),
+        }
+    }
+
+    fn read(annotations: &[(&str, &str)]) -> Orders {
+        let annotations = annotations.iter().copied();
+        let annotations = annotations.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        Orders::read(&name(), &annotations.collect())
+    }
+
+    #[test]
+    fn an_order_to_empty_a_node_names_a_node_of_the_pool() {
+        let drained = |text| read(&[(DRAIN, text)]).drain;
+        assert_eq!(drained("p-node-2"), Some(DrainOrder::Node(2)));
+        for bad in ["", "p-node-", "q-node-2", "b/p-node-2"] {
+            assert_eq!(drained(bad), Some(DrainOrder::Malformed), "{bad}");
+        }
+        assert_eq!(read(&[]).drain, None);
+    }
+
+    #[test]
+    fn an_order_to_give_a_node_up_names_a_node_of_the_pool_and_its_volume() {
+        let volume = Uuid::max();
+        let text = format!("p-node-2/{volume}");
+        for (begun, has_begun) in [
+            (None, false),
+            (Some(text.as_str()), true),
+            (Some("x"), false),
+        ] {
+            let mut annotations = vec![(ABANDON, text.as_str())];
+            annotations.extend(begun.map(|begun| (ABANDON_BEGUN, begun)));
+            let wanted = AbandonOrder::Node {
+                ordinal: 2,
+                volume,
+                text: text.clone(),
+                has_begun,
+            };
+            assert_eq!(read(&annotations).abandon, Some(wanted), "{begun:?}");
+        }
+        for bad in [
+            "",
+            "p-node-2",
+            "p-node-2/x",
+            "q-node-2/ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "p-node-2/00000000-0000-0000-0000-000000000000",
+        ] {
+            let orders = read(&[(ABANDON, bad)]);
+            assert_eq!(orders.abandon, Some(AbandonOrder::Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_person_waits_for_what_was_ordered_and_not_for_what_was_taken_back() {
+        for (annotation, waits) in [
+            ((DRAIN, "p-node-0"), true),
+            ((DRAIN, "nonsense"), true),
+            ((ABANDON, "nonsense"), true),
+            ((ADOPT, "true"), true),
+            ((ADOPT, "no"), true),
+            ((ABANDON_BEGUN, "p-node-0"), false),
+            ((PAUSED, "true"), false),
+        ] {
+            assert_eq!(read(&[annotation]).wait(), waits, "{annotation:?}");
+        }
+        assert_eq!(read(&[(ADOPT, "no")]).adopt, Some(false));
+        assert!(read(&[(PAUSED, "true")]).paused && !read(&[(PAUSED, "yes")]).paused);
+    }
+}
