@@ -42,7 +42,7 @@ impl Pass<'_> {
         {
             outcome.trouble = Some(Trouble::Drain(refused));
         }
-        if let Err(error) = self.apply_guards().await {
+        if let Err(error) = self.apply_guards(decided).await {
             // A failure with the objects around the pods holds up no pod that is there.
             if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
                 return Err(error);
@@ -64,24 +64,15 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn parts(&self) -> Parts<'_> {
+    fn parts(&self, decided: &Decided) -> Parts<'_> {
         Parts {
             release: &self.context.release,
             pool: self.pool,
-            frozen: self.is_frozen(),
+            frozen: decided.frozen,
         }
     }
 
-    /// Whether no node may be evicted, since a claim would go with its pod.
-    fn is_frozen(&self) -> bool {
-        let nodes = self.observed.nodes(self.name(), self.view.ok());
-        nodes.iter().any(|node| {
-            let is_done = node.drain.as_ref().is_some_and(|drain| drain.done);
-            node.losing && node.pod.is_some() && !is_done
-        })
-    }
-
-    async fn apply_guards(&self) -> Result<(), ApplyError> {
+    async fn apply_guards(&self, decided: &Decided) -> Result<(), ApplyError> {
         let owner = Some(Owner::of(self.pool));
         let cache = self.cache;
         // No `..`: so no object that is built can be left out here.
@@ -90,7 +81,7 @@ impl Pass<'_> {
             service,
             disruption,
             network,
-        } = self.parts().objects();
+        } = self.parts(decided).objects();
         let applier = &self.context.applier;
         // One that can't be written holds up none of the others.
         let all = [
@@ -187,7 +178,7 @@ impl Pass<'_> {
 
     async fn apply_set(&self, decided: &Decided) -> Result<(), ApplyError> {
         let judged = self.context.recall(self.name()).template;
-        let wanted = judged_only(&self.parts(), &decided.shape, judged);
+        let wanted = judged_only(&self.parts(decided), &decided.shape, judged);
         let wanted = match &self.observed.set {
             Some(there) => wanted.if_unchanged(there),
             None => wanted.only_new(),

@@ -38,6 +38,8 @@ pub(super) struct Decided {
     pub(super) step: Step,
     pub(super) roll: roll::Decision,
     pub(super) shape: Shape,
+    /// Whether no node may be evicted, since a claim would go with its pod.
+    pub(super) frozen: bool,
     /// Whether every node serves with the newest template, so that another pool may
     /// restart its own.
     pub(super) ends_turn: bool,
@@ -94,6 +96,7 @@ pub(super) fn decide(
         wanted,
         desired,
         doubt,
+        frozen: nodes.iter().any(goes_with_its_pod),
         marks: store::marks(&nodes, &claims, observed.replicas().unwrap_or(0)),
         nodes,
         storage,
@@ -162,6 +165,12 @@ impl Seen<'_> {
     }
 }
 
+/// Whether a node's files would go with its claim once its pod stops (invariant 7).
+fn goes_with_its_pod(node: &NodeFacts) -> bool {
+    let is_done = node.drain.as_ref().is_some_and(|drain| drain.done);
+    node.losing && node.pod.is_some() && !is_done
+}
+
 /// Nodes of this pool's name that the managers refused, each with the reason.
 fn strangers(view: &View) -> Vec<(String, Refusal)> {
     let refused = view.pool.strangers.iter();
@@ -193,6 +202,7 @@ fn after(step: &Step, seen: &scale::Scale) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{DrainFacts, PodFacts};
     use proto::v1::PoolStatusReply;
     use serde_json::json;
     use std::time::Duration;
@@ -232,6 +242,29 @@ mod tests {
         assert_eq!((decided.step, decided.shape.replicas), (Step::Rest, 2));
         assert_eq!(decided.storage.make, [0, 1]);
         assert_eq!(remembered, window);
+    }
+
+    #[test]
+    fn no_node_is_evicted_while_its_files_would_go_with_it() {
+        let drained = |done| DrainFacts {
+            done,
+            ..DrainFacts::default()
+        };
+        for (losing, pod, drain, frozen) in [
+            (true, true, None, true),
+            (true, true, Some(drained(false)), true),
+            (true, true, Some(drained(true)), false),
+            (true, false, None, false),
+            (false, true, None, false),
+        ] {
+            let node = NodeFacts {
+                losing,
+                pod: pod.then(PodFacts::default),
+                drain,
+                ..NodeFacts::default()
+            };
+            assert_eq!(goes_with_its_pod(&node), frozen, "{node:?}");
+        }
     }
 
     #[test]
