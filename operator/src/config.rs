@@ -58,10 +58,10 @@ pub struct RunArgs {
     pub(crate) manager: String,
     /// Image of nodes whose pool names none
     #[arg(long, env = "DFS_NODE_IMAGE", value_name = "IMAGE")]
-    pub(crate) node_image: String,
+    node_image: String,
     /// When that image is pulled: Always, IfNotPresent or Never; the cluster decides if unset
     #[arg(long, env = "DFS_NODE_PULL_POLICY", value_name = "POLICY", value_parser = ["", "Always", "IfNotPresent", "Never"])]
-    pub(crate) node_pull_policy: Option<String>,
+    node_pull_policy: Option<String>,
     /// Secrets to pull that image with (repeat the flag or separate by commas)
     #[arg(
         long,
@@ -69,13 +69,13 @@ pub struct RunArgs {
         value_name = "SECRETS",
         value_delimiter = ','
     )]
-    pub(crate) node_pull_secrets: Vec<String>,
+    node_pull_secrets: Vec<String>,
     /// What nodes ask of their machines whose pool says nothing of it, as JSON
     #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
-    pub(crate) node_resources: Option<ResourceRequirements>,
+    node_resources: Option<ResourceRequirements>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
-    pub(crate) token_secret: String,
+    token_secret: String,
     /// Key in that Secret
     #[arg(
         long,
@@ -83,13 +83,13 @@ pub struct RunArgs {
         value_name = "KEY",
         default_value = "token"
     )]
-    pub(crate) token_key: String,
+    token_key: String,
     /// Make that Secret where it is absent: true or false
     #[arg(long, env = "DFS_MAKE_TOKEN", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) make_token: bool,
+    make_token: bool,
     /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
     #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
-    pub(crate) keys_secret: String,
+    keys_secret: String,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
     pub(crate) lease: String,

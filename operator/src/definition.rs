@@ -15,7 +15,7 @@ use std::io::Write;
 pub struct CrdArgs {
     /// Bring it to the cluster instead, unless a newer one is there
     #[arg(long)]
-    pub(crate) apply: bool,
+    apply: bool,
 }
 
 /// Prints the definition, or applies it.

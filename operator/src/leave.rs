@@ -30,10 +30,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct LeaveArgs {
     /// Which release goes
     #[command(flatten)]
-    pub(crate) of: OfRelease,
+    of: OfRelease,
     /// Let go of its pools in namespaces that it does not watch any more, and of no others
     #[arg(long)]
-    pub(crate) unwatched: bool,
+    unwatched: bool,
 }
 
 /// Lets go of the release's pools, in each namespace by itself.

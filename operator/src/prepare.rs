@@ -25,22 +25,22 @@ const COMPONENT: &str = "app.kubernetes.io/component";
 pub struct PrepareArgs {
     /// Which release it is
     #[command(flatten)]
-    pub(crate) of: OfRelease,
+    of: OfRelease,
     /// Name of the chart, by which pods of the release are selected
     #[arg(long, env = "DFS_NAME", value_name = "NAME")]
-    pub(crate) name: String,
+    name: String,
     /// StatefulSet with the embedded store; none where the store is a database
     #[arg(long, env = "DFS_STORE_SET", value_name = "NAME")]
-    pub(crate) store_set: Option<String>,
+    store_set: Option<String>,
     /// Claim of yours that the store is on
     #[arg(long, env = "DFS_STORE_CLAIM", value_name = "NAME")]
-    pub(crate) store_claim: Option<String>,
+    store_claim: Option<String>,
     /// Begin an empty store although the release has one under another name: true or false
     #[arg(long, env = "DFS_NEW_STORE", value_name = "BOOL", default_value = "false", action = clap::ArgAction::Set)]
-    pub(crate) new_store: bool,
+    new_store: bool,
     /// Bring the definition of FileServerPool up to date: true or false
     #[arg(long, env = "DFS_DEFINITION", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) definition: bool,
+    definition: bool,
 }
 
 /// What the release already has.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::plan::Mark;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PodSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -10,17 +12,56 @@ fn pool(spec: Value) -> ValidatedPool {
     ValidatedPool::sample(spec, json!({}))
 }
 
-/// The StatefulSet and the first claim of a pool, as the API server gets them.
-fn built(spec: Value) -> (Value, Value) {
+fn set(spec: Value) -> StatefulSet {
     let (release, pool) = (Release::sample(), pool(spec));
     let parts = Parts {
         release: &release,
         pool: &pool,
         frozen: false,
     };
+    parts.set(&Shape::default())
+}
+
+fn first_claim(spec: Value, mark: Mark) -> PersistentVolumeClaim {
+    claim(&Release::sample(), &pool(spec), 0, mark)
+}
+
+fn pod(spec: Value) -> PodSpec {
+    set(spec).spec.template.spec.expect("a pod")
+}
+
+fn node(spec: Value) -> Container {
+    pod(spec).containers.remove(0)
+}
+
+#[test]
+fn all_that_the_pool_has_once_goes_with_it() {
+    let (release, pool) = (Release::sample(), pool(json!({})));
+    let parts = Parts {
+        release: &release,
+        pool: &pool,
+        frozen: false,
+    };
+    let Objects {
+        account,
+        service,
+        disruption,
+        network,
+    } = parts.objects();
     let set = parts.set(&Shape::default());
-    let claim = claim(&release, &pool, 0, Mark::Empty);
-    (json!(set), json!(claim))
+    for metadata in [
+        account.metadata,
+        service.metadata,
+        disruption.metadata,
+        network.metadata,
+        set.metadata,
+    ] {
+        assert_eq!(metadata.name.as_deref(), Some("p-node"));
+        assert_eq!(metadata.namespace.as_deref(), Some("team"));
+        let owners = metadata.owner_references.expect("an owner");
+        let owners: Vec<_> = owners.iter().map(|own| (&*own.name, &*own.uid)).collect();
+        assert_eq!(owners, [("p", "1")]);
+    }
 }
 
 #[test]
@@ -41,33 +82,45 @@ fn while_a_claim_would_go_with_its_pod_none_is_evicted_however_ill() {
 }
 
 #[test]
-fn a_set_says_whose_it_is_with_the_namespace() {
-    let (set, _) = built(json!({}));
-    let annotations = &set["metadata"]["annotations"];
-    assert_eq!(annotations["fileserver.dev/managed-by"], "dfs/files");
+fn a_set_says_whose_it_is_with_the_namespace_and_what_was_decided() {
+    let (release, pool) = (Release::sample(), pool(json!({})));
+    let parts = Parts {
+        release: &release,
+        pool: &pool,
+        frozen: false,
+    };
+    let says = |doomed_from, leaving| {
+        let set = parts.set(&Shape {
+            doomed_from,
+            leaving,
+            ..Shape::default()
+        });
+        let says = |key| set.annotations().get(key).cloned();
+        [MANAGED_BY, DOOMED_FROM, LEAVING].map(says)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(says(None, None), [text("dfs/files"), None, None]);
+    let marked = [text("dfs/files"), text("2"), text("3")];
+    assert_eq!(says(Some(2), Some(3)), marked);
 }
 
 #[test]
 fn a_claim_has_no_owner_and_nothing_by_which_it_is_pruned() {
-    let (_, claim) = built(json!({}));
-    let metadata = &claim["metadata"];
-    assert_eq!(metadata["ownerReferences"], Value::Null);
-    assert_eq!(
-        metadata["labels"]["app.kubernetes.io/instance"],
-        Value::Null
-    );
-    assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
-    let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
+    let claim = first_claim(json!({}), Mark::Empty);
+    assert!(claim.owner_references().is_empty());
+    assert_eq!(claim.labels().get("app.kubernetes.io/instance"), None);
+    assert_eq!(claim.labels()["fileserver.dev/pool"], "p");
+    let options = &claim.annotations()["argocd.argoproj.io/sync-options"];
     assert_eq!(options, "Prune=false,Delete=false");
 }
 
 #[test]
 fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
-    let pool = pool(json!({
+    let spec = json!({
         "storage": { "size": "1Gi", "annotations": { crate::annotations::VOLUME: "empty" } },
-    }));
+    });
     for (mark, says) in [(Mark::Missing, None), (Mark::Started, Some("started"))] {
-        let claim = claim(&Release::sample(), &pool, 0, mark);
+        let claim = first_claim(spec.clone(), mark);
         let found = claim.annotations().get(crate::annotations::VOLUME);
         assert_eq!(found.map(String::as_str), says);
     }
@@ -75,55 +128,121 @@ fn what_a_claim_says_of_its_volume_is_never_a_pools_own_word() {
 
 #[test]
 fn a_pool_on_openshift_has_no_ids_and_one_without_a_word_has_ours() {
-    let security = |security: Value| {
-        let (set, _) = built(json!({ "security": security }));
-        set["spec"]["template"]["spec"]["securityContext"].clone()
+    let ids = |security: Value| {
+        let context = pod(json!({ "security": security })).security_context;
+        let context = context.expect("a context");
+        assert_eq!(context.run_as_non_root, Some(true));
+        let ids = [context.run_as_user, context.run_as_group, context.fs_group];
+        (ids, context.fs_group_change_policy)
     };
-    assert_eq!(security(json!({}))["runAsUser"], 10_001);
-    assert_eq!(security(json!({}))["fsGroup"], 10_001);
-    let left = security(json!({ "assignedByCluster": true, "runAsUser": 10_001 }));
-    assert_eq!(left["runAsNonRoot"], true);
-    for id in ["runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy"] {
-        assert_eq!(left[id], Value::Null, "{id}");
-    }
+    let once = Some("OnRootMismatch".to_owned());
+    assert_eq!(ids(json!({})), ([Some(10_001); 3], once));
+    let left = json!({ "assignedByCluster": true, "runAsUser": 10_001 });
+    assert_eq!(ids(left), ([None; 3], None));
 }
 
 #[test]
 fn what_a_pool_adds_is_there_and_replaces_nothing_of_ours() {
-    let (set, claim) = built(json!({
+    let spec = json!({
         "extraEnv": [{ "name": "RUST_LOG", "value": "debug" }],
         "scheduling": { "runtimeClassName": "kata" },
+        "podLabels": { "team": "a", "fileserver.dev/pool": "x" },
         "storage": {
             "size": "1Gi",
             "labels": { "backup": "daily", "fileserver.dev/pool": "x" },
             "annotations": { "team": "a" },
         },
-    }));
-    let pod = &set["spec"]["template"]["spec"];
-    assert_eq!(pod["runtimeClassName"], "kata");
-    let variables = pod["containers"][0]["env"].as_array().expect("variables");
-    assert_eq!(variables.last().expect("one")["name"], "RUST_LOG");
-    let metadata = &claim["metadata"];
-    assert_eq!(metadata["labels"]["backup"], "daily");
-    assert_eq!(metadata["labels"]["fileserver.dev/pool"], "p");
-    assert_eq!(metadata["annotations"]["team"], "a");
+    });
+    let own = pod(spec.clone());
+    assert_eq!(own.runtime_class_name.as_deref(), Some("kata"));
+    let variables = own.containers[0].env.as_ref().expect("variables");
+    assert_eq!(variables.last().expect("one").name, "RUST_LOG");
+    let template = set(spec.clone()).spec.template.metadata;
+    let labels = template.and_then(|metadata| metadata.labels);
+    let labels = labels.expect("labels");
+    assert_eq!(
+        (&*labels["team"], &*labels["fileserver.dev/pool"]),
+        ("a", "p")
+    );
+    let claim = first_claim(spec, Mark::Empty);
+    assert_eq!(claim.labels()["backup"], "daily");
+    assert_eq!(claim.labels()["fileserver.dev/pool"], "p");
+    assert_eq!(claim.annotations()["team"], "a");
+}
+
+#[test]
+fn what_a_pool_does_not_say_is_left_out_of_its_pods() {
+    let said = |pod: &PodSpec| {
+        [
+            pod.image_pull_secrets.is_some(),
+            pod.node_selector.is_some(),
+            pod.tolerations.is_some(),
+            pod.affinity.is_some(),
+            pod.priority_class_name.is_some(),
+            pod.runtime_class_name.is_some(),
+            pod.containers[0].image_pull_policy.is_some(),
+        ]
+    };
+    for nothing in [
+        json!({}),
+        json!({ "scheduling": {} }),
+        json!({ "scheduling": { "nodeSelector": {}, "tolerations": [] } }),
+    ] {
+        assert_eq!(said(&pod(nothing.clone())), [false; 7], "{nothing}");
+    }
 }
 
 #[test]
 fn the_releases_resources_are_those_of_pools_that_say_nothing() {
-    let resources = |spec: Value| {
-        let (set, _) = built(spec);
-        set["spec"]["template"]["spec"]["containers"][0]["resources"].clone()
-    };
-    assert_eq!(resources(json!({}))["limits"]["memory"], "1Gi");
-    let own = json!({ "resources": { "requests": { "cpu": "1" } } });
-    assert_eq!(resources(own), json!({ "requests": { "cpu": "1" } }));
+    let resources = |spec: Value| node(spec).resources.expect("resources");
+    let limits = resources(json!({})).limits.expect("limits");
+    assert_eq!(limits["memory"].0, "1Gi");
+    let own = resources(json!({ "resources": { "requests": { "cpu": "1" } } }));
+    assert_eq!(own.requests.expect("requests")["cpu"].0, "1");
+    assert_eq!(own.limits, None);
+}
+
+#[test]
+fn the_releases_way_to_pull_is_for_its_own_image() {
+    let mut release = Release::sample();
+    release.pull_policy = Some("IfNotPresent".to_owned());
+    release.pull_secrets = vec!["ours".to_owned()];
+    for (spec, policy, secrets) in [
+        (json!({}), Some("IfNotPresent"), vec!["ours"]),
+        (json!({ "image": "x" }), None, vec![]),
+        (
+            json!({ "imagePullPolicy": "Never", "imagePullSecrets": [{ "name": "own" }] }),
+            Some("Never"),
+            vec!["ours", "own"],
+        ),
+        (
+            json!({ "image": "x", "imagePullSecrets": [{ "name": "own" }] }),
+            None,
+            vec!["own"],
+        ),
+    ] {
+        let pool = pool(spec.clone());
+        let parts = Parts {
+            release: &release,
+            pool: &pool,
+            frozen: false,
+        };
+        let set = parts.set(&Shape::default());
+        let pod = set.spec.template.spec.expect("a pod");
+        let found = pod.containers[0].image_pull_policy.as_deref();
+        assert_eq!(found, policy, "{spec}");
+        let found = pod.image_pull_secrets.unwrap_or_default();
+        let found: Vec<_> = found.into_iter().map(|secret| secret.name).collect();
+        assert_eq!(found, secrets, "{spec}");
+    }
 }
 
 #[test]
 fn a_node_is_given_its_pools_key_and_no_other() {
-    let (set, _) = built(json!({}));
-    let secret = &set["spec"]["template"]["spec"]["volumes"][0]["secret"];
-    assert_eq!(secret["secretName"], "dfs.files-nodes");
-    assert_eq!(secret["items"], json!([{ "key": "p", "path": "token" }]));
+    let volumes = pod(json!({})).volumes.expect("volumes");
+    let secret = volumes[0].secret.as_ref().expect("a secret");
+    assert_eq!(secret.secret_name.as_deref(), Some("dfs.files-nodes"));
+    let items = secret.items.as_ref().expect("its keys");
+    let items: Vec<_> = items.iter().map(|item| (&*item.key, &*item.path)).collect();
+    assert_eq!(items, [("p", "token")]);
 }

@@ -49,7 +49,7 @@ spelled! {
 
 impl Type {
     /// Whether all is well where the condition holds; for the others, where it does not.
-    pub(crate) fn well_holds(self) -> bool {
+    pub(super) fn well_holds(self) -> bool {
         match self {
             Self::Ready | Self::ManagerReachable | Self::NodesAvailable | Self::StorageReady => {
                 true
