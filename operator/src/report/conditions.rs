@@ -267,3 +267,6 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> Phase {
         () => Phase::Degraded,
     }
 }
+
+#[cfg(test)]
+mod tests;

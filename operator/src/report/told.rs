@@ -16,8 +16,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Whether it says that all is well. What is not known says so of nothing but where
-    /// well is what does not hold.
+    /// Whether it says that all is well. What is not known does not hold.
     pub(crate) fn is_well(&self) -> bool {
         (self.holds == Holds::True) == self.type_.well_holds()
     }
