@@ -8,7 +8,7 @@ use crate::mark;
 use crate::names::PoolName;
 use crate::plan::Mark;
 use crate::plan::store::Doubt;
-use crate::report::AbandonRefused;
+use crate::trouble::AbandonRefused;
 use crate::validate::{AbandonOrder, ValidatedPool};
 use kube::runtime::events::EventType;
 use proto::v1::AbandonReply;

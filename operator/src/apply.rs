@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
-use crate::report::Trouble;
+use crate::trouble::Trouble;
 use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;

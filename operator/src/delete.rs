@@ -9,7 +9,7 @@ use crate::names::PoolName;
 use crate::observe::Observed;
 use crate::raw::RawPool;
 use crate::released::is_released;
-use crate::report::Left;
+use crate::trouble::Left;
 use crate::unserved::{self, Unserved};
 use crate::validate::ValidatedPool;
 use crds::DeletionPolicy;

@@ -5,7 +5,7 @@ use crate::annotations::DRAIN;
 use crate::context::Context;
 use crate::events::event;
 use crate::managers::Bearer;
-use crate::report::DrainRefused;
+use crate::trouble::DrainRefused;
 use crate::validate::{DrainOrder, ValidatedPool};
 use kube::runtime::events::EventType;
 

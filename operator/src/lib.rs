@@ -38,6 +38,7 @@ mod released;
 mod report;
 pub mod run;
 mod token;
+mod trouble;
 mod turn;
 mod unserved;
 mod validate;

@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     fn record(size: u64) -> Record {
-        manager_protocol::store::sample::record("a.txt", size)
+        manager_protocol::sim::sample::record("a.txt", size)
     }
 
     fn planned(

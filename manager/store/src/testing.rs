@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use manager_protocol::store::{Copy, Record, State};
 
 /// A plain record, as the suite uses it.
-pub(crate) use manager_protocol::store::sample::record;
+pub(crate) use manager_protocol::sim::sample::record;
 
 fn any_state() -> impl Strategy<Value = State> {
     prop::sample::select(vec![

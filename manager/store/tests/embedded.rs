@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use manager_protocol::store::sample;
+use manager_protocol::sim::sample;
 use manager_protocol::store::{Insert, Store, StoreError, Which};
 use manager_store::Embedded;
 use manager_store::suite::{self, Place};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use manager_protocol::store::sample::{name, next, node, record};
+use manager_protocol::sim::sample::{name, next, node, record};
 use manager_protocol::store::{Copy, Insert, Record, State, Store, Swap, Totals};
 use manager_store::Embedded;
 use names::FileId;

@@ -2,7 +2,6 @@
 
 use super::Parts;
 use super::guards::{GRPC, OPS};
-use super::pod::TOKEN;
 use crate::names::VOLUME;
 use crds::PullPolicy;
 use k8s_openapi::api::core::v1::{
@@ -15,6 +14,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub(crate) const CONTAINER: &str = "node";
 /// Where the volume is mounted. The files lie in a directory within.
 const DATA: &str = "/data";
+/// The volume with the token.
+pub(super) const TOKEN: &str = "token";
 /// Where the token is mounted.
 const SECRET: &str = "/etc/dfs/token";
 /// How long nobody sends new requests to a node that is being stopped, in seconds.

@@ -1,7 +1,7 @@
 //! The pod of a node: restricted, and different from one release to the next in
 //! nothing but its image.
 
-use super::container::container;
+use super::container::{TOKEN, container};
 use super::{Parts, matching};
 use crate::names::{labels, selector};
 use crate::validate::PodWishes;
@@ -11,8 +11,6 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// The volume with the token.
-pub(super) const TOKEN: &str = "token";
 /// Requests in flight may take 300 s after the 5 s in which nobody sends new ones.
 const GRACE: i64 = 330;
 

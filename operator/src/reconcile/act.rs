@@ -15,7 +15,7 @@ use crate::mark;
 use crate::plan::Mark;
 use crate::plan::scale::Step;
 use crate::plan::storage::{self, ClaimFacts};
-use crate::report::Trouble;
+use crate::trouble::Trouble;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::runtime::events::EventType;
 use std::sync::Arc;

@@ -6,14 +6,12 @@ mod numbers;
 mod reasons;
 mod state;
 mod told;
-mod trouble;
 mod words;
 
 pub(crate) use conditions::conditions;
 use numbers::in_about;
 pub(crate) use reasons::{Reason, Type};
 pub(crate) use told::{Holds, Told};
-pub(crate) use trouble::{AbandonRefused, DrainRefused, Left, Trouble};
 
 use crate::managers::View;
 use crate::names::{PoolName, selector, selects};
@@ -21,6 +19,7 @@ use crate::observe::{Observed, node_container};
 use crate::plan::store::Doubt;
 use crate::plan::{NodeFacts, roll, scale, storage};
 use crate::release::Release;
+use crate::trouble::Trouble;
 use crds::{DrainProgress, FileServerPoolStatus, NodeLine};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;

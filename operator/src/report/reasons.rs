@@ -1,6 +1,8 @@
 //! The words of the API for what a pool reports: types of conditions, their reasons,
 //! and phases. Each is spelled as its variant.
 
+use crate::trouble::Trouble;
+
 /// An enum whose text is the name of the variant.
 macro_rules! spelled {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $word:ident,)* }) => {
@@ -181,5 +183,21 @@ spelled! {
         Blocked,
         /// The pool is being deleted.
         Deleting,
+    }
+}
+
+impl Trouble {
+    /// The reason that conditions give.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Token(_) => Reason::TokenRefused,
+            Self::Conflicts(_) => Reason::NameConflict,
+            Self::NotApplied(_) => Reason::Failed,
+            Self::Abandon(_) => Reason::AbandonRefused,
+            Self::Drain(_) => Reason::DrainRefused,
+            Self::Manager(_) => Reason::ManagerRefused,
+            Self::Deleting(_) => Reason::Deleting,
+            Self::Paused => Reason::Paused,
+        }
     }
 }

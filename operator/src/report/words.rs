@@ -1,7 +1,6 @@
 //! What is waited for and what went wrong, in sentences that a person can act on. They
 //! are made nowhere else, and nothing is ever decided by them.
 
-use super::trouble::{AbandonRefused, DrainRefused, Left, Trouble};
 use crate::annotations::{ABANDON, DRAIN, PAUSED, VOLUME};
 use crate::conflict;
 use crate::names::PoolName;
@@ -10,6 +9,7 @@ use crate::plan::roll::{Elsewhere, Hold};
 use crate::plan::scale::Wait;
 use crate::plan::storage;
 use crate::plan::store::{Doubt, Refused};
+use crate::trouble::{AbandonRefused, DrainRefused, Left, Trouble};
 
 /// What a change of the number of nodes waits for.
 pub(super) fn waits(pool: &PoolName, wait: &Wait) -> String {

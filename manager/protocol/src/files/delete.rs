@@ -174,7 +174,7 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sample;
+    use crate::sim::sample;
 
     #[test]
     fn a_delete_without_an_outcome_claims_neither_that_it_was_nor_that_it_was_not() {

@@ -336,7 +336,7 @@ fn told(error: MergeError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sample;
+    use crate::sim::sample;
     use crate::testing;
 
     #[tokio::test]

@@ -154,8 +154,8 @@ impl Store for Memory {
 
     async fn swap(&self, new: Record) -> Result<Swap, StoreError> {
         check(&new)?;
-        let before = new.rev.checked_sub(1).filter(|before| *before > 0);
-        let before = before.ok_or(StoreError::Invalid("the first rev is inserted"))?;
+        let before = new.rev.checked_sub(1);
+        let before = before.ok_or(StoreError::Invalid("revs begin at 1"))?;
         self.change(|held| match held.records.get_mut(&new.name) {
             Some(found) if found.id == new.id && found.rev == before => {
                 *found = new;

@@ -173,8 +173,8 @@ pub async fn listed_on(
 mod tests {
     use super::*;
     use crate::sim::Memory;
+    use crate::sim::sample;
     use crate::store::State;
-    use crate::store::sample;
     use crate::testing::world;
 
     #[tokio::test]

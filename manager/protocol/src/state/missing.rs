@@ -109,7 +109,7 @@ impl Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sample;
+    use crate::sim::sample;
 
     #[test]
     fn a_file_that_came_back_to_its_node_as_another_copy_is_not_missing() {

@@ -3,8 +3,6 @@
 
 mod error;
 mod record;
-#[cfg(any(test, feature = "sim"))]
-pub mod sample;
 mod stats;
 
 pub use error::{Cause, StoreError};

@@ -299,8 +299,8 @@ fn invalid(why: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::sample;
     use crate::store::Copy;
-    use crate::store::sample;
 
     fn record(state: State, home: &str, others: &[&str]) -> Record {
         let mut record = sample::record("a", 1);

@@ -211,7 +211,7 @@ mod tests {
     use super::is_the_engines;
     use crate::embedded::tables::TOTALS;
     use crate::{Embedded, encoding};
-    use manager_protocol::store::sample::record;
+    use manager_protocol::sim::sample::record;
     use manager_protocol::store::{Store, StoreError, Totals};
 
     /// A file that the totals don't know: the commit that removes it must fail.

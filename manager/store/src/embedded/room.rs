@@ -201,7 +201,7 @@ fn lay(file: &File, bytes: u64) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use manager_protocol::store::sample::record;
+    use manager_protocol::sim::sample::record;
     use tokio::sync::oneshot;
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 use super::{Place, add, remove};
-use manager_protocol::store::sample::{node, record};
+use manager_protocol::sim::sample::{node, record};
 use manager_protocol::store::{Lease, NodeRow, Stay, StoreError};
 
 fn row(id: &str) -> NodeRow {

@@ -2,7 +2,7 @@
 //! follow every change.
 
 use super::{Place, add, change, remove};
-use manager_protocol::store::sample::{name, names, next, node, record};
+use manager_protocol::sim::sample::{name, names, next, node, record};
 use manager_protocol::store::{Copy, Record, State, Store, Totals, Which};
 
 async fn fill(store: &dyn Store, files: &[&str]) {

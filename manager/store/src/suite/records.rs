@@ -3,7 +3,7 @@
 use names::FileId;
 
 use super::{Place, add, change, remove};
-use manager_protocol::store::sample::{name, next, node, record};
+use manager_protocol::sim::sample::{name, next, node, record};
 use manager_protocol::store::{Copy, Insert, Record, State, StoreError, Swap};
 
 pub(super) async fn what_was_inserted_is_read_back_in_full(place: &dyn Place) {

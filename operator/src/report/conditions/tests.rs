@@ -7,7 +7,7 @@ use crate::plan::roll::{self, Hold};
 use crate::plan::storage;
 use crate::plan::store::Doubt;
 use crate::release::Release;
-use crate::report::trouble::{AbandonRefused, DrainRefused, Left, Trouble};
+use crate::trouble::{AbandonRefused, DrainRefused, Left, Trouble};
 
 /// All that was decided about a pool of no nodes, which is as it should be.
 struct Decided {

@@ -180,7 +180,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sample;
+    use crate::sim::sample;
 
     #[test]
     fn a_file_that_could_not_move_waits_longer_each_time_and_is_named() {

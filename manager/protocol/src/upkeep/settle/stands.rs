@@ -87,7 +87,7 @@ mod tests {
         let mut stands = Stands::default();
         let now = Instant::now();
         let mut records: Vec<_> = ["a", "b", "c"]
-            .map(|name| crate::store::sample::record(name, 1))
+            .map(|name| crate::sim::sample::record(name, 1))
             .into();
         let names = |records: &[Record]| -> Vec<String> {
             records.iter().map(|r| r.name.to_string()).collect()
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn only_a_record_that_stands_still_counts_its_time() {
         let mut stands = Stands::default();
-        let mut record = crate::store::sample::record("a", 1);
+        let mut record = crate::sim::sample::record("a", 1);
         let start = Instant::now();
         let second = Duration::from_secs(1);
         assert_eq!(stands.still(&record, 1, start), Duration::ZERO);

@@ -1,7 +1,6 @@
 //! What kept a pass from doing what was decided, and what a person's order waits for.
-//! Their words are made in `words`.
+//! Their words are made in `report/words`.
 
-use super::reasons::Reason;
 use crate::conflict::Conflict;
 
 /// What kept a pass from doing what was decided.
@@ -71,22 +70,8 @@ pub(crate) enum Left {
 }
 
 impl Trouble {
-    /// The reason that conditions give.
-    pub(super) fn reason(&self) -> Reason {
-        match self {
-            Self::Token(_) => Reason::TokenRefused,
-            Self::Conflicts(_) => Reason::NameConflict,
-            Self::NotApplied(_) => Reason::Failed,
-            Self::Abandon(_) => Reason::AbandonRefused,
-            Self::Drain(_) => Reason::DrainRefused,
-            Self::Manager(_) => Reason::ManagerRefused,
-            Self::Deleting(_) => Reason::Deleting,
-            Self::Paused => Reason::Paused,
-        }
-    }
-
     /// Whether it ends only when a person does something.
-    pub(super) fn is_by_hand(&self) -> bool {
+    pub(crate) fn is_by_hand(&self) -> bool {
         match self {
             Self::Token(_) | Self::Conflicts(_) | Self::Abandon(_) | Self::Drain(_) => true,
             Self::NotApplied(_) | Self::Manager(_) | Self::Deleting(_) | Self::Paused => false,
