@@ -9,6 +9,8 @@ use crate::cluster::{Cluster, Options};
 use crate::content;
 use crate::report::{mib, table};
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt;
@@ -218,7 +220,7 @@ impl FileField {
         let end = self.rest.iter().position(|&byte| byte == b'"');
         self.ended = end.is_some();
         let whole = end.unwrap_or(self.rest.len() / 4 * 4);
-        let decoded = base64_simd::STANDARD.decode_to_vec(&self.rest[..whole]);
+        let decoded = STANDARD.decode(&self.rest[..whole]);
         self.rest.drain(..whole);
         decoded.context("base64 in the JSON")
     }

@@ -7,7 +7,8 @@ use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Instant;
 
-use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::{self, StreamExt};
@@ -23,7 +24,7 @@ fn main() {
     let file: Vec<u8> = (0..SIZE as u64)
         .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
         .collect();
-    let clean = STANDARD.encode_to_string(&file);
+    let clean = STANDARD.encode(&file);
     let lines = |line_break: &str| {
         let mut text = String::with_capacity(clean.len() / 70 * 76);
         for line in clean.as_bytes().chunks(76) {
@@ -55,7 +56,7 @@ fn main() {
     run(
         "json, URL-safe",
         UploadKind::Json,
-        json(&URL_SAFE_NO_PAD.encode_to_string(&file)),
+        json(&URL_SAFE_NO_PAD.encode(&file)),
     );
     run("json, mixed alphabets", UploadKind::Json, json(&mixed));
     run(

@@ -1,7 +1,8 @@
 //! `Content-Digest`, `Repr-Digest` and their `Want-` fields (RFC 9530):
 //! parsing, checking while the bytes flow, and writing.
 
-use base64_simd::STANDARD;
+use crate::b64::PADDED;
+use base64::Engine;
 use http::HeaderMap;
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 use sha2::{Digest, Sha256, Sha512};
@@ -232,11 +233,7 @@ pub fn wanted(headers: &HeaderMap, header: &'static str) -> Option<Algorithm> {
 
 /// The value of a digest field.
 pub fn field_value(algorithm: Algorithm, digest: &[u8]) -> String {
-    format!(
-        "{}=:{}:",
-        algorithm.key(),
-        STANDARD.encode_to_string(digest)
-    )
+    format!("{}=:{}:", algorithm.key(), PADDED.encode(digest))
 }
 
 /// A field, its lines joined; `None` when there is none.

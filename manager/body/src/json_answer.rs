@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use base64_simd::STANDARD;
+use crate::b64::encode;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
 
@@ -97,8 +97,9 @@ where
                 Some(chunk) => self.window = chunk?,
                 None => {
                     self.ended = true;
-                    let mut tail = STANDARD.encode_to_string(&self.group);
-                    tail.push_str(TAIL);
+                    let mut tail = Vec::new();
+                    encode(&self.group, &mut tail);
+                    tail.extend_from_slice(TAIL.as_bytes());
                     self.ready.push_back(Bytes::from(tail));
                 }
             }
@@ -116,12 +117,12 @@ where
                 return;
             }
             out.reserve_exact(piece / 3 * 4 + 8);
-            STANDARD.encode_append(&self.group, &mut out);
+            encode(&self.group, &mut out);
             self.group.clear();
         }
         let piece = self.window.split_to(self.window.len().min(PIECE));
         let (whole, rest) = piece.split_at(piece.len() / 3 * 3);
-        STANDARD.encode_append(whole, &mut out);
+        encode(whole, &mut out);
         self.group.extend_from_slice(rest);
         if !out.is_empty() {
             self.ready.push_back(Bytes::from(out));
@@ -132,6 +133,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::b64::PADDED;
+    use base64::Engine;
     use futures::executor::block_on;
     use proptest::prelude::*;
 
@@ -164,7 +167,7 @@ mod tests {
             prop_assert_eq!(value["size"].as_u64(), Some(bytes.len() as u64));
             prop_assert_eq!(value["content_type"].as_str(), content_type.as_deref());
             let file = value["file"].as_str().unwrap();
-            prop_assert_eq!(STANDARD.decode_to_vec(file).unwrap(), bytes);
+            prop_assert_eq!(PADDED.decode(file).unwrap(), bytes);
         }
     }
 
@@ -181,9 +184,7 @@ mod tests {
         assert_eq!(json.len() as u64, answer.content_length());
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(
-            STANDARD
-                .decode_to_vec(value["file"].as_str().unwrap())
-                .unwrap(),
+            PADDED.decode(value["file"].as_str().unwrap()).unwrap(),
             bytes
         );
     }

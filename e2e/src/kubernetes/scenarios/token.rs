@@ -7,6 +7,8 @@ use crate::kubernetes::release::Release;
 use crate::kubernetes::traffic::{Traffic, compare};
 use crate::tools::Told;
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -82,9 +84,7 @@ fn token(release: &Release) -> Result<String> {
     let name = format!("{}-token", release.full_name());
     let secret = release.kube.get(&release.namespace, "secret", &name)?;
     let token = secret["data"]["token"].as_str().context("a token")?;
-    Ok(String::from_utf8(
-        base64_simd::STANDARD.decode_to_vec(token)?,
-    )?)
+    Ok(String::from_utf8(STANDARD.decode(token)?)?)
 }
 
 /// `manager nodes` with a token, in the manager's pod.
