@@ -70,7 +70,7 @@ async fn list(
 ) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
         let outcome = match found {
-            None => insert(&core, &record).await?,
+            None => insert(core, &record).await?,
             Some(found) if judge(&found, meta) == Verdict::Loses => return Ok(false),
             Some(found) if found.id == record.id => {
                 // The same file, at a later step of a move.
@@ -82,7 +82,7 @@ async fn list(
                 tracing::warn!(name = %record.name, %old, %new, "the newer of two files wins");
                 core.store.remove(&record.name, old, found.rev).await?;
                 record.rev = 1;
-                insert(&core, &record).await?
+                insert(core, &record).await?
             }
         };
         match outcome {
