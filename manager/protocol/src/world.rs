@@ -6,7 +6,9 @@ use names::FileId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The process around the protocol.
+/// The process around the protocol. A test that is the world has the same run again from the
+/// same random numbers; so no `tokio::select!` of the protocol may draw its own, and each
+/// is `biased`.
 pub trait Runtime: Send + Sync + 'static {
     /// The time on a clock that never goes back.
     fn now(&self) -> Instant;

@@ -31,6 +31,7 @@ pub fn elsewhere(number: u64, lease: Option<&Lease>) -> Option<String> {
 /// wherever it waits, as in a crash.
 pub async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
     tokio::select! {
+        biased;
         () = shutdown.cancelled() => {}
         () = hold(&core, &holder) => {}
     }

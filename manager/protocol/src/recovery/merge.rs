@@ -68,6 +68,7 @@ pub async fn run(core: Arc<Core>, node: Arc<Node>) {
             Err(error) => tracing::warn!(node = %node.id, %error, "the merge waits"),
         }
         tokio::select! {
+            biased;
             () = node.closed.cancelled() => return,
             () = core.world.sleep(AGAIN) => {}
         }

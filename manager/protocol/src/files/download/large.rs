@@ -104,6 +104,7 @@ async fn open(
 impl Source {
     async fn next(&mut self) -> Result<Bytes, CallError> {
         tokio::select! {
+            biased;
             () = self.node.closed.cancelled() => {
                 Err(CallError::Lost("the node has left".to_owned()))
             }
@@ -160,6 +161,7 @@ impl Way {
                 return;
             }
             next = tokio::select! {
+                biased;
                 () = send.closed() => return,
                 next = self.next() => next,
             };

@@ -236,6 +236,7 @@ impl Received {
         let finished = placement.node.link.finish(self.trace.0, self.meta(record));
         tokio::pin!(finished);
         tokio::select! {
+            biased;
             linked = &mut finished => return linked,
             () = placement.node.falls_silent() => {}
         }

@@ -127,6 +127,7 @@ impl Stream {
         let until = self.world.now() + FINISH;
         loop {
             tokio::select! {
+                biased;
                 outcome = &mut self.outcome => return outcome,
                 () = self.world.sleep(LOOK) => {}
             }

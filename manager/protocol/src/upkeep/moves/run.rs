@@ -99,6 +99,7 @@ pub async fn run(core: Arc<Core>, shutdown: CancellationToken) {
     let mut last = 0;
     loop {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             _ = changes.changed() => {
                 fruitless = Fruitless::default();
@@ -126,6 +127,7 @@ pub async fn run(core: Arc<Core>, shutdown: CancellationToken) {
             };
             last = current.number;
             let stepped = tokio::select! {
+                biased;
                 // Moves in flight break off as in a crash, and the janitor settles
                 // them: an orderly end waits for requests, not for the throttle.
                 () = shutdown.cancelled() => return,
