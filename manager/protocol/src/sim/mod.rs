@@ -1,6 +1,25 @@
-//! A world in memory, for tests: a store, and what else the protocol needs.
+//! A world in memory, for tests: a store, nodes, managers, a clock and chance, all of which
+//! come from one seed, and what goes wrong between them.
 
 pub mod sample;
-mod store;
 
+mod chance;
+mod events;
+mod joins;
+mod link;
+mod manager;
+mod network;
+mod node;
+mod remote;
+mod runtime;
+mod store;
+mod streams;
+mod timers;
+mod wire;
+
+pub use manager::{Ground, SimManager};
+pub use node::{CopyKey, Held, Life, MemoryNode};
+pub use remote::Remote;
+pub use runtime::{Process, Simulation};
 pub use store::Memory;
+pub use wire::{Odds, Wire};

@@ -1,0 +1,154 @@
+//! What a node holds: its files, and those in quarantine. Pure; each change is one step
+//! (rule 14).
+
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
+use messages::v1::{CopyRef, FileMeta, InventoryEntry};
+use names::{FileId, FileName};
+use std::collections::BTreeMap;
+
+/// Files in one leaf.
+const LEAF: u32 = 3;
+
+/// Which copy of which file: its id and generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CopyKey {
+    /// The file's id.
+    pub id: FileId,
+    /// The attempt at placing it.
+    pub generation: u32,
+}
+
+impl CopyKey {
+    /// The copy that a message names; none where its id is malformed.
+    pub(super) fn of(copy: &CopyRef) -> Option<Self> {
+        Self::new(&copy.id, copy.generation)
+    }
+
+    /// The copy of an id as it is in messages.
+    pub(super) fn new(id: &[u8], generation: u32) -> Option<Self> {
+        let id = FileId::from_wire(id).ok()?;
+        Some(Self { id, generation })
+    }
+}
+
+/// One copy on the disk.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The file's name.
+    pub name: FileName,
+    /// Its record, as it is in the copy's attributes.
+    pub meta: FileMeta,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Where it lies.
+    pub leaf: u32,
+    /// Why it is in quarantine.
+    reason: String,
+}
+
+impl Held {
+    /// A file that is about to be linked.
+    pub(super) fn new(name: FileName, meta: FileMeta, bytes: Bytes) -> Self {
+        Self {
+            name,
+            meta,
+            bytes,
+            leaf: 0,
+            reason: String::new(),
+        }
+    }
+
+    /// Whether its bytes are those of its record.
+    pub(super) fn is_sound(&self) -> bool {
+        let crc = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &self.bytes);
+        self.bytes.len() as u64 == self.meta.size && crc == self.meta.crc64
+    }
+}
+
+/// A change of the trees.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Link(CopyKey, Box<Held>),
+    Remove(CopyKey),
+    Quarantine(CopyKey, String),
+    Adopt(CopyKey),
+    Discard(CopyKey),
+    Barrier,
+}
+
+/// Both trees.
+#[derive(Default)]
+pub(super) struct Trees {
+    data: BTreeMap<CopyKey, Held>,
+    quarantine: BTreeMap<CopyKey, Held>,
+    arrivals: u32,
+}
+
+impl Trees {
+    /// Makes a change; the leaf of the copy that it found or linked.
+    pub(super) fn apply(&mut self, op: Op) -> Option<u32> {
+        match op {
+            Op::Link(key, held) => match self.data.get(&key) {
+                // The same copy again.
+                Some(there) => Some(there.leaf),
+                None => Some(self.arrive(false, key, *held)),
+            },
+            Op::Remove(key) => self.data.remove(&key).map(|held| held.leaf),
+            Op::Discard(key) => self.quarantine.remove(&key).map(|held| held.leaf),
+            Op::Quarantine(key, reason) => {
+                let held = self.data.remove(&key)?;
+                Some(self.arrive(true, key, Held { reason, ..held }))
+            }
+            Op::Adopt(key) => {
+                let held = self.quarantine.remove(&key)?;
+                Some(self.arrive(false, key, held))
+            }
+            Op::Barrier => None,
+        }
+    }
+
+    fn arrive(&mut self, quarantine: bool, key: CopyKey, held: Held) -> u32 {
+        self.arrivals += 1;
+        let leaf = self.arrivals / LEAF;
+        self.tree_mut(quarantine).insert(key, Held { leaf, ..held });
+        leaf
+    }
+
+    fn tree_mut(&mut self, quarantine: bool) -> &mut BTreeMap<CopyKey, Held> {
+        match quarantine {
+            true => &mut self.quarantine,
+            false => &mut self.data,
+        }
+    }
+
+    /// A copy, where it is there under this name.
+    pub(super) fn find(&self, key: CopyKey, name: &str) -> Option<&Held> {
+        let found = self.data.get(&key);
+        found.filter(|held| held.name.as_str() == name)
+    }
+
+    /// The files, or what is in quarantine.
+    pub(super) fn all(&self, quarantine: bool) -> &BTreeMap<CopyKey, Held> {
+        match quarantine {
+            true => &self.quarantine,
+            false => &self.data,
+        }
+    }
+
+    /// What lies in the leaves from this one on, in their order.
+    pub(super) fn listed(&self, quarantine: bool, from: u32) -> Vec<InventoryEntry> {
+        let all = self.all(quarantine).values();
+        let mut entries: Vec<_> = all
+            .filter(|held| held.leaf >= from)
+            .map(|held| InventoryEntry {
+                meta: Some(held.meta.clone()),
+                leaf: held.leaf,
+                unreadable: String::new(),
+                reason: held.reason.clone(),
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.leaf);
+        entries
+    }
+}
