@@ -1,0 +1,202 @@
+//! One run: a world is made, clients and troubles are let loose on it, then it gets calm,
+//! settles, and is looked at.
+
+use crate::clients::{Clients, Managers};
+use crate::files::Files;
+use crate::history::{Answer, History};
+use crate::judge::Judge;
+use crate::trouble::Trouble;
+use crate::{end, history};
+use futures::future::join_all;
+use manager_protocol::sim::{Ground, Memory, MemoryNode, Odds, Process, Remote, Simulation, Wire};
+use manager_protocol::store::Store;
+use manager_protocol::world::Runtime;
+use names::{Code, FileName, NodeId};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+const NODES: u64 = 3;
+const NAMES: u64 = 8;
+const CLIENTS: u64 = 4;
+const REQUESTS: u64 = 40;
+/// Tombstones that a node has room for: few, so that sessions end by them (rule 4).
+const TOMBSTONES: usize = 12;
+/// How long there is trouble.
+const TROUBLE: Duration = Duration::from_secs(50);
+/// How long orders may be under way once nothing goes wrong any more, and creates may wait
+/// for their Finish.
+const STRAGGLERS: Duration = Duration::from_secs(130);
+/// How long the world may take to settle after that.
+const SETTLES: Duration = Duration::from_secs(600);
+
+/// Whether anything goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// All messages arrive, and all parts live.
+    Fair,
+    /// Messages are lost or late, and parts are killed.
+    Rough,
+}
+
+/// The world of one run.
+struct Run {
+    world: Process,
+    memory: Arc<Memory>,
+    clients: Clients,
+    trouble: Trouble,
+    weather: Weather,
+}
+
+/// Runs a seed; returns the hash of all that happened.
+pub(crate) fn run(seed: u64, weather: Weather) -> u64 {
+    let simulation = Simulation::new(seed);
+    let world = simulation.process();
+    let wrong = simulation.block_on(async {
+        let run = Run::new(&world, weather).await;
+        run.go().await;
+        run.wrong().await
+    });
+    if !wrong.is_empty() {
+        for event in simulation.last_events() {
+            eprintln!("{event}");
+        }
+        panic!("seed {seed}:\n{}", wrong.join("\n"));
+    }
+    simulation.trace()
+}
+
+impl Run {
+    async fn new(world: &Process, weather: Weather) -> Self {
+        let odds = match weather {
+            Weather::Fair => Odds::default(),
+            Weather::Rough => Odds {
+                before: 60,
+                after: 60,
+                late: 120,
+                slow: 25,
+                reads: 200,
+                breaks: 60,
+            },
+        };
+        let wire = Wire::new(world.clone(), odds);
+        let memory = Arc::new(Memory::default());
+        let store = Arc::new(Remote::new(memory.clone(), wire.clone()));
+        let node = |number| {
+            let id = NodeId::new(&format!("n{number}")).expect("a node id");
+            MemoryNode::start(world, id, TOMBSTONES)
+        };
+        let ground = Ground {
+            outside: world.clone(),
+            cluster: memory.cluster_id().await.expect("a store"),
+            store: store.clone(),
+            nodes: (0..NODES).map(node).collect(),
+            wire,
+        };
+        let managers = Managers::default();
+        let name = |number| FileName::new(&format!("f{number}")).expect("a name");
+        let clients = Clients {
+            world: world.clone(),
+            managers: managers.clone(),
+            files: Files::default(),
+            history: History::default(),
+            names: (0..NAMES).map(name).collect(),
+        };
+        let trouble = Trouble {
+            world: world.clone(),
+            ground,
+            store,
+            managers,
+            going_on: Arc::default(),
+            started: Arc::new(AtomicU64::new(0)),
+        };
+        Self {
+            world: world.clone(),
+            memory,
+            clients,
+            trouble,
+            weather,
+        }
+    }
+
+    async fn go(&self) {
+        let managers = 1 + self.world.below(2);
+        for place in 0..usize::try_from(managers).unwrap_or(1) {
+            self.trouble.start_manager(place);
+        }
+        if self.weather == Weather::Fair {
+            // Every node has joined.
+            self.world.sleep(Duration::from_secs(10)).await;
+        }
+        let clients = (0..CLIENTS).map(|_| self.clients.clone().run(REQUESTS));
+        let trouble = async {
+            if self.weather == Weather::Rough {
+                self.trouble.clone().run(TROUBLE).await;
+            }
+        };
+        futures::join!(join_all(clients), trouble);
+        self.world.note("it gets calm");
+        self.trouble.ground.wire.calm_down();
+        self.world.sleep(STRAGGLERS).await;
+        self.settle().await;
+        self.world.note("all is settled");
+    }
+
+    async fn settle(&self) {
+        let until = self.world.elapsed() + SETTLES;
+        while self.world.elapsed() < until {
+            let unsettled = self.memory.unsettled(None, 1).await;
+            if unsettled.is_ok_and(|records| records.is_empty()) {
+                return;
+            }
+            self.world.sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Everything that must not be, in words.
+    async fn wrong(&self) -> Vec<String> {
+        let Clients { files, history, .. } = &self.clients;
+        let mut wrong = Vec::new();
+        let judge = Judge::new(files, history.all());
+        let (kept, gone) = (judge.kept(), judge.gone());
+        for file in &kept {
+            let read = self.clients.read(&files.name(*file)).await;
+            if read != Some(Answer::Body(Some(*file))) {
+                wrong.push(format!("file {file} does not read back: {read:?}"));
+            }
+        }
+        wrong.extend(end::wrong(
+            &self.trouble.ground,
+            &self.memory,
+            files,
+            &kept,
+            &gone,
+        ));
+        let events = history.all();
+        if self.weather == Weather::Fair {
+            wrong.extend(
+                events
+                    .iter()
+                    .filter(|event| is_refused(event))
+                    .map(|e| format!("{e:?}")),
+            );
+        }
+        wrong.extend(Judge::new(files, events).wrong());
+        let rows = self.memory.nodes().await.unwrap_or_default();
+        if rows.iter().any(|row| row.set_back) {
+            wrong.push("the store counts as set back, and never was".to_owned());
+        }
+        self.world
+            .note(format_args!("{} files are kept", kept.len()));
+        wrong
+    }
+}
+
+/// Whether a request failed for something else than what other clients did.
+fn is_refused(event: &history::Event) -> bool {
+    match event.answer {
+        Answer::Nothing => true,
+        Answer::Failed(code) => !matches!(code, Code::FileDoesNotExist | Code::FileNameExists),
+        Answer::Done | Answer::Body(_) => false,
+    }
+}
