@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::network::Peers;
 use super::node::{Life, MemoryNode};
-use super::runtime::Process;
+use super::process::Process;
 use super::wire::Wire;
 use crate::cluster::admission::{Claim, admit};
 use crate::core::Core;

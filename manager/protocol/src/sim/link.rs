@@ -4,31 +4,20 @@
 
 use super::network::Peers;
 use super::node::MemoryNode;
-use super::runtime::Process;
-use super::streams::{incoming, outgoing};
+use super::process::Process;
 use super::wire::{Lane, Wire};
-use crate::nodes::{CallError, Calls, Inventory, NodeCount, Outcome, Parts};
-use crate::world::{Runtime, World};
-use async_trait::async_trait;
-use bytes::Bytes;
+use crate::nodes::{CallError, Calls, NodeCount};
+use crate::world::World;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use messages::v1::{
-    CopyRef, CopyState, DeleteRequest, Fault, FileMeta, Open, QuarantineRequest, ReadRequest,
-    SealReply, TransferRequest, UploadPart,
-};
+use messages::v1::{CopyRef, Fault, FileMeta};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The deadline of a call that only touches one small file.
-const CALL: Duration = Duration::from_secs(10);
-/// The deadline of a call that asks about many files.
-const LONG_CALL: Duration = Duration::from_secs(60);
-/// How long a transfer may stand still.
-const TRANSFER: Duration = Duration::from_secs(120);
+pub(super) const CALL: Duration = Duration::from_secs(10);
 /// The pause before a Finish without an answer is asked after again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How often what may be done twice is sent.
@@ -43,16 +32,16 @@ pub(super) struct Link {
     /// The manager's own process.
     pub(super) process: Process,
     lane: Lane,
-    count: Arc<NodeCount>,
-    late: Mutex<Option<Instant>>,
+    pub(super) count: Arc<NodeCount>,
+    pub(super) late: Mutex<Option<Instant>>,
 }
 
 /// One call on the node's side.
-type Call<T> = BoxFuture<'static, Result<T, CallError>>;
+pub(super) type Call<T> = BoxFuture<'static, Result<T, CallError>>;
 
 /// Whether a call may be sent again where its connection broke.
 #[derive(Clone, Copy)]
-enum Sent {
+pub(super) enum Sent {
     Once,
     Again,
 }
@@ -79,7 +68,7 @@ impl Link {
     }
 
     /// Makes a call and waits for its answer until the deadline.
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         what: &'static str,
         sent: Sent,
@@ -128,7 +117,7 @@ impl Link {
     }
 
     /// Tells the node something that has no answer of its own.
-    fn tell(&self, what: &'static str, tell: impl Fn(&MemoryNode) + Send + 'static) {
+    pub(super) fn tell(&self, what: &'static str, tell: impl Fn(&MemoryNode) + Send + 'static) {
         let node = self.node.clone();
         drop(self.wire.send(what, Some(&self.lane), async move {
             if node.reach().is_ok() {
@@ -137,7 +126,11 @@ impl Link {
         }));
     }
 
-    async fn finish_once(&self, meta: &FileMeta, time: Duration) -> Result<u32, CallError> {
+    pub(super) async fn finish_once(
+        &self,
+        meta: &FileMeta,
+        time: Duration,
+    ) -> Result<u32, CallError> {
         self.call("a finish", Sent::Once, time, |node| {
             let meta = meta.clone();
             async move { node.finish(meta).await }.boxed()
@@ -147,7 +140,7 @@ impl Link {
 
     /// Asks whether a finish without an answer linked the file, and sends it once more if
     /// it did not: its refusal says nothing about the first one.
-    async fn linked_by(
+    pub(super) async fn linked_by(
         &self,
         until: Instant,
         trace: u64,
@@ -180,155 +173,5 @@ impl Link {
             }
         }
         Err(CallError::Lost(why))
-    }
-}
-
-#[async_trait]
-impl Calls for Link {
-    fn count(&self) -> &NodeCount {
-        &self.count
-    }
-
-    fn queued(&self) -> usize {
-        0
-    }
-
-    fn late(&self) -> Option<Instant> {
-        *self.late.lock()
-    }
-
-    async fn stage(&self, open: Open, data: Bytes, _: FileMeta) -> Result<(), CallError> {
-        if self.closed.is_cancelled() {
-            return Err(CallError::NotSent("the node has left".to_owned()));
-        }
-        self.tell("a create", move |node| node.stage(&open, data.clone()));
-        Ok(())
-    }
-
-    async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
-        let until = self.process.now() + CALL;
-        match self.finish_once(&meta, CALL).await {
-            Err(CallError::Lost(why)) => self.linked_by(until, trace, meta, why).await,
-            done => done,
-        }
-    }
-
-    async fn abort(&self, _: u64, id: Bytes, generation: u32) {
-        self.tell("an abort", move |node| node.abort(&id, generation));
-    }
-
-    async fn read(&self, read: ReadRequest) -> Result<Bytes, CallError> {
-        self.call("a read", Sent::Again, CALL, |node| {
-            let read = read.clone();
-            async move { node.read(&read) }.boxed()
-        })
-        .await
-    }
-
-    async fn stat(&self, _: u64, copy: CopyRef) -> Result<CopyState, CallError> {
-        self.call("a stat", Sent::Again, CALL, |node| {
-            let copy = copy.clone();
-            async move { node.stat(copy).await }.boxed()
-        })
-        .await
-    }
-
-    async fn delete(&self, delete: DeleteRequest) -> Result<bool, CallError> {
-        self.call("a delete", Sent::Again, CALL, |node| {
-            let delete = delete.clone();
-            async move { node.delete(delete).await }.boxed()
-        })
-        .await
-    }
-
-    fn upload(&self) -> (mpsc::Sender<UploadPart>, Outcome) {
-        outgoing(
-            &self.node,
-            &self.wire,
-            &self.closed,
-            &self.process,
-            &self.count,
-        )
-    }
-
-    async fn download(&self, read: ReadRequest) -> Result<Parts, CallError> {
-        let opened = self.call("a download", Sent::Again, CALL, |node| {
-            let read = read.clone();
-            async move { node.open_range(&read) }.boxed()
-        });
-        let (life, bytes) = opened.await?;
-        let node = self.node.clone();
-        Ok(incoming(&self.wire, |out| node.download(life, bytes, out)))
-    }
-
-    async fn transfer(&self, transfer: TransferRequest, _: u64) -> Result<u32, CallError> {
-        self.call("a transfer", Sent::Once, TRANSFER, |node| {
-            let (transfer, peers) = (transfer.clone(), self.peers.clone());
-            let wire = self.wire.clone();
-            async move { node.transfer(transfer, peers, wire).await }.boxed()
-        })
-        .await
-    }
-
-    async fn inventory(&self, quarantine: bool, from_leaf: u32) -> Result<Inventory, CallError> {
-        let begun = self.call("an inventory", Sent::Again, CALL, |node| {
-            async move { Ok(node.life()) }.boxed()
-        });
-        let (life, node) = (begun.await?, self.node.clone());
-        Ok(incoming(&self.wire, |out| {
-            node.inventory(life, quarantine, from_leaf, out)
-        }))
-    }
-
-    async fn inspect(&self, copies: Vec<CopyRef>) -> Result<Vec<CopyState>, CallError> {
-        self.call("an inspection", Sent::Again, LONG_CALL, |node| {
-            let copies = copies.clone();
-            async move { node.inspect(copies).await }.boxed()
-        })
-        .await
-    }
-
-    async fn quarantine(&self, request: QuarantineRequest) -> Result<bool, CallError> {
-        self.call("an order of quarantine", Sent::Once, CALL, |node| {
-            let request = request.clone();
-            async move { node.quarantine(request).await }.boxed()
-        })
-        .await
-    }
-
-    async fn adopt(&self, request: QuarantineRequest) -> Result<Option<u32>, CallError> {
-        self.call("an adoption", Sent::Once, CALL, |node| {
-            let request = request.clone();
-            async move { node.adopt(request).await }.boxed()
-        })
-        .await
-    }
-
-    async fn discard(&self, request: QuarantineRequest) -> Result<bool, CallError> {
-        self.call("a removal from quarantine", Sent::Once, CALL, |node| {
-            let request = request.clone();
-            async move { node.discard(request).await }.boxed()
-        })
-        .await
-    }
-
-    async fn verify(&self, copy: CopyRef, _: u64) -> Result<bool, CallError> {
-        self.call("a look at the bytes", Sent::Once, LONG_CALL, |node| {
-            let copy = copy.clone();
-            async move { node.verify(&copy) }.boxed()
-        })
-        .await
-    }
-
-    async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
-        // No disk of this world spoils what it holds.
-        Ok(Vec::new())
-    }
-
-    async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {
-        self.call("a seal", Sent::Once, CALL, |node| {
-            async move { node.seal(sealed, leader).await }.boxed()
-        })
-        .await
     }
 }

@@ -4,7 +4,7 @@
 use super::joins::Joins;
 use super::network::{Peers, SimNetwork};
 use super::node::MemoryNode;
-use super::runtime::Process;
+use super::process::Process;
 use super::wire::Wire;
 use crate::cluster::{leader, store_health};
 use crate::core::Core;

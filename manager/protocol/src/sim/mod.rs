@@ -3,6 +3,8 @@
 
 pub mod sample;
 
+
+mod calls;
 mod chance;
 mod events;
 mod joins;
@@ -10,6 +12,7 @@ mod link;
 mod manager;
 mod network;
 mod node;
+mod process;
 mod remote;
 mod runtime;
 mod store;
@@ -19,7 +22,8 @@ mod wire;
 
 pub use manager::{Ground, SimManager};
 pub use node::{CopyKey, Held, Life, MemoryNode};
+pub use process::Process;
 pub use remote::Remote;
-pub use runtime::{Process, Simulation};
+pub use runtime::Simulation;
 pub use store::Memory;
 pub use wire::{Odds, Wire};

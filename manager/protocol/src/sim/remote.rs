@@ -20,6 +20,8 @@ pub struct Remote {
     memory: Arc<Memory>,
     wire: Wire,
     away_until: Mutex<Duration>,
+    /// Held by each change until it has ended.
+    under_way: Arc<()>,
 }
 
 impl Remote {
@@ -29,12 +31,18 @@ impl Remote {
             memory,
             wire,
             away_until: Mutex::default(),
+            under_way: Arc::default(),
         }
     }
 
     /// Nothing reaches it for so long.
     pub fn goes_away(&self, time: Duration) {
         *self.away_until.lock() = self.wire.outside().elapsed() + time;
+    }
+
+    /// How many changes were sent and may still have their effect.
+    pub fn under_way(&self) -> usize {
+        Arc::strong_count(&self.under_way) - 1
     }
 
     fn is_away(&self) -> bool {
@@ -51,6 +59,11 @@ impl Remote {
         if self.is_away() {
             return Err(StoreError::refused("it is away"));
         }
+        let under_way = self.under_way.clone();
+        let change = async move {
+            let _until_it_has_ended = under_way;
+            change.await
+        };
         let answer = self.wire.send(what, None, change).await;
         answer.unwrap_or_else(|_| Err(StoreError::unavailable("it gave no answer")))
     }
@@ -97,7 +110,12 @@ impl Store for Remote {
     }
 
     async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.read(self.memory.get_many(names)).await
+        let mut found = self.read(self.memory.get_many(names)).await?;
+        // Only `get` may say that a name has no record.
+        for record in &mut found {
+            record.take_if(|_| self.wire.is_overlooked());
+        }
+        Ok(found)
     }
 
     async fn insert(&self, record: Record) -> Result<Insert, StoreError> {

@@ -9,19 +9,16 @@
 
 use super::chance::Chance;
 use super::events::Events;
-use super::timers::{Sleep, Timers};
-use crate::world::Runtime;
+use super::process::Process;
+use super::timers::Timers;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The time of day at which every run begins.
-const BEGUN_UNIX_MS: u64 = 1_700_000_000_000;
 /// The number of the future that [`Simulation::block_on`] is given.
 const MAIN: u64 = 0;
 /// Polls after which a run counts as one that never ends.
@@ -30,13 +27,13 @@ const MOST_POLLS: u64 = 200_000_000;
 /// A simulated world. Its tasks end with it.
 pub struct Simulation(Arc<Shared>);
 
-struct Shared {
-    begun: Instant,
-    timers: Timers,
+pub(super) struct Shared {
+    pub(super) begun: Instant,
+    pub(super) timers: Timers,
     ready: Arc<Ready>,
     tasks: Mutex<Tasks>,
-    chance: Mutex<Chance>,
-    events: Mutex<Events>,
+    pub(super) chance: Mutex<Chance>,
+    pub(super) events: Mutex<Events>,
 }
 
 /// The tasks that can go on.
@@ -83,7 +80,7 @@ impl Simulation {
 
     /// A process that runs in this world.
     pub fn process(&self) -> Process {
-        Process::begin(&self.0)
+        Process::new(&self.0)
     }
 
     /// The hash of everything that was noted so far.
@@ -180,7 +177,17 @@ impl Shared {
         }
     }
 
-    fn spawn(&self, process: u64, future: BoxFuture<'static, ()>) {
+    /// Begins a process; its number.
+    pub(super) fn begin(&self) -> u64 {
+        let mut tasks = self.tasks.lock();
+        tasks.last += 1;
+        let number = tasks.last;
+        tasks.alive.insert(number);
+        number
+    }
+
+    /// Runs a task of a process, unless that has ended.
+    pub(super) fn spawn(&self, process: u64, future: BoxFuture<'static, ()>) {
         let mut tasks = self.tasks.lock();
         if !tasks.alive.contains(&process) {
             drop(tasks);
@@ -194,7 +201,8 @@ impl Shared {
         self.ready.0.lock().insert(number);
     }
 
-    fn kill(&self, process: u64) {
+    /// Ends a process and its tasks.
+    pub(super) fn kill(&self, process: u64) {
         let mut tasks = self.tasks.lock();
         tasks.alive.remove(&process);
         let ended: Vec<Task> = tasks
@@ -204,96 +212,6 @@ impl Shared {
             .collect();
         drop(tasks);
         drop(ended);
-    }
-}
-
-/// A process of a simulated world: its tasks end together.
-#[derive(Clone)]
-pub struct Process {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl Process {
-    fn begin(shared: &Arc<Shared>) -> Self {
-        let mut tasks = shared.tasks.lock();
-        tasks.last += 1;
-        let number = tasks.last;
-        tasks.alive.insert(number);
-        drop(tasks);
-        Self {
-            shared: shared.clone(),
-            number,
-        }
-    }
-
-    /// Another process of the same world.
-    pub fn another(&self) -> Self {
-        Self::begin(&self.shared)
-    }
-
-    /// Ends all of its tasks wherever they wait, as `kill -9` does, and for good.
-    pub fn kill(&self) {
-        self.shared.kill(self.number);
-    }
-
-    /// Runs a task.
-    pub fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.shared.spawn(self.number, Box::pin(task));
-    }
-
-    /// How long the world runs.
-    pub fn elapsed(&self) -> Duration {
-        self.shared.timers.now()
-    }
-
-    /// Draws a number below `bound`, which is not 0.
-    pub fn below(&self, bound: u64) -> u64 {
-        self.shared.chance.lock().below(bound)
-    }
-
-    /// True in one of `times`; never where that is 0.
-    pub fn one_in(&self, times: u64) -> bool {
-        times > 0 && self.below(times) == 0
-    }
-
-    /// Draws a time.
-    pub fn between(&self, least: Duration, most: Duration) -> Duration {
-        self.shared.chance.lock().between(least, most)
-    }
-
-    /// Waits for a time that it draws.
-    pub fn pause(&self, least: Duration, most: Duration) -> BoxFuture<'static, ()> {
-        self.sleep(self.between(least, most))
-    }
-
-    /// Notes an event.
-    pub fn note(&self, what: impl Display) {
-        let now = self.elapsed();
-        self.shared.events.lock().note(now, &what.to_string());
-    }
-}
-
-impl Runtime for Process {
-    fn now(&self) -> Instant {
-        self.shared.begun + self.elapsed()
-    }
-
-    fn unix_ms(&self) -> u64 {
-        BEGUN_UNIX_MS + u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX >> 1)
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        let timers = self.shared.timers.clone();
-        Box::pin(Sleep::new(timers, time))
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.shared.spawn(self.number, task);
-    }
-
-    fn random(&self) -> u64 {
-        self.shared.chance.lock().draw()
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
-use crate::world::World;
+use crate::world::{Runtime, World};
+use std::time::Duration;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -1,7 +1,7 @@
 //! A manager's end of the streams to and from simulated nodes.
 
 use super::node::MemoryNode;
-use super::runtime::Process;
+use super::process::Process;
 use super::wire::Wire;
 use crate::nodes::{CallError, NodeCount, Outcome};
 use futures::StreamExt;

@@ -25,15 +25,18 @@ impl Timers {
         self.0.lock().now
     }
 
-    /// Goes on to the next timer and wakes who waits for it; false where none is set.
+    /// Goes on to the next timer and wakes all that wait for that time; false where none is
+    /// set.
     pub(super) fn advance(&self) -> bool {
         let mut clock = self.0.lock();
-        let Some(((at, _), waker)) = clock.set.pop_first() else {
+        let Some(((at, _), first)) = clock.set.pop_first() else {
             return false;
         };
         clock.now = at;
+        let others = clock.set.extract_if(..=(at, u64::MAX), |_, _| true);
+        let others: Vec<Waker> = others.map(|(_, waker)| waker).collect();
         drop(clock);
-        waker.wake();
+        std::iter::once(first).chain(others).for_each(Waker::wake);
         true
     }
 }

@@ -2,7 +2,7 @@
 //! lost as the seed draws it. An order is a task of its own, so that it arrives even where
 //! the manager that sent it has died meanwhile.
 
-use super::runtime::Process;
+use super::process::Process;
 use crate::world::Runtime;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Odds {
     pub slow: u64,
     /// A read of the store fails.
     pub reads: u64,
+    /// A record is overlooked by a read that may be out of date.
+    pub overlooked: u64,
     /// A stream breaks off midway, or a join does.
     pub breaks: u64,
 }
@@ -86,6 +88,11 @@ impl Wire {
     /// Whether this read of the store fails.
     pub(super) fn read_fails(&self) -> bool {
         self.one_in(self.odds.reads)
+    }
+
+    /// Whether this record is overlooked by a read that may be out of date.
+    pub(super) fn is_overlooked(&self) -> bool {
+        self.one_in(self.odds.overlooked)
     }
 
     /// Whether this stream breaks off.

@@ -86,8 +86,8 @@ impl Clients {
             let drawn = usize::try_from(self.world.below(names)).unwrap_or_default();
             let name = self.names[drawn].clone();
             match self.world.below(10) {
-                0..5 => self.upload(&name).await,
-                5..8 => {
+                0..4 => self.upload(&name).await,
+                4..7 => {
                     self.read(&name).await;
                 }
                 _ => self.delete(&name).await,
@@ -181,7 +181,7 @@ impl Clients {
     }
 }
 
-async fn upload(
+pub(crate) async fn upload(
     core: Arc<Core>,
     world: &Process,
     meta: UploadMeta,

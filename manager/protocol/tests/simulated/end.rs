@@ -16,7 +16,10 @@ pub(crate) fn wrong(
     let records = memory.records();
     let mut wrong = Vec::new();
     for record in &records {
-        wrong.extend(record_is_wrong(ground, files, record));
+        let excused = files.of(record).is_some_and(|file| files.is_excused(file));
+        if !excused {
+            wrong.extend(record_is_wrong(ground, files, record));
+        }
         if let Some(file) = files.of(record).filter(|file| gone.contains(file)) {
             wrong.push(format!(
                 "file {file} came back after its delete: {record:?}"

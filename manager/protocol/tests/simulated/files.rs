@@ -7,7 +7,7 @@ use manager_protocol::store::Record;
 use names::FileName;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Bytes of a number at the beginning of each file.
@@ -34,6 +34,8 @@ pub(crate) struct Files(Arc<Mutex<All>>);
 struct All {
     files: Vec<File>,
     by_hash: BTreeMap<[u8; 32], Number>,
+    /// Those whose last whole copy was damaged.
+    excused: BTreeSet<Number>,
 }
 
 impl Files {
@@ -68,6 +70,16 @@ impl Files {
     /// Which file a record is of.
     pub(crate) fn of(&self, record: &Record) -> Option<Number> {
         self.0.lock().by_hash.get(&record.sha256).copied()
+    }
+
+    /// Nothing is expected of a file any more: its last whole copy was damaged.
+    pub(crate) fn excuse(&self, number: Number) {
+        self.0.lock().excused.insert(number);
+    }
+
+    /// Whether nothing is expected of a file any more.
+    pub(crate) fn is_excused(&self, number: Number) -> bool {
+        self.0.lock().excused.contains(&number)
     }
 
     /// The name of a file.

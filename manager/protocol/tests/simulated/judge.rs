@@ -74,6 +74,7 @@ impl<'a> Judge<'a> {
         for doom in self.dooms() {
             kept.remove(&doom.file);
         }
+        kept.retain(|file| !self.files.is_excused(*file));
         kept
     }
 

@@ -6,6 +6,7 @@
 //! `DFS_SIM_LOG` each event is printed.
 
 mod clients;
+mod damage;
 mod end;
 mod files;
 mod history;

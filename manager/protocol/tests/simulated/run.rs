@@ -2,6 +2,7 @@
 //! settles, and is looked at.
 
 use crate::clients::{Clients, Managers};
+use crate::damage::Damage;
 use crate::files::Files;
 use crate::history::{Answer, History};
 use crate::judge::Judge;
@@ -71,11 +72,12 @@ impl Run {
         let odds = match weather {
             Weather::Fair => Odds::default(),
             Weather::Rough => Odds {
-                before: 60,
-                after: 60,
-                late: 120,
+                before: 50,
+                after: 50,
+                late: 60,
                 slow: 25,
                 reads: 200,
+                overlooked: 10,
                 breaks: 60,
             },
         };
@@ -131,7 +133,12 @@ impl Run {
         let clients = (0..CLIENTS).map(|_| self.clients.clone().run(REQUESTS));
         let trouble = async {
             if self.weather == Weather::Rough {
-                self.trouble.clone().run(TROUBLE).await;
+                let damage = Damage {
+                    trouble: self.trouble.clone(),
+                    memory: self.memory.clone(),
+                    files: self.clients.files.clone(),
+                };
+                futures::join!(self.trouble.clone().run(TROUBLE), damage.run());
             }
         };
         futures::join!(join_all(clients), trouble);
@@ -145,8 +152,11 @@ impl Run {
     async fn settle(&self) {
         let until = self.world.elapsed() + SETTLES;
         while self.world.elapsed() < until {
-            let unsettled = self.memory.unsettled(None, 1).await;
-            if unsettled.is_ok_and(|records| records.is_empty()) {
+            let records = self.memory.records();
+            let mut unsettled = records.iter().filter(|record| !record.state.is_settled());
+            // A person has to decide on those of which no copy is whole.
+            let files = &self.clients.files;
+            if unsettled.all(|record| files.of(record).is_some_and(|file| files.is_excused(file))) {
                 return;
             }
             self.world.sleep(Duration::from_secs(1)).await;

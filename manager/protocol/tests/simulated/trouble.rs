@@ -105,6 +105,21 @@ impl Trouble {
         managers[place] = Some(manager);
     }
 
+    /// Kills all that run; their places.
+    pub(crate) fn kill_all(&self) -> Vec<usize> {
+        let mut managers = self.managers.0.lock();
+        let places = managers.iter_mut().enumerate();
+        let killed = places.filter_map(|(place, manager)| Some((place, manager.take()?)));
+        let killed = killed.map(|(place, manager)| {
+            manager.kill();
+            place
+        });
+        let killed = killed.collect();
+        self.world
+            .note(format_args!("all managers are killed: {killed:?}"));
+        killed
+    }
+
     async fn kill_manager(&self) {
         let count = u64::try_from(self.managers.0.lock().len()).unwrap_or(1);
         let place = usize::try_from(self.world.below(count)).unwrap_or_default();

@@ -14,7 +14,7 @@ mod verbs;
 
 pub use tree::{CopyKey, Held};
 
-use super::runtime::Process;
+use super::process::Process;
 use crate::nodes::CallError;
 use crate::world::Runtime;
 use commit::Committer;
@@ -136,6 +136,11 @@ impl MemoryNode {
     /// What is in quarantine.
     pub fn quarantined(&self) -> Vec<(CopyKey, Held)> {
         self.copies(true)
+    }
+
+    /// Its disk loses a file, or spoils its bytes.
+    pub fn damage(&self, key: CopyKey, spoilt: bool) {
+        self.state.lock().trees.damage(key, spoilt);
     }
 
     fn copies(&self, quarantine: bool) -> Vec<(CopyKey, Held)> {

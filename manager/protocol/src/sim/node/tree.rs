@@ -60,7 +60,7 @@ impl Held {
     }
 
     /// Whether its bytes are those of its record.
-    pub(super) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         let crc = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &self.bytes);
         self.bytes.len() as u64 == self.meta.size && crc == self.meta.crc64
     }
@@ -119,6 +119,17 @@ impl Trees {
         match quarantine {
             true => &mut self.quarantine,
             false => &mut self.data,
+        }
+    }
+
+    /// The disk loses a file, or spoils its bytes.
+    pub(super) fn damage(&mut self, key: CopyKey, spoilt: bool) {
+        match self.data.get_mut(&key) {
+            Some(held) if spoilt => {
+                let bytes = held.bytes.iter().map(|byte| !byte);
+                held.bytes = bytes.collect();
+            }
+            _ => drop(self.data.remove(&key)),
         }
     }
 

@@ -1,0 +1,111 @@
+//! A volume that loses a file, or spoils it, while the file moves: the other copy counts
+//! from then on, where it is whole (rule 17).
+//!
+//! A manager that was told just before that the first one is whole may doom the other. So
+//! all of them are killed before, and what they have sent to the store has ended.
+
+use crate::files::Files;
+use crate::trouble::Trouble;
+use manager_protocol::sim::{CopyKey, Memory};
+use manager_protocol::store::{Copy, Record, State};
+use manager_protocol::world::Runtime;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked for a file that moves, and how many times.
+const LOOK: Duration = Duration::from_millis(1);
+const LOOKS: usize = 8000;
+/// How often it is looked whether the store has nothing to do, and how many times.
+const QUIET: Duration = Duration::from_millis(100);
+const QUIET_LOOKS: usize = 900;
+
+/// What damages files in one run.
+#[derive(Clone)]
+pub(crate) struct Damage {
+    pub(crate) trouble: Trouble,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) files: Files,
+}
+
+impl Damage {
+    /// Waits for files that move, and damages them.
+    pub(crate) async fn run(self) {
+        let world = &self.trouble.world;
+        let mut looks = 0;
+        while !self.moving().any(|record| self.has_another(&record)) {
+            looks += 1;
+            if looks == LOOKS {
+                return;
+            }
+            world.sleep(LOOK).await;
+        }
+        let killed = self.trouble.kill_all();
+        looks = 0;
+        while self.trouble.store.under_way() > 0 && looks < QUIET_LOOKS {
+            world.sleep(QUIET).await;
+            looks += 1;
+        }
+        if looks < QUIET_LOOKS {
+            for record in self.moving() {
+                self.damage(&record);
+            }
+        }
+        for place in killed {
+            self.trouble.start_manager(place);
+        }
+    }
+
+    /// Files that move, and of which no copy is doomed.
+    fn moving(&self) -> impl Iterator<Item = Record> {
+        let records = self.memory.records().into_iter();
+        records.filter(|record| {
+            let doomed = record.copies.iter().any(|copy| copy.doomed);
+            record.state == State::Moving && !doomed
+        })
+    }
+
+    fn has_another(&self, record: &Record) -> bool {
+        let mut others = record.copies.iter().filter(|copy| !record.counts(copy));
+        others.any(|copy| self.holds(record, copy))
+    }
+
+    fn holds(&self, record: &Record, copy: &Copy) -> bool {
+        let nodes = &self.trouble.ground.nodes;
+        let node = nodes.iter().find(|node| node.id == copy.node);
+        node.is_some_and(|node| {
+            let files = node.files();
+            files
+                .iter()
+                .any(|(key, held)| *key == key_of(record, copy) && held.is_sound())
+        })
+    }
+
+    fn damage(&self, record: &Record) {
+        let world = &self.trouble.world;
+        let Some(file) = self.files.of(record) else {
+            return;
+        };
+        if !self.has_another(record) {
+            self.files.excuse(file);
+        }
+        let Some(copy) = record.counting_copy() else {
+            return;
+        };
+        let mut nodes = self.trouble.ground.nodes.iter();
+        if let Some(node) = nodes.find(|node| node.id == copy.node) {
+            let spoilt = world.one_in(2);
+            world.note(format_args!(
+                "{} damages file {file}, spoilt: {spoilt}",
+                node.id
+            ));
+            node.damage(key_of(record, copy), spoilt);
+        }
+    }
+}
+
+fn key_of(record: &Record, copy: &Copy) -> CopyKey {
+    CopyKey {
+        id: record.id,
+        generation: copy.generation,
+    }
+}
