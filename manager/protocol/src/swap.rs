@@ -54,12 +54,22 @@ pub(crate) async fn try_swap(core: &Core, new: &Record) -> Result<(Changed, bool
 /// # Errors
 /// As [`swap`].
 pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreError> {
+    Ok(try_insert(core, new).await?.0)
+}
+
+/// As [`insert`]; also whether the store gave no outcome. A record that is not found then
+/// may have been there, and been settled and removed by another: it must not be inserted
+/// again, since no change tells two records of one id and rev apart.
+///
+/// # Errors
+/// As [`swap`].
+pub(crate) async fn try_insert(core: &Core, new: &Record) -> Result<(Changed, bool), StoreError> {
     match core.store.insert(new.clone()).await {
-        Ok(Insert::Inserted) => Ok(Changed::Done),
-        Ok(Insert::Exists(found)) => Ok(judge(new, Some(found))),
+        Ok(Insert::Inserted) => Ok((Changed::Done, false)),
+        Ok(Insert::Exists(found)) => Ok((judge(new, Some(found)), false)),
         Err(error) if error.outcome_unknown() => {
             let found = read_back(core, new, error).await?;
-            Ok(judge(new, found))
+            Ok((judge(new, found), true))
         }
         Err(error) => Err(error),
     }

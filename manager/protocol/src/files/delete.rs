@@ -116,7 +116,12 @@ pub(crate) async fn remove_doomed(
     let mut rev = record.rev;
     for _ in 0..TRIES {
         match core.store.remove(&record.name, record.id, rev).await {
-            Ok(Swap::Mismatch(Some(now))) if now.id == record.id => rev = now.rev,
+            // Only the doomed record is followed: nothing takes that back.
+            Ok(Swap::Mismatch(Some(now)))
+                if now.id == record.id && now.state == State::Deleting =>
+            {
+                rev = now.rev;
+            }
             Ok(Swap::Done | Swap::Mismatch(_)) => {
                 core.known.missing.forget(&record.name);
                 return Ok(());

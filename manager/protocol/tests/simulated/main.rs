@@ -11,6 +11,7 @@ mod end;
 mod files;
 mod history;
 mod judge;
+mod reserved;
 mod run;
 mod trouble;
 

@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::Placement;
 use crate::store::{Copy, Record, State};
-use crate::swap::{Changed, insert, swap};
+use crate::swap::{Changed, swap, try_insert};
 use crate::world::World;
 use messages::Code;
 use std::time::{Duration, Instant};
@@ -54,17 +54,20 @@ impl Received {
 
     /// Tries once; nothing, where the name is about to be free or taken.
     async fn reserve(&self, record: &Record) -> Result<Option<Reserved>, Failure> {
-        let found = match insert(&self.core, record).await? {
+        let (changed, unknown) = try_insert(&self.core, record).await?;
+        let found = match changed {
             Changed::Done => return Ok(Some(Reserved::Yes)),
             Changed::Lost(found) => found,
         };
         match found {
-            // It went between the insert and the read.
-            None => Ok(None),
-            Some(other) => match other.state {
-                State::Pending | State::Deleting => Ok(None),
-                State::Stored | State::Moving => self.repeated(record, other).map(Some),
-            },
+            Some(other) if matches!(other.state, State::Stored | State::Moving) => {
+                self.repeated(record, other).map(Some)
+            }
+            // It may come yet, or have come and been ended by the janitor. A second record
+            // of this id would look like that one to whoever still works on it (rule 1).
+            _ if unknown => Err(Failure::new(Code::ServersUnavailable)
+                .because("the metadata store gave no answer to the reservation")),
+            _ => Ok(None),
         }
     }
 
