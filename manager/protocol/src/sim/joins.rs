@@ -53,7 +53,7 @@ impl Joins {
             Ok(row) => row,
             Err(refusal) => return refusal.why,
         };
-        self.core.seen_leader(hello.leader_seen);
+        self.core.lead.seen(hello.leader_seen);
         if self.node.life() != life || self.node.is_out() {
             return "it was killed while it joined".to_owned();
         }
@@ -113,6 +113,6 @@ impl Joins {
         if joined.is_draining() != sealed_before {
             self.core.nodes.touched();
         }
-        self.node.hear_beat(self.core.beat());
+        self.node.hear_beat(self.core.lead.beat());
     }
 }

@@ -3,7 +3,6 @@
 
 pub mod sample;
 
-
 mod calls;
 mod chance;
 mod events;
