@@ -1,8 +1,7 @@
 //! How a simulated node joins a manager and stays joined, as the manager's registry does it.
 
 use super::link::Link;
-use super::network::Peers;
-use super::node::{Life, MemoryNode};
+use super::node::{Life, MemoryNode, Peers};
 use super::process::Process;
 use super::wire::Wire;
 use crate::cluster::admission::{Claim, admit};

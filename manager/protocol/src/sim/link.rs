@@ -2,8 +2,7 @@
 //! time, small ones in order, what may be done twice sent again where a connection broke,
 //! and a Finish without an answer asked after.
 
-use super::network::Peers;
-use super::node::MemoryNode;
+use super::node::{MemoryNode, Peers};
 use super::process::Process;
 use super::wire::{Lane, Wire};
 use crate::nodes::{CallError, Calls, NodeCount};

@@ -2,8 +2,8 @@
 //! the real one runs them. It dies at once and whole.
 
 use super::joins::Joins;
-use super::network::{Peers, SimNetwork};
-use super::node::MemoryNode;
+use super::network::SimNetwork;
+use super::node::{MemoryNode, Peers};
 use super::process::Process;
 use super::wire::Wire;
 use crate::cluster::{leader, store_health};

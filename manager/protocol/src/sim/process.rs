@@ -1,7 +1,7 @@
 //! A process of a simulated world: what it is to the protocol, and what the world itself
 //! draws and notes.
 
-use super::runtime::Shared;
+use super::runtime::{Shared, Simulation};
 use super::timers::Sleep;
 use crate::world::Runtime;
 use futures::future::BoxFuture;
@@ -19,9 +19,16 @@ pub struct Process {
     pub(super) number: u64,
 }
 
+impl Simulation {
+    /// A process that runs in this world.
+    pub fn process(&self) -> Process {
+        Process::new(&self.0)
+    }
+}
+
 impl Process {
     /// Begins one.
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<Shared>) -> Self {
         Self {
             number: shared.begin(),
             shared: shared.clone(),

@@ -9,7 +9,6 @@
 
 use super::chance::Chance;
 use super::events::Events;
-use super::process::Process;
 use super::timers::Timers;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -25,7 +24,7 @@ const MAIN: u64 = 0;
 const MOST_POLLS: u64 = 200_000_000;
 
 /// A simulated world. Its tasks end with it.
-pub struct Simulation(Arc<Shared>);
+pub struct Simulation(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) begun: Instant,
@@ -76,11 +75,6 @@ impl Simulation {
             chance: Mutex::new(Chance::new(seed)),
             events: Mutex::new(Events::new()),
         }))
-    }
-
-    /// A process that runs in this world.
-    pub fn process(&self) -> Process {
-        Process::new(&self.0)
     }
 
     /// The hash of everything that was noted so far.

@@ -7,11 +7,13 @@
 
 mod commit;
 mod creates;
+mod peers;
 mod streams;
 mod transfer;
 mod tree;
 mod verbs;
 
+pub(in crate::sim) use peers::{Peers, ticket};
 pub use tree::{CopyKey, Held};
 
 use super::process::Process;

@@ -2,8 +2,8 @@
 
 use super::MemoryNode;
 use super::creates::fault;
+use super::peers::{Peers, ticket};
 use crate::nodes::CallError;
-use crate::sim::network::{Peers, ticket};
 use crate::sim::wire::Wire;
 use crate::world::World;
 use messages::CHUNK;
