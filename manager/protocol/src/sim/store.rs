@@ -67,7 +67,7 @@ impl Memory {
     ) -> Result<T, StoreError> {
         let _waits = self.stats.waits();
         let changed = change(&mut *self.held()?);
-        self.stats.committed(1, Duration::ZERO);
+        self.stats.committed(1, Duration::from_nanos(1));
         changed
     }
 }
@@ -229,11 +229,12 @@ impl Store for Memory {
         };
         let counted = self.held()?.some(after, limit, wanted);
         let sizes = || counted.iter().map(|record| record.size);
+        let last = counted.last().filter(|_| counted.len() == limit);
         Ok(CountStep {
             files: counted.len() as u64,
             bytes: sizes().sum(),
             largest: sizes().max().unwrap_or(0),
-            last: counted.last().map(|record| record.name.clone()),
+            last: last.map(|record| record.name.clone()),
         })
     }
 
