@@ -213,7 +213,7 @@ pub struct Scrub {
     #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity('0')) >= 0")
         .message("scrub.bytesPerSecond: must not be negative"))]
     pub bytes_per_second: Quantity,
-    /// How often every file is re-read at the most, in hours.
+    /// Hours from the beginning of one pass over all files to that of the next, at least.
     #[serde(default = "a_week")]
     #[schemars(range(min = 1, max = 8760))]
     pub every_hours: i32,

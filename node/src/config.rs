@@ -75,7 +75,7 @@ pub struct ServeArgs {
     /// Bytes a second that are re-read in the background and compared with their checksums; 0 turns that off
     #[arg(long, env = "DFS_SCRUB_BYTES_PER_SECOND", value_name = "SIZE", default_value = "10MiB", value_parser = size)]
     pub scrub_bytes_per_second: u64,
-    /// Shortest time between two passes over all files
+    /// Shortest time from the beginning of one pass over all files to that of the next
     #[arg(long, env = "DFS_SCRUB_EVERY", value_name = "TIME", default_value = "7days", value_parser = long_time)]
     pub scrub_every: Duration,
     /// How long an upload may bring nothing before it is given up

@@ -13,7 +13,7 @@ pub(crate) struct Candidate {
     pub free: u64,
     /// Inodes that uploads may use.
     pub free_inodes: u64,
-    /// Not draining, not read-only.
+    /// Not draining, read-only, silent or about to stop.
     pub writable: bool,
 }
 

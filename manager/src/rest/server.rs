@@ -1,5 +1,8 @@
 //! The accept loop: as many connections as `--max-connections` says, each with
-//! its deadlines, and an end that lets requests in flight finish.
+//! its deadlines, and an end that lets requests in flight finish. It is our own, since
+//! `axum::serve` and the servers of `hyper-util` know no share of one client, no deadline
+//! of a head that distinguishes it from an idle connection, and no windows of their own
+//! for each connection.
 
 use super::activity::Activity;
 use super::clients::{Clients, Connected, H2_WIDE_PLACES};

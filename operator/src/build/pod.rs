@@ -11,7 +11,9 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// Requests in flight may take 300 s after the 5 s in which nobody sends new ones.
+/// Seconds until a node is killed: the 5 s in which nobody sends new requests (`LEAVES` in
+/// `container`), the 300 s that those in flight may take (the node's `--drain-timeout`),
+/// and some for its end.
 const GRACE: i64 = 330;
 
 pub(super) fn template(parts: &Parts<'_>) -> PodTemplateSpec {

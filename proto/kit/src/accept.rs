@@ -1,6 +1,7 @@
 //! The accept loop of the inner ports. Whoever has not shown a key yet is a stranger:
 //! few of them are held at once, each for a short time, and an orderly end waits for
-//! none of them (invariant 9).
+//! none of them (invariant 9). It is our own, since tonic's `TcpIncoming` holds whoever
+//! connects, for any time.
 
 use crate::descriptors::{self, Port};
 use futures::Stream;

@@ -30,7 +30,7 @@ pub struct NodeReport {
     pub bytes: u64,
     /// Bytes that uploads may still use.
     pub free: u64,
-    /// Size of its disk.
+    /// Bytes that files could ever take there.
     pub capacity: u64,
     /// Copies in quarantine.
     pub quarantined: u64,

@@ -12,7 +12,7 @@ pub(super) struct NodeLoad {
     pub files: u64,
     /// All its files must leave.
     pub draining: bool,
-    /// It can take files: not read-only, not full.
+    /// It takes files, and has room.
     pub receives: bool,
 }
 
