@@ -152,10 +152,7 @@ impl Applier {
     ///
     /// # Errors
     /// `Raced` where it is there by now.
-    pub(crate) async fn create<K: Kind>(
-        &self,
-        wanted: Prepared<K>,
-    ) -> Result<Applied<K>, ApplyError> {
+    pub(crate) async fn create<K: Kind>(&self, wanted: Prepared<K>) -> Result<(), ApplyError> {
         let target = Target::of(&self.client, wanted.object());
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -164,7 +161,7 @@ impl Applier {
         let made = target.api.create(&params, wanted.object()).await;
         made.map_err(|source| ApplyError::of(&target.what, source))?;
         tracing::info!(object = target.what, "made");
-        Ok(wanted.applied(Change::Written))
+        Ok(())
     }
 
     /// Drops what is remembered of the objects of a pool that is gone.

@@ -95,7 +95,7 @@ pub(crate) struct PodWishes {
     pub(crate) volume_group: Option<i64>,
     /// Bytes a second that are read again at the most.
     pub(crate) scrub_bytes_per_second: i64,
-    /// How often every file is read again at the most, in hours.
+    /// Hours from the beginning of one pass over all files to that of the next, at least.
     pub(crate) scrub_every_hours: i32,
 }
 
@@ -121,7 +121,10 @@ pub(crate) fn validate(raw: &RawPool) -> anyhow::Result<ValidatedPool> {
         deletion_policy,
         autoscaling,
     } = spec;
-    let autoscale = autoscaling.as_ref().map(autoscale).transpose();
+    // What is being deleted is not scaled any more, and its end must not wait for that.
+    let scaled = raw.metadata.deletion_timestamp.is_none();
+    let autoscale = autoscaling.as_ref().filter(|_| scaled).map(autoscale);
+    let autoscale = autoscale.transpose();
     let (user, volume_group) = ids(&security);
     let name = PoolName::of(raw);
     Ok(ValidatedPool {

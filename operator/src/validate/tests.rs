@@ -82,5 +82,9 @@ fn an_autoscaling_that_nothing_can_be_divided_by_is_refused() {
             why.contains("spec.autoscaling") && why.contains(field),
             "{why}"
         );
+        let deleted = json!({ "deletionTimestamp": "2026-11-29T08:00:00Z" });
+        let metadata = serde_json::from_value(deleted).expect("metadata");
+        let ends = validate(&RawPool { metadata, ..raw }).expect("it is deleted all the same");
+        assert!(ends.autoscale.is_none(), "{field}");
     }
 }
