@@ -250,7 +250,7 @@ fn no_rooms_of_a_crate_import_each_other_in_a_circle() -> Result<()> {
 
 /// What the protocol may not reach for by itself: time, tasks, chance, disk and network
 /// come through its `World`, its store and its nodes, so that a test can be all of them.
-const OF_THE_WORLD: [&str; 13] = [
+const OF_THE_WORLD: [&str; 14] = [
     "tokio::time",
     "tokio::task",
     "tokio::spawn",
@@ -259,6 +259,7 @@ const OF_THE_WORLD: [&str; 13] = [
     "Instant::now",
     "SystemTime",
     "rand::",
+    "RandomState",
     "new_v4",
     "FileId::random",
     "std::fs",
@@ -280,6 +281,10 @@ fn the_protocol_reaches_the_world_through_its_traits_alone() -> Result<()> {
         }
         let text: TokenStream = tokens.into_iter().collect();
         let text = text.to_string().replace(' ', "");
+        // An unbiased one draws random numbers of its own.
+        if text.matches("select!{").count() > text.matches("select!{biased;").count() {
+            told.push(format!("{}: select! without biased", module.join("::")));
+        }
         let reached = OF_THE_WORLD.iter().filter(|word| text.contains(**word));
         told.extend(reached.map(|word| format!("{}: {word}", module.join("::"))));
     }

@@ -20,7 +20,7 @@ pub struct Core {
     pub nodes: Nodes,
     /// Time, tasks and chance.
     pub world: World,
-    /// Asks who answers at an address.
+    /// Who answers at an address, and tickets.
     pub(crate) network: Box<dyn Network>,
     /// The lease of the leader, as this process knows it.
     pub lead: Lead,

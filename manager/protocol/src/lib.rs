@@ -1,9 +1,10 @@
 //! The protocol of the manager: how files are placed, stored, moved, deleted and
 //! recovered (ARCHITECTURE.md has its rules and invariants).
 //!
-//! It works over two traits, [`store::Store`] and a node's [`nodes::Calls`], and a
-//! [`world::World`], through which every wait, task and random number goes. It knows no
-//! network and no disk, so that a test can be all three.
+//! It works over traits: [`store::Store`], a node's [`nodes::Calls`], [`nodes::Network`]
+//! for who answers at an address, and [`world::Runtime`], through which every wait, task
+//! and random number goes. It knows no network and no disk, so that a test can be all of
+//! them.
 
 pub mod cluster;
 pub mod core;

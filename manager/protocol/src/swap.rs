@@ -52,9 +52,13 @@ pub(crate) async fn try_swap(core: &Core, new: &Record) -> Result<(Changed, bool
 /// Inserts a record under its name.
 ///
 /// # Errors
-/// As [`swap`].
+/// When the store refuses it, or gives no outcome and does not have it: whoever repeats
+/// the work begins it anew (rule 1).
 pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreError> {
-    Ok(try_insert(core, new).await?.0)
+    match try_insert(core, new).await? {
+        (Changed::Lost(_), true) => Err(StoreError::unavailable("no outcome of an insert")),
+        (changed, _) => Ok(changed),
+    }
 }
 
 /// As [`insert`]; also whether the store gave no outcome. A record that is not found then
@@ -62,7 +66,7 @@ pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreEr
 /// again, since no change tells two records of one id and rev apart.
 ///
 /// # Errors
-/// As [`swap`].
+/// When the store refuses it, or can't be read back after an unknown outcome.
 pub(crate) async fn try_insert(core: &Core, new: &Record) -> Result<(Changed, bool), StoreError> {
     match core.store.insert(new.clone()).await {
         Ok(Insert::Inserted) => Ok((Changed::Done, false)),

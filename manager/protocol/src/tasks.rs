@@ -40,8 +40,8 @@ impl<T: Send + 'static> Tasks<T> {
         self.running.len()
     }
 
-    /// What the next one that ends returns, nothing inside where it panicked; nothing
-    /// where none runs.
+    /// What the next one that ends returns: `Some(None)` where it panicked, `None` where
+    /// none runs.
     pub(crate) async fn next(&mut self) -> Option<Option<T>> {
         self.running.next().await.map(Result::ok)
     }

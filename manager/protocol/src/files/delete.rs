@@ -102,7 +102,8 @@ fn unfinished(error: &Unsettled) -> Failure {
 /// copy, and until it is gone the file is listed (rule 7).
 ///
 /// # Errors
-/// When a node does not confirm, or the store fails; the record then stays, and the janitor finishes the delete.
+/// When a node does not confirm, or the store fails; the record then stays, and the janitor
+/// finishes the delete.
 pub(crate) async fn remove_doomed(
     core: &Arc<Core>,
     trace: Trace,

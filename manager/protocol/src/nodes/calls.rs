@@ -1,5 +1,6 @@
 //! The calls to one node, as the protocol makes them. Whoever implements them bounds
-//! each in time: none waits for ever, and a node that has left ends them all.
+//! each in time, and a node that has left ends it. An [`Outcome`] and [`Parts`] take as
+//! long as a file does: the protocol bounds those, by their progress.
 
 use super::call_error::CallError;
 use super::counted::NodeCount;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 /// before, it ends the stream.
 pub type Outcome = Pin<Box<dyn Future<Output = Result<u32, CallError>> + Send + Sync>>;
 
-/// The bytes of a file as they come. A stream that breaks off or stalls ends with an error.
+/// The bytes of a file as they come. A stream that breaks off ends with an error.
 pub type Parts = BoxStream<'static, Result<Bytes, CallError>>;
 
 /// What a node holds, as it comes. A stream that breaks off or stalls ends with an error.

@@ -12,11 +12,12 @@ use crate::recovery::rebuild::{Verdict, judge};
 use crate::store::{Record, State, Swap};
 use crate::swap::{Changed, insert, swap};
 use crate::trace::Trace;
+use crate::world::World;
 use futures::TryStreamExt;
 use messages::v1::{Adopted, CopyRef, Fault, FileMeta, QuarantineRequest};
 use messages::{Code, FileId, FileName, NodeId};
 use std::cmp::Reverse;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -53,7 +54,7 @@ pub async fn adopt_all(
     let mut nodes = core.nodes.all_available();
     nodes.retain(|node| wanted.is_empty() || node.id.as_str() == wanted);
     let held = nodes.iter().map(|node| node.report().quarantined).sum();
-    let shares = Shares::of(held);
+    let shares = Shares::of(&core.world, held);
     for share in 0..shares.count {
         let mut copies = Vec::new();
         for node in &nodes {
@@ -88,20 +89,23 @@ pub async fn adopt_all(
 /// Shares of all names, each with about [`HELD`] copies: the copies of a name must be
 /// compared with one another, and all copies together may be more than memory.
 struct Shares {
-    keys: RandomState,
+    /// No client can foresee which names share one.
+    key: u64,
     count: u64,
 }
 
 impl Shares {
-    fn of(copies: u64) -> Self {
+    fn of(world: &World, copies: u64) -> Self {
         Self {
-            keys: RandomState::new(),
+            key: world.random(),
             count: copies.div_ceil(HELD).max(1),
         }
     }
 
     fn has(&self, share: u64, name: &str) -> bool {
-        self.keys.hash_one(name) % self.count == share
+        let mut hasher = DefaultHasher::new();
+        (self.key, name).hash(&mut hasher);
+        hasher.finish() % self.count == share
     }
 }
 
@@ -402,7 +406,7 @@ mod tests {
 
     #[test]
     fn every_name_is_in_one_share_of_bounded_size() {
-        let shares = Shares::of(35_000);
+        let shares = Shares::of(&testing::world(), 35_000);
         assert_eq!(shares.count, 4);
         let mut sizes = vec![0u64; 4];
         for i in 0..35_000 {
@@ -415,6 +419,6 @@ mod tests {
             sizes.iter().all(|size| *size < HELD + HELD / 10),
             "{sizes:?}"
         );
-        assert!(Shares::of(0).has(0, "any"));
+        assert!(Shares::of(&testing::world(), 0).has(0, "any"));
     }
 }

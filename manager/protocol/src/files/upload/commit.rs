@@ -233,8 +233,7 @@ impl Received {
     /// Permits the link. If the node's disk falls silent before the bytes are on it,
     /// the create is aborted, and the node answers that it linked nothing.
     async fn finish(&self, record: &Record, placement: &Placement) -> Result<u32, CallError> {
-        let finished = placement.node.link.finish(self.trace.0, self.meta(record));
-        tokio::pin!(finished);
+        let mut finished = placement.node.link.finish(self.trace.0, self.meta(record));
         tokio::select! {
             biased;
             linked = &mut finished => return linked,
@@ -244,12 +243,11 @@ impl Received {
         finished.await
     }
 
-    /// Has the node drop the staged copy. Boxed, as it is rare: each upload's future
-    /// would have room for it, several times.
+    /// Has the node drop the staged copy.
     async fn abort(&self, record: &Record, placement: &Placement) {
         let (id, generation) = (self.id.to_wire(), record.generation);
         let link = &placement.node.link;
-        Box::pin(link.abort(self.trace.0, id, generation)).await;
+        link.abort(self.trace.0, id, generation).await;
     }
 
     /// Commits the record as `stored` (rule 6), after which the file exists.
