@@ -71,7 +71,7 @@ impl Core {
     ///
     /// # Errors
     /// When the store fails or holds records.
-    pub async fn take_over_cluster(&self, id: Uuid) -> Result<bool, StoreError> {
+    pub(crate) async fn take_over_cluster(&self, id: Uuid) -> Result<bool, StoreError> {
         if !self.rebuilding {
             return Ok(false);
         }
@@ -96,7 +96,7 @@ impl Core {
     }
 
     /// Marks a file as being worked on until the guard is dropped.
-    pub fn busy(self: &Arc<Self>, id: FileId) -> Busy {
+    pub(crate) fn busy(self: &Arc<Self>, id: FileId) -> Busy {
         *self.busy.lock().entry(id).or_default() += 1;
         Busy {
             core: self.clone(),
@@ -105,7 +105,7 @@ impl Core {
     }
 
     /// Whether some request or move of this process works on the file.
-    pub fn is_busy(&self, id: &FileId) -> bool {
+    pub(crate) fn is_busy(&self, id: &FileId) -> bool {
         self.busy.lock().contains_key(id)
     }
 
@@ -137,7 +137,7 @@ impl Core {
 }
 
 /// A file that this process works on.
-pub struct Busy {
+pub(crate) struct Busy {
     core: Arc<Core>,
     id: FileId,
 }

@@ -19,19 +19,19 @@ pub const ALL: &[&str] = &[
 ];
 
 /// Where an upload stands still before its node is permitted to link it.
-pub const STALL_BEFORE_FINISH: &str = "manager::stall_before_finish";
+pub(crate) const STALL_BEFORE_FINISH: &str = "manager::stall_before_finish";
 /// Where the janitor stands still after it has doomed an open upload.
-pub const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
+pub(crate) const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
 /// Where a delete, or the janitor, stands still before it removes the record.
-pub const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
+pub(crate) const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
 /// Where an adoption stands still between its record and its bytes.
-pub const STALL_IN_ADOPT: &str = "manager::stall_in_adopt";
+pub(crate) const STALL_IN_ADOPT: &str = "manager::stall_in_adopt";
 /// Where the leader stands still between a drained node's row and its seal.
-pub const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
+pub(crate) const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
 /// Where the order of a drain stands still between a node's row and its seal.
-pub const STALL_IN_ORDER: &str = "manager::stall_in_order";
+pub(crate) const STALL_IN_ORDER: &str = "manager::stall_in_order";
 /// Where a request for the state of drains stands still once the records are counted.
-pub const STALL_AFTER_RECORDS: &str = "manager::stall_after_records";
+pub(crate) const STALL_AFTER_RECORDS: &str = "manager::stall_after_records";
 
 /// Stands still for the milliseconds that the environment's `FAILPOINTS` gives
 /// this place, as in `1*return(5000)`; the rest of the process goes on.

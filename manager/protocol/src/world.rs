@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Ends at that time, at once where it is over.
-    pub fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+    pub(crate) fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
         self.sleep(at.saturating_duration_since(self.now()))
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// Draws a new file's id.
-    pub fn file_id(&self) -> FileId {
+    pub(crate) fn file_id(&self) -> FileId {
         let random = u128::from(self.random()) << 64 | u128::from(self.random());
         FileId::new(self.unix_ms(), random)
     }

@@ -18,4 +18,5 @@ pub use expected::{Another, Expected, Network};
 pub use node::{Node, NodeReport, SILENCE};
 pub(crate) use node::{copy_ref, home_ref, listed_ref};
 pub use shares::{NodeShares, Share};
-pub use table::{NoNode, Nodes, Placement};
+pub use table::Nodes;
+pub(crate) use table::{NoNode, Placement};

@@ -171,7 +171,7 @@ impl Node {
     }
 
     /// Notes that it answered that it takes no writes, before its report says so.
-    pub fn refuses_writes(&self, why: &str) {
+    pub(crate) fn refuses_writes(&self, why: &str) {
         let mut heard = self.heard.lock();
         if !heard.report.read_only {
             heard.report.read_only = true;
@@ -180,12 +180,12 @@ impl Node {
     }
 
     /// Whether its disk has not answered for too long.
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.report().is_silent()
     }
 
     /// Waits until its disk has not answered for too long.
-    pub async fn falls_silent(&self) {
+    pub(crate) async fn falls_silent(&self) {
         while !self.is_silent() {
             self.world.sleep(LOOK).await;
         }
@@ -205,7 +205,7 @@ impl Node {
     }
 
     /// Whether it said that a record's copy is corrupt.
-    pub fn is_corrupt(&self, record: &Record) -> bool {
+    pub(crate) fn is_corrupt(&self, record: &Record) -> bool {
         let (id, generation) = (record.id.as_bytes(), record.generation);
         let corrupt = self.corrupt();
         corrupt
@@ -214,7 +214,7 @@ impl Node {
     }
 
     /// Files a second that leave it while it is drained.
-    pub fn leave_rate(&self) -> f64 {
+    pub(crate) fn leave_rate(&self) -> f64 {
         self.heard.lock().pace.rate()
     }
 
@@ -249,19 +249,19 @@ impl Node {
 
     /// The most bytes that one more file to be moved there may have. The known sizes of
     /// files on their way are subtracted, so that none of them fails for lack of room.
-    pub fn free_for_moves(&self) -> u64 {
+    pub(crate) fn free_for_moves(&self) -> u64 {
         let moving = self.moving.load(Ordering::Relaxed);
         self.free().saturating_sub(moving)
     }
 
     /// Whether there is room for any further file, by bytes and by inodes.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         let report = self.report();
         report.free > 0 && report.free_inodes > 0
     }
 
     /// Whether files may be placed there.
-    pub fn takes_files(&self) -> bool {
+    pub(crate) fn takes_files(&self) -> bool {
         let report = self.report();
         !report.sealed && !report.read_only && !report.leaving && !report.is_silent()
     }

@@ -24,7 +24,7 @@ pub struct Nodes {
 
 /// Why no node could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoNode {
+pub(crate) enum NoNode {
     /// No node takes files now.
     NoneAvailable,
     /// None has room.
@@ -33,7 +33,7 @@ pub enum NoNode {
 
 /// A node chosen for a file. The file is counted there until this is dropped: once the
 /// node has answered, its own count includes the file.
-pub struct Placement {
+pub(crate) struct Placement {
     /// The node.
     pub node: Arc<Node>,
     /// Its session when it was chosen (rule 4).
@@ -86,13 +86,13 @@ impl Nodes {
     }
 
     /// Notes why a node that came under this id was refused.
-    pub fn note_refused(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
+    pub(crate) fn note_refused(&self, id: &NodeId, pool: &str, why: String, about: RefusedFor) {
         self.refused.note(self.world.now(), id, pool, why, about);
     }
 
     /// A node of a pool, or of any, whose volume is of another cluster and that was
     /// refused lately.
-    pub fn foreign(&self, pool: &str) -> Option<NodeId> {
+    pub(crate) fn foreign(&self, pool: &str) -> Option<NodeId> {
         self.refused.foreign(self.world.now(), pool)
     }
 
@@ -107,12 +107,12 @@ impl Nodes {
     }
 
     /// How often nodes have joined, left or changed their role.
-    pub fn joins(&self) -> u64 {
+    pub(crate) fn joins(&self) -> u64 {
         *self.changes.borrow()
     }
 
     /// Changes whenever a node joins or leaves.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
@@ -156,7 +156,7 @@ impl Nodes {
     ///
     /// # Errors
     /// Distinguishes having no node from having no room.
-    pub fn place(&self, size: Option<u64>, tried: &[NodeId]) -> Result<Placement, NoNode> {
+    pub(crate) fn place(&self, size: Option<u64>, tried: &[NodeId]) -> Result<Placement, NoNode> {
         let mut nodes = self.all_available();
         nodes.retain(|node| !tried.contains(&node.id));
         let _one_at_a_time = self.placing.lock();
@@ -169,7 +169,7 @@ impl Nodes {
     }
 
     /// Counts a file that is moved to a node.
-    pub fn place_on(&self, node: Arc<Node>, size: u64) -> Placement {
+    pub(crate) fn place_on(&self, node: Arc<Node>, size: u64) -> Placement {
         let _one_at_a_time = self.placing.lock();
         count_on(node, size)
     }

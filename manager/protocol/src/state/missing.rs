@@ -12,7 +12,7 @@ const REMEMBERED: usize = 10_000;
 /// The copy that a record named when its node denied it: the same file may have come
 /// back to the same node since, as another copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
+pub(crate) struct Denied {
     id: FileId,
     /// The node.
     pub(crate) node: NodeId,

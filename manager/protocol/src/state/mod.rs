@@ -15,12 +15,15 @@ use cache::RecordCache;
 use counts::Counts;
 use std::sync::Arc;
 
-pub use missing::{Denied, Missing};
+pub(crate) use missing::Denied;
+pub use missing::Missing;
 #[cfg(test)]
 pub use moves::StuckFile;
-pub use moves::{Flow, MoveLine, Moves, StuckFiles, Told};
+pub(crate) use moves::{Flow, Told};
+pub use moves::{MoveLine, Moves, StuckFiles};
 pub(crate) use restoring::Restoring;
-pub use set_back::{HIGHEST, Marking, SetBack};
+pub use set_back::SetBack;
+pub(crate) use set_back::{HIGHEST, Marking};
 pub use store_health::StoreHealth;
 pub(crate) use unfinished::{Progress, Unfinished};
 

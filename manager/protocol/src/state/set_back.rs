@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The highest generation that is believed: each move takes one, so that no file
 /// ever comes near it.
-pub const HIGHEST: u32 = 1 << 30;
+pub(crate) const HIGHEST: u32 = 1 << 30;
 
 /// What is known of it in this process.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl SetBack {
 }
 
 /// Rows are being marked until this is dropped.
-pub struct Marking<'a>(&'a SetBack);
+pub(crate) struct Marking<'a>(&'a SetBack);
 
 impl<'a> Marking<'a> {
     /// Begins it.

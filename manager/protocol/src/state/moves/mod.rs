@@ -15,11 +15,12 @@ use throttle::Throttle;
 
 #[cfg(test)]
 pub use stuck::StuckFile;
-pub use stuck::{StuckFiles, Told};
+pub use stuck::StuckFiles;
+pub(crate) use stuck::Told;
 
 /// A number of files that are to go from one node to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flow {
+pub(crate) struct Flow {
     /// The giver.
     pub from: NodeId,
     /// The receiver.

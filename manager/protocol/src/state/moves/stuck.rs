@@ -61,7 +61,7 @@ pub struct Stuck(Mutex<Known>);
 
 /// What the log says of a failure.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// A warning, and how many were left out before it.
     Warn(u64),
     /// It is left out.
