@@ -19,6 +19,8 @@ struct Upload {
     begun: Duration,
     ended: Duration,
     acknowledged: bool,
+    /// It was answered code 3, before anything permitted its link: it never was a file.
+    refused: bool,
 }
 
 /// A mark of a file as doomed that may have been written.
@@ -43,6 +45,7 @@ impl<'a> Judge<'a> {
                 begun: event.begun,
                 ended: event.ended,
                 acknowledged: event.answer == Answer::Done,
+                refused: event.answer == Answer::Failed(Code::FileNameExists),
             }),
             Asked::Read | Asked::Delete(_) => None,
         })
@@ -97,23 +100,28 @@ impl<'a> Judge<'a> {
         let mut wrong: Vec<String> = self
             .events
             .iter()
-            .filter_map(|e| self.wrong_read(e))
+            .filter_map(|e| self.wrong_answer(e))
             .collect();
         wrong.extend(self.both_succeeded());
         wrong
     }
 
-    fn wrong_read(&self, read: &Event) -> Option<String> {
-        let why = match (&read.asked, read.answer) {
+    fn wrong_answer(&self, event: &Event) -> Option<String> {
+        let Event { begun, ended, .. } = *event;
+        let why = match (&event.asked, event.answer) {
             (Asked::Read, Answer::Body(None)) => "the bytes are no file's",
-            (Asked::Read, Answer::Body(Some(file))) => self.wrong_body(read, file)?,
-            (Asked::Read, Answer::Failed(Code::FileDoesNotExist)) => {
-                let there = self.there_throughout(&read.name, read.begun, read.ended);
+            (Asked::Read, Answer::Body(Some(file))) => self.wrong_body(event, file)?,
+            (Asked::Read | Asked::Delete(_), Answer::Failed(Code::FileDoesNotExist)) => {
+                let there = self.there_throughout(&event.name, begun, ended);
                 there.then_some("the file was there all the time")?
+            }
+            (Asked::Upload(own), Answer::Failed(Code::FileNameExists)) => {
+                let taken = self.may_be_taken(&event.name, *own, begun, ended);
+                (!taken).then_some("the name was free all the time")?
             }
             _ => return None,
         };
-        Some(format!("{why}: {read:?}"))
+        Some(format!("{why}: {event:?}"))
     }
 
     /// Invariant 3, and that what was deleted is not read any more.
@@ -127,10 +135,24 @@ impl<'a> Judge<'a> {
         {
             return Some("nobody has uploaded it yet");
         }
-        let gone = self
-            .dooms()
-            .any(|doom| doom.acknowledged && doom.file == file && doom.ended < read.begun);
-        (gone && self.came_once(file)).then_some("it was deleted before")
+        self.gone_before(file, read.begun)
+            .then_some("it was deleted before")
+    }
+
+    /// Whether a file was certainly gone at that time, and for good.
+    fn gone_before(&self, file: Number, time: Duration) -> bool {
+        let mut dooms = self.dooms().filter(|doom| doom.file == file);
+        dooms.any(|doom| doom.acknowledged && doom.ended < time) && self.came_once(file)
+    }
+
+    /// Code 3: whether another file of the name may have been there at some moment of an
+    /// upload.
+    fn may_be_taken(&self, name: &FileName, own: Number, begun: Duration, ended: Duration) -> bool {
+        self.uploads().any(|upload| {
+            let other = upload.file != own && self.files.name(upload.file) == *name;
+            let came = !upload.refused && upload.begun < ended;
+            other && came && !self.gone_before(upload.file, begun)
+        })
     }
 
     /// Invariant 6: whether some file of the name was acknowledged before, and not doomed
