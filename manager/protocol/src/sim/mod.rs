@@ -5,6 +5,7 @@ pub mod sample;
 
 mod calls;
 mod chance;
+mod dooms;
 mod events;
 mod joins;
 mod link;
@@ -19,6 +20,7 @@ mod streams;
 mod timers;
 mod wire;
 
+pub use dooms::Dooms;
 pub use manager::{Ground, SimManager};
 pub use node::{CopyKey, Held, Life, MemoryNode};
 pub use process::Process;

@@ -14,7 +14,9 @@ pub(crate) fn wrong(
     gone: &BTreeSet<Number>,
 ) -> Vec<String> {
     let records = memory.records();
-    let mut wrong = Vec::new();
+    let undue = memory.dooms().undue().into_iter();
+    let undue = undue.map(|copy| format!("{copy:?} was removed, and no record had doomed it"));
+    let mut wrong: Vec<String> = undue.collect();
     for record in &records {
         let excused = files.of(record).is_some_and(|file| files.is_excused(file));
         if !excused {

@@ -43,6 +43,7 @@ fn is_not_made_again(seed: u64) {
                 &world,
                 NodeId::new("n0").expect("an id"),
                 9,
+                memory.dooms(),
             )],
             wire: good,
         };

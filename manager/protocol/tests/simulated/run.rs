@@ -86,7 +86,7 @@ impl Run {
         let store = Arc::new(Remote::new(memory.clone(), wire.clone()));
         let node = |number| {
             let id = NodeId::new(&format!("n{number}")).expect("a node id");
-            MemoryNode::start(world, id, TOMBSTONES)
+            MemoryNode::start(world, id, TOMBSTONES, memory.dooms())
         };
         let ground = Ground {
             outside: world.clone(),

@@ -16,6 +16,7 @@ mod verbs;
 pub(in crate::sim) use peers::{Peers, ticket};
 pub use tree::{CopyKey, Held};
 
+use super::dooms::Dooms;
 use super::process::Process;
 use crate::nodes::CallError;
 use crate::world::Runtime;
@@ -77,8 +78,8 @@ struct Identity {
 
 impl MemoryNode {
     /// A fresh volume and a node that runs on it. `max_tombstones` is small, so that
-    /// sessions end by that as well (rule 4).
-    pub fn start(world: &Process, id: NodeId, max_tombstones: usize) -> Arc<Self> {
+    /// sessions end by that as well (rule 4). What it removes is held against `dooms`.
+    pub fn start(world: &Process, id: NodeId, max_tombstones: usize, dooms: Dooms) -> Arc<Self> {
         let node = Arc::new(Self {
             endpoint: format!("{id}:1"),
             id,
@@ -90,7 +91,7 @@ impl MemoryNode {
                 creates: Creates::new(session(world), max_tombstones),
                 committer: Arc::default(),
                 unflushed: None,
-                trees: Trees::default(),
+                trees: Trees::new(dooms),
                 identity: Identity::default(),
                 beat: (0, 0),
                 counted: 0,

@@ -1,6 +1,7 @@
-//! What a node holds: its files, and those in quarantine. Pure; each change is one step
-//! (rule 14).
+//! What a node holds: its files, and those in quarantine. Each change is one step
+//! (rule 14), and a removal is noted for the judge of invariant 8.
 
+use crate::sim::dooms::Dooms;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use messages::v1::{CopyRef, FileMeta, InventoryEntry};
@@ -78,14 +79,24 @@ pub(super) enum Op {
 }
 
 /// Both trees.
-#[derive(Default)]
 pub(super) struct Trees {
     data: BTreeMap<CopyKey, Held>,
     quarantine: BTreeMap<CopyKey, Held>,
     arrivals: u32,
+    dooms: Dooms,
 }
 
 impl Trees {
+    /// Empty trees.
+    pub(super) fn new(dooms: Dooms) -> Self {
+        Self {
+            data: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+            arrivals: 0,
+            dooms,
+        }
+    }
+
     /// Makes a change; the leaf of the copy that it found or linked.
     pub(super) fn apply(&mut self, op: Op) -> Option<u32> {
         match op {
@@ -94,8 +105,8 @@ impl Trees {
                 Some(there) => Some(there.leaf),
                 None => Some(self.arrive(false, key, *held)),
             },
-            Op::Remove(key) => self.data.remove(&key).map(|held| held.leaf),
-            Op::Discard(key) => self.quarantine.remove(&key).map(|held| held.leaf),
+            Op::Remove(key) => self.remove(false, key),
+            Op::Discard(key) => self.remove(true, key),
             Op::Quarantine(key, reason) => {
                 let held = self.data.remove(&key)?;
                 Some(self.arrive(true, key, Held { reason, ..held }))
@@ -113,6 +124,12 @@ impl Trees {
         let leaf = self.arrivals / LEAF;
         self.tree_mut(quarantine).insert(key, Held { leaf, ..held });
         leaf
+    }
+
+    fn remove(&mut self, quarantine: bool, key: CopyKey) -> Option<u32> {
+        let held = self.tree_mut(quarantine).remove(&key)?;
+        self.dooms.remove((key.id, key.generation));
+        Some(held.leaf)
     }
 
     fn tree_mut(&mut self, quarantine: bool) -> &mut BTreeMap<CopyKey, Held> {

@@ -1,46 +1,25 @@
 //! A store in memory. It passes the behaviour suite of all engines.
 
+mod held;
+
+use super::dooms::Dooms;
 use crate::store::{
     CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
 };
 use async_trait::async_trait;
+use held::{Held, check, lists};
 use names::{FileId, FileName, NodeId};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
 /// A store whose records live as long as it.
+#[derive(Default)]
 pub struct Memory {
     held: Mutex<Held>,
     away: AtomicBool,
     stats: StoreStats,
-}
-
-struct Held {
-    cluster: Uuid,
-    rebuilt_at_ms: Option<u64>,
-    records: BTreeMap<FileName, Record>,
-    nodes: BTreeMap<NodeId, NodeRow>,
-    lease: Option<Lease>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            held: Mutex::new(Held {
-                cluster: Uuid::new_v4(),
-                rebuilt_at_ms: None,
-                records: BTreeMap::new(),
-                nodes: BTreeMap::new(),
-                lease: None,
-            }),
-            away: AtomicBool::new(false),
-            stats: StoreStats::default(),
-        }
-    }
 }
 
 impl Memory {
@@ -52,6 +31,11 @@ impl Memory {
     /// Every record, in the order of names.
     pub fn records(&self) -> Vec<Record> {
         self.held.lock().records.values().cloned().collect()
+    }
+
+    /// What its records doom, and what nodes that know of it remove.
+    pub fn dooms(&self) -> Dooms {
+        self.held.lock().dooms.clone()
     }
 
     fn held(&self) -> Result<MutexGuard<'_, Held>, StoreError> {
@@ -70,38 +54,6 @@ impl Memory {
         self.stats.committed(1, Duration::from_nanos(1));
         changed
     }
-}
-
-impl Held {
-    /// Records after a name, in the order of names.
-    fn after(&self, after: Option<&FileName>) -> impl Iterator<Item = &Record> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = self.records.range::<FileName, _>((from, Bound::Unbounded));
-        range.map(|(_, record)| record)
-    }
-
-    fn some(
-        &self,
-        after: Option<&FileName>,
-        limit: usize,
-        wanted: impl Fn(&Record) -> bool,
-    ) -> Vec<Record> {
-        let records = self.after(after).filter(|record| wanted(record));
-        records.take(limit).cloned().collect()
-    }
-}
-
-fn check(record: &Record) -> Result<(), StoreError> {
-    match record.counting_copy() {
-        Some(_) => Ok(()),
-        None => Err(StoreError::Invalid(
-            "a record must list the copy that counts",
-        )),
-    }
-}
-
-fn lists(record: &Record, node: &NodeId) -> bool {
-    record.copies.iter().any(|copy| copy.node == *node)
 }
 
 #[async_trait]
@@ -146,7 +98,7 @@ impl Store for Memory {
         self.change(|held| match held.records.get(&record.name) {
             Some(found) => Ok(Insert::Exists(found.clone())),
             None => {
-                held.records.insert(record.name.clone(), record);
+                held.write(record);
                 Ok(Insert::Inserted)
             }
         })
@@ -156,9 +108,9 @@ impl Store for Memory {
         check(&new)?;
         let before = new.rev.checked_sub(1);
         let before = before.ok_or(StoreError::Invalid("revs begin at 1"))?;
-        self.change(|held| match held.records.get_mut(&new.name) {
+        self.change(|held| match held.records.get(&new.name) {
             Some(found) if found.id == new.id && found.rev == before => {
-                *found = new;
+                held.write(new);
                 Ok(Swap::Done)
             }
             found => Ok(Swap::Mismatch(found.cloned())),

@@ -1,0 +1,71 @@
+//! What the store in memory holds.
+
+use crate::sim::dooms::Dooms;
+use crate::store::{Lease, NodeRow, Record, State, StoreError};
+use names::{FileName, NodeId};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use uuid::Uuid;
+
+pub(super) struct Held {
+    pub(super) cluster: Uuid,
+    pub(super) rebuilt_at_ms: Option<u64>,
+    pub(super) records: BTreeMap<FileName, Record>,
+    pub(super) nodes: BTreeMap<NodeId, NodeRow>,
+    pub(super) lease: Option<Lease>,
+    pub(super) dooms: Dooms,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            cluster: Uuid::new_v4(),
+            rebuilt_at_ms: None,
+            records: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            lease: None,
+            dooms: Dooms::default(),
+        }
+    }
+}
+
+impl Held {
+    /// Writes a record, and notes what it dooms.
+    pub(super) fn write(&mut self, record: Record) {
+        let all = record.state == State::Deleting;
+        let doomed = record.copies.iter().filter(|copy| all || copy.doomed);
+        self.dooms
+            .doom(doomed.map(|copy| (record.id, copy.generation)));
+        self.records.insert(record.name.clone(), record);
+    }
+
+    /// Records after a name, in the order of names.
+    fn after(&self, after: Option<&FileName>) -> impl Iterator<Item = &Record> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.records.range::<FileName, _>((from, Bound::Unbounded));
+        range.map(|(_, record)| record)
+    }
+
+    pub(super) fn some(
+        &self,
+        after: Option<&FileName>,
+        limit: usize,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Vec<Record> {
+        let records = self.after(after).filter(|record| wanted(record));
+        records.take(limit).cloned().collect()
+    }
+}
+
+pub(super) fn check(record: &Record) -> Result<(), StoreError> {
+    match record.counting_copy() {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Invalid(
+            "a record must list the copy that counts",
+        )),
+    }
+}
+
+pub(super) fn lists(record: &Record, node: &NodeId) -> bool {
+    record.copies.iter().any(|copy| copy.node == *node)
+}
