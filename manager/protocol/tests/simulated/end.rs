@@ -67,10 +67,10 @@ pub(crate) fn wrong(
 
 /// Invariant 5, and that the record is settled.
 fn record_is_wrong(ground: &Ground, files: &Files, record: &Record) -> Option<String> {
+    let node = ground.nodes.iter().find(|node| node.id == record.node);
     let why = if record.state != State::Stored || record.copies.len() != 1 {
         "is not settled"
-    } else {
-        let node = ground.nodes.iter().find(|node| node.id == record.node)?;
+    } else if let Some(node) = node {
         let copies = node.files();
         let held = copies
             .iter()
@@ -82,6 +82,8 @@ fn record_is_wrong(ground: &Ground, files: &Files, record: &Record) -> Option<St
             (Some((_, held)), Some(_)) if held.name != record.name => "has another name there",
             (Some(_), Some(_)) => return None,
         }
+    } else {
+        "names no node"
     };
     Some(format!("{} {why}: {record:?}", record.name))
 }
