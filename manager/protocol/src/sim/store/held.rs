@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use uuid::Uuid;
 
+/// The cluster of each store in memory: nothing of a run is random but by its seed.
+const CLUSTER: Uuid = Uuid::from_u128(0x51_c105_7e12);
+
 pub(super) struct Held {
     pub(super) cluster: Uuid,
     pub(super) rebuilt_at_ms: Option<u64>,
@@ -19,7 +22,7 @@ pub(super) struct Held {
 impl Default for Held {
     fn default() -> Self {
         Self {
-            cluster: Uuid::new_v4(),
+            cluster: CLUSTER,
             rebuilt_at_ms: None,
             records: BTreeMap::new(),
             nodes: BTreeMap::new(),
