@@ -22,7 +22,7 @@ mod wire;
 
 pub use dooms::Dooms;
 pub use manager::{Ground, SimManager};
-pub use node::{CopyKey, Held, Life, MemoryNode};
+pub use node::{CopyKey, Held, MemoryNode};
 pub use process::Process;
 pub use remote::Remote;
 pub use runtime::Simulation;

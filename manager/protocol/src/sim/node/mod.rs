@@ -51,7 +51,7 @@ pub struct MemoryNode {
 
 /// A process on the volume; every start begins another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life(u64);
+pub(in crate::sim) struct Life(u64);
 
 /// All of a node, to be held under one lock, and over no wait.
 struct State {
@@ -127,7 +127,7 @@ impl MemoryNode {
     }
 
     /// The process that runs on the volume now.
-    pub fn life(&self) -> Life {
+    pub(in crate::sim) fn life(&self) -> Life {
         self.state.lock().life
     }
 
