@@ -99,6 +99,7 @@ impl Damage {
                 node.id
             ));
             node.damage(key_of(record, copy), spoilt);
+            self.files.damage(file);
         }
     }
 }

@@ -36,6 +36,7 @@ struct All {
     by_hash: BTreeMap<[u8; 32], Number>,
     /// Those whose last whole copy was damaged.
     excused: BTreeSet<Number>,
+    damaged: BTreeSet<Number>,
 }
 
 impl Files {
@@ -80,6 +81,21 @@ impl Files {
     /// Whether nothing is expected of a file any more.
     pub(crate) fn is_excused(&self, number: Number) -> bool {
         self.0.lock().excused.contains(&number)
+    }
+
+    /// Of how many files nothing is expected any more.
+    pub(crate) fn excused(&self) -> usize {
+        self.0.lock().excused.len()
+    }
+
+    /// The copy of a file that counts was damaged.
+    pub(crate) fn damage(&self, number: Number) {
+        self.0.lock().damaged.insert(number);
+    }
+
+    /// All files that were damaged.
+    pub(crate) fn damaged(&self) -> BTreeSet<Number> {
+        self.0.lock().damaged.clone()
     }
 
     /// The name of a file.

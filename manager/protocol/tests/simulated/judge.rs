@@ -69,6 +69,11 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// How many uploads were acknowledged.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.uploads().filter(|upload| upload.acknowledged).count()
+    }
+
     /// Files that certainly exist once all is settled: acknowledged, and no delete may have
     /// doomed them.
     pub(crate) fn kept(&self) -> BTreeSet<Number> {

@@ -15,7 +15,7 @@ mod reserved;
 mod run;
 mod trouble;
 
-use run::{Weather, run};
+use run::{Outcome, Weather, run};
 
 /// Seeds that are run unless the environment says otherwise.
 const SEEDS: u64 = 200;
@@ -38,7 +38,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-fn checked(seed: u64, weather: Weather) -> u64 {
+fn checked(seed: u64, weather: Weather) -> Outcome {
     let _named = Named(seed);
     run(seed, weather)
 }
@@ -49,15 +49,31 @@ fn whatever_goes_wrong_no_file_is_lost_mixed_up_or_left_open() {
         Some(seed) => seed..seed + 1,
         None => 0..number("DFS_SIM_SEEDS").unwrap_or(SEEDS),
     };
-    for seed in seeds {
-        checked(seed, Weather::Rough);
+    let enough = seeds.end - seeds.start >= SEEDS;
+    let outcomes: Vec<Outcome> = seeds.map(|seed| checked(seed, Weather::Rough)).collect();
+    let moved: u64 = outcomes.iter().map(|outcome| outcome.moved).sum();
+    let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(of).sum::<usize>();
+    let (uploads, kept) = (sum(|outcome| outcome.uploads), sum(|outcome| outcome.kept));
+    let damaged = sum(|outcome| outcome.damaged);
+    let judged = sum(|outcome| outcome.judged);
+    let excused = sum(|outcome| outcome.excused);
+    println!(
+        "{uploads} uploads, {kept} files kept, {moved} moved, {damaged} damaged, \
+         {judged} of them judged, {excused} excused"
+    );
+    if enough {
+        assert!(uploads > 0 && kept > 0, "nothing was uploaded");
+        assert!(moved > 0, "nothing moved");
+        assert!(damaged > 0, "nothing was damaged");
+        assert!(judged > 0, "of what was damaged nothing was judged");
     }
 }
 
 #[test]
 fn where_nothing_goes_wrong_nothing_is_refused() {
     for seed in 0..10 {
-        checked(seed, Weather::Fair);
+        let outcome = checked(seed, Weather::Fair);
+        assert!(outcome.kept > 0, "seed {seed} keeps nothing: {outcome:?}");
     }
 }
 

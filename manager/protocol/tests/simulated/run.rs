@@ -3,11 +3,11 @@
 
 use crate::clients::{Clients, Managers};
 use crate::damage::Damage;
+use crate::end;
 use crate::files::Files;
-use crate::history::{Answer, History};
+use crate::history::{Answer, Asked, Event, History};
 use crate::judge::Judge;
 use crate::trouble::Trouble;
-use crate::{end, history};
 use futures::future::join_all;
 use manager_protocol::sim::{Ground, Memory, MemoryNode, Odds, Process, Remote, Simulation, Wire};
 use manager_protocol::store::Store;
@@ -49,14 +49,33 @@ struct Run {
     weather: Weather,
 }
 
-/// Runs a seed; returns the hash of all that happened.
-pub(crate) fn run(seed: u64, weather: Weather) -> u64 {
+/// What a run came to, so that runs in which nothing happens are noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The hash of all that happened.
+    pub(crate) trace: u64,
+    /// Uploads that were acknowledged.
+    pub(crate) uploads: usize,
+    /// Files that had to be there at the end.
+    pub(crate) kept: usize,
+    /// How often a copy on another node came to count.
+    pub(crate) moved: u64,
+    /// Files that were damaged.
+    pub(crate) damaged: usize,
+    /// Those of them that had to be there at the end all the same.
+    pub(crate) judged: usize,
+    /// Files of which nothing was expected any more.
+    pub(crate) excused: usize,
+}
+
+/// Runs a seed.
+pub(crate) fn run(seed: u64, weather: Weather) -> Outcome {
     let simulation = Simulation::new(seed);
     let world = simulation.process();
-    let wrong = simulation.block_on(async {
+    let (wrong, outcome) = simulation.block_on(async {
         let run = Run::new(&world, weather).await;
         run.go().await;
-        run.wrong().await
+        (run.wrong().await, run.outcome())
     });
     if !wrong.is_empty() {
         for event in simulation.last_events() {
@@ -64,7 +83,10 @@ pub(crate) fn run(seed: u64, weather: Weather) -> u64 {
         }
         panic!("seed {seed}:\n{}", wrong.join("\n"));
     }
-    simulation.trace()
+    Outcome {
+        trace: simulation.trace(),
+        ..outcome
+    }
 }
 
 impl Run {
@@ -163,6 +185,22 @@ impl Run {
         }
     }
 
+    /// What it came to, but for its trace.
+    fn outcome(&self) -> Outcome {
+        let Clients { files, history, .. } = &self.clients;
+        let judge = Judge::new(files, history.all());
+        let (kept, damaged) = (judge.kept(), files.damaged());
+        Outcome {
+            trace: 0,
+            uploads: judge.acknowledged(),
+            kept: kept.len(),
+            moved: self.memory.moved(),
+            damaged: damaged.len(),
+            judged: damaged.intersection(&kept).count(),
+            excused: files.excused(),
+        }
+    }
+
     /// Everything that must not be, in words.
     async fn wrong(&self) -> Vec<String> {
         let Clients { files, history, .. } = &self.clients;
@@ -203,10 +241,11 @@ impl Run {
 }
 
 /// Whether a request failed for something else than what other clients did.
-fn is_refused(event: &history::Event) -> bool {
-    match event.answer {
-        Answer::Nothing => true,
-        Answer::Failed(code) => !matches!(code, Code::FileDoesNotExist | Code::FileNameExists),
-        Answer::Done | Answer::Body(_) => false,
+fn is_refused(event: &Event) -> bool {
+    match (&event.asked, event.answer) {
+        (_, Answer::Nothing) => true,
+        (Asked::Upload(_), Answer::Failed(code)) => code != Code::FileNameExists,
+        (Asked::Read | Asked::Delete(_), Answer::Failed(code)) => code != Code::FileDoesNotExist,
+        (_, Answer::Done | Answer::Body(_)) => false,
     }
 }

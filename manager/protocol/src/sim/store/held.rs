@@ -17,6 +17,7 @@ pub(super) struct Held {
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     pub(super) lease: Option<Lease>,
     pub(super) dooms: Dooms,
+    pub(super) moved: u64,
 }
 
 impl Default for Held {
@@ -28,18 +29,22 @@ impl Default for Held {
             nodes: BTreeMap::new(),
             lease: None,
             dooms: Dooms::default(),
+            moved: 0,
         }
     }
 }
 
 impl Held {
-    /// Writes a record, and notes what it dooms.
+    /// Writes a record, and notes what it dooms and whether its file has moved.
     pub(super) fn write(&mut self, record: Record) {
         let all = record.state == State::Deleting;
         let doomed = record.copies.iter().filter(|copy| all || copy.doomed);
         self.dooms
             .doom(doomed.map(|copy| (record.id, copy.generation)));
-        self.records.insert(record.name.clone(), record);
+        let moves = record.state == State::Moving;
+        let (name, node) = (record.name.clone(), record.node.clone());
+        let before = self.records.insert(name, record);
+        self.moved += u64::from(moves && before.is_some_and(|before| before.node != node));
     }
 
     /// Records after a name, in the order of names.

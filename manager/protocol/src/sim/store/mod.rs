@@ -38,6 +38,11 @@ impl Memory {
         self.held.lock().dooms.clone()
     }
 
+    /// How often the copy that counts became one on another node.
+    pub fn moved(&self) -> u64 {
+        self.held.lock().moved
+    }
+
     fn held(&self) -> Result<MutexGuard<'_, Held>, StoreError> {
         match self.away.load(Ordering::Relaxed) {
             true => Err(StoreError::unavailable("it is away")),
