@@ -9,12 +9,15 @@ use crate::trouble::Trouble;
 use manager_protocol::sim::{CopyKey, Memory};
 use manager_protocol::store::{Copy, Record, State};
 use manager_protocol::world::Runtime;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked for a file that moves, and how many times.
+/// When it begins to look for a file that moves, at the latest.
+const BEGINS: Duration = Duration::from_secs(40);
+/// How often it is looked for one, and how many times.
 const LOOK: Duration = Duration::from_millis(1);
-const LOOKS: usize = 8000;
+const LOOKS: usize = 12_000;
 /// How often it is looked whether the store has nothing to do, and how many times.
 const QUIET: Duration = Duration::from_millis(100);
 const QUIET_LOOKS: usize = 900;
@@ -31,6 +34,7 @@ impl Damage {
     /// Waits for files that move, and damages them.
     pub(crate) async fn run(self) {
         let world = &self.trouble.world;
+        world.pause(Duration::ZERO, BEGINS).await;
         let mut looks = 0;
         while !self.moving().any(|record| self.has_another(&record)) {
             looks += 1;
@@ -39,16 +43,19 @@ impl Damage {
             }
             world.sleep(LOOK).await;
         }
-        let killed = self.trouble.kill_all();
-        looks = 0;
-        while self.trouble.store.under_way() > 0 && looks < QUIET_LOOKS {
-            world.sleep(QUIET).await;
-            looks += 1;
-        }
-        if looks < QUIET_LOOKS {
-            for record in self.moving() {
-                self.damage(&record);
+        let mut killed = BTreeSet::new();
+        for _ in 0..QUIET_LOOKS {
+            let running = self.trouble.kill_all();
+            // One that trouble has started again may have sent something just now.
+            let quiet = running.is_empty() && self.trouble.store.under_way() == 0;
+            killed.extend(running);
+            if quiet {
+                for record in self.moving() {
+                    self.damage(&record);
+                }
+                break;
             }
+            world.sleep(QUIET).await;
         }
         for place in killed {
             self.trouble.start_manager(place);

@@ -114,9 +114,11 @@ impl Trouble {
             manager.kill();
             place
         });
-        let killed = killed.collect();
-        self.world
-            .note(format_args!("all managers are killed: {killed:?}"));
+        let killed: Vec<usize> = killed.collect();
+        if !killed.is_empty() {
+            self.world
+                .note(format_args!("all managers are killed: {killed:?}"));
+        }
         killed
     }
 
