@@ -157,8 +157,13 @@ impl Calls for Link {
     }
 
     async fn list_corrupt(&self) -> Result<Vec<CopyRef>, CallError> {
-        // No disk of this world spoils what it holds.
-        Ok(Vec::new())
+        self.call(
+            "a question what is corrupt",
+            Sent::Again,
+            LONG_CALL,
+            |node| async move { Ok(node.list_corrupt()) }.boxed(),
+        )
+        .await
     }
 
     async fn seal(&self, sealed: bool, leader: u64) -> Result<SealReply, CallError> {

@@ -1,5 +1,6 @@
 //! A volume that loses a file, or spoils it, while the file moves: the other copy counts
-//! from then on, where it is whole (rule 17).
+//! from then on, where it is whole (rule 17). Spoilt bytes that the node has not noticed
+//! may count for ever, but are no answer to a read (invariant 3).
 //!
 //! A manager that was told just before that the first one is whole may doom the other. So
 //! all of them are killed before, and what they have sent to the store has ended.
@@ -100,12 +101,21 @@ impl Damage {
         };
         let mut nodes = self.trouble.ground.nodes.iter();
         if let Some(node) = nodes.find(|node| node.id == copy.node) {
-            let spoilt = world.one_in(2);
+            let key = key_of(record, copy);
+            let (spoilt, noticed) = [(false, true), (true, true), (true, false)]
+                [usize::try_from(world.below(3)).unwrap_or_default()];
             world.note(format_args!(
-                "{} damages file {file}, spoilt: {spoilt}",
+                "{} damages file {file}, spoilt: {spoilt}, noticed: {noticed}",
                 node.id
             ));
-            node.damage(key_of(record, copy), spoilt);
+            node.damage(key, spoilt);
+            if spoilt && noticed {
+                node.scrub(key);
+            }
+            if !noticed {
+                // Its node takes it for whole, so that the other copy may be removed.
+                self.files.excuse(file);
+            }
             self.files.damage(file);
         }
     }

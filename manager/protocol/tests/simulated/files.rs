@@ -34,7 +34,7 @@ pub(crate) struct Files(Arc<Mutex<All>>);
 struct All {
     files: Vec<File>,
     by_hash: BTreeMap<[u8; 32], Number>,
-    /// Those whose last whole copy was damaged.
+    /// Those whose last whole copy was damaged, or may be removed.
     excused: BTreeSet<Number>,
     damaged: BTreeSet<Number>,
 }
@@ -73,7 +73,8 @@ impl Files {
         self.0.lock().by_hash.get(&record.sha256).copied()
     }
 
-    /// Nothing is expected of a file any more: its last whole copy was damaged.
+    /// Nothing is expected of a file any more, but that no wrong bytes are read: its last
+    /// whole copy was damaged, or a spoilt one may outlast it.
     pub(crate) fn excuse(&self, number: Number) {
         self.0.lock().excused.insert(number);
     }

@@ -207,6 +207,10 @@ impl Run {
         let mut wrong = Vec::new();
         let judge = Judge::new(files, history.all());
         let (kept, gone) = (judge.kept(), judge.gone());
+        for name in &self.clients.names {
+            // Whatever is there of a file of which nothing is expected, it is no other bytes.
+            self.clients.read(name).await;
+        }
         for file in &kept {
             let read = self.clients.read(&files.name(*file)).await;
             if read != Some(Answer::Body(Some(*file))) {

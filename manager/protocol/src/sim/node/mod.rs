@@ -2,7 +2,10 @@
 //! ARCHITECTURE.md): it denies nothing before all that it was asked earlier is flushed, and
 //! what was not flushed when it is killed may be there afterwards, or not.
 //!
-//! Left out: disks that fail, are full or silent, leaves that can't be read, and transfers
+//! It knows what its disk spoils only of files that were read again: by a call, after a
+//! transfer that was refused for its bytes, or where a test has it scrub.
+//!
+//! Left out: a scrub of its own, disks that fail, are full or silent, leaves that can't be read, and transfers
 //! that go on where they broke off (rule 4), which are worth it for large files alone.
 
 mod commit;
@@ -141,7 +144,12 @@ impl MemoryNode {
         self.copies(true)
     }
 
-    /// Its disk loses a file, or spoils its bytes.
+    /// It reads a copy again, as its scrub does with all in turn.
+    pub fn scrub(&self, key: CopyKey) {
+        self.state.lock().trees.judge(key);
+    }
+
+    /// Its disk loses a file, or spoils its bytes, which the node does not notice.
     pub fn damage(&self, key: CopyKey, spoilt: bool) {
         self.state.lock().trees.damage(key, spoilt);
     }

@@ -32,7 +32,8 @@ impl MemoryNode {
     ) -> Result<u32, CallError> {
         let life = self.life();
         self.obey(request.leader)?;
-        let held = self.served(request.copy.as_ref())?;
+        let source = request.copy.clone();
+        let held = self.served(source.as_ref())?;
         let target = peers.at(&request.target_endpoint);
         let target = target.ok_or_else(|| fault(Fault::Io, "nobody is at that address"))?;
         let mut meta = held.meta;
@@ -80,7 +81,13 @@ impl MemoryNode {
         self.lives(life)?;
         match answered {
             Ok(Ok(Ok(leaf))) => Ok(leaf),
-            Ok(Ok(Err(CallError::Fault(kind, why)))) => Err(CallError::Fault(kind, why)),
+            Ok(Ok(Err(CallError::Fault(kind, why)))) => {
+                if kind == Fault::Checksum {
+                    // What was sent does not match the record.
+                    source.map(|copy| self.verify(&copy)).transpose()?;
+                }
+                Err(CallError::Fault(kind, why))
+            }
             Ok(Ok(Err(_)) | Err(_)) => Err(fault(Fault::Io, "the connection broke")),
             Err(_) => Err(fault(Fault::Io, "the other node does not answer")),
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use messages::v1::{CopyRef, FileMeta, InventoryEntry};
 use names::{FileId, FileName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Files in one leaf.
 const LEAF: u32 = 3;
@@ -60,10 +60,16 @@ impl Held {
         }
     }
 
-    /// Whether its bytes are those of its record.
+    /// Whether it is as long as its record says.
+    pub(super) fn is_whole(&self) -> bool {
+        self.bytes.len() as u64 == self.meta.size
+    }
+
+    /// Whether its bytes are those of its record, which a node knows only of what it has
+    /// read again.
     pub fn is_sound(&self) -> bool {
         let crc = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &self.bytes);
-        self.bytes.len() as u64 == self.meta.size && crc == self.meta.crc64
+        self.is_whole() && crc == self.meta.crc64
     }
 }
 
@@ -83,6 +89,8 @@ pub(super) struct Trees {
     data: BTreeMap<CopyKey, Held>,
     quarantine: BTreeMap<CopyKey, Held>,
     arrivals: u32,
+    /// Copies that were found corrupt, as the real node's scrub keeps them.
+    corrupt: BTreeSet<CopyKey>,
     dooms: Dooms,
 }
 
@@ -93,6 +101,7 @@ impl Trees {
             data: BTreeMap::new(),
             quarantine: BTreeMap::new(),
             arrivals: 0,
+            corrupt: BTreeSet::new(),
             dooms,
         }
     }
@@ -128,6 +137,7 @@ impl Trees {
 
     fn remove(&mut self, quarantine: bool, key: CopyKey) -> Option<u32> {
         let held = self.tree_mut(quarantine).remove(&key)?;
+        self.corrupt.remove(&key);
         self.dooms.remove((key.id, key.generation));
         Some(held.leaf)
     }
@@ -148,6 +158,38 @@ impl Trees {
             }
             _ => drop(self.data.remove(&key)),
         }
+    }
+
+    /// Whether a copy that is there is not known to be corrupt. One that is shorter or
+    /// longer than its record says is noted as corrupt.
+    pub(super) fn is_intact(&mut self, key: CopyKey) -> bool {
+        let Some(held) = self.data.get(&key) else {
+            return false;
+        };
+        let whole = held.is_whole();
+        if !whole {
+            self.corrupt.insert(key);
+        }
+        whole && !self.corrupt.contains(&key)
+    }
+
+    /// Reads a copy that is there again, and keeps the result; whether it is sound.
+    pub(super) fn judge(&mut self, key: CopyKey) -> bool {
+        let Some(held) = self.data.get(&key) else {
+            return false;
+        };
+        let sound = held.is_sound();
+        match sound {
+            true => self.corrupt.remove(&key),
+            false => self.corrupt.insert(key),
+        };
+        sound
+    }
+
+    /// The files that are known to be corrupt.
+    pub(super) fn corrupt(&self) -> impl Iterator<Item = (&CopyKey, &Held)> {
+        let held = |key| self.data.get_key_value(key);
+        self.corrupt.iter().filter_map(held)
     }
 
     /// A copy, where it is there under this name.

@@ -60,12 +60,13 @@ impl MemoryNode {
         Ok(held.bytes.slice(at(read.offset)..at(end)))
     }
 
-    /// A copy as it may be served: there, and sound.
+    /// A copy as it may be served: there, and not known to be corrupt.
     pub(super) fn served(&self, copy: Option<&CopyRef>) -> Result<Held, CallError> {
         let copy = copy.ok_or_else(malformed)?;
+        let key = CopyKey::of(copy).ok_or_else(malformed)?;
         let held = self.find(copy)?;
         let held = held.ok_or_else(|| fault(Fault::NotFound, "the node does not hold it"))?;
-        match held.is_sound() {
+        match self.state.lock().trees.is_intact(key) {
             true => Ok(held),
             false => Err(fault(Fault::Checksum, "the copy is corrupt")),
         }
@@ -90,19 +91,20 @@ impl MemoryNode {
 
     fn look(&self, copy: &CopyRef) -> Result<CopyState, CallError> {
         let key = CopyKey::of(copy).ok_or_else(malformed)?;
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let Some(held) = state.trees.find(key, &copy.name) else {
             return Ok(CopyState {
                 underway: state.creates.is_finishing(key),
                 ..CopyState::default()
             });
         };
+        let (leaf, meta) = (held.leaf, held.meta.clone());
         Ok(CopyState {
             held: true,
-            leaf: held.leaf,
-            meta: Some(held.meta.clone()),
+            leaf,
+            meta: Some(meta),
             underway: false,
-            corrupt: !held.is_sound(),
+            corrupt: !state.trees.is_intact(key),
         })
     }
 
@@ -187,9 +189,25 @@ impl MemoryNode {
         Ok(self.commit(life, Op::Discard(key)).await?.is_some())
     }
 
-    /// Whether a copy is there and sound.
+    /// Reads a copy again; whether it is there and sound. What is corrupt is not served
+    /// from then on.
     pub(in crate::sim) fn verify(&self, copy: &CopyRef) -> Result<bool, CallError> {
-        Ok(self.find(copy)?.is_some_and(|held| held.is_sound()))
+        let key = CopyKey::of(copy).ok_or_else(malformed)?;
+        let there = self.find(copy)?.is_some();
+        Ok(there && self.state.lock().trees.judge(key))
+    }
+
+    /// The copies that are known to be corrupt.
+    pub(in crate::sim) fn list_corrupt(&self) -> Vec<CopyRef> {
+        let state = self.state.lock();
+        let copies = state.trees.corrupt().map(|(key, held)| CopyRef {
+            id: held.meta.id.clone(),
+            generation: key.generation,
+            name: held.name.to_string(),
+            leaf: Some(held.leaf),
+            session: 0,
+        });
+        copies.collect()
     }
 
     /// Seals the node, or opens it again (rule 15).
