@@ -8,8 +8,9 @@ use crate::files::Files;
 use crate::history::{Answer, Asked, Event, History};
 use crate::judge::Judge;
 use crate::trouble::Trouble;
+use crate::weather::Weather;
 use futures::future::join_all;
-use manager_protocol::sim::{Ground, Memory, MemoryNode, Odds, Process, Remote, Simulation, Wire};
+use manager_protocol::sim::{Ground, Memory, MemoryNode, Process, Remote, Simulation, Wire};
 use manager_protocol::store::Store;
 use manager_protocol::world::Runtime;
 use names::{Code, FileName, NodeId};
@@ -30,15 +31,6 @@ const TROUBLE: Duration = Duration::from_secs(50);
 const STRAGGLERS: Duration = Duration::from_secs(130);
 /// How long the world may take to settle after that.
 const SETTLES: Duration = Duration::from_secs(600);
-
-/// Whether anything goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weather {
-    /// All messages arrive, and all parts live.
-    Fair,
-    /// Messages are lost or late, and parts are killed.
-    Rough,
-}
 
 /// The world of one run.
 struct Run {
@@ -91,19 +83,7 @@ pub(crate) fn run(seed: u64, weather: Weather) -> Outcome {
 
 impl Run {
     async fn new(world: &Process, weather: Weather) -> Self {
-        let odds = match weather {
-            Weather::Fair => Odds::default(),
-            Weather::Rough => Odds {
-                before: 50,
-                after: 50,
-                late: 60,
-                slow: 25,
-                reads: 200,
-                overlooked: 10,
-                breaks: 60,
-            },
-        };
-        let wire = Wire::new(world.clone(), odds);
+        let wire = Wire::new(world.clone(), weather.odds());
         let memory = Arc::new(Memory::default());
         let store = Arc::new(Remote::new(memory.clone(), wire.clone()));
         let node = |number| {
@@ -148,19 +128,24 @@ impl Run {
         for place in 0..usize::try_from(managers).unwrap_or(1) {
             self.trouble.start_manager(place);
         }
-        if self.weather == Weather::Fair {
+        if self.weather != Weather::Rough {
             // Every node has joined.
             self.world.sleep(Duration::from_secs(10)).await;
         }
         let clients = (0..CLIENTS).map(|_| self.clients.clone().run(REQUESTS));
         let trouble = async {
-            if self.weather == Weather::Rough {
-                let damage = Damage {
-                    trouble: self.trouble.clone(),
-                    memory: self.memory.clone(),
-                    files: self.clients.files.clone(),
-                };
-                futures::join!(self.trouble.clone().run(TROUBLE), damage.run());
+            match self.weather {
+                Weather::Fair => {}
+                Weather::Drains => self.trouble.clone().run(TROUBLE, Weather::Drains).await,
+                Weather::Rough => {
+                    let damage = Damage {
+                        trouble: self.trouble.clone(),
+                        memory: self.memory.clone(),
+                        files: self.clients.files.clone(),
+                    };
+                    let trouble = self.trouble.clone().run(TROUBLE, Weather::Rough);
+                    futures::join!(trouble, damage.run());
+                }
             }
         };
         futures::join!(join_all(clients), trouble);
@@ -225,14 +210,14 @@ impl Run {
             &gone,
         ));
         let events = history.all();
-        if self.weather == Weather::Fair {
-            wrong.extend(
-                events
-                    .iter()
-                    .filter(|event| is_refused(event))
-                    .map(|e| format!("{e:?}")),
-            );
-        }
+        let judged = |event: &Event| match self.weather {
+            Weather::Fair => true,
+            // A file that moves is read all the same (invariant 6).
+            Weather::Drains => matches!(event.asked, Asked::Read),
+            Weather::Rough => false,
+        };
+        let refused = events.iter().filter(|e| judged(e) && is_refused(e));
+        wrong.extend(refused.map(|event| format!("it was refused: {event:?}")));
         wrong.extend(Judge::new(files, events).wrong());
         let rows = self.memory.nodes().await.unwrap_or_default();
         if rows.iter().any(|row| row.set_back) {

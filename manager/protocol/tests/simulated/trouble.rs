@@ -2,6 +2,7 @@
 //! can't be reached for a while, and nodes are drained.
 
 use crate::clients::{Managers, serve};
+use crate::weather::Weather;
 use manager_protocol::core::Core;
 use manager_protocol::sim::{Ground, MemoryNode, Process, Remote, SimManager};
 use manager_protocol::upkeep::drain;
@@ -34,14 +35,17 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     /// Makes trouble for so long, and then waits until all of it is over.
-    pub(crate) async fn run(self, time: Duration) {
+    pub(crate) async fn run(self, time: Duration, weather: Weather) {
         let until = self.world.elapsed() + time;
         while self.world.elapsed() < until {
             self.world.pause(PAUSE.0, PAUSE.1).await;
             let one = self.clone();
             self.going_on.fetch_add(1, Ordering::Relaxed);
             self.world.run(async move {
-                one.one().await;
+                match weather {
+                    Weather::Drains => one.drain(&one.node()).await,
+                    Weather::Fair | Weather::Rough => one.one().await,
+                }
                 one.going_on.fetch_sub(1, Ordering::Relaxed);
             });
         }
