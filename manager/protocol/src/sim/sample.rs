@@ -6,12 +6,12 @@ use crate::store::{Copy, Record, State};
 
 /// A valid file name.
 pub fn name(text: &str) -> FileName {
-    FileName::new(text).expect("the suite's names are valid")
+    FileName::new(text).expect("a valid name")
 }
 
 /// A valid node id.
 pub fn node(text: &str) -> NodeId {
-    NodeId::new(text).expect("the suite's node ids are valid")
+    NodeId::new(text).expect("a valid node id")
 }
 
 /// A stored file of `size` bytes with one copy, on node `n1`; its rev is 1.
