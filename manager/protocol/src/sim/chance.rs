@@ -6,6 +6,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::time::Duration;
 
 /// A generator.
+#[derive(Clone)]
 pub(super) struct Chance(SplitMix64);
 
 impl Chance {

@@ -77,9 +77,11 @@ impl Simulation {
         }))
     }
 
-    /// The hash of everything that was noted so far.
+    /// The hash of everything that was noted so far, and of the number that is drawn next:
+    /// two runs that differ in a draw alone have different ones.
     pub fn trace(&self) -> u64 {
-        self.0.events.lock().hash()
+        let next = self.0.chance.lock().clone().draw();
+        self.0.events.lock().hash() ^ next
     }
 
     /// The last events, in words.
