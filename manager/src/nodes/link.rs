@@ -81,58 +81,6 @@ impl Link {
         })
     }
 
-    async fn finish_once(
-        &self,
-        trace: u64,
-        meta: FileMeta,
-        until: Instant,
-    ) -> Result<u32, CallError> {
-        let op = request::Op::Finish(Finish { meta: Some(meta) });
-        let left = until.saturating_duration_since(Instant::now());
-        match self.exchange.ask(trace, op, left).await? {
-            reply::Result::Linked(Linked { leaf }) => Ok(leaf),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Asks until `until` whether a finish without an answer linked the file, and sends
-    /// it once more if it did not. A second finish does no harm, since a create is
-    /// linked once; but its refusal says nothing about the first one.
-    async fn linked_by(
-        &self,
-        until: Instant,
-        trace: u64,
-        meta: FileMeta,
-        why: String,
-    ) -> Result<u32, CallError> {
-        let copy = CopyRef {
-            id: meta.id.clone(),
-            generation: meta.generation,
-            name: meta.name.clone(),
-            leaf: None,
-            session: 0,
-        };
-        let mut again = Some(meta);
-        while Instant::now() + AGAIN < until {
-            let state = self.stat(trace, copy.clone());
-            match tokio::time::timeout_at(until, state).await {
-                Ok(Ok(state)) if state.held && !state.corrupt => return Ok(state.leaf),
-                Ok(Ok(state)) if state.underway => tokio::time::sleep(AGAIN).await,
-                // A node that can't read a part of its tree denies nothing.
-                Ok(Ok(_) | Err(CallError::Fault(Fault::Io, _))) => match again.take() {
-                    Some(meta) => {
-                        if let Ok(leaf) = self.finish_once(trace, meta, until).await {
-                            return Ok(leaf);
-                        }
-                    }
-                    None => break,
-                },
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
-        Err(CallError::Lost(why))
-    }
-
     /// A call that changes nothing: it is made again where the connection broke,
     /// which costs its callers nothing but time.
     async fn again<T, F>(
@@ -198,12 +146,11 @@ impl Calls for Link {
         self.exchange.tell(trace, op, CALL).await
     }
 
-    async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
-        let until = Instant::now() + CALL;
-        match self.finish_once(trace, meta.clone(), until).await {
-            // Boxed, as it is rare: each upload's future would have room for it.
-            Err(CallError::Lost(why)) => Box::pin(self.linked_by(until, trace, meta, why)).await,
-            done => done,
+    async fn finish(&self, trace: u64, meta: FileMeta, time: Duration) -> Result<u32, CallError> {
+        let op = request::Op::Finish(Finish { meta: Some(meta) });
+        match self.exchange.ask(trace, op, time).await? {
+            reply::Result::Linked(Linked { leaf }) => Ok(leaf),
+            other => Err(unexpected(&other)),
         }
     }
 

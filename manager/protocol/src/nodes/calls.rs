@@ -12,7 +12,7 @@ use messages::v1::{
     ReadRequest, SealReply, TransferRequest, UploadPart,
 };
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How an upload with a stream of its own ended: the leaf of the linked file. Dropped
@@ -38,9 +38,9 @@ pub trait Calls: Send + Sync + 'static {
 
     /// Stages a small file; [`Self::finish`] reports how it went.
     async fn stage(&self, open: Open, data: Bytes, meta: FileMeta) -> Result<(), CallError>;
-    /// Permits the link of a staged file (rule 6); returns its leaf. Where the
-    /// connection broke before the answer came, the node is asked for the file.
-    async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError>;
+    /// Permits the link of a staged file (rule 6), once; returns its leaf. Waits for so
+    /// long at the most.
+    async fn finish(&self, trace: u64, meta: FileMeta, time: Duration) -> Result<u32, CallError>;
     /// Drops a staged file, unless its link has begun.
     async fn abort(&self, trace: u64, id: Bytes, generation: u32);
     /// Reads a small range in one message; NOT_FOUND when the node does not hold that copy.

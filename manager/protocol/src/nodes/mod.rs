@@ -5,6 +5,7 @@ mod call_error;
 mod calls;
 mod counted;
 mod expected;
+mod finish;
 mod node;
 mod pace;
 mod refused;

@@ -68,7 +68,7 @@ struct Heard {
 
 /// A node whose join stream is open.
 pub struct Node {
-    world: World,
+    pub(super) world: World,
     /// Its id.
     pub id: NodeId,
     /// Its volume.

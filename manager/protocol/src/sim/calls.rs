@@ -3,7 +3,6 @@
 use super::link::{CALL, Link, Sent};
 use super::streams::{incoming, outgoing};
 use crate::nodes::{CallError, Calls, Inventory, NodeCount, Outcome, Parts};
-use crate::world::Runtime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -41,12 +40,12 @@ impl Calls for Link {
         Ok(())
     }
 
-    async fn finish(&self, trace: u64, meta: FileMeta) -> Result<u32, CallError> {
-        let until = self.process.now() + CALL;
-        match self.finish_once(&meta, CALL).await {
-            Err(CallError::Lost(why)) => self.linked_by(until, trace, meta, why).await,
-            done => done,
-        }
+    async fn finish(&self, _: u64, meta: FileMeta, time: Duration) -> Result<u32, CallError> {
+        self.call("a finish", Sent::Once, time, |node| {
+            let meta = meta.clone();
+            async move { node.finish(meta).await }.boxed()
+        })
+        .await
     }
 
     async fn abort(&self, _: u64, id: Bytes, generation: u32) {

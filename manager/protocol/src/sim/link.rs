@@ -1,15 +1,13 @@
 //! A manager's calls to a simulated node, as its link to a real one makes them: bounded in
-//! time, small ones in order, what may be done twice sent again where a connection broke,
-//! and a Finish without an answer asked after.
+//! time, small ones in order, and what may be done twice sent again where a connection
+//! broke.
 
 use super::node::{MemoryNode, Peers};
 use super::process::Process;
 use super::wire::{Lane, Wire};
-use crate::nodes::{CallError, Calls, NodeCount};
+use crate::nodes::{CallError, NodeCount};
 use crate::world::World;
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use messages::v1::{CopyRef, Fault, FileMeta};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The deadline of a call that only touches one small file.
 pub(super) const CALL: Duration = Duration::from_secs(10);
-/// The pause before a Finish without an answer is asked after again.
+/// The pause before a call is sent again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How often what may be done twice is sent.
 const SENDS: u32 = 3;
@@ -123,54 +121,5 @@ impl Link {
                 tell(&node);
             }
         }));
-    }
-
-    pub(super) async fn finish_once(
-        &self,
-        meta: &FileMeta,
-        time: Duration,
-    ) -> Result<u32, CallError> {
-        self.call("a finish", Sent::Once, time, |node| {
-            let meta = meta.clone();
-            async move { node.finish(meta).await }.boxed()
-        })
-        .await
-    }
-
-    /// Asks whether a finish without an answer linked the file, and sends it once more if
-    /// it did not: its refusal says nothing about the first one.
-    pub(super) async fn linked_by(
-        &self,
-        until: Instant,
-        trace: u64,
-        meta: FileMeta,
-        why: String,
-    ) -> Result<u32, CallError> {
-        let world = World::new(self.process.clone());
-        let copy = CopyRef {
-            id: meta.id.clone(),
-            generation: meta.generation,
-            name: meta.name.clone(),
-            leaf: None,
-            session: 0,
-        };
-        let mut again = Some(meta);
-        while world.now() + AGAIN < until {
-            let left = until.saturating_duration_since(world.now());
-            match world.timeout(left, self.stat(trace, copy.clone())).await {
-                Ok(Ok(state)) if state.held && !state.corrupt => return Ok(state.leaf),
-                Ok(Ok(state)) if state.underway => world.sleep(AGAIN).await,
-                Ok(Ok(_) | Err(CallError::Fault(Fault::Io, _))) => match again.take() {
-                    Some(meta) => {
-                        if let Ok(leaf) = self.finish_once(&meta, left).await {
-                            return Ok(leaf);
-                        }
-                    }
-                    None => break,
-                },
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
-        Err(CallError::Lost(why))
     }
 }

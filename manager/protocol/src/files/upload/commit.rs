@@ -233,7 +233,8 @@ impl Received {
     /// Permits the link. If the node's disk falls silent before the bytes are on it,
     /// the create is aborted, and the node answers that it linked nothing.
     async fn finish(&self, record: &Record, placement: &Placement) -> Result<u32, CallError> {
-        let mut finished = placement.node.link.finish(self.trace.0, self.meta(record));
+        let finished = placement.node.finish(self.trace.0, self.meta(record));
+        tokio::pin!(finished);
         tokio::select! {
             biased;
             linked = &mut finished => return linked,
