@@ -44,3 +44,21 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_protocol() {
+        let flags = Flags::parse_from(["manager"]);
+        assert_eq!(flags.limits.settings(), Settings::default());
+    }
+}
