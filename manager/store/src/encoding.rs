@@ -6,7 +6,9 @@ use names::{FileId, FileName, NodeId};
 use prost::Message;
 use uuid::Uuid;
 
-use manager_protocol::store::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};
+use manager_protocol::store::{
+    Copy, Lease, LinkKey, NodeRow, Record, State, Stay, StoreError, Totals,
+};
 
 /// The first byte of every value. A layout that older versions must not read
 /// raises it (and the store's format).
@@ -348,6 +350,11 @@ pub(crate) fn decode_totals(bytes: &[u8]) -> Result<Totals, StoreError> {
 /// Reads the 16 bytes of a UUID.
 pub(crate) fn decode_uuid(what: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|e| corrupt(what, e))
+}
+
+/// Reads the key that signs links.
+pub(crate) fn decode_link_key(bytes: &[u8]) -> Result<LinkKey, StoreError> {
+    bytes.try_into().map_err(|e| corrupt("key of links", e))
 }
 
 #[cfg(test)]

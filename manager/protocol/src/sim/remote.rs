@@ -5,7 +5,8 @@
 use super::store::Memory;
 use super::wire::Wire;
 use crate::store::{
-    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+    CountStep, Insert, Lease, LinkKey, NodeRow, Record, Store, StoreError, StoreStats, Swap,
+    Totals, Which,
 };
 use crate::world::Runtime;
 use async_trait::async_trait;
@@ -103,6 +104,12 @@ impl Store for Remote {
         let memory = self.memory.clone();
         let change = async move { memory.set_rebuilt_at_ms(at).await };
         self.change("the note of a rebuild", change).await
+    }
+
+    async fn link_key(&self, offered: LinkKey) -> Result<LinkKey, StoreError> {
+        let memory = self.memory.clone();
+        let change = async move { memory.link_key(offered).await };
+        self.change("the key of links", change).await
     }
 
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {

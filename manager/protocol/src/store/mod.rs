@@ -61,6 +61,9 @@ pub struct CountStep {
     pub last: Option<FileName>,
 }
 
+/// The key that signs links.
+pub type LinkKey = [u8; 32];
+
 /// Records, nodes and the leader's lease. Every answer rests on durable data
 /// (rule 12), every change is durable when it is answered, and a caller that goes
 /// away before the answer leaves the outcome open.
@@ -80,6 +83,10 @@ pub trait Store: Send + Sync + 'static {
     async fn rebuilt_at_ms(&self) -> Result<Option<u64>, StoreError>;
     /// Notes a rebuild, or that it is over.
     async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError>;
+
+    /// The key that signs links, the same for all managers: the one that is kept, or
+    /// where there is none the one `offered`, which is kept from then on.
+    async fn link_key(&self, offered: LinkKey) -> Result<LinkKey, StoreError>;
 
     /// The record of a name, by a linearizable read.
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError>;

@@ -8,11 +8,13 @@ use names::{FileId, FileName, NodeId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::tables::{CLUSTER_ID, LEASE, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number};
+use super::tables::{
+    CLUSTER_ID, LEASE, LINK_KEY, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number,
+};
 use super::writes::{Buffers, Table, Writes};
 use crate::encoding;
 use crate::term::new_term;
-use manager_protocol::store::{Insert, Lease, NodeRow, Record, StoreError, Swap, Totals};
+use manager_protocol::store::{Insert, Lease, LinkKey, NodeRow, Record, StoreError, Swap, Totals};
 
 /// Where the outcome of a change goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -61,6 +63,10 @@ pub(super) enum Change {
         at: Option<u64>,
         reply: Reply<()>,
     },
+    LinkKey {
+        offered: LinkKey,
+        reply: Reply<LinkKey>,
+    },
 }
 
 /// An outcome that is sent once the transaction is durable.
@@ -70,6 +76,7 @@ pub(super) enum Answer {
     Bool(Reply<bool>, Result<bool, StoreError>),
     Lease(Reply<LeaseOutcome>, Result<LeaseOutcome, StoreError>),
     Unit(Reply<()>, Result<(), StoreError>),
+    Key(Reply<LinkKey>, Result<LinkKey, StoreError>),
 }
 
 impl Answer {
@@ -85,6 +92,7 @@ impl Answer {
             Self::Bool(reply, outcome) => send(reply, outcome, failure),
             Self::Lease(reply, outcome) => send(reply, outcome, failure),
             Self::Unit(reply, outcome) => send(reply, outcome, failure),
+            Self::Key(reply, outcome) => send(reply, outcome, failure),
         }
     }
 }
@@ -105,6 +113,7 @@ impl Change {
             Self::SetClusterId { reply, .. } | Self::SetRebuilt { reply, .. } => {
                 reply.send(Err(why)).is_err()
             }
+            Self::LinkKey { reply, .. } => reply.send(Err(why)).is_err(),
         };
     }
 }
@@ -158,6 +167,7 @@ impl<'a> Batch<'a> {
                 self.meta.insert(REBUILT_AT.into(), at.map(number));
                 Answer::Unit(reply, Ok(()))
             }
+            Change::LinkKey { offered, reply } => Answer::Key(reply, self.link_key(offered)),
         }
     }
 
@@ -301,6 +311,16 @@ impl<'a> Batch<'a> {
         self.meta
             .insert(CLUSTER_ID.into(), Some(id.as_bytes().to_vec()));
         Ok(())
+    }
+
+    fn link_key(&mut self, offered: LinkKey) -> Result<LinkKey, StoreError> {
+        match self.meta(LINK_KEY)? {
+            Some(kept) => encoding::decode_link_key(&kept),
+            None => {
+                self.meta.insert(LINK_KEY.into(), Some(offered.to_vec()));
+                Ok(offered)
+            }
+        }
     }
 
     /// Makes the transaction durable; `totals` are those before it and, when this

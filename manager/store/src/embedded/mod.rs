@@ -15,14 +15,16 @@ use async_trait::async_trait;
 use names::{FileId, FileName, NodeId};
 use uuid::Uuid;
 
+use crate::encoding;
 use batch::Change;
 use committer::Committer;
 use directory::Directory;
 use manager_protocol::store::{
-    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+    CountStep, Insert, Lease, LinkKey, NodeRow, Record, Store, StoreError, StoreStats, Swap,
+    Totals, Which,
 };
 use room::{Disk, Level};
-use tables::Tables;
+use tables::{LINK_KEY, Tables};
 
 /// A store in a directory of this machine, held by this process alone.
 pub struct Embedded {
@@ -99,6 +101,16 @@ impl Store for Embedded {
     async fn set_rebuilt_at_ms(&self, at: Option<u64>) -> Result<(), StoreError> {
         self.committer
             .ask(|reply| Change::SetRebuilt { at, reply })
+            .await
+    }
+
+    async fn link_key(&self, offered: LinkKey) -> Result<LinkKey, StoreError> {
+        // A disk without room keeps no link from being used.
+        if let Some(kept) = self.tables.meta(LINK_KEY)? {
+            return encoding::decode_link_key(&kept);
+        }
+        self.committer
+            .ask(|reply| Change::LinkKey { offered, reply })
             .await
     }
 

@@ -78,7 +78,8 @@ fn frees(change: &Change) -> bool {
         | Change::TakeLease { .. }
         | Change::RenewLease { .. }
         | Change::SetClusterId { .. }
-        | Change::SetRebuilt { .. } => false,
+        | Change::SetRebuilt { .. }
+        | Change::LinkKey { .. } => false,
     }
 }
 

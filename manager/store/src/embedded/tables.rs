@@ -38,6 +38,7 @@ const JOURNAL_BYTES: u64 = 128 << 20;
 const WORKERS: usize = 1;
 
 pub(super) const CLUSTER_ID: &[u8] = b"cluster-id";
+pub(super) const LINK_KEY: &[u8] = b"link-key";
 pub(super) const REBUILT_AT: &[u8] = b"rebuilt-at-ms";
 pub(super) const TOTALS: &[u8] = b"totals";
 pub(super) const LEASE: &[u8] = b"lease";

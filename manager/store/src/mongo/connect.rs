@@ -128,6 +128,7 @@ async fn format(database: &Database) -> Result<Uuid, StoreError> {
         format: FORMAT,
         cluster_id: binary(Uuid::new_v4().as_bytes()),
         rebuilt_at_ms: None,
+        link_key: None,
     };
     match meta.insert_one(new).await {
         Ok(_) => {}

@@ -86,6 +86,8 @@ pub(super) struct ClusterDocument {
     pub(super) cluster_id: Binary,
     #[serde(default)]
     pub(super) rebuilt_at_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) link_key: Option<Binary>,
 }
 
 /// The name of a state in a document.

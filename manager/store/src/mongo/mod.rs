@@ -28,8 +28,8 @@ use document::{
 };
 use health::Health;
 use manager_protocol::store::{
-    CountStep, Insert, Lease, NodeRow, Record, State, Store, StoreError, StoreStats, Swap, Totals,
-    Which,
+    CountStep, Insert, Lease, LinkKey, NodeRow, Record, State, Store, StoreError, StoreStats, Swap,
+    Totals, Which,
 };
 use outcome::{failed, is_duplicate};
 
@@ -176,6 +176,27 @@ impl Store for Mongo {
         let at = at.map(u64::cast_signed);
         self.change(self.change_cluster(doc! {"rebuilt_at_ms": at}))
             .await
+    }
+
+    async fn link_key(&self, offered: LinkKey) -> Result<LinkKey, StoreError> {
+        let decode = |kept: mongodb::bson::Binary| {
+            let kept = LinkKey::try_from(kept.bytes.as_slice());
+            kept.map_err(|_| StoreError::Corrupt("the key of links".into()))
+        };
+        if let Some(kept) = self.read_cluster().await?.link_key {
+            return decode(kept);
+        }
+        self.change(async {
+            // Of several managers that offer one at once, the first wins.
+            let none = doc! {"_id": CLUSTER, "link_key": null};
+            let set = doc! {"$set": {"link_key": binary(&offered)}};
+            self.clusters.update_one(none, set).await.map_err(failed)?;
+            let kept = self.read_cluster().await?.link_key;
+            let kept =
+                kept.ok_or_else(|| StoreError::unavailable("the key of links was removed"))?;
+            decode(kept)
+        })
+        .await
     }
 
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {

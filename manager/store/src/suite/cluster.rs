@@ -72,6 +72,17 @@ pub(super) async fn a_rebuild_is_remembered(place: &dyn Place) {
     assert_eq!(store.rebuilt_at_ms().await.expect("read"), None);
 }
 
+pub(super) async fn the_first_key_of_links_is_kept(place: &dyn Place) {
+    let store = place.open().await;
+    let offers = [1, 2, 3].map(|byte| store.link_key([byte; 32]));
+    let keys = futures::future::try_join_all(offers).await.expect("a key");
+    assert!(keys.iter().all(|key| key == &keys[0]), "{keys:?}");
+    drop(store);
+    let store = place.open().await;
+    let kept = store.link_key([4; 32]).await.expect("the key");
+    assert_eq!(kept, keys[0]);
+}
+
 pub(super) async fn a_node_row_changes_by_compare_and_swap(place: &dyn Place) {
     let store = place.open().await;
     let first = row("default/b");

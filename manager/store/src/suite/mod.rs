@@ -55,6 +55,7 @@ pub async fn run<P: Place>(make: impl Fn() -> P) {
         cluster::a_new_store_has_a_cluster_id_of_its_own_and_keeps_it,
         cluster::the_cluster_id_changes_only_while_there_are_no_records,
         cluster::a_rebuild_is_remembered,
+        cluster::the_first_key_of_links_is_kept,
         cluster::a_node_row_changes_by_compare_and_swap,
         cluster::a_node_row_is_removed_by_compare_and_swap,
         cluster::the_lease_is_taken_only_as_it_was_seen,

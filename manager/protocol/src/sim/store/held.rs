@@ -1,7 +1,7 @@
 //! What the store in memory holds.
 
 use crate::sim::dooms::Dooms;
-use crate::store::{Lease, NodeRow, Record, State, StoreError};
+use crate::store::{Lease, LinkKey, NodeRow, Record, State, StoreError};
 use names::{FileName, NodeId};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,6 +13,7 @@ const CLUSTER: Uuid = Uuid::from_u128(0x51_c105_7e12);
 pub(super) struct Held {
     pub(super) cluster: Uuid,
     pub(super) rebuilt_at_ms: Option<u64>,
+    pub(super) link_key: Option<LinkKey>,
     pub(super) records: BTreeMap<FileName, Record>,
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     pub(super) lease: Option<Lease>,
@@ -25,6 +26,7 @@ impl Default for Held {
         Self {
             cluster: CLUSTER,
             rebuilt_at_ms: None,
+            link_key: None,
             records: BTreeMap::new(),
             nodes: BTreeMap::new(),
             lease: None,

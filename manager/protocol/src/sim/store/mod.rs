@@ -4,7 +4,8 @@ mod held;
 
 use super::dooms::Dooms;
 use crate::store::{
-    CountStep, Insert, Lease, NodeRow, Record, Store, StoreError, StoreStats, Swap, Totals, Which,
+    CountStep, Insert, Lease, LinkKey, NodeRow, Record, Store, StoreError, StoreStats, Swap,
+    Totals, Which,
 };
 use async_trait::async_trait;
 use held::{Held, check, lists};
@@ -86,6 +87,10 @@ impl Store for Memory {
             held.rebuilt_at_ms = at;
             Ok(())
         })
+    }
+
+    async fn link_key(&self, offered: LinkKey) -> Result<LinkKey, StoreError> {
+        self.change(|held| Ok(*held.link_key.get_or_insert(offered)))
     }
 
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
