@@ -48,7 +48,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 set -eu
 target=$(cat /target)
 # Without `manager standalone`, which has a node in it.
-cargo build --locked --release --no-default-features --features=manager/mongodb --target "$target" -p operator -p manager -p node
+cargo build --locked --release --no-default-features --features=manager/kubernetes,manager/mongodb --target "$target" -p operator -p manager -p node
 mkdir -p /out /empty
 cp "target/$target/release/operator" "target/$target/release/manager" "target/$target/release/node" /out/
 SH

@@ -1,0 +1,16 @@
+//! Who may: a credential in, a caller with its rights out. Of the wire it knows no
+//! more than the text of a bearer token and the terms of a signed link.
+
+mod access;
+mod denied;
+mod identity;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+pub mod link;
+mod rights;
+pub mod tokens;
+
+pub use access::{Callers, Known};
+pub use denied::Denied;
+pub use identity::{Identity, Kind, Rates};
+pub use rights::{Rights, UnknownVerb, Verb};
