@@ -1,6 +1,6 @@
 //! What every binary does alike at its edges: logs, signals, listeners, the ops port
 //! (`/livez`, `/readyz`, `/metrics`), lists of metrics, the token and the accept loop of the
-//! inner ports, open files, units of flags.
+//! inner ports, TLS, files that are read again, open files, units of flags.
 
 pub mod accept;
 pub mod descriptors;
@@ -9,6 +9,8 @@ pub mod log;
 pub mod metrics;
 pub mod ops;
 pub mod private;
+pub mod reread;
 pub mod signals;
+pub mod tls;
 pub mod token;
 pub mod units;

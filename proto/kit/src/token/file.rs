@@ -1,12 +1,12 @@
 //! A token that lies in a file, which is read again when it changes.
 
 use super::{Secret, Token, TokenError, parse};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use crate::reread::{self, Source};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// How often a token's file is read again.
-const REREAD: Duration = Duration::from_secs(5);
+/// The flag that names the file.
+const FLAG: &str = "--token-file";
 
 /// The flags for the token.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -23,11 +23,15 @@ impl TokenArgs {
     /// When the file can't be read or the token is malformed.
     pub fn load(&self) -> Result<Token, TokenError> {
         if let Some(path) = &self.token_file {
-            let text = read(path)?;
-            let token = Token::parse(&text, "--token-file")?;
+            let file = Source::new(FLAG, path.clone());
+            let text = file.read().map_err(|source| TokenError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            let token = Token::parse(&text, FLAG)?;
             if let Some(secret) = &token.secret {
-                let (path, secret) = (path.clone(), Arc::downgrade(secret));
-                std::thread::spawn(move || follow(&path, text, &secret));
+                let held = Arc::downgrade(secret);
+                reread::follow("the token", vec![file], vec![text], held, take);
             }
             return Ok(token);
         }
@@ -38,38 +42,11 @@ impl TokenArgs {
     }
 }
 
-fn read(path: &Path) -> Result<String, TokenError> {
-    std::fs::read_to_string(path).map_err(|source| TokenError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Reads the file again and again for as long as anybody has its token.
-fn follow(path: &Path, mut known: String, secret: &Weak<Secret>) {
-    loop {
-        std::thread::sleep(REREAD);
-        let Some(secret) = secret.upgrade() else {
-            return;
-        };
-        let lines = match read(path) {
-            Ok(text) if text == known => continue,
-            Ok(text) => {
-                let lines = parse(&text, "--token-file");
-                known = text;
-                lines
-            }
-            Err(error) => Err(error),
-        };
-        match lines {
-            Ok(lines) => {
-                *secret.0.write() = lines;
-                tracing::info!(file = %path.display(), "the token was read again");
-            }
-            // The one that is known stays.
-            Err(error) => tracing::warn!(%error, "the token was not read again"),
-        }
-    }
+/// From now on the file's tokens are these.
+fn take(secret: &Secret, texts: &[String]) -> Result<(), String> {
+    let lines = parse(&texts.concat(), FLAG).map_err(|error| error.to_string())?;
+    *secret.0.write() = lines;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,63 @@
+//! Certificates for tests.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, date_time_ymd,
+};
+
+/// An authority that signs certificates.
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+pub(super) struct Pair {
+    pub(super) cert: String,
+    pub(super) key: String,
+}
+
+impl Authority {
+    pub(super) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("signed"))
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// For `localhost`.
+    pub(super) fn server(&self) -> Pair {
+        self.sign(|params| params.not_after = date_time_ymd(4000, 1, 1))
+    }
+
+    /// For `localhost`, and expired.
+    pub(super) fn server_until(&self, year: i32) -> Pair {
+        self.sign(|params| params.not_after = date_time_ymd(year, 1, 1))
+    }
+
+    /// For `localhost`, and not good yet.
+    pub(super) fn server_from(&self, year: i32) -> Pair {
+        self.sign(|params| params.not_before = date_time_ymd(year, 1, 1))
+    }
+
+    /// For a client.
+    pub(super) fn client(&self) -> Pair {
+        self.sign(|params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        })
+    }
+
+    fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let names = vec!["localhost".to_owned()];
+        let mut params = CertificateParams::new(names).expect("a name");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.signed_by(&key, &self.0).expect("signed");
+        Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
