@@ -2,6 +2,7 @@
 //! REST, cuts their power, and examines what lies on their disks.
 
 pub mod bench;
+pub mod certificates;
 pub mod client;
 pub mod cluster;
 pub mod content;
@@ -25,6 +26,7 @@ pub mod pressure;
 pub mod raw;
 pub mod report;
 pub mod repository;
+pub mod secure;
 pub mod set_back;
 pub mod sources;
 pub mod status;

@@ -57,6 +57,31 @@ fn what_readme_starts_is_checked_as_it_is_built() -> Result<()> {
 }
 
 #[test]
+fn nothing_but_operator_definition_and_callers_knows_kubernetes() -> Result<()> {
+    let bare = ["--no-default-features", "--features=mongodb,standalone"];
+    let others = [
+        ("manager", &bare[..]),
+        ("manager-callers", &[]),
+        ("manager-protocol", &[]),
+        ("manager-store", &[]),
+        ("node", &[]),
+        ("proto", &[]),
+    ];
+    for (package, flags) in others {
+        let linked = linked(package, flags)?;
+        for part in ["kube", "k8s-openapi"] {
+            ensure!(!has(&linked, part), "{part} is linked into {package}");
+        }
+    }
+    for package in ["operator", "crds"] {
+        ensure!(has(&linked(package, &[])?, "kube"), "no kube in {package}");
+    }
+    let callers = linked("manager-callers", &["--features=kubernetes"])?;
+    ensure!(has(&callers, "kube"), "no kube is seen");
+    Ok(())
+}
+
+#[test]
 fn protocol_store_bodies_and_names_know_no_wire() -> Result<()> {
     for package in [
         "names",
@@ -64,6 +89,7 @@ fn protocol_store_bodies_and_names_know_no_wire() -> Result<()> {
         "manager-protocol",
         "manager-store",
         "manager-body",
+        "manager-callers",
     ] {
         let linked = linked(package, &[])?;
         for wire in ["tonic", "hyper", "axum"] {

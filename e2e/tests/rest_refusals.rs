@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use e2e::client::Body;
+use e2e::client::{Body, Pieces};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::{raw, wait};
 use http::{Method, Request, Version};
@@ -93,6 +93,27 @@ async fn an_early_answer_is_not_lost_to_who_still_sends() -> Result<()> {
         let mut end = Vec::new();
         stream.read_to_end(&mut end).await.context("reset")?;
     }
+    Ok(())
+}
+
+/// Before any route sees a request, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_route_sees_is_read_on_and_leaves_the_connection_open() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let client = cluster.client();
+    for (field, value, status) in [
+        ("host", "evil.example", 421),
+        ("origin", "http://evil.example", 403),
+    ] {
+        for _ in 0..20 {
+            let request = Request::put("/file/a").header(field, value);
+            let body = Pieces::new([Bytes::from(vec![b'x'; 300_000])]);
+            let answer = client.send(request.body(body.into())?).await?;
+            ensure!(answer.status.as_u16() == status, "{field}: {answer:?}");
+            ensure!(answer.header("connection") != "close", "{answer:?}");
+        }
+    }
+    ensure!(client.names().await?.is_empty());
     Ok(())
 }
 

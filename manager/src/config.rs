@@ -1,9 +1,15 @@
 //! The flags of the manager's commands, parsed once.
 
+mod tls;
+
+pub use tls::TlsArgs;
+
+use crate::callers::AuthArgs;
 use crate::limits::{Limits, RestLimits};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kit::token::TokenArgs;
+use manager_callers::Verb;
 use manager_protocol::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,6 +49,37 @@ pub enum Command {
     Abandon(AbandonArgs),
     /// Store a small file through the REST API, read it back and delete it
     Check(CheckArgs),
+    /// Make tokens for callers of the REST API
+    Token(CallerTokenArgs),
+}
+
+/// Flags of `token`.
+#[derive(Debug, Args)]
+pub struct CallerTokenArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print a new token once, and the line of the file for `--auth tokens:FILE` that lets it in
+    New(NewTokenArgs),
+}
+
+/// Flags of `token new`.
+#[derive(Debug, Args)]
+pub struct NewTokenArgs {
+    /// Name of the caller, for logs and shares: letters, digits, dots, dashes, underscores
+    #[arg(long)]
+    pub name: String,
+    /// What the caller may do: get, list, create, delete, admin, separated by commas
+    #[arg(long, required = true, value_delimiter = ',', value_name = "RIGHT")]
+    pub rights: Vec<Verb>,
+    /// What the names of its files must begin with; any name without it
+    #[arg(long)]
+    pub prefix: Option<String>,
 }
 
 /// Flags of `check`.
@@ -57,16 +94,21 @@ pub struct CheckArgs {
         value_parser = bare_url
     )]
     pub url: String,
+    /// File with the bearer token to send, where callers have to be known
+    #[arg(long, env = "DFS_BEARER_FILE", value_name = "FILE")]
+    pub bearer_file: Option<PathBuf>,
+    /// File with the authorities, as PEM, of which one must have signed the certificate of an https:// URL
+    #[arg(long, env = "DFS_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A URL without a path.
 fn bare_url(text: &str) -> Result<String, String> {
-    let uri: axum::http::Uri = text
-        .parse()
-        .map_err(|_| "must be http://HOST:PORT".to_owned())?;
+    let must = || "must be http://HOST:PORT or https://HOST:PORT".to_owned();
+    let uri: axum::http::Uri = text.parse().map_err(|_| must())?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if uri.scheme_str() != Some("http") || uri.host().is_none() || !bare {
-        return Err("must be http://HOST:PORT".to_owned());
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() || !bare {
+        return Err(must());
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -157,6 +199,9 @@ pub struct ServeArgs {
     /// Where the records are kept
     #[command(flatten)]
     pub store: StoreArgs,
+    /// TLS of the REST API
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The token of the inner ports
     #[command(flatten)]
     pub token: TokenArgs,
@@ -166,6 +211,9 @@ pub struct ServeArgs {
     /// Bounds of the REST API
     #[command(flatten)]
     pub rest: RestLimits,
+    /// Who may call the REST API
+    #[command(flatten)]
+    pub auth: AuthArgs,
 }
 
 /// Flags of `standalone`.
@@ -207,6 +255,9 @@ pub struct StandaloneArgs {
     #[arg(long, env = "DFS_RESERVE", value_name = "SIZE", default_value = "64MiB",
           value_parser = kit::units::size)]
     pub reserve: u64,
+    /// TLS of the REST API
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The token of the inner ports
     #[command(flatten)]
     pub token: TokenArgs,
@@ -216,6 +267,9 @@ pub struct StandaloneArgs {
     /// Bounds of the REST API
     #[command(flatten)]
     pub rest: RestLimits,
+    /// Who may call the REST API
+    #[command(flatten)]
+    pub auth: AuthArgs,
 }
 
 /// Flags of `rebuild`.

@@ -2,6 +2,7 @@
 //! runs the protocol (`manager-protocol`) over them.
 
 mod admin;
+pub mod callers;
 pub mod commands;
 pub mod config;
 mod essential;

@@ -3,7 +3,7 @@
 use clap::Parser;
 #[cfg(feature = "standalone")]
 use manager::commands::standalone;
-use manager::commands::{check, rebuild, remote};
+use manager::commands::{check, rebuild, remote, token};
 use manager::config::{Cli, Command};
 use std::process::ExitCode;
 
@@ -38,6 +38,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Drains(args) => remote::drains(args).await?,
         Command::Abandon(args) => return remote::abandon(args).await,
         Command::Check(args) => check::run(args).await?,
+        Command::Token(args) => token::run(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
 //! The running manager: its listeners, its background work, its end.
 
 use crate::admin::AdminService;
-use crate::config::ServeArgs;
+use crate::callers::{Admits, AuthArgs};
+use crate::config::{ServeArgs, TlsArgs};
 use crate::essential::Essential;
 use crate::gauges::Gauges;
 use crate::limits::{Limits, RestLimits};
@@ -20,6 +21,7 @@ use manager_protocol::store::Store;
 use manager_protocol::upkeep::{drain, missing, moves, settle};
 use proto::v1::admin_server::AdminServer;
 use proto::v1::registry_server::RegistryServer;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +42,8 @@ const LEAVE: Duration = Duration::from_secs(10);
 pub struct Config {
     /// The REST API's address.
     pub http: SocketAddr,
+    /// Its TLS, and a second address without.
+    pub tls: TlsArgs,
     /// The inner address.
     pub grpc: SocketAddr,
     /// The ops port's address.
@@ -50,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of the REST API.
     pub rest: RestLimits,
+    /// Who may call the REST API.
+    pub auth: AuthArgs,
 }
 
 /// Where a manager listens.
@@ -61,13 +67,34 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// The ops port.
     pub ops: SocketAddr,
+    /// The REST API without TLS, beside one with.
+    pub plain: Option<SocketAddr>,
+}
+
+impl fmt::Display for Addresses {
+    /// As the line says them that a program prints when it is ready.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            http,
+            grpc,
+            ops,
+            plain,
+        } = self;
+        write!(f, "http={http} grpc={grpc} ops={ops}")?;
+        match plain {
+            Some(plain) => write!(f, " plain={plain}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A manager that listens.
 pub struct Manager {
     core: Arc<Core>,
     config: Config,
-    http: TcpListener,
+    admits: Admits,
+    http: rest::Listener,
+    plain: Option<rest::Listener>,
     grpc: TcpListener,
     ops: TcpListener,
 }
@@ -80,7 +107,23 @@ impl Manager {
     pub async fn bind(store: Arc<dyn Store>, mut config: Config) -> anyhow::Result<Self> {
         config.rest.max_connections = connections(config.rest.max_connections);
         config.token.allows_listening("--grpc", config.grpc)?;
-        let http = listen("--http", config.http).await?;
+        let plain = config
+            .tls
+            .http_plain
+            .map(|address| ("--http-plain", address));
+        let reached: Vec<_> = [("--http", config.http)].into_iter().chain(plain).collect();
+        let admits = Admits::load(&config.auth, &reached, store.clone()).await?;
+        let http = rest::Listener {
+            tls: config.tls.load()?,
+            socket: listen("--http", config.http).await?,
+        };
+        let plain = match config.tls.http_plain {
+            Some(address) => Some(rest::Listener {
+                tls: None,
+                socket: listen("--http-plain", address).await?,
+            }),
+            None => None,
+        };
         let grpc = listen("--grpc", config.grpc).await?;
         let ops = listen("--ops", config.ops).await?;
         let cluster = store.cluster_id().await?;
@@ -96,7 +139,9 @@ impl Manager {
         Ok(Self {
             core,
             config,
+            admits,
             http,
+            plain,
             grpc,
             ops,
         })
@@ -108,9 +153,13 @@ impl Manager {
     /// When the system does not report them.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         Ok(Addresses {
-            http: self.http.local_addr()?,
+            http: self.http.socket.local_addr()?,
             grpc: self.grpc.local_addr()?,
             ops: self.ops.local_addr()?,
+            plain: match &self.plain {
+                Some(plain) => Some(plain.socket.local_addr()?),
+                None => None,
+            },
         })
     }
 
@@ -128,7 +177,9 @@ impl Manager {
         let Self {
             core,
             config,
+            admits,
             http,
+            plain,
             grpc,
             ops,
         } = self;
@@ -163,7 +214,15 @@ impl Manager {
             stopping.store(true, Ordering::Relaxed);
         });
         let store = core.store.clone();
-        let rest = rest::serve(http, core, metrics, config.rest, shutdown.clone());
+        let listeners = std::iter::once(http).chain(plain).collect();
+        let rest = rest::serve(
+            listeners,
+            core,
+            metrics,
+            config.rest,
+            admits,
+            shutdown.clone(),
+        );
         let ended = tokio::select! {
             ended = rest => ended.context("the REST API failed"),
             () = overdue(shutdown) => Ok(()),
@@ -283,14 +342,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let store = args.store.open().await?;
     let config = Config {
         http: args.http,
+        tls: args.tls,
         grpc: args.grpc,
         ops: args.ops,
         token,
         limits: args.limits,
         rest: args.rest,
+        auth: args.auth,
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;
-    println!("ready http={} grpc={} ops={}", at.http, at.grpc, at.ops);
+    println!("ready {at}");
     manager.run(shutdown).await
 }

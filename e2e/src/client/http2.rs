@@ -1,13 +1,13 @@
 //! A client of the REST API over HTTP/2: many requests at once share a connection.
 
-use super::{Answer, Body, CONNECT};
+use super::{Answer, Body, Tls, connect};
 use anyhow::{Context, Result};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One HTTP/2 connection, for as many requests at once as the server allows; cheap
 /// to clone.
@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 pub struct Http2 {
     sender: http2::SendRequest<Body>,
     host: String,
+    scheme: &'static str,
 }
 
 impl Http2 {
@@ -23,10 +24,22 @@ impl Http2 {
     /// # Errors
     /// Where nobody answers.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = stream.unwrap_or_else(|late| Err(late.into()));
-        let stream = stream.with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
+        Self::over(connect(address).await?, address, "http").await
+    }
+
+    /// Connects with TLS.
+    ///
+    /// # Errors
+    /// Where nobody answers, or HTTP/2 is not agreed on.
+    pub async fn open_tls(address: SocketAddr, tls: &Tls) -> Result<Self> {
+        let stream = tls.connect(address, "h2").await?;
+        Self::over(stream, address, "https").await
+    }
+
+    async fn over<T>(stream: T, address: SocketAddr, scheme: &'static str) -> Result<Self>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (sender, connection) = handshake.await?;
         tokio::spawn(async move {
@@ -36,6 +49,7 @@ impl Http2 {
         Ok(Self {
             sender,
             host: address.to_string(),
+            scheme,
         })
     }
 
@@ -46,7 +60,7 @@ impl Http2 {
     pub async fn send(&self, mut request: Request<Body>) -> Result<Answer> {
         let path = request.uri().path_and_query().context("no path")?.clone();
         let whole = Uri::builder()
-            .scheme("http")
+            .scheme(self.scheme)
             .authority(self.host.as_str())
             .path_and_query(path);
         *request.uri_mut() = whole.build()?;

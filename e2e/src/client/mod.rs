@@ -3,16 +3,19 @@
 
 mod body;
 mod http2;
+mod tls;
 mod uploads;
 
 pub use body::{Body, Pieces};
 pub use http2::Http2;
+pub use tls::Tls;
 pub use uploads::{NameAt, Route, encode_name, json_around};
 
 use crate::status::Status;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,6 +24,7 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// How long a connection may take.
@@ -44,14 +48,32 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// A connection to an address.
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+    // The address may have been a Service's until a moment ago; then nobody answers.
+    let stream = stream.unwrap_or_else(|late| Err(late.into()));
+    let stream = stream.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        // The address may have been a Service's until a moment ago; then nobody answers.
-        let stream = stream.unwrap_or_else(|late| Err(late.into()));
-        let stream = stream.with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
+        Self::over(connect(address).await?, address).await
+    }
+
+    /// Connects with TLS.
+    pub async fn open_tls(address: SocketAddr, tls: &Tls) -> Result<Self> {
+        let stream = tls.connect(address, "http/1.1").await?;
+        Self::over(stream, address).await
+    }
+
+    async fn over<T>(stream: T, address: SocketAddr) -> Result<Self>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             // Its errors come back through the sender.
@@ -138,6 +160,9 @@ pub struct Client {
     address: SocketAddr,
     /// The path in front of the API's own: empty, unless a proxy serves the API there.
     below: Arc<str>,
+    /// What is sent as `Authorization`.
+    bearer: Option<HeaderValue>,
+    tls: Option<Tls>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
@@ -152,19 +177,42 @@ impl Client {
         Self {
             address,
             below: path.into(),
+            bearer: None,
+            tls: None,
             idle: Arc::default(),
+        }
+    }
+
+    /// The same client with a bearer token.
+    pub fn with_bearer(&self, token: &str) -> Result<Self> {
+        Ok(Self {
+            bearer: Some(format!("Bearer {token}").parse()?),
+            idle: Arc::default(),
+            ..self.clone()
+        })
+    }
+
+    /// A client of an API with TLS.
+    pub fn over_tls(address: SocketAddr, tls: Tls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..Self::new(address)
         }
     }
 
     /// The API's URL.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.below)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.below)
     }
 
     /// A request as this client sends it.
     fn placed(&self, mut request: Request<Body>) -> Result<Request<Body>> {
         if !self.below.is_empty() {
             *request.uri_mut() = format!("{}{}", self.below, request.uri()).parse()?;
+        }
+        if let Some(bearer) = &self.bearer {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
         }
         Ok(request)
     }
@@ -180,8 +228,15 @@ impl Client {
             match kept {
                 Some(kept) if kept.is_open() => return Ok(kept),
                 Some(_) => {}
-                None => return Connection::open(self.address).await,
+                None => return self.open().await,
             }
+        }
+    }
+
+    async fn open(&self) -> Result<Connection> {
+        match &self.tls {
+            Some(tls) => Connection::open_tls(self.address, tls).await,
+            None => Connection::open(self.address).await,
         }
     }
 
@@ -198,7 +253,7 @@ impl Client {
     /// Sends a request on a connection of its own and gives the head of the
     /// answer; the body is left to the caller.
     pub async fn start(&self, request: Request<Body>) -> Result<Response<Incoming>> {
-        let mut connection = Connection::open(self.address).await?;
+        let mut connection = self.open().await?;
         connection.start(self.placed(request)?).await
     }
 
@@ -261,6 +316,17 @@ impl Client {
     pub async fn delete(&self, name: &str) -> Result<Answer> {
         self.call(Method::DELETE, &format!("/file/{}", encode_name(name)))
             .await
+    }
+
+    /// `POST /file/{name}/link` with a body of JSON.
+    pub async fn link(&self, name: &str, body: &str) -> Result<Answer> {
+        let path = format!("/file/{}/link", encode_name(name));
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json");
+        let body = Pieces::new(vec![Bytes::copy_from_slice(body.as_bytes())]);
+        self.send(request.body(body.into())?).await
     }
 
     /// `GET /status`.

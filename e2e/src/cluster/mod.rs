@@ -39,6 +39,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// What managers are given as `--store`; an embedded one unless set.
     pub store: Option<String>,
+    /// The bearer token of this service's own clients.
+    pub bearer: Option<String>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             env: Vec::new(),
             folder: None,
             store: None,
+            bearer: None,
         }
     }
 }
@@ -189,7 +192,11 @@ impl Cluster {
 
     /// A client of the REST port.
     pub fn client(&self) -> Client {
-        Client::new(self.http)
+        let client = Client::new(self.http);
+        match &self.options.bearer {
+            Some(token) => client.with_bearer(token).unwrap_or(client),
+            None => client,
+        }
     }
 
     /// The program `manager` with `args`, to be started.

@@ -1,36 +1,30 @@
 //! `manager check`: stores a small file through the REST API, reads it back and
 //! deletes it, as `helm test` and a person after an installation want to know.
 
+mod rest;
+
 use crate::config::CheckArgs;
 use anyhow::{Context, Result, bail, ensure};
-use axum::http::{Method, Request, StatusCode, Uri};
+use axum::http::{Method, StatusCode};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use std::time::Duration;
-
-/// The longest answer that is read.
-const ANSWER: usize = 1 << 20;
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(30);
+use rest::Rest;
 
 /// Checks the service and prints what it did.
 ///
 /// # Errors
 /// At the first answer that is not as it should be.
 pub async fn run(args: CheckArgs) -> Result<()> {
-    let rest = Rest {
-        url: args.url,
-        client: Client::builder(TokioExecutor::new()).build_http(),
+    let rest = Rest::new(args.url, args.tls_ca, args.bearer_file)?;
+    let url = rest.url();
+    let (status, body) = rest.first(Method::GET, "/status").await?;
+    let nodes = match status {
+        StatusCode::OK => Some(nodes_of(&body)?),
+        // Known, but nobody who operates the service.
+        StatusCode::FORBIDDEN => None,
+        status => bail!("/status: {status} {}", String::from_utf8_lossy(&body)),
     };
-    let (status, body) = rest.ask(Method::GET, "/status", Bytes::new()).await?;
-    ensure!(status == StatusCode::OK, "/status: {status}");
-    let told: serde_json::Value = serde_json::from_slice(&body).context("/status: not JSON")?;
-    let nodes = told["nodes"].as_array().map_or(0, Vec::len);
-    if nodes == 0 {
-        println!("{} answers; there is no node yet", rest.url);
+    if nodes == Some(0) {
+        println!("{url} answers; there is no node yet");
         return Ok(());
     }
     let path = format!("/file/.check-{}", uuid::Uuid::new_v4());
@@ -44,11 +38,14 @@ pub async fn run(args: CheckArgs) -> Result<()> {
     expect(StatusCode::OK, "download", &read)?;
     ensure!(read.1 == bytes, "download: other bytes came back");
     expect(StatusCode::NO_CONTENT, "delete", &deleted)?;
-    println!(
-        "{}: a file was stored, read back and deleted; {nodes} nodes",
-        rest.url
-    );
+    let nodes = nodes.map_or(String::new(), |nodes| format!("; {nodes} nodes"));
+    println!("{url}: a file was stored, read back and deleted{nodes}");
     Ok(())
+}
+
+fn nodes_of(status: &[u8]) -> Result<usize> {
+    let told: serde_json::Value = serde_json::from_slice(status).context("/status: not JSON")?;
+    Ok(told["nodes"].as_array().map_or(0, Vec::len))
 }
 
 fn expect(wanted: StatusCode, what: &str, (status, body): &(StatusCode, Bytes)) -> Result<()> {
@@ -56,31 +53,4 @@ fn expect(wanted: StatusCode, what: &str, (status, body): &(StatusCode, Bytes)) 
         return Ok(());
     }
     bail!("{what}: {status} {}", String::from_utf8_lossy(body));
-}
-
-struct Rest {
-    url: String,
-    client: Client<HttpConnector, Full<Bytes>>,
-}
-
-impl Rest {
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes)> {
-        let uri: Uri = format!("{}{path}", self.url).parse()?;
-        let request = Request::builder()
-            .method(&method)
-            .uri(uri)
-            .body(Full::new(body))?;
-        let what = || format!("{method} {}{path}", self.url);
-        let answer = async {
-            let answer = self.client.request(request).await?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), ANSWER).collect().await;
-            let body = body.map_err(|error| anyhow::anyhow!("{error}"))?;
-            anyhow::Ok((status, body.to_bytes()))
-        };
-        tokio::time::timeout(REQUEST, answer)
-            .await
-            .with_context(what)?
-            .with_context(what)
-    }
 }

@@ -5,3 +5,4 @@ pub mod rebuild;
 pub mod remote;
 #[cfg(feature = "standalone")]
 pub mod standalone;
+pub mod token;

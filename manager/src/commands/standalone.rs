@@ -31,11 +31,13 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         .with_context(|| format!("--data {}", args.data.display()))?;
     let config = Config {
         http: args.http,
+        tls: args.tls,
         grpc: args.grpc,
         ops: args.ops,
         token: token.clone(),
         limits: args.limits,
         rest: args.rest,
+        auth: args.auth,
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;
@@ -66,7 +68,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         () = joined(&core, count) => None,
     };
     if ended.is_none() {
-        println!("ready http={} grpc={} ops={}", at.http, at.grpc, at.ops);
+        println!("ready {at}");
     }
     let ended = match ended {
         Some(ended) => ended,

@@ -51,7 +51,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_MAX_HEADER_BYTES", value_name = "SIZE", default_value = "32KiB",
           value_parser = header_size)]
     pub max_header_bytes: u64,
-    /// How long a client may take to send the head of a request, from its first byte
+    /// How long a client may take to send the head of a request, from its first byte, and for the handshake of TLS
     #[arg(long, env = "DFS_HEADER_TIMEOUT", value_name = "TIME", default_value = "15s",
           value_parser = time)]
     pub header_timeout: Duration,
@@ -83,6 +83,18 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_CLIENT_SHARE", value_name = "PERCENT", default_value = "75",
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub client_share: u8,
+    /// Requests a second of one caller, on average; a burst of five seconds' worth is let in, and past it the answer is 429; 0 for no bound. A caller is who a token names, or else a client address
+    #[arg(
+        long,
+        env = "DFS_CALLER_REQUESTS_PER_SECOND",
+        value_name = "N",
+        default_value_t = 0
+    )]
+    pub caller_requests_per_second: u32,
+    /// Bytes of files a second, up and down, of one caller, on average; what is under way goes on, and the next request is answered 429 until it is made up for; 0 for no bound
+    #[arg(long, env = "DFS_CALLER_BYTES_PER_SECOND", value_name = "SIZE", default_value = "0",
+          value_parser = size)]
+    pub caller_bytes_per_second: u64,
     /// Connections served at once; further ones wait in the system's queue
     #[arg(long, env = "DFS_MAX_CONNECTIONS", value_name = "N", default_value = "4096",
           value_parser = count)]

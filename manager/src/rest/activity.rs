@@ -33,6 +33,8 @@ pub(super) struct Activity {
     reader: AtomicWaker,
     /// The host that the client names.
     pub(super) host: KnownHost,
+    /// Whether the connection has TLS.
+    tls: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,19 @@ struct Answer {
 }
 
 impl Activity {
+    /// The requests of a connection, with TLS or without.
+    pub(super) fn over(tls: bool) -> Self {
+        Self {
+            tls,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the connection has TLS.
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.tls
+    }
+
     /// A request is served until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
+use manager_callers::Denied;
 use manager_protocol::failure::Failure;
 use proto::{Code, CodeMeaning};
 use schemars::JsonSchema;
@@ -54,9 +55,28 @@ impl Refusal {
         Self { status, failure }
     }
 
+    /// Code 7, 401: whoever calls is not known.
+    pub(super) fn unauthorized(why: impl std::fmt::Display) -> Self {
+        let failure = Failure::new(Code::NotAuthorized).because(why);
+        let status = StatusCode::UNAUTHORIZED;
+        Self { status, failure }
+    }
+
     /// The answer.
     pub(super) fn response(self) -> Response<Body> {
         failure_as(self.status, self.failure)
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing | Denied::Unknown => Self::unauthorized(denied),
+            Denied::Forbidden { .. } => Self::forbidden(denied),
+            Denied::Away(_) => Failure::new(Code::ServersUnavailable)
+                .because(denied)
+                .into(),
+        }
     }
 }
 
@@ -86,6 +106,10 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let bearer = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
     }
     // The front counts answers by their codes.
     response.extensions_mut().insert(failure.code);

@@ -1,5 +1,6 @@
 //! Who sent a request, as its handler knows it, and what the answer is to hold.
 
+use super::admit::Who;
 use super::clients::Client;
 use super::gate::Place;
 use http::request::Parts;
@@ -8,28 +9,50 @@ use manager_protocol::nodes::Share;
 use manager_protocol::trace::Trace;
 use manager_protocol::waiters::Waiters;
 use parking_lot::Mutex;
-use proto::Code;
+use proto::{Code, FileId, FileName};
 use std::sync::Arc;
+
+/// Which file a request turned out to be about, and which link it made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Subject {
+    pub(super) name: Option<FileName>,
+    pub(super) id: Option<FileId>,
+    pub(super) link: Option<u64>,
+}
 
 /// One request's sender. The front adds it to the request's extensions as one value:
 /// each extension is a piece of memory of its own, for every request.
 pub(super) struct Caller {
+    /// Who it is.
+    pub(super) who: Who,
     /// Whose places the request takes.
     pub(super) client: Arc<Client>,
     /// Its connection's room for uploads that wait.
     pub(super) waiters: Waiters,
     /// The request's id.
     pub(super) trace: Trace,
+    /// Whether it came over TLS.
+    pub(super) tls: bool,
     held: Mutex<Option<Place>>,
+    subject: Mutex<Subject>,
 }
 
 impl Caller {
-    pub(super) fn new(client: Arc<Client>, waiters: Waiters, trace: Trace) -> Arc<Self> {
+    pub(super) fn new(
+        who: Who,
+        client: Arc<Client>,
+        waiters: Waiters,
+        trace: Trace,
+        tls: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            who,
             client,
             waiters,
             trace,
+            tls,
             held: Mutex::default(),
+            subject: Mutex::default(),
         })
     }
 
@@ -59,5 +82,22 @@ impl Caller {
     pub(super) fn held(&self) -> Option<Place> {
         let mut held = self.held.lock();
         held.take()
+    }
+
+    /// Notes the file for the audit.
+    pub(super) fn is_about(&self, name: &FileName, id: Option<FileId>) {
+        let mut subject = self.subject.lock();
+        subject.name = Some(name.clone());
+        subject.id = id.or(subject.id);
+    }
+
+    /// Notes the link that was made.
+    pub(super) fn made(&self, link: u64) {
+        self.subject.lock().link = Some(link);
+    }
+
+    /// What was noted.
+    pub(super) fn subject(&self) -> Subject {
+        self.subject.lock().clone()
     }
 }

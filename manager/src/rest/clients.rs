@@ -1,13 +1,21 @@
-//! Who is connected: each client address has a share of every bound, so that
-//! no single one can take all places from the others (invariant 9).
+//! Who is connected: each client, which is an address or a caller that is known, has a
+//! share of every bound, so that no single one can take all places from the others
+//! (invariant 9).
 
+use super::admit::Who;
+use super::rate::Budget;
 use crate::limits::RestLimits;
+use manager_callers::{Identity, Rates};
+use manager_protocol::failure::Failure;
 use manager_protocol::nodes::NodeShares;
 use manager_protocol::world::World;
 use parking_lot::Mutex;
+use proto::Code;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address,
@@ -37,7 +45,34 @@ pub(super) struct Client {
     pub(super) writes: Arc<NodeShares>,
     /// HTTP/2 connections with wide windows.
     pub(super) wide: Arc<Semaphore>,
+    /// Requests that it may send.
+    pub(super) asks: Budget,
+    /// Bytes of files that it may move.
+    pub(super) moves: Budget,
+    /// What names these two.
+    bounds: Bounds,
     most_at_once: usize,
+}
+
+/// What bounds a client's rates, as an error names it: a flag, or the caller's own line.
+struct Bounds {
+    asks: &'static str,
+    moves: &'static str,
+}
+
+impl Bounds {
+    fn of(rates: &Rates) -> Self {
+        Self {
+            asks: match rates.requests {
+                Some(_) => "`requests_per_second` of this caller",
+                None => "--caller-requests-per-second",
+            },
+            moves: match rates.bytes {
+                Some(_) => "`bytes_per_second` of this caller",
+                None => "--caller-bytes-per-second",
+            },
+        }
+    }
 }
 
 /// HTTP/2 connections with wide windows at once.
@@ -48,13 +83,43 @@ const LONGEST_HEADS: usize = 2 << 20;
 const BESIDE_FIRST: usize = 2 * proto::SMALL;
 
 impl Client {
+    /// Charges a request, unless the caller is over one of its rates.
+    ///
+    /// # Errors
+    /// Code 9, naming the flag, the rate, and when to come again.
+    pub(super) fn ask(&self, now: Instant) -> Result<(), Failure> {
+        let over = |budget: &Budget, wait: Duration, bound: &str, of: &str| {
+            let why = format_args!("{bound}: over {} {of} a second", budget.per_second());
+            let mut failure = Failure::new(Code::TooManyRequests).because(why);
+            failure.retry_after = u32::try_from(wait.as_secs() + 1).ok();
+            failure
+        };
+        let owed = self.moves.ask(0, now);
+        owed.map_err(|wait| over(&self.moves, wait, self.bounds.moves, "bytes"))?;
+        let asked = self.asks.ask(1, now);
+        asked.map_err(|wait| over(&self.asks, wait, self.bounds.asks, "requests"))
+    }
+
+    /// Whether it has used anything of its rates that has not come in again.
+    fn owes(&self, now: Instant) -> bool {
+        !self.asks.is_full(now) || !self.moves.is_full(now)
+    }
+
+    /// Whoever is charged for the bytes of a file, if somebody is.
+    pub(super) fn pays(self: &Arc<Self>) -> Option<Arc<Self>> {
+        (self.moves.per_second() > 0).then(|| self.clone())
+    }
+
     /// The most that one piece of a body claims: it must fit in beside what its
     /// own upload holds already.
     pub(super) fn most_at_once(&self) -> usize {
         self.most_at_once
     }
 
-    pub(super) fn new(world: &World, limits: &RestLimits) -> Arc<Self> {
+    pub(super) fn new(world: &World, limits: &RestLimits, rates: &Rates) -> Arc<Self> {
+        let now = Instant::now();
+        let requests = rates.requests.unwrap_or(limits.caller_requests_per_second);
+        let moved = rates.bytes.unwrap_or(limits.caller_bytes_per_second);
         let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
@@ -70,22 +135,58 @@ impl Client {
             reads: streams(),
             writes: streams(),
             wide: share(H2_WIDE_PLACES),
+            asks: Budget::new(requests.into(), now),
+            moves: Budget::new(moved, now),
+            bounds: Bounds::of(rates),
             most_at_once: bytes_share - BESIDE_FIRST,
         })
     }
 }
 
-/// All clients that have a connection, which bounds how many there are.
+/// All clients that have a connection, or a request in flight, or are over a rate.
 pub(super) struct Clients {
     world: World,
     limits: RestLimits,
-    connected: Mutex<HashMap<Key, (usize, Arc<Client>)>>,
+    connected: Mutex<Known<Key>>,
+    callers: Mutex<Known<Identity>>,
+}
+
+/// Clients with their connections, as far as these are counted.
+struct Known<K> {
+    clients: HashMap<K, (usize, Arc<Client>)>,
+    /// How many there may be before those are forgotten that may be.
+    sweep_at: usize,
+}
+
+/// As many clients are remembered although nothing needs them.
+const REMEMBERED: usize = 1024;
+/// As many are remembered because they are over a rate.
+const OVER_A_RATE: usize = 65_536;
+
+impl<K: Eq + Hash> Known<K> {
+    fn new() -> Self {
+        Self {
+            clients: HashMap::new(),
+            sweep_at: REMEMBERED,
+        }
+    }
+
+    fn of(&mut self, key: K, make: impl FnOnce() -> Arc<Client>) -> &mut (usize, Arc<Client>) {
+        if self.clients.len() >= self.sweep_at {
+            let (now, few) = (Instant::now(), self.clients.len() < OVER_A_RATE);
+            self.clients.retain(|_, (_, client)| {
+                Arc::strong_count(client) > 1 || (few && client.owes(now))
+            });
+            self.sweep_at = REMEMBERED.max(2 * self.clients.len());
+        }
+        self.clients.entry(key).or_insert_with(|| (0, make()))
+    }
 }
 
 /// One connection of a client, until it is dropped.
 pub(super) struct Connected {
     clients: Arc<Clients>,
-    key: Key,
+    address: IpAddr,
     client: Arc<Client>,
 }
 
@@ -94,43 +195,71 @@ impl Clients {
         Arc::new(Self {
             world: world.clone(),
             limits: limits.clone(),
-            connected: Mutex::default(),
+            connected: Mutex::new(Known::new()),
+            callers: Mutex::new(Known::new()),
         })
     }
 
     /// Admits a connection, unless its client has its share of them already.
     pub(super) fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
-        let key = Key::of(address);
         let mut connected = self.connected.lock();
-        let (count, client) = connected
-            .entry(key)
-            .or_insert_with(|| (0, Client::new(&self.world, &self.limits)));
+        let (count, client) = connected.of(Key::of(address), || {
+            Client::new(&self.world, &self.limits, &Rates::default())
+        });
         if *count >= self.limits.share_of(self.limits.max_connections) {
             return None;
         }
         *count += 1;
         Some(Connected {
             clients: self.clone(),
-            key,
+            address,
             client: client.clone(),
         })
     }
 }
 
 impl Connected {
-    /// Whose connection it is.
+    /// The shares of the address that it comes from.
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// Where it comes from.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Whose places a request takes: those of a caller that is known, or else of its
+    /// address.
+    pub(super) fn client_of(&self, who: &Who) -> Arc<Client> {
+        match who {
+            Who::Known(known) => self.of_caller(known.identity()),
+            Who::Anyone | Who::Holder(_) => self.client.clone(),
+        }
+    }
+
+    /// The shares of a caller that is known, wherever its requests come from. Whoever has
+    /// requests in flight holds them, which bounds how many there are.
+    fn of_caller(&self, identity: &Identity) -> Arc<Client> {
+        let clients = &self.clients;
+        let mut callers = clients.callers.lock();
+        if let Some((_, client)) = callers.clients.get(identity) {
+            return client.clone();
+        }
+        let new = || Client::new(&clients.world, &clients.limits, identity.rates());
+        callers.of(identity.clone(), new).1.clone()
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
+        let key = Key::of(self.address);
         let mut connected = self.clients.connected.lock();
-        if let Some((count, _)) = connected.get_mut(&self.key) {
+        if let Some((count, client)) = connected.clients.get_mut(&key) {
             *count -= 1;
-            if *count == 0 {
-                connected.remove(&self.key);
+            // Whoever is over a rate does not get around it by another connection.
+            if *count == 0 && !client.owes(Instant::now()) {
+                connected.clients.remove(&key);
             }
         }
     }
@@ -165,8 +294,42 @@ mod tests {
         assert!(clients.connect(address("10.0.0.1")).is_some());
         drop((second, other));
         assert!(
-            clients.connected.lock().is_empty(),
+            clients.connected.lock().clients.is_empty(),
             "who has left is forgotten"
+        );
+    }
+
+    #[test]
+    fn another_connection_gets_nobody_around_a_rate() {
+        let limits = RestLimits::given(&["--caller-requests-per-second=1"]);
+        let clients = Clients::new(&world(), &limits.expect("good flags"));
+        let ask = |from| {
+            let connected = clients.connect(address(from)).expect("a place");
+            connected.client().ask(Instant::now()).is_ok()
+        };
+        let let_in = (0..20).filter(|_| ask("10.0.0.1")).count();
+        assert!((5..=6).contains(&let_in), "{let_in}");
+        assert!(ask("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_caller_has_one_share_wherever_it_comes_from() {
+        use manager_callers::Kind;
+        let clients = clients();
+        let here = clients.connect(address("10.0.0.1")).expect("a place");
+        let there = clients.connect(address("10.0.0.2")).expect("a place");
+        let caller = |name: &str| Identity::new(Kind::Token, name, None);
+        let one = here.of_caller(&caller("ci"));
+        assert!(Arc::ptr_eq(&one, &there.of_caller(&caller("ci"))));
+        assert!(!Arc::ptr_eq(&one, &here.of_caller(&caller("web"))));
+        assert!(!Arc::ptr_eq(&one, here.client()));
+        for many in 0..3 * REMEMBERED {
+            here.of_caller(&caller(&many.to_string()));
+        }
+        assert!(clients.callers.lock().clients.len() <= REMEMBERED + 1);
+        assert!(
+            Arc::ptr_eq(&one, &there.of_caller(&caller("ci"))),
+            "who has requests in flight is not forgotten"
         );
     }
 

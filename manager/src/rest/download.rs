@@ -17,6 +17,7 @@ use manager_body::conditional::{self, Outcome, Validators};
 use manager_body::digest::{self, Algorithm};
 use manager_body::range::{self, Framing, Part};
 use manager_body::{accept, disposition, media};
+use manager_callers::link::Allows;
 use manager_protocol::failure::Failure;
 use manager_protocol::files::download::{Found, ReadError, find};
 use manager_protocol::store::Record;
@@ -24,6 +25,7 @@ use proto::{Code, FileName};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+const OTHER_FILE: &str = "the link was for an earlier file of this name";
 const NOT_WANTED: &str = "the file is not the one that is wanted";
 
 /// How often a name is looked up anew because it stands for another file.
@@ -51,6 +53,13 @@ async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failur
     };
     for _ in 0..TRIES {
         let found = find(&rest.core, caller.trace, &caller.client.reads, &name).await?;
+        if caller
+            .who
+            .link()
+            .is_some_and(|link| link != Allows::Get(found.record.id))
+        {
+            return Err(Failure::new(Code::FileDoesNotExist).because(OTHER_FILE));
+        }
         match respond(rest, parts, found).await {
             Ok(response) => {
                 caller.hold(place);

@@ -3,18 +3,20 @@
 
 use super::Rest;
 use super::activity::{Activity, InFlight};
+use super::admit::Who;
 use super::answer::{self, Refusal};
 use super::caller::Caller;
-use super::clients::Client;
+use super::clients::{Client, Connected};
+use super::gate::Place;
 use super::sent::{Holds, Unsent};
-use super::{lent, routes, vet};
+use super::{audit, lent, routes, vet};
 use crate::format;
 use crate::metrics::RequestLabels;
 use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
@@ -35,6 +37,9 @@ use tower::Service;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// For a year browsers come by TLS alone. It says nothing over a plain connection, where
+/// anyone on the way could have written it (RFC 6797, section 7.2).
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Where every request enters.
 #[derive(Clone)]
@@ -52,7 +57,7 @@ impl Front {
     pub(super) async fn serve(
         mut self,
         request: Request<Incoming>,
-        client: Arc<Client>,
+        connected: Arc<Connected>,
         waiters: Waiters,
         in_flight: InFlight,
     ) -> Result<Response<Counted>, Infallible> {
@@ -61,20 +66,31 @@ impl Front {
         let trace = trace_of(&self.rest.core.world, request.headers());
         let method = request.method().clone();
         let route = routes::label(request.uri().path());
+        let operation = routes::find(&method, request.uri().path());
         let (mut request, lender) = lent::lend(request);
-        let admitted = match self.vet(&request, in_flight.activity()) {
-            Ok(bytes) => self
-                .rest
-                .gates
-                .head(&client, bytes)
-                .await
-                .map_err(Refusal::from),
-            Err(refusal) => Err(refusal),
-        };
-        let caller = Caller::new(client, waiters, trace);
+        let (who, admitted) = self.admit(&request, &connected, in_flight.activity()).await;
+        let client = connected.client_of(&who);
+        let admitted = admitted.and_then(|head| {
+            operation.map_or(Ok(()), |_| client.ask(begun))?;
+            Ok(head)
+        });
+        let tls = in_flight.activity().is_over_tls();
+        let pays = operation
+            .filter(|operation| operation.is_read())
+            .and_then(|_| client.pays());
+        let caller = Caller::new(who, client, waiters, trace, tls);
+        let audit = self.rest.admits.audit;
+        if audit && (admitted.is_err() || operation.is_some_and(|o| o.changes)) {
+            audit::note(&caller, request.uri());
+        }
+        let line = audit::Line::new(audit, operation, caller.clone(), connected.address());
         request.extensions_mut().insert(Arc::clone(&caller));
         let (mut response, head) = match admitted {
-            Err(refusal) => (refusal.response(), None),
+            Err(refusal) => {
+                // Its body goes back to the lender, which reads what is left.
+                drop(request);
+                (refusal.response(), None)
+            }
             Ok(head) => {
                 let served = AssertUnwindSafe(self.router.call(request.map(AxumBody::new)))
                     .catch_unwind()
@@ -93,7 +109,11 @@ impl Front {
         // What was uploaded is never a script, a style or a page of this origin.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CORP.clone(), HeaderValue::from_static("same-origin"));
+        if tls {
+            headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+        }
         self.count(&response, &method, route, trace, begun);
+        line.answered(&response);
         if http2 && !response.body().is_end_stream() {
             in_flight.answered(self.rest.limits.download_rate());
         }
@@ -105,8 +125,37 @@ impl Front {
         Ok(response.map(|body| Counted {
             body,
             holds: Held::new(http2, holds),
+            pays,
             _unread: unread,
         }))
+    }
+
+    /// The room that the request's head takes, if it is let in, and who sent it.
+    async fn admit<B>(
+        &self,
+        request: &Request<B>,
+        connected: &Connected,
+        connection: &Activity,
+    ) -> (Who, Result<Place, Refusal>) {
+        let bytes = match self.vet(request, connection) {
+            Ok(bytes) => bytes,
+            Err(refusal) => return (Who::Anyone, Err(refusal)),
+        };
+        // First, so that what waits for a caller to be checked is bounded too.
+        let head = match self.rest.gates.head(connected.client(), bytes).await {
+            Ok(head) => head,
+            Err(failure) => return (Who::Anyone, Err(failure.into())),
+        };
+        let needs = routes::needs(request.method(), request.uri().path());
+        let now = self.rest.core.world.unix_ms() / 1000;
+        let admitted = self
+            .rest
+            .admits
+            .admit(needs, request.uri(), request.headers(), now);
+        match admitted.await {
+            Ok(who) => (who, Ok(head)),
+            Err((denied, who)) => (who, Err(denied.into())),
+        }
     }
 
     /// The length of the request's head; an error if no route may see the request.
@@ -198,6 +247,8 @@ fn panicked(trace: Trace) -> Response<AxumBody> {
 pub(super) struct Counted {
     body: AxumBody,
     holds: Held,
+    /// Who is charged for its bytes, where they are bounded.
+    pays: Option<Arc<Client>>,
     /// What was not read of a request over HTTP/1: to drop it before the answer has
     /// gone would close the connection.
     _unread: Option<Incoming>,
@@ -230,12 +281,20 @@ impl Body for Counted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let Held::Bytes(unsent) = &this.holds else {
-            return Pin::new(&mut this.body).poll_frame(cx);
-        };
-        ready!(unsent.poll_room(cx));
+        if let Held::Bytes(unsent) = &this.holds {
+            ready!(unsent.poll_room(cx));
+        }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| unsent.piece(bytes)))))
+        if let (Some(payer), Some(Ok(frame))) = (&this.pays, &frame) {
+            let moved = frame.data_ref().map_or(0, Bytes::len) as u64;
+            payer.moves.charge(moved, Instant::now());
+        }
+        Poll::Ready(match &this.holds {
+            Held::Body { .. } => frame,
+            Held::Bytes(unsent) => {
+                frame.map(|frame| Ok(frame?.map_data(|bytes| unsent.piece(bytes))))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,7 +11,7 @@ use manager_protocol::world::World;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::{Code, SMALL};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The bounds of one manager.
@@ -186,6 +186,8 @@ impl Admitted<'_> {
     /// Code 9 when no room comes free in time.
     pub(super) async fn hold(&mut self, piece: Bytes) -> Result<Bytes, Failure> {
         let (gate, share) = (&self.gates.upload_bytes, &self.client.upload_bytes);
+        let moved = piece.len() as u64;
+        self.client.moves.charge(moved, Instant::now());
         let all = self.copied.saturating_add(piece.len());
         if all <= SMALL {
             // First bytes are copied, so their room is claimed in steps, not by the byte.
@@ -230,6 +232,7 @@ impl AsRef<[u8]> for Held {
 mod tests {
     use super::*;
     use crate::world::world;
+    use manager_callers::Rates;
 
     fn limits(flags: &[&str]) -> RestLimits {
         RestLimits::given(flags).expect("good flags")
@@ -271,8 +274,8 @@ mod tests {
         let limits = limits(&["--max-uploads=4", "--client-share=75"]);
         let gates = Gates::new(&world(), &limits, &InFlight::default());
         let (greedy, modest) = (
-            Client::new(&world(), &limits),
-            Client::new(&world(), &limits),
+            Client::new(&world(), &limits, &Rates::default()),
+            Client::new(&world(), &limits, &Rates::default()),
         );
         let waiters = Waiters::UNBOUNDED;
         let mut held = Vec::new();
@@ -288,7 +291,7 @@ mod tests {
         let limits = limits(&["--max-upload-bytes=1MiB", "--client-share=100"]);
         let metrics = InFlight::default();
         let gates = Gates::new(&world(), &limits, &metrics);
-        let client = Client::new(&world(), &limits);
+        let client = Client::new(&world(), &limits, &Rates::default());
         let upload = gates.upload(&client, &Waiters::UNBOUNDED);
         let mut upload = upload.await.expect("a place");
         for _ in 0..100 {

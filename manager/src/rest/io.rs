@@ -1,8 +1,7 @@
-//! A connection's socket with its deadlines: for the head of a request, for
-//! being idle, and for a reader that takes nothing.
+//! What a connection is read from, with the deadlines for the head of a request and for
+//! being idle. Those of a reader that takes nothing are in [`super::writes`].
 
 use super::activity::Activity;
-use super::pace::Pace;
 use crate::limits::MinRate;
 use bytes::Bytes;
 use std::io::{self, ErrorKind, IoSlice};
@@ -68,7 +67,7 @@ enum Phase {
     Head,
 }
 
-/// The socket.
+/// The socket, or TLS over it.
 pub(super) struct Guarded<T> {
     socket: T,
     deadlines: Deadlines,
@@ -81,10 +80,6 @@ pub(super) struct Guarded<T> {
     /// Read already, to find out what the client speaks.
     ahead: Bytes,
     reading: Alarm,
-    writing: Alarm,
-    pace: Pace,
-    /// Since when the client takes nothing.
-    full: Option<Instant>,
     /// The answer has gone, and what still comes is discarded.
     lingers: bool,
 }
@@ -100,9 +95,6 @@ impl<T> Guarded<T> {
             http2: false,
             ahead: Bytes::new(),
             reading: Alarm::default(),
-            writing: Alarm::default(),
-            pace: Pace::new(deadlines.rate),
-            full: None,
             lingers: false,
         }
     }
@@ -135,42 +127,6 @@ impl<T> Guarded<T> {
         };
         match self.reading.poll(after, cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, what))),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn wrote(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        const LATE: &str = "the client takes nothing of its answer, or too little";
-        let late = || Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, LATE)));
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.writing.disarm();
-            let waited = self.full.take().map(|since| since.elapsed());
-            if waited.is_some() {
-                self.activity.set_full(false);
-            }
-            self.pace.moved(bytes as u64, waited.unwrap_or_default());
-            return match self.pace.too_slow() {
-                true => late(),
-                false => written,
-            };
-        }
-        if written.is_ready() {
-            return written;
-        }
-        if self.full.is_none() {
-            self.full = Some(Instant::now());
-            self.activity.set_full(true);
-        }
-        let after = self
-            .pace
-            .left_for(0)
-            .map_or(self.deadlines.write, |left| left.min(self.deadlines.write));
-        match self.writing.poll(after, cx) {
-            Poll::Ready(()) => late(),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -248,8 +204,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.wrote(cx, written)
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -257,8 +212,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bytes);
-        self.wrote(cx, written)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -361,37 +315,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_cut_off() {
-        let (_client, mut server, _) = guarded();
-        let begun = Instant::now();
-        let error = server
-            .write_all(&[0; 1000])
-            .await
-            .expect_err("nobody reads");
-        assert_eq!(
-            (error.kind(), begun.elapsed().as_secs()),
-            (ErrorKind::TimedOut, 20)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_not_quiet_before_its_last_answer_is_written() {
-        let (mut client, mut server, activity) = guarded();
-        drop(activity.begin());
-        let answer = tokio::spawn(async move { server.write_all(&[0; 1000]).await });
-        let quiet = tokio::spawn({
-            let activity = activity.clone();
-            async move { activity.quiet().await }
-        });
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        assert!(!quiet.is_finished(), "there is more of an answer");
-        client.read_exact(&mut [0; 1000]).await.expect("all of it");
-        answer.await.expect("no panic").expect("written");
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        assert!(quiet.is_finished());
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_request_that_ends_makes_its_connection_idle_at_once() {
         let (mut client, mut server, activity) = guarded();
         client.write_all(&H2_PREFACE).await.expect("written");
@@ -403,22 +326,6 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(100)).await;
         drop(served);
         assert_eq!(reading.await.expect("no panic"), 160);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_trickles_is_cut_off_once_its_grace_is_used_up() {
-        let (mut client, mut server, _) = guarded();
-        let trickle = tokio::spawn(async move {
-            while client.read_u8().await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-            }
-        });
-        let begun = Instant::now();
-        let error = server.write_all(&[0; 1000]).await.expect_err("too slow");
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert!((30..40).contains(&begun.elapsed().as_secs()));
-        drop(server);
-        trickle.await.expect("ended");
     }
 
     #[tokio::test(start_paused = true)]

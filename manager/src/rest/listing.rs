@@ -2,9 +2,10 @@
 //! read from the store in steps as the client takes it, so that memory does not
 //! grow with the page (invariant 9).
 
+use super::Rest;
+use super::answer::{self, Refusal};
 use super::caller::Caller;
 use super::query::{DEFAULT_LIMIT, ListQuery};
-use super::{Rest, answer};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -83,7 +84,7 @@ pub(super) async fn list(State(rest): State<Arc<Rest>>, request: Request) -> Res
     };
     match answer_list(&rest, &request.into_parts().0, form).await {
         Ok(response) => response,
-        Err(failure) => answer::failure(failure),
+        Err(refusal) => refusal.response(),
     }
 }
 
@@ -91,9 +92,10 @@ async fn answer_list(
     rest: &Arc<Rest>,
     parts: &Parts,
     form: Form,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, Refusal> {
     let query = ListQuery::parse(parts.uri.query().unwrap_or_default())?;
     let caller = Caller::of(parts)?;
+    caller.who.may_list(&query.prefix)?;
     let place = rest.gates.download(&caller.client).await?;
     let mut walk = Walk {
         core: rest.core.clone(),
@@ -102,7 +104,7 @@ async fn answer_list(
         after: query.after,
     };
     // The first step before the answer begins: a store that is away is code 1.
-    let first = walk.step().await?;
+    let first = walk.step().await.map_err(Failure::from)?;
     let body = match first.end {
         Some(_) => Body::from(Bytes::from(form.text(&first, true)?)),
         None => Body::from_stream(stream(walk, first, form)),

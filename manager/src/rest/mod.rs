@@ -2,7 +2,9 @@
 //! the limits on connections, heads and idle time (invariant 9).
 
 mod activity;
+mod admit;
 mod answer;
+mod audit;
 mod caller;
 mod clients;
 mod docs;
@@ -10,30 +12,40 @@ mod download;
 mod file_body;
 mod front;
 mod gate;
+mod handshake;
 mod hosts;
 mod io;
 mod lent;
+mod link;
+mod listeners;
 mod listing;
 mod name;
+mod needs;
 mod openapi;
 mod pace;
 mod post;
+mod protocols;
 mod put;
 mod query;
+mod rate;
 mod request_body;
 mod router;
 mod routes;
 mod schemas;
 mod sent;
 mod server;
+mod signed;
 mod vet;
+mod writes;
 
+use crate::callers::Admits;
 use crate::limits::RestLimits;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use manager_protocol::core::Core;
 use std::sync::Arc;
 
+pub(crate) use listeners::Listener;
 pub(crate) use server::serve;
 
 /// What the handlers share.
@@ -43,6 +55,7 @@ struct Rest {
     limits: RestLimits,
     gates: gate::Gates,
     hosts: hosts::Hosts,
+    admits: Admits,
     /// The document at `/openapi.json`.
     openapi: Bytes,
     /// The page at `/docs`.
@@ -55,14 +68,16 @@ impl Rest {
         metrics: Arc<Metrics>,
         limits: RestLimits,
         hosts: hosts::Hosts,
+        admits: Admits,
     ) -> Arc<Self> {
-        let document = openapi::document();
+        let document = openapi::document(admits.callers.is_some());
         let gates = gate::Gates::new(&core.world, &limits, &metrics.in_flight);
         Arc::new(Self {
             core,
             metrics,
             gates,
             hosts,
+            admits,
             limits,
             openapi: Bytes::from(document.to_string()),
             docs: Bytes::from(docs::page(&document)),

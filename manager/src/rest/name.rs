@@ -22,7 +22,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// # Errors
 /// Code 6 with the rule that it breaks.
 pub(super) fn in_path(uri: &Uri) -> Result<FileName, Failure> {
-    let segment = uri.path().strip_prefix(FILE).unwrap_or_default();
+    in_segment(uri.path().strip_prefix(FILE).unwrap_or_default())
+}
+
+fn in_segment(segment: &str) -> Result<FileName, Failure> {
     let invalid = |why: &dyn std::fmt::Display| Failure::new(Code::InvalidRequest).because(why);
     if !well_escaped(segment.as_bytes()) {
         return Err(invalid(
@@ -33,6 +36,26 @@ pub(super) fn in_path(uri: &Uri) -> Result<FileName, Failure> {
         Cow::Borrowed(_) => FileName::new(segment).map_err(|e| invalid(&e)),
         Cow::Owned(bytes) => FileName::from_bytes(&bytes).map_err(|e| invalid(&e)),
     }
+}
+
+/// What follows a file's path where a link to it is asked for.
+const LINK: &str = "/link";
+
+/// Whether a path asks for a link: no name has a slash.
+pub(super) fn asks_for_link(path: &str) -> bool {
+    let segment = path
+        .strip_prefix(FILE)
+        .and_then(|rest| rest.strip_suffix(LINK));
+    segment.is_some_and(|segment| !segment.contains('/'))
+}
+
+/// The name in a path that asks for a link.
+///
+/// # Errors
+/// As [`in_path`].
+pub(super) fn in_link_path(uri: &Uri) -> Result<FileName, Failure> {
+    let path = uri.path().strip_suffix(LINK).unwrap_or_default();
+    in_segment(path.strip_prefix(FILE).unwrap_or_default())
 }
 
 /// A name given in a body.

@@ -2,18 +2,25 @@
 //! are sent.
 
 use super::answer::status_of;
+use super::needs::Needs;
 use super::routes::{Action, At, Content, Kind, OPERATIONS, Operation, Parameter, Success};
 use super::schemas::{Schemas, Shape};
+use http::{Method, StatusCode};
+use manager_callers::Verb;
 use proto::Code;
 use serde_json::{Map, Value, json};
 
-/// The document.
-pub(super) fn document() -> Value {
+/// The document; `closed` says whether callers have to be known.
+pub(super) fn document(closed: bool) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
     for operation in &OPERATIONS {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method.as_str().to_lowercase()] = describe(operation, &mut schemas);
+        let mut described = describe(operation, &mut schemas);
+        if closed && operation.needs != Needs::Nothing {
+            described["security"] = security(operation);
+        }
+        path[operation.method.as_str().to_lowercase()] = described;
     }
     json!({
         "openapi": "3.1.0",
@@ -31,8 +38,38 @@ pub(super) fn document() -> Value {
             {"name": SERVICE, "description": "The service itself"},
         ],
         "paths": paths,
-        "components": {"schemas": schemas.components()},
+        "components": {"schemas": schemas.components(), "securitySchemes": schemes()},
     })
+}
+
+/// A bearer token, or a link's signature.
+const BEARER: &str = "bearer";
+const LINK: &str = "link";
+
+fn schemes() -> Value {
+    json!({
+        BEARER: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of the service's file of callers, or one of a ServiceAccount.",
+        },
+        LINK: {
+            "type": "apiKey",
+            "in": "query",
+            "name": "signature",
+            "description": "A link that the service made; all of its query belongs to it.",
+        },
+    })
+}
+
+fn security(operation: &Operation) -> Value {
+    match operation.needs {
+        Needs::Right(Verb::Get) => json!([{BEARER: []}, {LINK: []}]),
+        Needs::Right(Verb::Create) if operation.method == Method::PUT => {
+            json!([{BEARER: []}, {LINK: []}])
+        }
+        Needs::Right(_) | Needs::Caller | Needs::Nothing => json!([{BEARER: []}]),
+    }
 }
 
 fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
@@ -58,7 +95,9 @@ const SERVICE: &str = "service";
 
 fn tag(action: Action) -> &'static str {
     match action {
-        Action::Post | Action::Put | Action::Get | Action::Delete | Action::List => FILES,
+        Action::Post | Action::Put | Action::Get | Action::Delete | Action::Link | Action::List => {
+            FILES
+        }
         Action::Status | Action::OpenApi | Action::Docs => SERVICE,
     }
 }
@@ -115,8 +154,23 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
             }
         }
     }
+    if operation.needs != Needs::Nothing {
+        let refused = [
+            (StatusCode::UNAUTHORIZED, "no credential, or a wrong one"),
+            (
+                StatusCode::FORBIDDEN,
+                "the caller lacks this right, or a page of another site asks",
+            ),
+        ];
+        for (status, why) in refused {
+            let told = format!("{}: {why}", told(Code::NotAuthorized));
+            let body = content(&[("application/json", Shape::Error)], schemas);
+            let response = json!({"description": told, "content": body});
+            responses.insert(status.as_str().to_owned(), response);
+        }
+    }
     let body = content(&[("application/json", Shape::Error)], schemas);
-    let other = "Code 6 with a status that says more (405, 408, 412, 413, 415, 416, 421, 431, 501), code 7 (a change from another site), or code 5: Internal error";
+    let other = "Code 6 with a status that says more (405, 408, 412, 413, 415, 416, 421, 431, 501), or code 5: Internal error";
     responses.insert(
         "default".to_owned(),
         json!({"description": other, "content": body}),
@@ -157,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_to_a_schema() {
-        let document = document();
+        let document = document(true);
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 10, "{found:?}");
@@ -171,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_code_of_an_operation_is_told() {
-        let document = document();
+        let document = document(true);
         let post = &document["paths"]["/file"]["post"]["responses"];
         assert_eq!(
             post["409"]["description"],

@@ -4,7 +4,7 @@
 use super::answer::Refusal;
 use super::caller::Caller;
 use super::gate::Admitted;
-use super::put::{checker, created, key, refuse_parts_and_codings};
+use super::put::{answered, checker, key, refuse_parts_and_codings};
 use super::request_body::RequestBody;
 use super::{Rest, name};
 use axum::body::Body;
@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::{BodyError, Event, UploadKind, decode, media};
+use manager_callers::{Denied, Verb};
 use manager_protocol::failure::Failure;
 use manager_protocol::files::upload::{Stored, Upload, UploadMeta};
 use proto::{FileName, SMALL};
@@ -25,21 +26,25 @@ use std::sync::Arc;
 pub(super) async fn post(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut body = RequestBody::new(body, &rest.limits);
-    match store(&rest, &parts, &mut body).await {
-        Ok(stored) => created(stored.record()),
-        Err(refusal) => refusal.response(),
-    }
+    let stored = store(&rest, &parts, &mut body).await;
+    answered(&parts, stored)
 }
 
 /// Where an upload stops short.
 enum Stop {
     Body(BodyError),
-    Failure(Failure),
+    Refused(Refusal),
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+        Self::Refused(failure.into())
+    }
+}
+
+impl From<Denied> for Stop {
+    fn from(denied: Denied) -> Self {
+        Self::Refused(denied.into())
     }
 }
 
@@ -76,10 +81,11 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         caller.writes(),
         likely_size(&kind, length),
     );
-    if let Err(stop) = form.take_in(kind, body, &mut upload, &mut admitted).await {
+    let taken = form.take_in(kind, body, &mut upload, &mut admitted, caller);
+    if let Err(stop) = taken.await {
         return Err(match stop {
             Stop::Body(error) => body.refusal(error),
-            Stop::Failure(failure) => failure.into(),
+            Stop::Refused(refusal) => refusal,
         });
     }
     let received = upload.end();
@@ -129,12 +135,15 @@ impl Form {
         body: &mut RequestBody,
         upload: &mut Upload,
         admitted: &mut Admitted<'_>,
+        caller: &Caller,
     ) -> Result<(), Stop> {
         let mut events = pin!(decode(kind, body));
         while let Some(event) = events.next().await {
             match event? {
                 Event::Filename(text) => {
                     let name = name::in_body(&text)?;
+                    caller.is_about(&name, None);
+                    caller.who.may_name(Verb::Create, &name)?;
                     upload.name(&name, self.has_key).await?;
                     self.name = Some(name);
                 }

@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use manager_body::digest::{CONTENT_DIGEST, Checker, REPR_DIGEST};
 use manager_body::idempotency::IdempotencyKey;
 use manager_body::{BodyError, media};
+use manager_callers::link::Allows;
 use manager_protocol::failure::Failure;
 use manager_protocol::files::upload::{Stored, Upload, UploadMeta};
 use manager_protocol::store::{Record, State};
@@ -31,10 +32,8 @@ use std::sync::Arc;
 pub(super) async fn put(Shared(rest): Shared<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut body = RequestBody::new(body, &rest.limits);
-    match store(&rest, &parts, &mut body).await {
-        Ok(stored) => created(stored.record()),
-        Err(refusal) => refusal.response(),
-    }
+    let stored = store(&rest, &parts, &mut body).await;
+    answered(&parts, stored)
 }
 
 /// Everything of an upload is dropped when this ends early, and what is dropped
@@ -50,8 +49,11 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         checker(headers, CONTENT_DIGEST)?,
         checker(headers, REPR_DIGEST)?,
     ];
-    let size = body.length()?;
     let caller = Caller::of(parts)?;
+    if let Some(Allows::Put(most)) = caller.who.link() {
+        body.at_most(most);
+    }
+    let size = body.length()?;
     let mut admitted = rest.gates.upload(&caller.client, &caller.waiters).await?;
     allowed(rest, parts, &name, key.as_deref()).await?;
     let mut upload = Upload::begin(&rest.core, caller.trace, caller.writes(), size);
@@ -179,9 +181,23 @@ pub(super) struct Created<'a> {
     sha256: String,
 }
 
+/// The answer to an upload, and its file for the audit.
+pub(super) fn answered(parts: &Parts, stored: Result<Stored, Refusal>) -> Response<Body> {
+    match stored {
+        Ok(stored) => {
+            let record = stored.record();
+            if let Ok(caller) = Caller::of(parts) {
+                caller.is_about(&record.name, Some(record.id));
+            }
+            created(record)
+        }
+        Err(refusal) => refusal.response(),
+    }
+}
+
 /// The answer to an upload: all from the record, so that a repetition gets the
 /// first answer again.
-pub(super) fn created(record: &Record) -> Response<Body> {
+fn created(record: &Record) -> Response<Body> {
     let body = Created {
         filename: record.name.as_str(),
         id: record.id.to_string(),

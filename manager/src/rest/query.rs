@@ -48,7 +48,14 @@ impl ListQuery {
     }
 }
 
-fn once<T>(field: &str, slot: &mut Option<T>, value: T) -> Result<(), Failure> {
+/// A number in decimal digits and nothing else.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Fills a field that may stand once.
+pub(super) fn once<T>(field: &str, slot: &mut Option<T>, value: T) -> Result<(), Failure> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(invalid(field, "is given twice")),

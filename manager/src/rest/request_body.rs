@@ -58,6 +58,12 @@ impl RequestBody {
         }
     }
 
+    /// Bounds it by `most` bytes, where that is less than any body may have.
+    pub(super) fn at_most(&mut self, most: u64) {
+        self.limit = self.limit.min(most);
+        self.left = self.left.min(most);
+    }
+
     /// Its length in bytes, if the client stated it.
     ///
     /// # Errors

@@ -3,13 +3,14 @@
 
 use super::caller::Caller;
 use super::routes::{Action, OPERATIONS};
-use super::{Rest, answer, docs, download, listing, name, post, put};
+use super::{Rest, answer, docs, download, link, listing, name, post, put};
 use crate::status;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post as post_route, put as put_route};
-use http::{Method, Response, StatusCode, Uri};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use manager_protocol::failure::Failure;
 use manager_protocol::store::Record;
 use proto::Code;
@@ -38,6 +39,8 @@ pub(super) fn router(rest: Arc<Rest>) -> Router {
 fn paths(path: &'static str) -> Vec<&'static str> {
     match path {
         "/file/{filename}" => vec!["/file/", "/file/{*filename}"],
+        // Among the paths that no name has: see [`ask_for_link`].
+        "/file/{filename}/link" => vec!["/file/{*filename}"],
         other => vec![other],
     }
 }
@@ -48,11 +51,23 @@ fn handler(action: Action) -> MethodRouter<Arc<Rest>> {
         Action::Put => put_route(put::put),
         Action::Get => get(download::get),
         Action::Delete => delete(delete_file),
+        Action::Link => post_route(ask_for_link),
         Action::List => get(listing::list),
         Action::Status => get(show_status),
         Action::OpenApi => get(openapi),
         Action::Docs => get(docs::docs),
     }
+}
+
+/// `POST` below a file's path. Nothing else than a link is asked for in this way.
+async fn ask_for_link(rest: State<Arc<Rest>>, request: Request) -> Response<Body> {
+    if name::asks_for_link(request.uri().path()) {
+        return link::link(rest, request).await;
+    }
+    let mut response = no_such_method(Method::POST).await;
+    let allow = HeaderValue::from_static("GET,HEAD,PUT,DELETE");
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
 async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
@@ -61,7 +76,10 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
         let name = name::in_path(&parts.uri)?;
         let caller = Caller::of(&parts)?;
         let _place = rest.gates.request(&caller.client).await?;
-        let wanted = |record: &Record| download::may_change(&parts, Some(record));
+        let wanted = |record: &Record| {
+            caller.is_about(&name, Some(record.id));
+            download::may_change(&parts, Some(record))
+        };
         manager_protocol::files::delete::delete(&rest.core, caller.trace, &name, wanted).await
     };
     match deleted.await {

@@ -1,9 +1,11 @@
 //! The routes of the API as one table: the router, the labels of the metrics
 //! and the OpenAPI document are all made from it, so that none can lag behind.
 
-use super::name::FILE;
+use super::name::{FILE, asks_for_link};
+use super::needs::Needs;
 use super::schemas::{NAME, Shape};
 use http::Method;
+use manager_callers::Verb;
 use proto::Code;
 
 /// What an operation does.
@@ -14,6 +16,7 @@ pub(super) enum Action {
     /// `HEAD` too, which is a `GET` without its body.
     Get,
     Delete,
+    Link,
     List,
     Status,
     OpenApi,
@@ -72,6 +75,9 @@ pub(super) struct Success {
 /// One operation of the API.
 pub(super) struct Operation {
     pub(super) action: Action,
+    pub(super) needs: Needs,
+    /// Whether it changes what is stored, or lets somebody in.
+    pub(super) changes: bool,
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) id: &'static str,
@@ -81,6 +87,13 @@ pub(super) struct Operation {
     pub(super) body: &'static [Content],
     pub(super) success: &'static [Success],
     pub(super) codes: &'static [Code],
+}
+
+impl Operation {
+    /// Whether its answer is a file's bytes.
+    pub(super) fn is_read(&self) -> bool {
+        self.action == Action::Get
+    }
 }
 
 const fn parameter(name: &'static str, at: At, kind: Kind, about: &'static str) -> Parameter {
@@ -180,9 +193,11 @@ const READ_CODES: &[Code] = &[
 ];
 
 /// Every operation.
-pub(super) static OPERATIONS: [Operation; 9] = [
+pub(super) static OPERATIONS: [Operation; 10] = [
     Operation {
         action: Action::Post,
+        needs: Needs::Right(Verb::Create),
+        changes: true,
         method: Method::POST,
         path: "/file",
         id: "postFile",
@@ -202,6 +217,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Put,
+        needs: Needs::Right(Verb::Create),
+        changes: true,
         method: Method::PUT,
         path: "/file/{filename}",
         id: "putFile",
@@ -214,6 +231,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Get,
+        needs: Needs::Right(Verb::Get),
+        changes: false,
         method: Method::GET,
         path: "/file/{filename}",
         id: "getFile",
@@ -250,6 +269,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Get,
+        needs: Needs::Right(Verb::Get),
+        changes: false,
         method: Method::HEAD,
         path: "/file/{filename}",
         id: "headFile",
@@ -274,6 +295,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Delete,
+        needs: Needs::Right(Verb::Delete),
+        changes: true,
         method: Method::DELETE,
         path: "/file/{filename}",
         id: "deleteFile",
@@ -296,7 +319,38 @@ pub(super) static OPERATIONS: [Operation; 9] = [
         ],
     },
     Operation {
+        action: Action::Link,
+        needs: Needs::Caller,
+        changes: true,
+        method: Method::POST,
+        path: "/file/{filename}/link",
+        id: "makeLink",
+        summary: "Make a link that carries its own right",
+        about: "For browsers, and for others that have no token. A link to fetch a file ends with \
+                that very file: one that is stored under the name later is not reached by it. A \
+                link to store a file holds while the name is free. The caller needs the right \
+                that the link gives.",
+        parameters: &[FILENAME],
+        body: &[("application/json", Shape::LinkRequest)],
+        success: &[Success {
+            status: 201,
+            about: "The link. Whoever has it may use it until it ends.",
+            content: &[("application/json", Shape::NewLink)],
+        }],
+        codes: &[
+            Code::ServersUnavailable,
+            Code::FileDoesNotExist,
+            Code::FileNameExists,
+            Code::FileUnavailable,
+            Code::InvalidRequest,
+            Code::InsufficientStorage,
+            Code::TooManyRequests,
+        ],
+    },
+    Operation {
         action: Action::List,
+        needs: Needs::Right(Verb::List),
+        changes: false,
         method: Method::GET,
         path: "/files",
         id: "listFiles",
@@ -345,6 +399,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Status,
+        needs: Needs::Right(Verb::Admin),
+        changes: false,
         method: Method::GET,
         path: "/status",
         id: "getStatus",
@@ -361,6 +417,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::OpenApi,
+        needs: Needs::Nothing,
+        changes: false,
         method: Method::GET,
         path: "/openapi.json",
         id: "getOpenApi",
@@ -377,6 +435,8 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
     Operation {
         action: Action::Docs,
+        needs: Needs::Nothing,
+        changes: false,
         method: Method::GET,
         path: "/docs",
         id: "getDocs",
@@ -393,16 +453,48 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     },
 ];
 
+/// The operation that a request asks for. The router serves `HEAD` wherever it serves
+/// `GET`, and so what is not in the table as such is `GET` here too.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
+    let path = label(path);
+    let by = |method: &Method| {
+        OPERATIONS
+            .iter()
+            .find(|operation| operation.path == path && operation.method == *method)
+    };
+    by(method).or_else(|| {
+        (*method == Method::HEAD)
+            .then(|| by(&Method::GET))
+            .flatten()
+    })
+}
+
+/// What a caller must have for a request. Where the path is known and the method is not,
+/// it must be known: nothing depends on the router's refusing the same requests.
+pub(super) fn needs(method: &Method, path: &str) -> Needs {
+    match find(method, path) {
+        Some(operation) => operation.needs,
+        None if label(path) == OTHER => Needs::Nothing,
+        None => Needs::Caller,
+    }
+}
+
+/// What paths are called that no operation has.
+const OTHER: &str = "other";
+
 /// What a path is called in metrics and logs: clients must not make up labels.
 pub(super) fn label(path: &str) -> &'static str {
     if path.starts_with(FILE) {
-        return "/file/{filename}";
+        return match asks_for_link(path) {
+            true => "/file/{filename}/link",
+            false => "/file/{filename}",
+        };
     }
     OPERATIONS
         .iter()
         .map(|operation| operation.path)
         .find(|known| *known == path)
-        .unwrap_or("other")
+        .unwrap_or(OTHER)
 }
 
 /// The same for a method.
@@ -411,7 +503,7 @@ pub(super) fn method_label(method: &Method) -> &'static str {
         .iter()
         .map(|operation| operation.method.as_str())
         .find(|known| *known == method.as_str())
-        .unwrap_or("other")
+        .unwrap_or(OTHER)
 }
 
 #[cfg(test)]
@@ -424,6 +516,9 @@ mod tests {
             ("/file", "/file"),
             ("/file/", "/file/{filename}"),
             ("/file/a/b", "/file/{filename}"),
+            ("/file/a/link", "/file/{filename}/link"),
+            ("/file/link", "/file/{filename}"),
+            ("/file/a/b/link", "/file/{filename}"),
             ("/files", "/files"),
             ("/filesystem", "other"),
             ("/", "other"),
@@ -433,6 +528,28 @@ mod tests {
         assert_eq!(method_label(&Method::HEAD), "HEAD");
         let made_up: Method = "MADEUP".parse().expect("a method");
         assert_eq!(method_label(&made_up), "other");
+    }
+
+    #[test]
+    fn what_the_router_serves_needs_what_the_table_says() {
+        let needs = |method: &str, path| needs(&method.parse().expect("a method"), path);
+        for path in ["/files", "/status", "/file/a"] {
+            assert_eq!(needs("HEAD", path), needs("GET", path), "{path}");
+            assert!(matches!(needs("GET", path), Needs::Right(_)), "{path}");
+        }
+        for (method, path) in [
+            ("GET", "/file"),
+            ("POST", "/file/a"),
+            ("GET", "/file/a/link"),
+            ("PUT", "/file/a/link"),
+            ("OPTIONS", "/file/a"),
+            ("MADEUP", "/status"),
+        ] {
+            assert_eq!(needs(method, path), Needs::Caller, "{method} {path}");
+        }
+        for path in ["/docs", "/openapi.json", "/", "/file%2Fa", "/nowhere"] {
+            assert_eq!(needs("GET", path), Needs::Nothing, "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The shapes of bodies, as JSON Schema made from the types that are sent.
 
 use super::answer::ErrorBody;
+use super::link::{LinkRequest, NewLink};
 use super::listing::{FileLine, Page};
 use super::put::Created;
 use crate::status::Status;
@@ -25,6 +26,8 @@ pub(super) enum Shape {
     Error,
     File,
     Line,
+    LinkRequest,
+    NewLink,
     Page,
     Status,
     Upload,
@@ -118,6 +121,8 @@ impl Schemas {
             Shape::Error => generator.subschema_for::<ErrorBody<'_>>(),
             Shape::File => generator.subschema_for::<File>(),
             Shape::Line => generator.subschema_for::<FileLine<'_>>(),
+            Shape::LinkRequest => generator.subschema_for::<LinkRequest>(),
+            Shape::NewLink => generator.subschema_for::<NewLink>(),
             Shape::Page => generator.subschema_for::<Page<'_>>(),
             Shape::Status => generator.subschema_for::<Status>(),
             Shape::Upload => generator.subschema_for::<Upload>(),

@@ -1,0 +1,136 @@
+//! Signed links as a request's path and query have them.
+
+use super::name;
+use super::query::{number, once};
+use crate::format;
+use http::Uri;
+use manager_callers::Denied;
+use manager_callers::link::{Allows, Signature, Terms};
+use proto::FileName;
+
+/// What a request's query says of a link.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) number: u64,
+    pub(super) allows: Allows,
+    pub(super) ends: u64,
+    pub(super) signature: Signature,
+}
+
+impl Link {
+    /// The link of a request, if its query has a signature.
+    pub(super) fn of(uri: &Uri) -> Option<Result<Self, Denied>> {
+        let query = uri.query()?;
+        let mut fields = query.split('&').filter_map(|pair| pair.split_once('='));
+        fields
+            .any(|(field, _)| field == "signature")
+            .then(|| Self::parse(query).ok_or(Denied::Unknown))
+    }
+
+    fn parse(query: &str) -> Option<Self> {
+        let [mut link, mut id, mut most, mut ends, mut signature] = [None; 5];
+        for pair in query.split('&') {
+            let (field, value) = pair.split_once('=')?;
+            let slot = match field {
+                "link" => &mut link,
+                "id" => &mut id,
+                "max_bytes" => &mut most,
+                "expires" => &mut ends,
+                "signature" => &mut signature,
+                _ => continue,
+            };
+            once(field, slot, value).ok()?;
+        }
+        let allows = match (id, most) {
+            (Some(id), None) => Allows::Get(id.parse().ok()?),
+            (None, Some(most)) => Allows::Put(number(most)?),
+            _ => return None,
+        };
+        let mut bytes = Signature::default();
+        let signature = base16ct::lower::decode(signature?, &mut bytes).ok()?;
+        Some(Self {
+            number: link_number(link?)?,
+            allows,
+            ends: number(ends?)?,
+            signature: signature.try_into().ok()?,
+        })
+    }
+
+    /// Its terms for a file.
+    pub(super) fn terms(&self, name: FileName) -> Terms {
+        Terms {
+            number: self.number,
+            name,
+            allows: self.allows,
+            ends: self.ends,
+        }
+    }
+}
+
+/// A link's number, as [`written`] has it.
+fn link_number(text: &str) -> Option<u64> {
+    let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+/// The path and query of a link.
+pub(super) fn written(terms: &Terms, signature: &Signature) -> String {
+    let allows = match terms.allows {
+        Allows::Get(id) => format!("id={id}"),
+        Allows::Put(most) => format!("max_bytes={most}"),
+    };
+    format!(
+        "{}?link={:016x}&{allows}&expires={}&signature={}",
+        name::path_of(&terms.name),
+        terms.number,
+        terms.ends,
+        format::hex(signature)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::FileId;
+
+    fn terms(allows: Allows) -> Terms {
+        Terms {
+            number: 0xabc,
+            name: FileName::new("ä b").expect("a name"),
+            allows,
+            ends: 1_700_000_000,
+        }
+    }
+
+    #[test]
+    fn a_link_is_read_as_it_is_written() {
+        for allows in [Allows::Get(FileId::from([7; 16])), Allows::Put(u64::MAX)] {
+            let terms = terms(allows);
+            let uri: Uri = written(&terms, &[0xab; 32]).parse().expect("a path");
+            let link = Link::of(&uri).expect("a link").expect("well-formed");
+            assert_eq!(link.signature, [0xab; 32]);
+            let name = name::in_path(&uri).expect("a name");
+            assert_eq!(link.terms(name), terms);
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_a_wrong_credential_and_not_none() {
+        let good = written(&terms(Allows::Put(1)), &[0; 32]);
+        let of = |uri: &str| Link::of(&uri.parse().expect("a path"));
+        assert!(of("/file/a").is_none() && of("/files?limit=1").is_none());
+        for bad in [
+            good.replace("&expires", "&expires=1&expires"),
+            good.replace("&max_bytes=1", ""),
+            good.replace("max_bytes=1", "max_bytes=+1"),
+            good.replace("expires=17", "expires=x"),
+            good.replace("expires=17", "expires=%3117"),
+            good[..good.len() - 1].to_owned(),
+            format!("{good}0"),
+            format!("{good}&id=00000000-0000-0000-0000-000000000000"),
+            "/file/a?signature=".to_owned(),
+        ] {
+            assert_eq!(of(&bad), Some(Err(Denied::Unknown)), "{bad}");
+        }
+    }
+}
