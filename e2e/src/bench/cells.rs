@@ -1,11 +1,12 @@
 //! The operations that are measured, and the bytes they carry.
 
-use crate::client::{Connection, NameAt, Pieces, Route};
+use crate::client::{Body, Connection, NameAt, Pieces, Route};
 use crate::content;
 use crate::load::{self, Measured};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::{Method, Request};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::Rng;
@@ -107,6 +108,7 @@ pub(super) struct Stage {
     content: Rc<Content>,
     length: Duration,
     files: Rc<RefCell<Files>>,
+    bearer: Option<HeaderValue>,
 }
 
 impl Stage {
@@ -116,7 +118,14 @@ impl Stage {
             content: Rc::new(content),
             length,
             files: Rc::default(),
+            bearer: None,
         }
+    }
+
+    /// The same with clients that send a bearer token.
+    pub(super) fn with_bearer(self, token: &str) -> Result<Self> {
+        let bearer = Some(format!("Bearer {token}").parse()?);
+        Ok(Self { bearer, ..self })
     }
 
     pub(super) fn size(&self) -> usize {
@@ -187,6 +196,7 @@ impl Stage {
             address,
             content,
             files,
+            bearer,
             ..
         } = self;
         let (address, content, files) = (*address, Rc::clone(content), Rc::clone(files));
@@ -196,6 +206,7 @@ impl Stage {
             files,
             connection: None,
             left,
+            bearer: bearer.clone(),
         };
         let make = async |_| Ok(client.another());
         let operation = cell.operation;
@@ -212,6 +223,8 @@ struct Worker {
     connection: Option<Connection>,
     /// Operations that all clients together may still do.
     left: Option<Rc<RefCell<usize>>>,
+    /// What it sends as `Authorization`.
+    bearer: Option<HeaderValue>,
 }
 
 impl Worker {
@@ -222,6 +235,7 @@ impl Worker {
             files: Rc::clone(&self.files),
             connection: None,
             left: self.left.clone(),
+            bearer: self.bearer.clone(),
         }
     }
 
@@ -263,7 +277,7 @@ impl Worker {
             _ => (Route::Put, vec![self.content.raw(file).clone()]),
         };
         let request = route.request_with(&name, Pieces::new(pieces).into())?;
-        connection.send(request).await?.expect(201)?;
+        connection.send(self.known(request)).await?.expect(201)?;
         self.files.borrow_mut().stored.push(file);
         Ok(())
     }
@@ -283,7 +297,7 @@ impl Worker {
         };
         let path = format!("/file/{}", name(self.content.size, file));
         let request = Request::get(path).body(Pieces::empty().into())?;
-        let answer = connection.start(request).await?;
+        let answer = connection.start(self.known(request)).await?;
         ensure!(answer.status() == 200, "{} for a GET", answer.status());
         let wanted = self.content.raw(file);
         let (mut body, mut at) = (answer.into_body(), 0);
@@ -308,11 +322,17 @@ impl Worker {
         };
         let path = format!("/file/{}", name(self.content.size, file));
         let request = Request::builder().method(Method::DELETE).uri(path);
-        connection
-            .send(request.body(Pieces::empty().into())?)
-            .await?
-            .expect(204)?;
+        let request = request.body(Pieces::empty().into())?;
+        connection.send(self.known(request)).await?.expect(204)?;
         Ok(())
+    }
+
+    /// A request with the client's token, if it has one.
+    fn known(&self, mut request: Request<Body>) -> Request<Body> {
+        if let Some(bearer) = &self.bearer {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+        }
+        request
     }
 }
 

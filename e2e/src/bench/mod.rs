@@ -1,6 +1,7 @@
 //! `bench`: the service as processes under a closed loop, beside what the file
 //! system itself can do, measured in the same run.
 
+mod callers;
 mod cells;
 mod limit;
 
@@ -34,6 +35,9 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_enum,
           default_values_t = [Operation::Put, Operation::Post, Operation::Get])]
     only: Vec<Operation>,
+    /// Measure what it costs that callers are known, and nothing else.
+    #[arg(long)]
+    callers: bool,
     /// Leave the limit of the file system out.
     #[arg(long)]
     no_limit: bool,
@@ -80,6 +84,10 @@ pub async fn run(args: Args) -> Result<()> {
         None => binaries::scratch()?,
     };
     println!("{}\n", machine(&folder));
+    if args.callers {
+        println!("{}", callers::run(args.length(), &folder).await?);
+        return Ok(());
+    }
     for &nodes in &args.nodes {
         one_service(&args, nodes, &folder).await?;
     }
