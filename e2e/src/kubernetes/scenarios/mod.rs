@@ -1,6 +1,7 @@
 //! The scenarios, in their order: each leaves the release as it found it, unless
 //! it says so.
 
+mod callers;
 mod claims;
 mod damage;
 mod deletion;
@@ -37,9 +38,11 @@ const POOL: &str = "main";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The namespaces in which they work.
-pub const NAMESPACES: [&str; 11] = [
+pub const NAMESPACES: [&str; 13] = [
     "files",
     "still",
+    callers::TEAMS[0],
+    callers::TEAMS[1],
     watched::NAMESPACE,
     mongo::NAMESPACE,
     versions::NAMESPACE,
@@ -192,6 +195,11 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("part", "the chart as a part of another", |w| {
         Box::pin(gitops::part(w))
     }),
+    on_own_cluster(scenario(
+        "callers",
+        "rights of two teams by RBAC, no answers, a deleted account",
+        |w| Box::pin(callers::run(w)),
+    )),
     scenario("token", "the token changed under load", |w| {
         Box::pin(token::run(w))
     }),
