@@ -33,6 +33,18 @@ def pod(thing):
     return (template["metadata"], template["spec"]) if template else None
 
 
+def value_of(spec, name):
+    """The value of a variable of a pod's containers."""
+    values = [v.get("value") for c in spec["containers"] for v in c.get("env", []) if v["name"] == name]
+    return values[0] if values else None
+
+
+def only_token(volume):
+    """Whether all that a projected volume has is a token for somebody else than the API server."""
+    sources = volume["projected"]["sources"]
+    return all(set(s) == {"serviceAccountToken"} and s["serviceAccountToken"].get("audience") for s in sources)
+
+
 def restricted(thing, spec):
     """What a pod lacks of the restricted standard, and of our own."""
     context = spec["securityContext"]
@@ -45,14 +57,21 @@ def restricted(thing, spec):
     if spec.get("hostNetwork") or spec.get("hostPID") or spec.get("hostIPC"):
         yield "is in the host's namespaces"
     account = spec.get("serviceAccountName", "")
-    needs = account.endswith(("-operator", "-prepare", "-unwatched"))
+    # The manager asks the API server about callers in that mode alone.
+    asks = account.endswith("-manager") and "kubernetes" in (value_of(spec, "DFS_AUTH") or "").split(",")
+    needs = account.endswith(("-operator", "-prepare", "-unwatched")) or asks
     if spec.get("automountServiceAccountToken") is not needs:
         yield "an account's token where none is needed, or none where one is"
     if spec.get("enableServiceLinks") is not False:
         yield "has the variables of Services"
     for volume in spec.get("volumes", []):
-        if not set(volume) <= {"name", "secret", "persistentVolumeClaim", "emptyDir", "configMap"}:
+        if not set(volume) <= {"name", "secret", "persistentVolumeClaim", "emptyDir", "configMap", "projected"}:
             yield f"volume {volume['name']}"
+        if "projected" in volume and not only_token(volume):
+            yield f"volume {volume['name']}: more than a token"
+    volumes = [volume["name"] for volume in spec.get("volumes", [])]
+    if len(volumes) != len(set(volumes)):
+        yield "a volume is there twice"
     for container in spec["containers"] + spec.get("initContainers", []):
         own = container.get("securityContext", {})
         if own.get("allowPrivilegeEscalation") is not False:
@@ -76,9 +95,148 @@ def reach(value):
     return [text for field in value.values() for text in field]
 
 
+def callers(things):
+    """Where what is there does not fit the way in which the manager knows callers."""
+    found = [(t, pod(t)[1]) for t in things if t["kind"] in OURS and t["metadata"]["name"].endswith("-manager")]
+    if len(found) != 1:
+        yield f"{len(found)} managers"
+        return
+    thing, spec = found[0]
+    # Never left to a default: the address is open.
+    ways = (value_of(spec, "DFS_AUTH") or "").split(",")
+    if ways not in (["none"], ["tokens:/etc/dfs/clients/tokens"], ["kubernetes"], ["tokens:/etc/dfs/clients/tokens", "kubernetes"]):
+        yield f"{name(thing)}: DFS_AUTH={','.join(ways)}"
+    asks, file = "kubernetes" in ways, "tokens:/etc/dfs/clients/tokens" in ways
+    volumes = {v["name"]: v.get("secret") for v in spec["volumes"]}
+    mounts = {m["name"]: m for m in spec["containers"][0]["volumeMounts"]}
+    for folder, volume, needed in (("/etc/dfs/clients", "clients", file), ("/etc/dfs/link-key", "link-key", value_of(spec, "DFS_LINK_KEY_FILE"))):
+        if (volume in mounts) != bool(needed) or (volume in volumes) != bool(needed):
+            yield f"{name(thing)}: {volume} without its use, or its use without it"
+        elif needed and (mounts[volume]["mountPath"] != folder or "subPath" in mounts[volume] or not mounts[volume].get("readOnly")):
+            yield f"{name(thing)}: {mounts[volume]}"
+    for container in spec.get("initContainers", []):
+        if {m["name"] for m in container["volumeMounts"]} & {"clients", "link-key"}:
+            yield f"{name(thing)}: {container['name']} has what it does not need"
+    account = (thing["metadata"]["namespace"], spec["serviceAccountName"])
+    delegates = [t for t in things if t["kind"] == "ClusterRoleBinding" and t["roleRef"]["name"] == "system:auth-delegator"]
+    subjects = [(s.get("namespace"), s["name"]) for t in delegates for s in t["subjects"]]
+    makes_roles = any(t["kind"] == "Role" for t in things)
+    if subjects != ([account] if asks and makes_roles else []):
+        yield f"system:auth-delegator is bound to {subjects}"
+    roles = {t["metadata"]["name"].rsplit("-", 1)[1]: t for t in things if t["kind"] == "ClusterRole" and "-files-" in t["metadata"]["name"]}
+    rights = {role: t["rules"] for role, t in roles.items()}
+    read, write = ["get", "list"], ["get", "list", "create", "delete"]
+    wanted = {"reader": read, "writer": write, "admin": [*write, "admin"]} if asks and makes_roles else {}
+    if rights != {role: [{"apiGroups": ["fileserver.dev"], "resources": ["files"], "verbs": verbs}] for role, verbs in wanted.items()}:
+        yield f"roles on files: {rights}"
+    aggregated = [{k.rsplit("-", 1)[1] for k in t["metadata"]["labels"] if "aggregate-to-" in k} for t in (roles.get(r) for r in ("reader", "writer", "admin")) if t]
+    if aggregated and aggregated not in ([set()] * 3, [{"view"}, {"edit"}, {"admin"}]):
+        yield f"roles on files go into {aggregated}"
+    for check in (t for t in things if t["kind"] == "Pod"):
+        own = check["spec"]["serviceAccountName"].endswith("-check")
+        sends = value_of(check["spec"], "DFS_BEARER_FILE")
+        if (ways != ["none"] and not sends) or own != any("projected" in v for v in check["spec"].get("volumes", [])):
+            yield f"{name(check)}: no token, or one of somebody else"
+        known = {key(t) for t in things if t["kind"] == "ServiceAccount"}
+        if ("ServiceAccount", check["metadata"]["namespace"], check["spec"]["serviceAccountName"]) not in known:
+            yield f"{name(check)}: its account is not there"
+
+
+def tls(things):
+    """Where what is there does not fit the way in which the REST API speaks TLS."""
+    found = [(t, pod(t)[1]) for t in things if t["kind"] in OURS and t["metadata"]["name"].endswith("-manager")]
+    service = [t for t in things if t["kind"] == "Service" and t["metadata"]["name"].endswith("-manager")]
+    if len(found) != 1 or len(service) != 1:
+        yield f"{len(found)} managers, {len(service)} Services of theirs"
+        return
+    (thing, spec), service = found[0], service[0]
+    namespace = service["metadata"]["namespace"]
+    values = [value_of(spec, f"DFS_{v}") for v in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "HTTP_PLAIN")]
+    cert, _, authorities, plain = values
+    secure = cert is not None
+    if values[:2] != ["/etc/dfs/http-tls/tls.crt", "/etc/dfs/http-tls/tls.key"] if secure else any(values):
+        yield f"{name(thing)}: {values}"
+    volumes = {v["name"]: v.get("secret") for v in spec["volumes"]}
+    container = spec["containers"][0]
+    mounts = {m["name"]: m for m in container["volumeMounts"]}
+    for folder, file, needed in (("http-tls", "tls.crt", secure), ("http-client-ca", (authorities or "").rsplit("/", 1)[-1], authorities)):
+        if (folder in mounts) != bool(needed) or (folder in volumes) != bool(needed):
+            yield f"{name(thing)}: {folder} without its use, or its use without it"
+        # A file that is mounted by itself would not change with its Secret.
+        elif needed and mounts[folder] != {"name": folder, "mountPath": f"/etc/dfs/{folder}", "readOnly": True}:
+            yield f"{name(thing)}: {mounts[folder]}"
+        elif needed and file not in [i["path"] for i in volumes[folder]["items"]]:
+            yield f"{name(thing)}: {folder} has no {file}"
+    if authorities and authorities != f"/etc/dfs/http-client-ca/{volumes['http-client-ca']['items'][0]['key']}":
+        yield f"{name(thing)}: {authorities}"
+    for other in spec.get("initContainers", []):
+        if {m["name"] for m in other["volumeMounts"]} & {"http-tls", "http-client-ca"}:
+            yield f"{name(thing)}: {other['name']} has what it does not need"
+    # The second port is everywhere or nowhere.
+    wanted = {"http": 8000, **({"http-plain": 8080} if plain else {})}
+    ports = {p["name"]: p["containerPort"] for p in container["ports"] if p["name"].startswith("http")}
+    if ports != wanted or plain not in (None, "[::]:8080"):
+        yield f"{name(thing)}: ports {ports}, DFS_HTTP_PLAIN={plain}"
+    spoken = [(p["name"], p["targetPort"], p["appProtocol"]) for p in service["spec"]["ports"]]
+    if spoken != [("http", "http", "https" if secure else "http")] + ([("http-plain", "http-plain", "http")] if plain else []):
+        yield f"{name(service)}: {spoken}"
+    policy = [t for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"] == thing["metadata"]["name"]]
+    for rule in (r for t in policy for r in t["spec"]["ingress"]):
+        reached = [p["port"] for p in rule["ports"]]
+        if (8000 in reached or 8080 in reached) and reached != list(wanted.values()):
+            yield f"clients reach the ports {reached}"
+    certificates = [t for t in things if t["kind"] == "Certificate"]
+    # Nobody else makes a Secret of this name.
+    if len(certificates) != (secure and volumes["http-tls"]["secretName"].endswith("-http-tls")):
+        yield f"{len(certificates)} certificates"
+    own = service["metadata"]["name"]
+    names = {own, *(f"{own}.{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local")), "localhost"}
+    for certificate in certificates:
+        made = certificate["spec"]
+        if not names <= set(made["dnsNames"]) or len(made["dnsNames"]) != len(set(made["dnsNames"])):
+            yield f"{name(certificate)}: {made['dnsNames']}"
+        if not secure or made["secretName"] != volumes["http-tls"]["secretName"]:
+            yield f"{name(certificate)}: {made['secretName']} is not what the manager has"
+        if made["privateKey"] != {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"} or not made["issuerRef"]["name"]:
+            yield f"{name(certificate)}: {made}"
+    for check in (t for t in things if t["kind"] == "Pod"):
+        url, trusts = check["spec"]["containers"][0]["args"][-1], value_of(check["spec"], "DFS_TLS_CA")
+        number = next(p["port"] for p in service["spec"]["ports"])
+        direct = f"https://{own}.{namespace}.svc:{number}" if secure else f"http://{own}:{number}"
+        if url not in ([direct] if not authorities else []) + ([f"http://{own}:8080"] if plain else []):
+            yield f"{name(check)}: {url}"
+        files = {v["name"]: v.get("secret") for v in check["spec"].get("volumes", [])}
+        if (trusts is not None) != url.startswith("https") or ("http-ca" in files) != bool(trusts):
+            yield f"{name(check)}: {url} with DFS_TLS_CA={trusts}"
+        elif trusts and (files["http-ca"]["secretName"], [i["path"] for i in files["http-ca"]["items"]]) != (volumes["http-tls"]["secretName"], ["ca.crt"]):
+            yield f"{name(check)}: {files['http-ca']}"
+    # The account of helm test is there only with its pod.
+    accounts = [t for t in things if t["kind"] in ("ServiceAccount", "RoleBinding") and t["metadata"]["name"].endswith("-check")]
+    if accounts and not any(t["kind"] == "Pod" for t in things):
+        yield "an account of helm test without its pod"
+
+
+def clients_policy(things):
+    """Who reaches the REST API, where a policy says so."""
+    for thing in things:
+        if thing["kind"] == "NetworkPolicy" and thing["metadata"]["name"].endswith("-manager"):
+            rules = [r for r in thing["spec"]["ingress"] if 8000 in (p["port"] for p in r["ports"])]
+            return [rule.get("from") for rule in rules]
+    return None
+
+
+def reach_of(file, wanted):
+    """Whether the policy lets in who is wanted, as JSON."""
+    found = clients_policy(read(file))
+    if found != json.loads(wanted):
+        yield f"{found} are let in"
+
+
 def objects(file):
     """What is wrong with a render."""
     things = read(file)
+    yield from callers(things)
+    yield from tls(things)
     keys = [key(thing) for thing in things]
     for twice in sorted({k for k in keys if keys.count(k) > 1}):
         yield f"{twice} is there twice"
@@ -207,7 +365,7 @@ def schema(file):
 
 
 def main():
-    checks = {"objects": objects, "same-pods": same_pods, "apart": apart, "plain": plain, "families": families, "policies": policies, "schema": schema}
+    checks = {"objects": objects, "reach": reach_of, "same-pods": same_pods, "apart": apart, "plain": plain, "families": families, "policies": policies, "schema": schema}
     faults = list(checks[sys.argv[1]](*sys.argv[2:]))
     print(*faults, sep="\n")
     sys.exit(1 if faults else 0)

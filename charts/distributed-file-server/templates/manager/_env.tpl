@@ -7,6 +7,8 @@
   value: "[::]:9000"
 - name: DFS_OPS
   value: "[::]:8001"
+{{ include "dfs.callersEnv" . }}
+{{- include "dfs.tlsEnv" . }}
 {{ include "dfs.storeEnv" . }}
 - name: DFS_CACHED_FILES
   value: {{ .Values.manager.cachedFiles | int64 | quote }}
@@ -34,6 +36,10 @@
   value: {{ $limits.rateGrace | quote }}
 - name: DFS_CLIENT_SHARE
   value: {{ $limits.clientShare | int64 | quote }}
+- name: DFS_CALLER_REQUESTS_PER_SECOND
+  value: {{ $limits.callerRequestsPerSecond | int64 | quote }}
+- name: DFS_CALLER_BYTES_PER_SECOND
+  value: {{ include "dfs.size" $limits.callerBytesPerSecond | quote }}
 - name: DFS_MAX_CONNECTIONS
   value: {{ $limits.maxConnections | int64 | quote }}
 - name: DFS_MAX_UPLOADS

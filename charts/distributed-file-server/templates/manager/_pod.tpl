@@ -16,7 +16,12 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ $fullname }}-manager
+  {{- if eq (include "dfs.callersMode" .) "kubernetes" }}
+  # The API server is asked who calls.
+  automountServiceAccountToken: true
+  {{- else }}
   automountServiceAccountToken: false
+  {{- end }}
   # The variables of a Service named dfs-… would look like flags.
   enableServiceLinks: false
   {{- include "dfs.pullSecrets" . | nindent 2 }}
@@ -72,6 +77,11 @@ spec:
         - name: http
           containerPort: 8000
           protocol: TCP
+        {{- if include "dfs.tlsPlain" . }}
+        - name: http-plain
+          containerPort: 8080
+          protocol: TCP
+        {{- end }}
         - name: grpc
           containerPort: 9000
           protocol: TCP
@@ -111,6 +121,8 @@ spec:
         {{- include "dfs.containerSecurity" . | nindent 8 }}
       volumeMounts:
         {{- include "dfs.storeMounts" . | nindent 8 }}
+        {{- include "dfs.callersMounts" . | nindent 8 }}
+        {{- include "dfs.tlsMounts" . | nindent 8 }}
         {{- with .Values.manager.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -122,6 +134,8 @@ spec:
         items:
           - key: {{ include "dfs.tokenKey" . }}
             path: token
+    {{- include "dfs.callersVolumes" . | nindent 4 }}
+    {{- include "dfs.tlsVolumes" . | nindent 4 }}
     {{- if not $embedded }}
     - name: store
       secret:
