@@ -1,5 +1,5 @@
-//! The resource that describes a pool of file-server nodes, and the YAML that is
-//! made of it. Version `v1alpha1` only ever gains optional fields.
+//! The resource that describes a pool of file-server nodes, the one that is named for
+//! rights on files, and the YAML that is made of them. Version `v1alpha1` only ever gains optional fields.
 
 #![expect(
     unreachable_pub,
@@ -7,6 +7,7 @@
 )]
 
 mod autoscaling;
+mod files;
 mod pool;
 mod scheduling;
 mod schema;
@@ -31,21 +32,26 @@ pub const GROUP: &str = "fileserver.dev";
 /// The annotation with the release that a definition came with.
 pub const RELEASE: &str = "fileserver.dev/release";
 
-/// The definition, which names its release, so that no release replaces the definition
-/// of a newer one, however that came to the cluster.
-pub fn definition() -> CustomResourceDefinition {
-    let mut definition = FileServerPool::crd();
-    let release = env!("CARGO_PKG_VERSION").to_owned();
-    let annotations = definition.annotations_mut();
-    annotations.insert(RELEASE.to_owned(), release);
-    definition
+/// Both definitions, of pools and of `files`. They name their release, so that no release
+/// replaces those of a newer one, however these came to the cluster.
+///
+/// # Errors
+/// When one is malformed, which a test rules out.
+pub fn definitions() -> Result<[CustomResourceDefinition; 2], serde_json::Error> {
+    let mut definitions = [FileServerPool::crd(), files::definition()?];
+    for definition in &mut definitions {
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        let annotations = definition.annotations_mut();
+        annotations.insert(RELEASE.to_owned(), release);
+    }
+    Ok(definitions)
 }
 
-/// The definition as YAML, as `operator crd` prints it and the chart carries it.
+/// A definition as YAML, as `operator crd` prints it and the chart carries it.
 ///
 /// # Errors
 /// When it can't be written down, which a test rules out.
-pub fn yaml() -> Result<String, serde_json::Error> {
-    let definition = serde_json::to_value(definition())?;
+pub fn yaml(definition: &CustomResourceDefinition) -> Result<String, serde_json::Error> {
+    let definition = serde_json::to_value(definition)?;
     serde_saphyr::to_string(&definition).map_err(Error::custom)
 }

@@ -1,5 +1,5 @@
-//! `operator crd`: the definition of FileServerPool, printed or brought to the
-//! cluster.
+//! `operator crd`: the definitions of FileServerPool and `files`, printed or brought to
+//! the cluster.
 
 use crate::differs::lacks;
 use anyhow::{Context, Result};
@@ -13,42 +13,56 @@ use std::io::Write;
 /// The flags of `operator crd`.
 #[derive(Debug, Args)]
 pub struct CrdArgs {
-    /// Bring it to the cluster instead, unless a newer one is there
+    /// Bring them to the cluster instead, where no newer ones are there
     #[arg(long)]
     apply: bool,
 }
 
-/// Prints the definition, or applies it.
+/// Prints the definitions, or applies them.
 ///
 /// # Errors
-/// Where the cluster does not take it.
+/// Where the cluster does not take them.
 pub async fn run(args: CrdArgs) -> Result<()> {
     if !args.apply {
-        return Ok(std::io::stdout().write_all(crds::yaml()?.as_bytes())?);
+        let definitions = crds::definitions()?;
+        let texts: Vec<_> = definitions
+            .iter()
+            .map(crds::yaml)
+            .collect::<Result<_, _>>()?;
+        return Ok(std::io::stdout().write_all(texts.join("---\n").as_bytes())?);
     }
     let client = Client::try_default().await.context("the cluster's API")?;
     bring(&client).await
 }
 
-/// Brings the definition to the cluster, unless the one there is newer, or has all of
-/// it and perhaps more.
+/// Brings the definitions to the cluster. One stays that is newer there, or has all of
+/// ours and perhaps more.
 ///
 /// # Errors
-/// Where the cluster does not take it.
+/// Where the cluster does not take one.
 pub(crate) async fn bring(client: &Client) -> Result<()> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let wanted = crds::definition();
+    let there: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for wanted in crds::definitions()? {
+        bring_one(&there, &wanted).await?;
+    }
+    Ok(())
+}
+
+async fn bring_one(
+    definitions: &Api<CustomResourceDefinition>,
+    wanted: &CustomResourceDefinition,
+) -> Result<()> {
     let name = wanted.name_any();
     let own = env!("CARGO_PKG_VERSION");
     let there = definitions.get_opt(&name).await?;
     if let Some(there) = &there
-        && let Some(why) = stays(there, &wanted, own)?
+        && let Some(why) = stays(there, wanted, own)?
     {
         writeln!(std::io::stdout(), "{name} stays: {why}")?;
         return Ok(());
     }
     let params = PatchParams::apply(crate::names::FIELD_MANAGER).force();
-    let patch = Patch::Apply(&wanted);
+    let patch = Patch::Apply(wanted);
     definitions
         .patch(&name, &params, &patch)
         .await
@@ -107,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_definition_that_has_more_stays_and_one_that_lacks_something_does_not() {
-        let wanted = crds::definition();
+        let [wanted, _] = crds::definitions().expect("definitions");
         let changed = |release: Option<&str>, change: &dyn Fn(&mut serde_json::Value)| {
             let mut there = serde_json::to_value(&wanted).expect("JSON");
             let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";

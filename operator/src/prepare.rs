@@ -1,7 +1,7 @@
 //! `operator prepare`: before a release is installed, upgraded or rolled back. A
 //! change of names that would leave the store behind and begin an empty one is
-//! refused before anything is changed; then the definition of FileServerPool is
-//! brought up to date.
+//! refused before anything is changed; then the definitions are brought up to
+//! date.
 
 use crate::build;
 use crate::config::OfRelease;
@@ -38,7 +38,7 @@ pub struct PrepareArgs {
     /// Begin an empty store although the release has one under another name: true or false
     #[arg(long, env = "DFS_NEW_STORE", value_name = "BOOL", default_value = "false", action = clap::ArgAction::Set)]
     new_store: bool,
-    /// Bring the definition of FileServerPool up to date: true or false
+    /// Bring the definitions of FileServerPool and files up to date: true or false
     #[arg(long, env = "DFS_DEFINITION", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     definition: bool,
 }
@@ -54,7 +54,7 @@ struct Found {
     nodes: Vec<(String, String)>,
 }
 
-/// Checks the names, and brings the definition.
+/// Checks the names, and brings the definitions.
 ///
 /// # Errors
 /// Where files or records would be left behind, or the API server does not answer.

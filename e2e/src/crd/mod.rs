@@ -30,6 +30,7 @@ pub async fn run() -> Result<()> {
     unchangeable(&server)?;
     scaled(&server)?;
     applied_again(&server, &definition)?;
+    only_named(&server)?;
     println!("{} bad pools refused, each with its reason", BAD.len());
     Ok(())
 }
@@ -161,6 +162,28 @@ fn scaled(server: &ApiServer) -> Result<()> {
     )?;
     let args = ["get", "fsp", "small", "-o", "jsonpath={.spec.replicas}"];
     expect(server, &args, "", "5")
+}
+
+/// `files` can be named in roles, as kubectl makes them, and asked about; it has no object.
+fn only_named(server: &ApiServer) -> Result<()> {
+    let role = "--resource=files.fileserver.dev";
+    let create = ["create", "role", "reader", "--verb=get,list", role];
+    expect(server, &create, "", "created")?;
+    let account = "--serviceaccount=default:reader";
+    let bind = ["create", "rolebinding", "reader", "--role=reader", account];
+    expect(server, &bind, "", "created")?;
+    for (verb, wanted) in [("get", "yes"), ("create", "no"), ("admin", "no")] {
+        let account = "--as=system:serviceaccount:default:reader";
+        let ask = ["auth", "can-i", verb, "files.fileserver.dev", account];
+        let told = server.kubectl(&ask, "")?.text;
+        // Of a verb that it does not know itself kubectl warns.
+        ensure!(told.lines().next() == Some(wanted), "{verb}: {told}");
+    }
+    let file = r#"{"apiVersion":"fileserver.dev/v1alpha1","kind":"File","metadata":{"name":"a"}}"#;
+    let told = server.kubectl(&["create", "-f", "-"], file)?;
+    ensure!(!told.ok && told.text.contains("REST API"), "{}", told.text);
+    println!("{}", told.text.trim());
+    Ok(())
 }
 
 /// Applying the definition again changes nothing: a second release does no harm.
