@@ -117,7 +117,7 @@ async fn each_part_of_a_link_is_signed() -> Result<()> {
             good.replace("/file/a", "/file/b")
                 .replace("/file/c", "/file/d"),
         ];
-        for field in ["link", "id", "max_bytes", "expires", "signature"] {
+        for field in ["link", "by", "id", "max_bytes", "expires", "signature"] {
             if !good.contains(&format!("{field}=")) {
                 continue;
             }
@@ -321,4 +321,46 @@ async fn no_link_is_made_while_anyone_may_do_everything() -> Result<()> {
     let answer = client.link("a", GET).await?;
     ensure!(answer.outcome() == (403, Some(7)), "{answer:?}");
     Ok(())
+}
+
+/// A caller's links take no more places than the caller has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_counts_as_its_maker() -> Result<()> {
+    let bounds = ["--max-downloads=4", "--client-share=75", "--max-wait=2s"];
+    let flags = bounds.map(str::to_owned);
+    let mut cluster = closed(&flags).await?;
+    let all = cluster.client();
+    // Far more than sockets hold.
+    all.put("large", content::bytes(1, 40_000_000))
+        .await?
+        .expect(201)?;
+    let path = link(&all, "large", GET).await?;
+    let new = ["token", "new", "--name=other", "--rights=get"];
+    let (_, line, token) = cluster.manager_command(new).output(SOON).await?;
+    let file = cluster.folder().join("tokens");
+    let before = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, format!("{before}{line}"))?;
+    let other = Client::new(cluster.http()).with_bearer(token.trim())?;
+    wait::until(SOON, async || {
+        other.call(Method::HEAD, "/file/large").await?.expect(200)?;
+        Ok(())
+    })
+    .await?;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = tokio::net::TcpStream::connect(cluster.http()).await?;
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await?;
+        held.push(stream);
+    }
+    wait::until(SOON, async || {
+        let refused = all.get_with("large", &[("range", "bytes=0-0")]).await?;
+        ensure!(refused.outcome() == (429, Some(9)), "{refused:?}");
+        Ok(())
+    })
+    .await?;
+    let part = other.get_with("large", &[("range", "bytes=0-0")]).await?;
+    part.expect(206)?;
+    drop(held);
+    cluster.stop_manager().await
 }

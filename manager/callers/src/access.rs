@@ -3,7 +3,7 @@
 #[cfg(feature = "kubernetes")]
 use crate::kubernetes::{Kubernetes, User};
 use crate::tokens::{Named, Tokens};
-use crate::{Denied, Identity, Verb};
+use crate::{Denied, Identity, Share, Verb};
 use std::sync::Arc;
 
 /// A caller that is known.
@@ -38,11 +38,15 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Who sent a bearer token.
+    /// Who sent a bearer token; where that has to be asked, within the client's share.
     ///
     /// # Errors
     /// [`Denied::Missing`], [`Denied::Unknown`] or [`Denied::Away`].
-    pub async fn authenticate(&self, bearer: Option<&str>) -> Result<Known, Denied> {
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "nobody is asked")
+    )]
+    pub async fn authenticate(&self, bearer: Option<&str>, share: &Share) -> Result<Known, Denied> {
         let bearer = bearer.ok_or(Denied::Missing)?;
         let named = self.tokens.as_ref().and_then(|tokens| tokens.find(bearer));
         if let Some(named) = named {
@@ -50,7 +54,10 @@ impl Callers {
         }
         #[cfg(feature = "kubernetes")]
         if let Some(kubernetes) = &self.kubernetes {
-            return kubernetes.authenticate(bearer).await.map(Known::Kubernetes);
+            return kubernetes
+                .authenticate(bearer, share)
+                .await
+                .map(Known::Kubernetes);
         }
         Err(Denied::Unknown)
     }

@@ -1,6 +1,7 @@
 //! Who somebody is, once that is known.
 
 use names::FileName;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +15,26 @@ pub enum Kind {
     Token,
     /// By a token that the cluster's API server knows.
     Kubernetes,
+}
+
+/// A caller's name in eight bytes, by which it is counted and its links name it: they show
+/// no name to whoever has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Account(pub u64);
+
+impl Account {
+    fn of(kind: Kind, name: &str) -> Self {
+        let kind: &[u8] = match kind {
+            Kind::Token => b"token\n",
+            Kind::Kubernetes => b"kubernetes\n",
+        };
+        let digest = Sha256::new()
+            .chain_update(kind)
+            .chain_update(name)
+            .finalize();
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(digest);
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
 }
 
 /// How much a caller may ask for and move in a second, where that is its own.
@@ -30,6 +51,7 @@ pub struct Rates {
 pub struct Identity {
     kind: Kind,
     name: Arc<str>,
+    account: Account,
     prefix: Option<Arc<str>>,
     rates: Rates,
 }
@@ -41,6 +63,7 @@ impl Identity {
         Self {
             kind,
             name: name.into(),
+            account: Account::of(kind, name),
             prefix: prefix.map(Into::into),
             rates: Rates::default(),
         }
@@ -55,6 +78,11 @@ impl Identity {
     /// Its own rates.
     pub fn rates(&self) -> &Rates {
         &self.rates
+    }
+
+    /// By what it is counted, whatever its rights and rates.
+    pub fn account(&self) -> Account {
+        self.account
     }
 
     /// What the names of its files begin with, where that is bounded.
@@ -98,6 +126,21 @@ mod tests {
             let wanted = format!("kubernetes:{forged}");
             assert_eq!(shown(Kind::Kubernetes, forged), wanted);
         }
+    }
+
+    #[test]
+    fn an_account_is_of_a_name_and_of_nothing_else() {
+        let account = |kind, name, prefix| Identity::new(kind, name, prefix).account();
+        let own = account(Kind::Token, "ci", None);
+        assert_eq!(own, account(Kind::Token, "ci", Some("ci-")));
+        let rates = Rates {
+            requests: Some(1),
+            bytes: None,
+        };
+        let slow = Identity::new(Kind::Token, "ci", None).with_rates(rates);
+        assert_eq!(own, slow.account());
+        assert_ne!(own, account(Kind::Token, "web", None));
+        assert_ne!(own, account(Kind::Kubernetes, "ci", None));
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod identity;
 pub mod kubernetes;
 pub mod link;
 mod rights;
+mod share;
 pub mod tokens;
 
 pub use access::{Callers, Known};
 pub use denied::Denied;
-pub use identity::{Identity, Kind, Rates};
+pub use identity::{Account, Identity, Kind, Rates};
 pub use rights::{Rights, UnknownVerb, Verb};
+pub use share::Share;

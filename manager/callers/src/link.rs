@@ -1,6 +1,6 @@
 //! Links that carry their own right: an HMAC over what they allow.
 
-use crate::Verb;
+use crate::{Account, Verb};
 use hmac::{Hmac, KeyInit, Mac};
 use names::{FileId, FileName};
 use sha2::Sha256;
@@ -39,6 +39,8 @@ pub struct Terms {
     pub allows: Allows,
     /// When it ends, in seconds since 1970.
     pub ends: u64,
+    /// Whoever made it, for what is counted.
+    pub by: Account,
 }
 
 /// A signature, of 32 bytes.
@@ -79,13 +81,14 @@ fn mac(key: &[u8], terms: &Terms) -> Hmac<Sha256> {
         name,
         allows,
         ends,
+        by: Account(by),
     } = terms;
     let allows = match allows {
         Allows::Get(id) => format!("GET\n{id}"),
         Allows::Put(most) => format!("PUT\n{most}"),
     };
     // No part has a line break: a name is without control characters.
-    let text = format!("{CONTEXT}\n{number:016x}\n{ends}\n{allows}\n{name}");
+    let text = format!("{CONTEXT}\n{number:016x}\n{by:016x}\n{ends}\n{allows}\n{name}");
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(text.as_bytes());
     mac
@@ -105,6 +108,7 @@ mod tests {
             name: name("a"),
             allows: Allows::Get(FileId::from([1; 16])),
             ends: 1_000,
+            by: Account(9),
         }
     }
 
@@ -124,6 +128,10 @@ mod tests {
             },
             Terms {
                 ends: 1_001,
+                ..terms()
+            },
+            Terms {
+                by: Account(8),
                 ..terms()
             },
             Terms {

@@ -113,6 +113,7 @@ mod tests {
             name: proto::FileName::new("a").expect("a name"),
             allows: manager_callers::link::Allows::Put(1),
             ends: 1,
+            by: manager_callers::Account(1),
         };
         let (one, other) = (links(), links());
         let signature = one.keys().await.expect("a key").sign(&terms);

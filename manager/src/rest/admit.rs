@@ -8,7 +8,7 @@ use crate::callers::Admits;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 use manager_callers::link::{Allows, Terms};
-use manager_callers::{Denied, Known, Verb};
+use manager_callers::{Denied, Known, Share, Verb};
 use proto::FileName;
 use std::fmt;
 
@@ -89,6 +89,7 @@ impl Admits {
         needs: Needs,
         uri: &Uri,
         headers: &HeaderMap,
+        share: &Share,
         now: u64,
     ) -> Result<Who, (Denied, Who)> {
         if needs == Needs::Nothing {
@@ -104,7 +105,7 @@ impl Admits {
             return Ok(Who::Anyone);
         };
         let bearer = bearer(headers).map_err(nobody)?;
-        let known = callers.authenticate(bearer).await.map_err(nobody)?;
+        let known = callers.authenticate(bearer, share).await.map_err(nobody)?;
         let allowed = match needs {
             // A malformed name is refused by its route.
             Needs::Right(verb) => {

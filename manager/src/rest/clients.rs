@@ -3,19 +3,17 @@
 //! (invariant 9).
 
 use super::admit::Who;
-use super::rate::Budget;
+use super::allowance::Allowance;
 use crate::limits::RestLimits;
-use manager_callers::{Identity, Rates};
-use manager_protocol::failure::Failure;
+use manager_callers::{Account, Rates, Share};
 use manager_protocol::nodes::NodeShares;
 use manager_protocol::world::World;
 use parking_lot::Mutex;
-use proto::Code;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address,
@@ -45,34 +43,11 @@ pub(super) struct Client {
     pub(super) writes: Arc<NodeShares>,
     /// HTTP/2 connections with wide windows.
     pub(super) wide: Arc<Semaphore>,
-    /// Requests that it may send.
-    pub(super) asks: Budget,
-    /// Bytes of files that it may move.
-    pub(super) moves: Budget,
-    /// What names these two.
-    bounds: Bounds,
+    /// Questions about tokens of its that nobody knows yet.
+    pub(super) strangers: Share,
+    /// Its rates.
+    pub(super) allowance: Allowance,
     most_at_once: usize,
-}
-
-/// What bounds a client's rates, as an error names it: a flag, or the caller's own line.
-struct Bounds {
-    asks: &'static str,
-    moves: &'static str,
-}
-
-impl Bounds {
-    fn of(rates: &Rates) -> Self {
-        Self {
-            asks: match rates.requests {
-                Some(_) => "`requests_per_second` of this caller",
-                None => "--caller-requests-per-second",
-            },
-            moves: match rates.bytes {
-                Some(_) => "`bytes_per_second` of this caller",
-                None => "--caller-bytes-per-second",
-            },
-        }
-    }
 }
 
 /// HTTP/2 connections with wide windows at once.
@@ -83,31 +58,9 @@ const LONGEST_HEADS: usize = 2 << 20;
 const BESIDE_FIRST: usize = 2 * proto::SMALL;
 
 impl Client {
-    /// Charges a request, unless the caller is over one of its rates.
-    ///
-    /// # Errors
-    /// Code 9, naming the flag, the rate, and when to come again.
-    pub(super) fn ask(&self, now: Instant) -> Result<(), Failure> {
-        let over = |budget: &Budget, wait: Duration, bound: &str, of: &str| {
-            let why = format_args!("{bound}: over {} {of} a second", budget.per_second());
-            let mut failure = Failure::new(Code::TooManyRequests).because(why);
-            failure.retry_after = u32::try_from(wait.as_secs() + 1).ok();
-            failure
-        };
-        let owed = self.moves.ask(0, now);
-        owed.map_err(|wait| over(&self.moves, wait, self.bounds.moves, "bytes"))?;
-        let asked = self.asks.ask(1, now);
-        asked.map_err(|wait| over(&self.asks, wait, self.bounds.asks, "requests"))
-    }
-
-    /// Whether it has used anything of its rates that has not come in again.
-    fn owes(&self, now: Instant) -> bool {
-        !self.asks.is_full(now) || !self.moves.is_full(now)
-    }
-
     /// Whoever is charged for the bytes of a file, if somebody is.
     pub(super) fn pays(self: &Arc<Self>) -> Option<Arc<Self>> {
-        (self.moves.per_second() > 0).then(|| self.clone())
+        self.allowance.counts_bytes().then(|| self.clone())
     }
 
     /// The most that one piece of a body claims: it must fit in beside what its
@@ -117,9 +70,6 @@ impl Client {
     }
 
     pub(super) fn new(world: &World, limits: &RestLimits, rates: &Rates) -> Arc<Self> {
-        let now = Instant::now();
-        let requests = rates.requests.unwrap_or(limits.caller_requests_per_second);
-        let moved = rates.bytes.unwrap_or(limits.caller_bytes_per_second);
         let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
@@ -135,9 +85,8 @@ impl Client {
             reads: streams(),
             writes: streams(),
             wide: share(H2_WIDE_PLACES),
-            asks: Budget::new(requests.into(), now),
-            moves: Budget::new(moved, now),
-            bounds: Bounds::of(rates),
+            strangers: Share::new(limits.client_share),
+            allowance: Allowance::new(rates, limits),
             most_at_once: bytes_share - BESIDE_FIRST,
         })
     }
@@ -148,7 +97,7 @@ pub(super) struct Clients {
     world: World,
     limits: RestLimits,
     connected: Mutex<Known<Key>>,
-    callers: Mutex<Known<Identity>>,
+    callers: Mutex<Known<Account>>,
 }
 
 /// Clients with their connections, as far as these are counted.
@@ -172,10 +121,10 @@ impl<K: Eq + Hash> Known<K> {
     }
 
     fn of(&mut self, key: K, make: impl FnOnce() -> Arc<Client>) -> &mut (usize, Arc<Client>) {
-        if self.clients.len() >= self.sweep_at {
+        if self.clients.len() >= self.sweep_at && !self.clients.contains_key(&key) {
             let (now, few) = (Instant::now(), self.clients.len() < OVER_A_RATE);
             self.clients.retain(|_, (_, client)| {
-                Arc::strong_count(client) > 1 || (few && client.owes(now))
+                Arc::strong_count(client) > 1 || (few && client.allowance.owes(now))
             });
             self.sweep_at = REMEMBERED.max(2 * self.clients.len());
         }
@@ -229,25 +178,29 @@ impl Connected {
         self.address
     }
 
-    /// Whose places a request takes: those of a caller that is known, or else of its
-    /// address.
+    /// Whose places a request takes: those of a caller that is known, or that made the
+    /// link, or else of its address.
     pub(super) fn client_of(&self, who: &Who) -> Arc<Client> {
+        let limits = &self.clients.limits;
         match who {
-            Who::Known(known) => self.of_caller(known.identity()),
-            Who::Anyone | Who::Holder(_) => self.client.clone(),
+            Who::Known(known) => {
+                let identity = known.identity();
+                let client = self.of_account(identity.account(), identity.rates());
+                // Where a link of its was used before, its own rates were not known.
+                client.allowance.set(identity.rates(), limits);
+                client
+            }
+            Who::Holder(terms) => self.of_account(terms.by, &Rates::default()),
+            Who::Anyone => self.client.clone(),
         }
     }
 
-    /// The shares of a caller that is known, wherever its requests come from. Whoever has
-    /// requests in flight holds them, which bounds how many there are.
-    fn of_caller(&self, identity: &Identity) -> Arc<Client> {
+    /// The shares of a caller, wherever its requests come from. Whoever has requests in
+    /// flight holds them, which bounds how many there are.
+    fn of_account(&self, account: Account, rates: &Rates) -> Arc<Client> {
         let clients = &self.clients;
-        let mut callers = clients.callers.lock();
-        if let Some((_, client)) = callers.clients.get(identity) {
-            return client.clone();
-        }
-        let new = || Client::new(&clients.world, &clients.limits, identity.rates());
-        callers.of(identity.clone(), new).1.clone()
+        let new = || Client::new(&clients.world, &clients.limits, rates);
+        clients.callers.lock().of(account, new).1.clone()
     }
 }
 
@@ -258,7 +211,7 @@ impl Drop for Connected {
         if let Some((count, client)) = connected.clients.get_mut(&key) {
             *count -= 1;
             // Whoever is over a rate does not get around it by another connection.
-            if *count == 0 && !client.owes(Instant::now()) {
+            if *count == 0 && !client.allowance.owes(Instant::now()) {
                 connected.clients.remove(&key);
             }
         }
@@ -269,6 +222,8 @@ impl Drop for Connected {
 mod tests {
     use super::*;
     use crate::world::world;
+    use manager_callers::link::{Allows, Terms};
+    use proto::FileName;
 
     fn clients() -> Arc<Clients> {
         let limits = RestLimits::given(&["--max-connections=4", "--client-share=50"]);
@@ -305,7 +260,7 @@ mod tests {
         let clients = Clients::new(&world(), &limits.expect("good flags"));
         let ask = |from| {
             let connected = clients.connect(address(from)).expect("a place");
-            connected.client().ask(Instant::now()).is_ok()
+            connected.client().allowance.ask(Instant::now()).is_ok()
         };
         let let_in = (0..20).filter(|_| ask("10.0.0.1")).count();
         assert!((5..=6).contains(&let_in), "{let_in}");
@@ -314,21 +269,28 @@ mod tests {
 
     #[test]
     fn a_caller_has_one_share_wherever_it_comes_from() {
-        use manager_callers::Kind;
+        let known = Rates::default();
         let clients = clients();
         let here = clients.connect(address("10.0.0.1")).expect("a place");
         let there = clients.connect(address("10.0.0.2")).expect("a place");
-        let caller = |name: &str| Identity::new(Kind::Token, name, None);
-        let one = here.of_caller(&caller("ci"));
-        assert!(Arc::ptr_eq(&one, &there.of_caller(&caller("ci"))));
-        assert!(!Arc::ptr_eq(&one, &here.of_caller(&caller("web"))));
+        let one = here.of_account(Account(1), &known);
+        assert!(Arc::ptr_eq(&one, &there.of_account(Account(1), &known)));
+        assert!(!Arc::ptr_eq(&one, &here.of_account(Account(2), &known)));
+        let link = Who::Holder(Terms {
+            number: 1,
+            name: FileName::new("a").expect("a name"),
+            allows: Allows::Put(1),
+            ends: 1,
+            by: Account(1),
+        });
+        assert!(Arc::ptr_eq(&one, &there.client_of(&link)), "its links too");
         assert!(!Arc::ptr_eq(&one, here.client()));
-        for many in 0..3 * REMEMBERED {
-            here.of_caller(&caller(&many.to_string()));
+        for many in 0..3 * REMEMBERED as u64 {
+            here.of_account(Account(100 + many), &known);
         }
         assert!(clients.callers.lock().clients.len() <= REMEMBERED + 1);
         assert!(
-            Arc::ptr_eq(&one, &there.of_caller(&caller("ci"))),
+            Arc::ptr_eq(&one, &there.of_account(Account(1), &known)),
             "who has requests in flight is not forgotten"
         );
     }

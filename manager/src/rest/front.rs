@@ -71,7 +71,7 @@ impl Front {
         let (who, admitted) = self.admit(&request, &connected, in_flight.activity()).await;
         let client = connected.client_of(&who);
         let admitted = admitted.and_then(|head| {
-            operation.map_or(Ok(()), |_| client.ask(begun))?;
+            operation.map_or(Ok(()), |_| client.allowance.ask(begun))?;
             Ok(head)
         });
         let tls = in_flight.activity().is_over_tls();
@@ -148,10 +148,9 @@ impl Front {
         };
         let needs = routes::needs(request.method(), request.uri().path());
         let now = self.rest.core.world.unix_ms() / 1000;
-        let admitted = self
-            .rest
-            .admits
-            .admit(needs, request.uri(), request.headers(), now);
+        let (uri, headers) = (request.uri(), request.headers());
+        let share = &connected.client().strangers;
+        let admitted = self.rest.admits.admit(needs, uri, headers, share, now);
         match admitted.await {
             Ok(who) => (who, Ok(head)),
             Err((denied, who)) => (who, Err(denied.into())),
@@ -287,7 +286,7 @@ impl Body for Counted {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let (Some(payer), Some(Ok(frame))) = (&this.pays, &frame) {
             let moved = frame.data_ref().map_or(0, Bytes::len) as u64;
-            payer.moves.charge(moved, Instant::now());
+            payer.allowance.charge(moved, Instant::now());
         }
         Poll::Ready(match &this.holds {
             Held::Body { .. } => frame,

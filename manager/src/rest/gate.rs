@@ -187,7 +187,7 @@ impl Admitted<'_> {
     pub(super) async fn hold(&mut self, piece: Bytes) -> Result<Bytes, Failure> {
         let (gate, share) = (&self.gates.upload_bytes, &self.client.upload_bytes);
         let moved = piece.len() as u64;
-        self.client.moves.charge(moved, Instant::now());
+        self.client.allowance.charge(moved, Instant::now());
         let all = self.copied.saturating_add(piece.len());
         if all <= SMALL {
             // First bytes are copied, so their room is claimed in steps, not by the byte.

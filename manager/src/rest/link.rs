@@ -86,19 +86,17 @@ pub(super) async fn link(Shared(rest): Shared<Arc<Rest>>, request: Request) -> R
 async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Refusal> {
     let name = name::in_link_path(&parts.uri)?;
     let caller = Caller::of(parts)?;
-    if rest.admits.callers.is_none() {
+    let Who::Known(known) = &caller.who else {
         return Err(Refusal::forbidden(
             "links are made where callers are known: here anyone may do everything (--auth none)",
         ));
-    }
+    };
     let _place = rest.gates.request(&caller.client).await?;
     let wanted = read(rest, parts, body).await?;
     let lasts = lasts(&wanted.expires)?;
-    if let Who::Known(known) = &caller.who {
-        rest.admits
-            .may(known, wanted.method.verb(), Some(&name))
-            .await?;
-    }
+    rest.admits
+        .may(known, wanted.method.verb(), Some(&name))
+        .await?;
     let allows = allows(rest, caller, &name, &wanted).await?;
     let now = rest.core.world.unix_ms() / 1000;
     let terms = Terms {
@@ -106,6 +104,7 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
         name,
         allows,
         ends: now + lasts.as_secs(),
+        by: known.identity().account(),
     };
     caller.made(terms.number);
     let keys = rest.admits.links.keys().await.map_err(Failure::from)?;

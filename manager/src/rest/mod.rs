@@ -3,6 +3,7 @@
 
 mod activity;
 mod admit;
+mod allowance;
 mod answer;
 mod audit;
 mod caller;

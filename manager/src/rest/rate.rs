@@ -3,6 +3,7 @@
 //! it goes, and whoever is in debt gets code 9 for the next request.
 
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How much of a rate may be used at once after a pause.
@@ -12,7 +13,7 @@ const BURST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Budget {
     /// What comes in each second; nothing bounds where it is 0.
-    per_second: u64,
+    per_second: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -28,31 +29,36 @@ impl Budget {
     pub(super) fn new(per_second: u64, now: Instant) -> Self {
         let left = per_second as f64 * BURST.as_secs_f64();
         Self {
-            per_second,
+            per_second: AtomicU64::new(per_second),
             state: Mutex::new(State { left, at: now }),
         }
     }
 
     /// What comes in each second.
     pub(super) fn per_second(&self) -> u64 {
-        self.per_second
+        self.per_second.load(Ordering::Relaxed)
+    }
+
+    /// From now on so much comes in; what is owed stays owed.
+    pub(super) fn set(&self, per_second: u64) {
+        self.per_second.store(per_second, Ordering::Relaxed);
     }
 
     /// Whether as much is left as can be: then a new budget is no better.
     pub(super) fn is_full(&self, now: Instant) -> bool {
-        self.per_second == 0 || self.now(now, |left| *left >= self.most())
+        self.per_second() == 0 || self.now(now, |left| *left >= self.most())
     }
 
     /// Charges an amount.
     pub(super) fn charge(&self, amount: u64, now: Instant) {
-        if self.per_second > 0 {
+        if self.per_second() > 0 {
             self.now(now, |left| *left -= amount as f64);
         }
     }
 
     /// Charges an amount if nothing is owed; otherwise returns after how long that is so.
     pub(super) fn ask(&self, amount: u64, now: Instant) -> Result<(), Duration> {
-        if self.per_second == 0 {
+        if self.per_second() == 0 {
             return Ok(());
         }
         self.now(now, |left| {
@@ -63,19 +69,19 @@ impl Budget {
                 return Ok(());
             }
             Err(Duration::from_secs_f64(
-                (needed - *left) / self.per_second as f64,
+                (needed - *left) / self.per_second() as f64,
             ))
         })
     }
 
     fn most(&self) -> f64 {
-        self.per_second as f64 * BURST.as_secs_f64()
+        self.per_second() as f64 * BURST.as_secs_f64()
     }
 
     fn now<T>(&self, now: Instant, change: impl FnOnce(&mut f64) -> T) -> T {
         let mut state = self.state.lock();
         let passed = now.saturating_duration_since(state.at).as_secs_f64();
-        state.left = (state.left + passed * self.per_second as f64).min(self.most());
+        state.left = (state.left + passed * self.per_second() as f64).min(self.most());
         state.at = state.at.max(now);
         change(&mut state.left)
     }
@@ -116,6 +122,17 @@ mod tests {
         assert!(budget.ask(0, begun + wait).is_ok());
         assert!(!budget.is_full(begun + wait));
         assert!(budget.is_full(begun + wait + BURST));
+    }
+
+    #[test]
+    fn another_rate_forgives_no_debt() {
+        let begun = Instant::now();
+        let budget = Budget::new(10, begun);
+        budget.charge(150, begun);
+        budget.set(100);
+        assert_eq!(budget.ask(0, begun), Err(Duration::from_secs(1)));
+        budget.set(0);
+        assert!(budget.ask(0, begun).is_ok());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::name;
 use super::query::{number, once};
 use crate::format;
 use http::Uri;
-use manager_callers::Denied;
 use manager_callers::link::{Allows, Signature, Terms};
+use manager_callers::{Account, Denied};
 use proto::FileName;
 
 /// What a request's query says of a link.
@@ -14,6 +14,7 @@ pub(super) struct Link {
     pub(super) number: u64,
     pub(super) allows: Allows,
     pub(super) ends: u64,
+    pub(super) by: Account,
     pub(super) signature: Signature,
 }
 
@@ -28,11 +29,12 @@ impl Link {
     }
 
     fn parse(query: &str) -> Option<Self> {
-        let [mut link, mut id, mut most, mut ends, mut signature] = [None; 5];
+        let [mut link, mut by, mut id, mut most, mut ends, mut signature] = [None; 6];
         for pair in query.split('&') {
             let (field, value) = pair.split_once('=')?;
             let slot = match field {
                 "link" => &mut link,
+                "by" => &mut by,
                 "id" => &mut id,
                 "max_bytes" => &mut most,
                 "expires" => &mut ends,
@@ -49,7 +51,8 @@ impl Link {
         let mut bytes = Signature::default();
         let signature = base16ct::lower::decode(signature?, &mut bytes).ok()?;
         Some(Self {
-            number: link_number(link?)?,
+            number: hex_number(link?)?,
+            by: Account(hex_number(by?)?),
             allows,
             ends: number(ends?)?,
             signature: signature.try_into().ok()?,
@@ -63,12 +66,13 @@ impl Link {
             name,
             allows: self.allows,
             ends: self.ends,
+            by: self.by,
         }
     }
 }
 
-/// A link's number, as [`written`] has it.
-fn link_number(text: &str) -> Option<u64> {
+/// A number of 16 hex digits.
+fn hex_number(text: &str) -> Option<u64> {
     let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
@@ -80,9 +84,10 @@ pub(super) fn written(terms: &Terms, signature: &Signature) -> String {
         Allows::Put(most) => format!("max_bytes={most}"),
     };
     format!(
-        "{}?link={:016x}&{allows}&expires={}&signature={}",
+        "{}?link={:016x}&by={:016x}&{allows}&expires={}&signature={}",
         name::path_of(&terms.name),
         terms.number,
+        terms.by.0,
         terms.ends,
         format::hex(signature)
     )
@@ -99,6 +104,7 @@ mod tests {
             name: FileName::new("ä b").expect("a name"),
             allows,
             ends: 1_700_000_000,
+            by: Account(0xdef),
         }
     }
 

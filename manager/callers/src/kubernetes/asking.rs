@@ -1,6 +1,8 @@
 //! How the API server is asked: a few questions at once, each with a deadline.
 
 use super::reviews::Away;
+use crate::Share;
+use crate::share::STRANGERS;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +11,6 @@ use tokio::time::{Instant, timeout};
 
 /// How many questions are open at once.
 const PLACES: usize = 16;
-/// How many of them are about tokens that are not known yet: a flood of wrong ones
-/// leaves places for those whose time is over.
-const STRANGERS: usize = 12;
 /// The longest that a question waits for a place.
 const WAIT: Duration = Duration::from_secs(5);
 /// The longest that an answer may take.
@@ -19,19 +18,11 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// The least time from one line of the log to the next.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// About whom a question is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
-    /// Somebody who is known.
-    Known,
-    /// Somebody who is not, or not yet.
-    Stranger,
-}
-
 /// A place for a question; it is free again once it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    _among_strangers: Option<OwnedSemaphorePermit>,
+    /// Its client's own, and one of all that are about strangers.
+    _among_strangers: Option<[OwnedSemaphorePermit; 2]>,
     _among_all: OwnedSemaphorePermit,
 }
 
@@ -54,21 +45,25 @@ impl Default for Asking {
 }
 
 impl Asking {
-    /// Waits for a place. That all are taken says nothing of the API server, and is not
-    /// logged.
-    pub(super) async fn place(&self, about: About) -> Result<Place, Away> {
+    /// Waits for a place; for a question about a stranger within its client's share. That
+    /// all are taken says nothing of the API server, and is not logged.
+    pub(super) async fn place(&self, stranger: Option<&Share>) -> Result<Place, Away> {
+        let too_many = || Away("too many reviews at once".to_owned());
+        let _waits = match stranger {
+            Some(share) => Some(share.wait().ok_or_else(too_many)?),
+            None => None,
+        };
         let places = async {
-            let among_strangers = match about {
-                About::Stranger => Some(taken(&self.strangers).await),
-                About::Known => None,
+            let among_strangers = match stranger {
+                Some(share) => Some([share.place().await, taken(&self.strangers).await]),
+                None => None,
             };
             Place {
                 _among_strangers: among_strangers,
                 _among_all: taken(&self.places).await,
             }
         };
-        let place = timeout(WAIT, places).await;
-        place.map_err(|_| Away("too many reviews at once".to_owned()))
+        timeout(WAIT, places).await.map_err(|_| too_many())
     }
 
     /// Asks; with the answer comes the moment of the question.

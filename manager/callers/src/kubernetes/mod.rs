@@ -16,8 +16,8 @@ pub use cluster::ConnectError;
 pub use reviews::{Away, Reviews, UserInfo};
 pub use user::User;
 
-use crate::{Denied, Verb};
-use asking::{About, Asking, Place};
+use crate::{Denied, Share, Verb};
+use asking::{Asking, Place};
 use cluster::Cluster;
 use decision::{Decision, Spans};
 use seen::{Seen, TokenSlot};
@@ -80,22 +80,19 @@ impl Kubernetes {
         }))
     }
 
-    /// Who sent a bearer token.
+    /// Who sent a bearer token; one that is not known is asked about within `share`.
     ///
     /// # Errors
     /// [`Denied::Unknown`] or [`Denied::Away`].
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<User>, Denied> {
+    pub async fn authenticate(&self, token: &str, share: &Share) -> Result<Arc<User>, Denied> {
         if !token::is_plausible(token) {
             return Err(Denied::Unknown);
         }
         let key = Key::of(token);
         let slot = self.0.seen.slot(&key);
         let place = async {
-            let about = match slot.last().flatten() {
-                Some(_) => About::Known,
-                None => About::Stranger,
-            };
-            self.0.asking.place(about).await
+            let stranger = slot.last().flatten().is_none().then_some(share);
+            self.0.asking.place(stranger).await
         };
         let (shared, kept) = (&self.0, &slot);
         let review = |place| {
@@ -110,7 +107,7 @@ impl Kubernetes {
     /// # Errors
     /// [`Denied::Away`].
     pub async fn may(&self, user: &Arc<User>, verb: Verb) -> Result<bool, Denied> {
-        let place = self.0.asking.place(About::Known);
+        let place = self.0.asking.place(None);
         let review = |place| self.0.clone().review_access(place, user.clone(), verb);
         Ok(user.right(verb).decide(place, review).await?)
     }

@@ -46,6 +46,13 @@ fn world() -> (Arc<Played>, Arc<Kubernetes>) {
     (played, kubernetes)
 }
 
+impl Kubernetes {
+    /// Who sent a token, for a client without other requests.
+    async fn known(&self, token: &str) -> Result<Arc<User>, Denied> {
+        self.authenticate(token, &Share::new(100)).await
+    }
+}
+
 fn info(username: &str) -> UserInfo {
     UserInfo {
         username: username.to_owned(),
@@ -68,10 +75,7 @@ fn is_away<T>(result: &Result<T, Denied>) -> bool {
 async fn nothing_that_is_shown_holds_a_token() {
     let (played, kubernetes) = world();
     played.know("secret-token", info("system:serviceaccount:a:b"));
-    let user = kubernetes
-        .authenticate("secret-token")
-        .await
-        .expect("known");
+    let user = kubernetes.known("secret-token").await.expect("known");
     assert_eq!(user.identity().to_string(), "system:serviceaccount:a:b");
     assert_eq!(user.identity().prefix(), None);
     for shown in [format!("{user:?}"), format!("{kubernetes:?}")] {

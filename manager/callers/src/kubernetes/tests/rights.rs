@@ -10,8 +10,8 @@ async fn each_right_of_each_user_is_asked_for_by_itself() {
     }
     played.allow("a", Verb::Get);
     played.allow("b", Verb::Create);
-    let a = kubernetes.authenticate("a").await.expect("known");
-    let b = kubernetes.authenticate("b").await.expect("known");
+    let a = kubernetes.known("a").await.expect("known");
+    let b = kubernetes.known("b").await.expect("known");
     for _ in 0..3 {
         for verb in Verb::ALL {
             let may_a = kubernetes.may(&a, verb).await;
@@ -28,7 +28,7 @@ async fn a_right_that_is_revoked_is_gone_when_its_time_is_over() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
     played.allow("user", Verb::Get);
-    let user = kubernetes.authenticate("a").await.expect("known");
+    let user = kubernetes.known("a").await.expect("known");
     assert_eq!(kubernetes.may(&user, Verb::Get).await, Ok(true));
     played.revoke("user", Verb::Get);
     pass(59_999).await;
@@ -41,7 +41,7 @@ async fn a_right_that_is_revoked_is_gone_when_its_time_is_over() {
 async fn a_new_right_counts_after_five_seconds() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
-    let user = kubernetes.authenticate("a").await.expect("known");
+    let user = kubernetes.known("a").await.expect("known");
     assert_eq!(kubernetes.may(&user, Verb::Get).await, Ok(false));
     played.allow("user", Verb::Get);
     pass(4_999).await;
@@ -55,11 +55,11 @@ async fn a_review_that_changes_nothing_keeps_the_rights() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
     played.allow("user", Verb::Get);
-    let first = kubernetes.authenticate("a").await.expect("known");
+    let first = kubernetes.known("a").await.expect("known");
     pass(30_000).await;
     assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
     pass(30_000).await;
-    let second = kubernetes.authenticate("a").await.expect("known");
+    let second = kubernetes.known("a").await.expect("known");
     assert_eq!(played.tokens(), 2);
     assert!(Arc::ptr_eq(&first, &second));
     assert_eq!(kubernetes.may(&second, Verb::Get).await, Ok(true));
@@ -78,7 +78,7 @@ async fn a_user_who_changed_starts_anew() {
         let (played, kubernetes) = world();
         played.know("a", info("user"));
         played.allow("user", Verb::Get);
-        let first = kubernetes.authenticate("a").await.expect("known");
+        let first = kubernetes.known("a").await.expect("known");
         pass(30_000).await;
         assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
         let mut other = info("user");
@@ -86,7 +86,7 @@ async fn a_user_who_changed_starts_anew() {
         played.know("a", other.clone());
         played.revoke("user", Verb::Get);
         pass(30_000).await;
-        let second = kubernetes.authenticate("a").await.expect("known");
+        let second = kubernetes.known("a").await.expect("known");
         assert_eq!(*second.info(), other);
         assert_eq!(
             second.identity().to_string(),
@@ -101,16 +101,16 @@ async fn an_account_that_comes_back_has_none_of_its_old_rights() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
     played.allow("user", Verb::Get);
-    let first = kubernetes.authenticate("a").await.expect("known");
+    let first = kubernetes.known("a").await.expect("known");
     pass(55_000).await;
     assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
     played.forget("a");
     played.revoke("user", Verb::Get);
     pass(5_000).await;
-    assert!(kubernetes.authenticate("a").await.is_err());
+    assert!(kubernetes.known("a").await.is_err());
     played.know("a", info("user"));
     pass(5_000).await;
-    let second = kubernetes.authenticate("a").await.expect("known");
+    let second = kubernetes.known("a").await.expect("known");
     assert_eq!(kubernetes.may(&second, Verb::Get).await, Ok(false));
 }
 
@@ -120,7 +120,7 @@ async fn many_requests_for_one_right_cost_one_review() {
     played.know("a", info("user"));
     played.allow("user", Verb::Get);
     played.set_takes(50);
-    let user = kubernetes.authenticate("a").await.expect("known");
+    let user = kubernetes.known("a").await.expect("known");
     let requests: Vec<_> = (0..100)
         .map(|_| {
             let (kubernetes, user) = (kubernetes.clone(), user.clone());

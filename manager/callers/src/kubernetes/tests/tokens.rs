@@ -10,7 +10,7 @@ async fn a_thousand_requests_at_once_cost_one_review() {
     let requests: Vec<_> = (0..1_000)
         .map(|_| {
             let kubernetes = kubernetes.clone();
-            tokio::spawn(async move { kubernetes.authenticate("a").await })
+            tokio::spawn(async move { kubernetes.known("a").await })
         })
         .collect();
     for request in requests {
@@ -29,7 +29,7 @@ async fn requests_that_waited_for_a_review_share_it_however_short_it_counts() {
         ..settings()
     };
     let kubernetes = Kubernetes::new(played.clone(), brief);
-    let ask = || kubernetes.authenticate("wrong");
+    let ask = || kubernetes.known("wrong");
     let (a, b, c) = tokio::join!(ask(), ask(), ask());
     assert_eq!(
         [a, b, c].map(Result::err),
@@ -44,7 +44,7 @@ async fn a_known_token_is_reviewed_anew_when_its_time_is_over() {
     played.know("a", info("user"));
     for (wait, wanted) in [(0, 1), (59_999, 1), (1, 2), (59_999, 2), (1, 3)] {
         pass(wait).await;
-        kubernetes.authenticate("a").await.expect("known");
+        kubernetes.known("a").await.expect("known");
         assert_eq!(played.tokens(), wanted);
     }
 }
@@ -54,12 +54,12 @@ async fn a_decision_is_as_old_as_its_question() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
     played.set_takes(4_000);
-    kubernetes.authenticate("a").await.expect("known");
+    kubernetes.known("a").await.expect("known");
     pass(55_999).await;
-    kubernetes.authenticate("a").await.expect("known");
+    kubernetes.known("a").await.expect("known");
     assert_eq!(played.tokens(), 1);
     pass(1).await;
-    kubernetes.authenticate("a").await.expect("known");
+    kubernetes.known("a").await.expect("known");
     assert_eq!(played.tokens(), 2);
 }
 
@@ -67,15 +67,12 @@ async fn a_decision_is_as_old_as_its_question() {
 async fn an_account_that_is_deleted_is_refused_when_its_time_is_over() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
-    kubernetes.authenticate("a").await.expect("known");
+    kubernetes.known("a").await.expect("known");
     played.forget("a");
     pass(59_999).await;
-    kubernetes
-        .authenticate("a")
-        .await
-        .expect("its time is not over");
+    kubernetes.known("a").await.expect("its time is not over");
     pass(1).await;
-    let refused = kubernetes.authenticate("a").await;
+    let refused = kubernetes.known("a").await;
     assert_eq!(refused.err(), Some(Denied::Unknown));
     assert_eq!(kubernetes.0.seen.count(), (0, 1));
 }
@@ -85,15 +82,15 @@ async fn a_token_that_is_not_known_is_refused_for_five_seconds() {
     let (played, kubernetes) = world();
     for (wait, wanted) in [(0, 1), (4_999, 1), (1, 2)] {
         pass(wait).await;
-        let refused = kubernetes.authenticate("a").await;
+        let refused = kubernetes.known("a").await;
         assert_eq!(refused.err(), Some(Denied::Unknown));
         assert_eq!(played.tokens(), wanted);
     }
     played.know("a", info("user"));
     pass(4_999).await;
-    assert!(kubernetes.authenticate("a").await.is_err());
+    assert!(kubernetes.known("a").await.is_err());
     pass(1).await;
-    kubernetes.authenticate("a").await.expect("known by now");
+    kubernetes.known("a").await.expect("known by now");
     assert_eq!(kubernetes.0.seen.count(), (1, 0));
 }
 
@@ -104,17 +101,17 @@ async fn a_token_is_never_used_past_its_own_end() {
     let end = seconds.expect("after 1970").as_secs() + 30;
     let token = jwt(&format!(r#"{{"exp":{end}}}"#));
     played.know(&token, info("user"));
-    kubernetes.authenticate(&token).await.expect("known");
+    kubernetes.known(&token).await.expect("known");
     pass(28_000).await;
-    kubernetes.authenticate(&token).await.expect("known");
+    kubernetes.known(&token).await.expect("known");
     assert_eq!(played.tokens(), 1);
     played.set_away(true);
     pass(2_000).await;
-    assert!(is_away(&kubernetes.authenticate(&token).await));
+    assert!(is_away(&kubernetes.known(&token).await));
     played.set_away(false);
     played.forget(&token);
     pass(1_000).await;
-    let refused = kubernetes.authenticate(&token).await;
+    let refused = kubernetes.known(&token).await;
     assert_eq!(refused.err(), Some(Denied::Unknown));
 }
 
@@ -123,7 +120,7 @@ async fn what_can_be_no_token_is_refused_without_a_review() {
     let (played, kubernetes) = world();
     let long = "x".repeat((16 << 10) + 1);
     for token in ["", "a b", "a\n", "\u{e4}", &long] {
-        let refused = kubernetes.authenticate(token).await;
+        let refused = kubernetes.known(token).await;
         assert_eq!(refused.err(), Some(Denied::Unknown));
     }
     assert_eq!(played.tokens(), 0);
@@ -134,8 +131,8 @@ async fn what_can_be_no_token_is_refused_without_a_review() {
 async fn a_kept_decision_is_had_without_waiting() {
     let (played, kubernetes) = world();
     played.know("a", info("user"));
-    kubernetes.authenticate("a").await.expect("known");
-    let again = kubernetes.authenticate("a");
+    kubernetes.known("a").await.expect("known");
+    let again = kubernetes.known("a");
     let mut again = std::pin::pin!(again);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(again.as_mut().poll(&mut context).is_ready());
