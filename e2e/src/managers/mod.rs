@@ -5,6 +5,7 @@
 mod by_name;
 mod cut_off;
 mod paused;
+mod secured;
 mod set_back;
 mod stalled;
 mod steady;
@@ -85,6 +86,7 @@ pub async fn run(args: Args) -> Result<()> {
     run.compare("compared once more").await?;
     run.cluster.stop().await?;
     run.found_by_name(&server).await?;
+    run.secured_database(&server).await?;
     println!("{}", table(&["step", "s", "what was seen"], &run.rows));
     println!("every file is there, byte for byte, through both managers");
     Ok(())
