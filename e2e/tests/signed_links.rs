@@ -247,7 +247,20 @@ async fn what_is_asked_of_a_link_is_checked() -> Result<()> {
     // Nothing else is posted below a file's path.
     let answer = all.call(Method::POST, "/file/a").await?;
     ensure!(answer.outcome() == (405, Some(6)), "{answer:?}");
-    ensure!(answer.header("allow").contains("PUT"), "{answer:?}");
+    ensure!(
+        answer.header("allow") == "GET,HEAD,PUT,DELETE",
+        "{answer:?}"
+    );
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let answer = all.call(method, "/file/a/link").await?;
+        ensure!(answer.outcome() == (405, Some(6)), "{answer:?}");
+        ensure!(answer.header("allow") == "POST", "{answer:?}");
+    }
+    let answer = all.call(Method::OPTIONS, "/file/a").await?;
+    ensure!(
+        answer.header("allow") == "GET,HEAD,PUT,DELETE",
+        "{answer:?}"
+    );
     Ok(())
 }
 

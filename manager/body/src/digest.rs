@@ -79,6 +79,9 @@ impl Stated {
         let Some(dictionary) = dictionary(headers, header).map_err(bad)? else {
             return Ok(None);
         };
+        if dictionary.is_empty() {
+            return Err(bad("is empty".to_owned()));
+        }
         let digest = |algorithm: Algorithm| match dictionary.get(algorithm.key()) {
             None => Ok(None),
             Some(ListEntry::Item(item)) => match &item.bare_item {

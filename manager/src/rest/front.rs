@@ -8,8 +8,9 @@ use super::answer::{self, Refusal};
 use super::caller::Caller;
 use super::clients::{Client, Connected};
 use super::gate::Place;
+use super::lent::Lent;
 use super::sent::{Holds, Unsent};
-use super::{audit, lent, routes, vet};
+use super::{audit, lent, router, routes, vet};
 use crate::format;
 use crate::metrics::RequestLabels;
 use axum::Router;
@@ -92,14 +93,7 @@ impl Front {
                 (refusal.response(), None)
             }
             Ok(head) => {
-                let served = AssertUnwindSafe(self.router.call(request.map(AxumBody::new)))
-                    .catch_unwind()
-                    .await;
-                let response = match served {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(never)) => match never {},
-                    Err(_) => panicked(trace),
-                };
+                let response = self.route(request, trace).await;
                 (response, Some(head))
             }
         };
@@ -128,6 +122,20 @@ impl Front {
             pays,
             _unread: unread,
         }))
+    }
+
+    /// The answer of the request's route.
+    async fn route(&mut self, request: Request<Lent>, trace: Trace) -> Response<AxumBody> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        if let Err(refused) = router::refuse_link(method, uri).await {
+            return refused;
+        }
+        let served = AssertUnwindSafe(self.router.call(request.map(AxumBody::new)));
+        match served.catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => panicked(trace),
+        }
     }
 
     /// The room that the request's head takes, if it is let in, and who sent it.

@@ -61,13 +61,19 @@ fn handler(action: Action) -> MethodRouter<Arc<Rest>> {
 
 /// `POST` below a file's path. Nothing else than a link is asked for in this way.
 async fn ask_for_link(rest: State<Arc<Rest>>, request: Request) -> Response<Body> {
-    if name::asks_for_link(request.uri().path()) {
-        return link::link(rest, request).await;
+    match name::asks_for_link(request.uri().path()) {
+        true => link::link(rest, request).await,
+        false => no_such_method(Method::POST, request.into_parts().0.uri).await,
     }
-    let mut response = no_such_method(Method::POST).await;
-    let allow = HeaderValue::from_static("GET,HEAD,PUT,DELETE");
-    response.headers_mut().insert(ALLOW, allow);
-    response
+}
+
+/// The answer to any other method on a path of which only `POST` is known: to the router
+/// it is a file's.
+pub(super) async fn refuse_link(method: Method, uri: Uri) -> Result<(), Response<Body>> {
+    match name::asks_for_link(uri.path()) && method != Method::POST {
+        true => Err(no_such_method(method, uri).await),
+        false => Ok(()),
+    }
 }
 
 async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
@@ -117,10 +123,21 @@ async fn no_such_path(uri: Uri) -> Response<Body> {
     )
 }
 
-async fn no_such_method(method: Method) -> Response<Body> {
+async fn no_such_method(method: Method, uri: Uri) -> Response<Body> {
     let why = format!("{method} is not served here, see Allow");
-    answer::failure_as(
+    let mut response = answer::failure_as(
         StatusCode::METHOD_NOT_ALLOWED,
         Failure::new(Code::InvalidRequest).because(why),
-    )
+    );
+    // The router itself would name the methods of both paths that begin so.
+    let allow = match uri.path() {
+        path if name::asks_for_link(path) => Some("POST"),
+        path if path.starts_with(name::FILE) => Some("GET,HEAD,PUT,DELETE"),
+        _ => None,
+    };
+    if let Some(allow) = allow {
+        let allow = HeaderValue::from_static(allow);
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }

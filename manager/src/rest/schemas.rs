@@ -16,8 +16,9 @@ pub(super) const NAME: &str = "^(?:[^./\\x00-\\x1f\\x7f-\\x9f][^/\\x00-\\x1f\\x7
                                |\\.\\.[^/\\x00-\\x1f\\x7f-\\x9f]+)$";
 /// Base64, of either alphabet, in whole groups.
 const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*$|^(?:[A-Za-z0-9_-]{4})*$";
-/// A media type without parameters.
-const MEDIA_TYPE: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+/// A media type without parameters, neither half of which is `*`.
+const MEDIA_TYPE: &str = "^(?:[!#$%&'+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*|\\*[!#$%&'*+.^_`|~0-9A-Za-z-]+)\
+                          /(?:[!#$%&'+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*|\\*[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";
 
 /// What a body may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
