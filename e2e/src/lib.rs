@@ -2,6 +2,7 @@
 //! REST, cuts their power, and examines what lies on their disks.
 
 pub mod bench;
+pub mod callers;
 pub mod certificates;
 pub mod client;
 pub mod cluster;

@@ -65,6 +65,11 @@ impl Server {
         format!("mongodb://{}/{database}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The folder of its data.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -3,98 +3,24 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
+use e2e::callers::{Closed, known};
 use e2e::client::{Client, Http2, Pieces, Route};
 use e2e::cluster::{Cluster, Launch, Options, SOON};
 use e2e::{content, raw, wait};
 use http::{Method, Request};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-/// The token and the line of a new caller, as `manager token new` prints them.
-async fn new_caller(cluster: &Cluster, flags: &[&str]) -> Result<(String, String)> {
-    let command = ["token", "new"].iter().chain(flags);
-    let (status, line, token) = cluster.manager_command(command).output(SOON).await?;
-    ensure!(status.success(), "{flags:?}: {token}");
-    Ok((token.trim().to_owned(), line.trim().to_owned()))
-}
-
-/// A service with callers.
-struct Service {
-    cluster: Cluster,
-    file: PathBuf,
-    lines: Vec<String>,
-}
-
-impl Service {
-    /// One whose own client may do everything.
-    async fn start(flags: &[&str]) -> Result<Self> {
-        let cluster = Cluster::prepare(Options::default())?;
-        let everything = ["--name=all", "--rights=get,list,create,delete,admin"];
-        let (token, line) = new_caller(&cluster, &everything).await?;
-        let file = cluster.folder().join("tokens");
-        let mut service = Self {
-            cluster,
-            file,
-            lines: vec![line],
-        };
-        service.write()?;
-        let cluster = &mut service.cluster;
-        cluster.options.bearer = Some(token);
-        cluster.options.manager_args = vec![format!("--auth=tokens:{}", service.file.display())];
-        let flags = flags.iter().map(|&flag| flag.to_owned());
-        cluster.options.manager_args.extend(flags);
-        cluster.start_manager().await?;
-        cluster.add_node().await?;
-        cluster.wait_available(1).await?;
-        Ok(service)
-    }
-
-    fn write(&self) -> Result<()> {
-        Ok(std::fs::write(&self.file, self.lines.join("\n"))?)
-    }
-
-    /// Adds a caller to the file; the manager may not have read it yet.
-    async fn add(&mut self, flags: &[&str]) -> Result<(Client, String)> {
-        let (token, line) = new_caller(&self.cluster, flags).await?;
-        self.lines.push(line);
-        self.write()?;
-        Ok((self.anyone().with_bearer(&token)?, token))
-    }
-
-    /// The same, once the manager knows the caller.
-    async fn caller(&mut self, flags: &[&str]) -> Result<Client> {
-        let (client, _) = self.add(flags).await?;
-        known(std::slice::from_ref(&client)).await?;
-        Ok(client)
-    }
-
-    fn anyone(&self) -> Client {
-        Client::new(self.cluster.http())
-    }
-
-    /// The lines of the audit so far.
-    fn audit(&self) -> Result<Vec<Value>> {
-        let log = std::fs::read_to_string(self.cluster.log_of_manager(0))?;
-        let lines = log
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        Ok(lines
-            .filter(|line: &Value| line["target"] == "audit")
-            .collect())
-    }
-}
-
-/// Waits until the manager knows them.
-async fn known(callers: &[Client]) -> Result<()> {
-    wait::until(SOON, async || {
-        for client in callers {
-            let status = client.get("none").await?.status.as_u16();
-            ensure!(status != 401, "not known yet");
-        }
-        Ok(())
-    })
-    .await
+/// The lines of the audit so far.
+fn audit(service: &Closed) -> Result<Vec<Value>> {
+    let log = std::fs::read_to_string(service.cluster.log_of_manager(0))?;
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    Ok(lines
+        .filter(|line: &Value| line["target"] == "audit")
+        .collect())
 }
 
 const REFUSED: (u16, Option<u64>) = (401, Some(7));
@@ -102,7 +28,7 @@ const FORBIDDEN: (u16, Option<u64>) = (403, Some(7));
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_known_does_nothing_and_stays_outside() -> Result<()> {
-    let service = Service::start(&[]).await?;
+    let service = Closed::start(&[]).await?;
     let known = service.cluster.client();
     known.put("f", "x").await?.expect(201)?;
     let token = service.cluster.options.bearer.clone().unwrap();
@@ -174,7 +100,7 @@ async fn whoever_is_not_known_does_nothing_and_stays_outside() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_credentials_are_none() -> Result<()> {
-    let service = Service::start(&[]).await?;
+    let service = Closed::start(&[]).await?;
     let token = service.cluster.options.bearer.clone().unwrap();
     let twice = format!(
         "GET /file/f HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
@@ -187,7 +113,7 @@ async fn two_credentials_are_none() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_right_opens_its_own_requests_and_no_other() -> Result<()> {
-    let mut service = Service::start(&[]).await?;
+    let mut service = Closed::start(&[]).await?;
     service.cluster.client().put("f", "x").await?.expect(201)?;
     let all = ["get", "list", "create", "delete", "admin"];
     let mut callers = Vec::new();
@@ -229,7 +155,7 @@ async fn each_right_opens_its_own_requests_and_no_other() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_bounds_every_route_by_which_a_name_comes_in() -> Result<()> {
-    let mut service = Service::start(&[]).await?;
+    let mut service = Closed::start(&[]).await?;
     let all = service.cluster.client();
     all.put("other", "x").await?.expect(201)?;
     let rights = "--rights=get,list,create,delete";
@@ -284,7 +210,7 @@ async fn a_prefix_bounds_every_route_by_which_a_name_comes_in() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_read_again_when_it_changes() -> Result<()> {
-    let mut service = Service::start(&[]).await?;
+    let mut service = Closed::start(&[]).await?;
     let (caller, token) = service.add(&["--name=new", "--rights=get"]).await?;
     let status = async |wanted: u16| {
         wait::until(SOON, async || {
@@ -321,11 +247,11 @@ async fn the_file_is_read_again_when_it_changes() -> Result<()> {
 
 /// Waits for as many lines of the audit, and compares the fields of each that matter.
 async fn audited(
-    service: &Service,
+    service: &Closed,
     wanted: &[(&str, &str, &str, &str, &Value)],
 ) -> Result<Vec<Value>> {
     let lines = wait::until(SOON, async || {
-        let lines = service.audit()?;
+        let lines = audit(service)?;
         ensure!(lines.len() >= wanted.len(), "{lines:?}");
         Ok(lines)
     })
@@ -405,7 +331,7 @@ async fn an_address_that_others_reach_is_open_only_if_that_is_said() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_and_refusals_are_in_the_audit_and_secrets_in_no_log() -> Result<()> {
     // The audit is there whatever else is logged.
-    let mut service = Service::start(&[]).await?;
+    let mut service = Closed::start(&[]).await?;
     service.cluster.stop_manager().await?;
     service.cluster.manager_env = vec![("RUST_LOG".to_owned(), "error".to_owned())];
     service.cluster.start_manager().await?;
@@ -473,13 +399,8 @@ async fn until_refused(client: &Client, name: &str) -> Result<(usize, e2e::clien
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_over_its_rate_is_refused_and_the_others_are_not() -> Result<()> {
-    let mut service = Service::start(&["--caller-requests-per-second=20"]).await?;
-    service
-        .cluster
-        .client()
-        .put("f", content::bytes(1, 100_000))
-        .await?
-        .expect(201)?;
+    let flags = ["--caller-requests-per-second=20"];
+    let mut service = Closed::prepare(Options::default(), &flags).await?;
     let names = ["--name=one", "--name=other", "--name=slow"];
     let mut clients = Vec::new();
     for name in names {
@@ -492,16 +413,13 @@ async fn a_caller_over_its_rate_is_refused_and_the_others_are_not() -> Result<()
         .lines
         .push(last.strip_suffix('}').unwrap().to_owned() + own);
     service.write()?;
-    for client in &clients {
-        wait::until(SOON, async || {
-            client.get("f").await?.expect(200)?;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            Ok(())
-        })
-        .await?;
-    }
-    // What was asked for meanwhile is made up for, and the file read with its rates.
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    service.run().await?;
+    service
+        .cluster
+        .client()
+        .put("f", content::bytes(1, 100_000))
+        .await?
+        .expect(201)?;
     let (before, refused) = until_refused(&clients[0], "f").await?;
     ensure!((50..=200).contains(&before), "{before}");
     ensure!(refused.outcome() == (429, Some(9)), "{refused:?}");
@@ -539,7 +457,7 @@ async fn check(cluster: &Cluster, args: &[&str]) -> Result<(bool, String, String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_check_needs_a_caller_and_fails_where_no_file_can_be_stored() -> Result<()> {
-    let mut service = Service::start(&[]).await?;
+    let mut service = Closed::start(&[]).await?;
     let (writer, token) = service
         .add(&["--name=check", "--rights=get,create,delete"])
         .await?;
@@ -564,7 +482,7 @@ async fn the_check_needs_a_caller_and_fails_where_no_file_can_be_stored() -> Res
 /// Over HTTP/2 a client that goes away takes its request along, but not what was begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_is_in_the_audit_though_its_client_went_away() -> Result<()> {
-    let service = Service::start(&[]).await?;
+    let service = Closed::start(&[]).await?;
     let all = service.cluster.client();
     let names: Vec<String> = (0..40).map(|number| format!("f-{number}")).collect();
     for name in &names {
@@ -582,7 +500,7 @@ async fn what_was_deleted_is_in_the_audit_though_its_client_went_away() -> Resul
     }
     wait::until(SOON, async || {
         let left = all.names().await?;
-        let audited: Vec<_> = service.audit()?;
+        let audited: Vec<_> = audit(&service)?;
         let deleted = |name: &&String| !left.contains(name);
         for gone in names.iter().filter(deleted) {
             let line = |line: &Value| line["what"] == "deleteFile" && line["name"] == **gone;

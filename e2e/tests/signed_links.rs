@@ -3,33 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
+use e2e::callers::Closed;
 use e2e::client::Client;
-use e2e::cluster::{Cluster, Options, SOON};
+use e2e::cluster::{Cluster, SOON};
 use e2e::{content, wait};
 use http::{Method, Request};
-use std::time::{Duration, SystemTime};
 
 const REFUSED: (u16, Option<u64>) = (401, Some(7));
 
 /// A service whose own client may do everything, and nobody else anything.
-async fn closed(flags: &[String]) -> Result<Cluster> {
-    let mut cluster = Cluster::prepare(Options::default())?;
-    let new = [
-        "token",
-        "new",
-        "--name=all",
-        "--rights=get,list,create,delete,admin",
-    ];
-    let (_, line, token) = cluster.manager_command(new).output(SOON).await?;
-    let file = cluster.folder().join("tokens");
-    std::fs::write(&file, line)?;
-    cluster.options.bearer = Some(token.trim().to_owned());
-    cluster.options.manager_args = vec![format!("--auth=tokens:{}", file.display())];
-    cluster.options.manager_args.extend_from_slice(flags);
-    cluster.start_manager().await?;
-    cluster.add_node().await?;
-    cluster.wait_available(1).await?;
-    Ok(cluster)
+async fn closed(flags: &[&str]) -> Result<Cluster> {
+    Ok(Closed::start(flags).await?.cluster)
 }
 
 /// The path of a new link.
@@ -213,7 +197,7 @@ async fn a_link_to_store_takes_one_new_name_and_its_bytes() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_of_a_link_is_checked() -> Result<()> {
-    let cluster = closed(&["--max-body-bytes=1MiB".to_owned()]).await?;
+    let cluster = closed(&["--max-body-bytes=1MiB"]).await?;
     let all = cluster.client();
     all.put("a", "x").await?.expect(201)?;
     for (body, field) in [
@@ -270,7 +254,7 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
     let file = folder.path().join("keys");
     let (old, new) = ("an-old-key-of-length", "a-new-key-of-length");
     std::fs::write(&file, old)?;
-    let cluster = closed(&[format!("--link-key-file={}", file.display())]).await?;
+    let cluster = closed(&[&format!("--link-key-file={}", file.display())]).await?;
     let (all, holder) = (cluster.client(), Client::new(cluster.http()));
     all.put("a", "x").await?.expect(201)?;
     let short = link(&all, "a", r#"{"method":"GET","expires":"2s"}"#).await?;
@@ -287,16 +271,13 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
     status(&first, 200).await?;
     // The new one signs, both are accepted.
     std::fs::write(&file, format!("{new}\n{old}\n"))?;
-    let from = SystemTime::now();
-    let second = wait::until(SOON, async || {
-        let second = link(&all, "a", GET).await?;
-        ensure!(
-            from.elapsed()? > Duration::from_secs(6),
-            "it may not be read yet"
-        );
-        Ok(second)
+    wait::until(SOON, async || {
+        let log = std::fs::read_to_string(cluster.log_of_manager(0))?;
+        ensure!(log.contains("the key of links was read again"), "{log}");
+        Ok(())
     })
     .await?;
+    let second = link(&all, "a", GET).await?;
     status(&first, 200).await?;
     std::fs::write(&file, new)?;
     status(&first, 401).await?;
@@ -307,7 +288,7 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_holds_after_a_restart_and_begins_as_a_flag_says() -> Result<()> {
     let public = "https://files.example/there";
-    let mut cluster = closed(&[format!("--public-url={public}/")]).await?;
+    let mut cluster = closed(&[&format!("--public-url={public}/")]).await?;
     let all = cluster.client();
     all.put("a", "x").await?.expect(201)?;
     let made = all.link("a", GET).await?.expect(201)?.json()?;
@@ -340,28 +321,17 @@ async fn no_link_is_made_while_anyone_may_do_everything() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_counts_as_its_maker() -> Result<()> {
     let bounds = ["--max-downloads=4", "--client-share=75", "--max-wait=2s"];
-    let flags = bounds.map(str::to_owned);
-    let mut cluster = closed(&flags).await?;
-    let all = cluster.client();
+    let mut service = Closed::start(&bounds).await?;
+    let all = service.cluster.client();
     // Far more than sockets hold.
     all.put("large", content::bytes(1, 40_000_000))
         .await?
         .expect(201)?;
     let path = link(&all, "large", GET).await?;
-    let new = ["token", "new", "--name=other", "--rights=get"];
-    let (_, line, token) = cluster.manager_command(new).output(SOON).await?;
-    let file = cluster.folder().join("tokens");
-    let before = std::fs::read_to_string(&file)?;
-    std::fs::write(&file, format!("{before}{line}"))?;
-    let other = Client::new(cluster.http()).with_bearer(token.trim())?;
-    wait::until(SOON, async || {
-        other.call(Method::HEAD, "/file/large").await?.expect(200)?;
-        Ok(())
-    })
-    .await?;
+    let other = service.caller(&["--name=other", "--rights=get"]).await?;
     let mut held = Vec::new();
     for _ in 0..3 {
-        let mut stream = tokio::net::TcpStream::connect(cluster.http()).await?;
+        let mut stream = tokio::net::TcpStream::connect(service.cluster.http()).await?;
         let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await?;
         held.push(stream);
@@ -375,5 +345,5 @@ async fn a_link_counts_as_its_maker() -> Result<()> {
     let part = other.get_with("large", &[("range", "bytes=0-0")]).await?;
     part.expect(206)?;
     drop(held);
-    cluster.stop_manager().await
+    service.cluster.stop_manager().await
 }

@@ -2,9 +2,10 @@
 //! and from one with a file of tokens, in turns.
 
 use super::cells::{Cell, Content, Operation, Stage};
-use crate::cluster::{Cluster, Options, SOON};
+use crate::callers::Closed;
+use crate::cluster::{Cluster, Options};
 use crate::report;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,18 +23,15 @@ pub(super) async fn run(length: Duration, folder: &Path) -> Result<String> {
         folder: Some(folder.to_owned()),
         ..Options::default()
     };
-    let mut closed = Cluster::prepare(Options {
-        nodes: 0,
-        ..open.clone()
-    })?;
-    let token = close(&mut closed).await?;
+    let closed = close(open.clone()).await?;
+    let token = closed.options.bearer.as_deref().context("no token")?;
     let open = Cluster::start_with(open).await?;
     let stage = |cluster: &Cluster| Stage::new(cluster.http(), Content::new(SIZE), length);
     let services = [
         ("anyone", stage(&open), &open),
         (
             "a caller of 1,000",
-            stage(&closed).with_bearer(&token)?,
+            stage(&closed).with_bearer(token)?,
             &closed,
         ),
     ];
@@ -64,28 +62,15 @@ pub(super) async fn run(length: Duration, folder: &Path) -> Result<String> {
     Ok(report::table(&head, &rows))
 }
 
-/// Starts a service with 1,000 callers, and returns the token of one.
-async fn close(cluster: &mut Cluster) -> Result<String> {
-    let new = [
-        "token",
-        "new",
-        "--name=bench",
-        "--rights=get,list,create,delete,admin",
-    ];
-    let (status, line, token) = cluster.manager_command(new).output(SOON).await?;
-    ensure!(status.success(), "{token}");
+/// Starts a service with 1,000 callers.
+async fn close(options: Options) -> Result<Cluster> {
+    let mut closed = Closed::prepare(options, &[]).await?;
     let other =
         |number: u32| format!(r#"{{"name":"other","sha256":"{number:064x}","rights":["get"]}}"#);
-    let others: Vec<String> = (1..1000).map(other).collect();
-    let file = cluster.folder().join("tokens");
-    std::fs::write(&file, format!("{line}{}", others.join("\n")))?;
-    let token = token.trim().to_owned();
-    cluster.options.bearer = Some(token.clone());
-    cluster.options.manager_args = vec![format!("--auth=tokens:{}", file.display())];
-    cluster.start_manager().await?;
-    cluster.add_node().await?;
-    cluster.wait_available(1).await?;
-    Ok(token)
+    closed.lines.extend((1..1000).map(other));
+    closed.write()?;
+    closed.run().await?;
+    Ok(closed.cluster)
 }
 
 /// Operations a second, and the manager's microseconds of CPU for one.

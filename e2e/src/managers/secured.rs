@@ -5,7 +5,7 @@ use super::Run;
 use crate::certificates::{Authority, Pair};
 use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -91,10 +91,7 @@ impl Run {
     pub(super) async fn secured_database(&mut self, server: &Server) -> Result<()> {
         let begun = Instant::now();
         let (own, clients) = (Authority::new("database")?, Authority::new("clients")?);
-        let plain = server.url("x");
-        let plain = plain.strip_prefix("mongodb://").context("a URL")?;
-        let database = plain.split('/').next().context("an address")?.parse()?;
-        let front = Front::start(database, &own.server()?, &clients).await?;
+        let front = Front::start(server.address(), &own.server()?, &clients).await?;
 
         let mut cluster = Cluster::prepare(Options::default())?;
         let folder = cluster.folder().to_owned();
