@@ -3,7 +3,7 @@
 
 use super::caller::{Caller, Subject};
 use super::name;
-use super::routes::Operation;
+use super::operation::Operation;
 use http::{Response, StatusCode, Uri};
 use proto::Code;
 use std::net::IpAddr;
@@ -66,7 +66,7 @@ impl Line {
             what = self.operation.map_or("other", |operation| operation.id),
             name = name.as_ref().map(|name| name.as_str()),
             id = id.map(tracing::field::display),
-            link = link.map(|number| format!("{number:016x}")),
+            link = link.map(tracing::field::display),
             outcome,
             status = status.map(|status| status.as_u16()),
             code = code.map(Code::number),
@@ -93,12 +93,12 @@ fn outcome(status: StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::routes::find;
+    use crate::rest::routes::Asked;
     use http::Method;
 
     #[test]
     fn changes_and_refusals_count_and_reading_does_not() {
-        let counts = |method: &Method, path, code| counts(find(method, path), code);
+        let counts = |method: &Method, path, code| counts(Asked::of(method, path).operation, code);
         for (method, path) in [
             (Method::PUT, "/file/a"),
             (Method::POST, "/file"),

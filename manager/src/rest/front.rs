@@ -9,8 +9,9 @@ use super::caller::Caller;
 use super::clients::{Client, Connected};
 use super::gate::Place;
 use super::lent::Lent;
+use super::routes::{self, Asked};
 use super::sent::{Holds, Unsent};
-use super::{audit, lent, router, routes, vet};
+use super::{audit, lent, router, vet};
 use crate::format;
 use crate::metrics::RequestLabels;
 use axum::Router;
@@ -66,10 +67,12 @@ impl Front {
         let http2 = request.version() == Version::HTTP_2;
         let trace = trace_of(&self.rest.core.world, request.headers());
         let method = request.method().clone();
-        let route = routes::label(request.uri().path());
-        let operation = routes::find(&method, request.uri().path());
+        let asked = Asked::of(&method, request.uri().path());
+        let operation = asked.operation;
         let (mut request, lender) = lent::lend(request);
-        let (who, admitted) = self.admit(&request, &connected, in_flight.activity()).await;
+        let (who, admitted) = self
+            .admit(&request, asked, &connected, in_flight.activity())
+            .await;
         let client = connected.client_of(&who);
         let admitted = admitted.and_then(|head| {
             operation.map_or(Ok(()), |_| client.allowance.ask(begun))?;
@@ -93,7 +96,7 @@ impl Front {
                 (refusal.response(), None)
             }
             Ok(head) => {
-                let response = self.route(request, trace).await;
+                let response = self.route(request, asked, trace).await;
                 (response, Some(head))
             }
         };
@@ -106,7 +109,7 @@ impl Front {
         if tls {
             headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);
         }
-        self.count(&response, &method, route, trace, begun);
+        self.count(&response, &method, asked.path, trace, begun);
         line.answered(&response);
         if http2 && !response.body().is_end_stream() {
             in_flight.answered(self.rest.limits.download_rate());
@@ -125,10 +128,14 @@ impl Front {
     }
 
     /// The answer of the request's route.
-    async fn route(&mut self, request: Request<Lent>, trace: Trace) -> Response<AxumBody> {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        if let Err(refused) = router::refuse_link(method, uri).await {
-            return refused;
+    async fn route(
+        &mut self,
+        request: Request<Lent>,
+        asked: Asked,
+        trace: Trace,
+    ) -> Response<AxumBody> {
+        if let Some(others) = asked.others() {
+            return router::no_such_method(request.method(), &others);
         }
         let served = AssertUnwindSafe(self.router.call(request.map(AxumBody::new)));
         match served.catch_unwind().await {
@@ -142,6 +149,7 @@ impl Front {
     async fn admit<B>(
         &self,
         request: &Request<B>,
+        asked: Asked,
         connected: &Connected,
         connection: &Activity,
     ) -> (Who, Result<Place, Refusal>) {
@@ -154,11 +162,13 @@ impl Front {
             Ok(head) => head,
             Err(failure) => return (Who::Anyone, Err(failure.into())),
         };
-        let needs = routes::needs(request.method(), request.uri().path());
         let now = self.rest.core.world.unix_ms() / 1000;
         let (uri, headers) = (request.uri(), request.headers());
         let share = &connected.client().strangers;
-        let admitted = self.rest.admits.admit(needs, uri, headers, share, now);
+        let admitted = self
+            .rest
+            .admits
+            .admit(asked.needs(), uri, headers, share, now);
         match admitted.await {
             Ok(who) => (who, Ok(head)),
             Err((denied, who)) => (who, Err(denied.into())),

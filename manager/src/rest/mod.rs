@@ -23,6 +23,7 @@ mod listing;
 mod name;
 mod needs;
 mod openapi;
+mod operation;
 mod pace;
 mod post;
 mod protocols;

@@ -3,7 +3,8 @@
 
 use super::answer::status_of;
 use super::needs::Needs;
-use super::routes::{Action, At, Content, Kind, OPERATIONS, Operation, Parameter, Success};
+use super::operation::{Action, At, Content, Kind, Operation, Parameter, Success};
+use super::routes::OPERATIONS;
 use super::schemas::{Schemas, Shape};
 use http::{Method, StatusCode};
 use manager_callers::Verb;

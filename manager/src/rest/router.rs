@@ -2,7 +2,8 @@
 //! thin for a file of their own.
 
 use super::caller::Caller;
-use super::routes::{Action, OPERATIONS};
+use super::operation::Action;
+use super::routes::OPERATIONS;
 use super::{Rest, answer, docs, download, link, listing, name, post, put};
 use crate::status;
 use axum::Router;
@@ -28,10 +29,7 @@ pub(super) fn router(rest: Arc<Rest>) -> Router {
             router = router.route(path, handler(operation.action));
         }
     }
-    router
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(rest)
+    router.fallback(no_such_path).with_state(rest)
 }
 
 /// A path as axum writes it. A file's path takes in all that follows, so that a slash
@@ -39,7 +37,8 @@ pub(super) fn router(rest: Arc<Rest>) -> Router {
 fn paths(path: &'static str) -> Vec<&'static str> {
     match path {
         "/file/{filename}" => vec!["/file/", "/file/{*filename}"],
-        // Among the paths that no name has: see [`ask_for_link`].
+        // Among the paths that no name has. Which of both a request means is decided by the
+        // table, before the router has it.
         "/file/{filename}/link" => vec!["/file/{*filename}"],
         other => vec![other],
     }
@@ -51,28 +50,11 @@ fn handler(action: Action) -> MethodRouter<Arc<Rest>> {
         Action::Put => put_route(put::put),
         Action::Get => get(download::get),
         Action::Delete => delete(delete_file),
-        Action::Link => post_route(ask_for_link),
+        Action::Link => post_route(link::link),
         Action::List => get(listing::list),
         Action::Status => get(show_status),
         Action::OpenApi => get(openapi),
         Action::Docs => get(docs::docs),
-    }
-}
-
-/// `POST` below a file's path. Nothing else than a link is asked for in this way.
-async fn ask_for_link(rest: State<Arc<Rest>>, request: Request) -> Response<Body> {
-    match name::asks_for_link(request.uri().path()) {
-        true => link::link(rest, request).await,
-        false => no_such_method(Method::POST, request.into_parts().0.uri).await,
-    }
-}
-
-/// The answer to any other method on a path of which only `POST` is known: to the router
-/// it is a file's.
-pub(super) async fn refuse_link(method: Method, uri: Uri) -> Result<(), Response<Body>> {
-    match name::asks_for_link(uri.path()) && method != Method::POST {
-        true => Err(no_such_method(method, uri).await),
-        false => Ok(()),
     }
 }
 
@@ -123,21 +105,15 @@ async fn no_such_path(uri: Uri) -> Response<Body> {
     )
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Response<Body> {
+/// The answer to a method that its path has not, with those that it has.
+pub(super) fn no_such_method(method: &Method, others: &str) -> Response<Body> {
     let why = format!("{method} is not served here, see Allow");
     let mut response = answer::failure_as(
         StatusCode::METHOD_NOT_ALLOWED,
         Failure::new(Code::InvalidRequest).because(why),
     );
-    // The router itself would name the methods of both paths that begin so.
-    let allow = match uri.path() {
-        path if name::asks_for_link(path) => Some("POST"),
-        path if path.starts_with(name::FILE) => Some("GET,HEAD,PUT,DELETE"),
-        _ => None,
-    };
-    if let Some(allow) = allow {
-        let allow = HeaderValue::from_static(allow);
-        response.headers_mut().insert(ALLOW, allow);
+    if let Ok(others) = HeaderValue::from_str(others) {
+        response.headers_mut().insert(ALLOW, others);
     }
     response
 }

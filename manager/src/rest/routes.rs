@@ -3,107 +3,11 @@
 
 use super::name::{FILE, asks_for_link};
 use super::needs::Needs;
+use super::operation::{Action, At, Kind, Operation, Parameter, Success, parameter};
 use super::schemas::{NAME, Shape};
 use http::Method;
 use manager_callers::Verb;
 use proto::Code;
-
-/// What an operation does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    Post,
-    Put,
-    /// `HEAD` too, which is a `GET` without its body.
-    Get,
-    Delete,
-    Link,
-    List,
-    Status,
-    OpenApi,
-    Docs,
-}
-
-/// Where a parameter stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum At {
-    Path,
-    Query,
-    Header,
-}
-
-impl At {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Path => "path",
-            Self::Query => "query",
-            Self::Header => "header",
-        }
-    }
-}
-
-/// What a parameter's value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A number within bounds.
-    Number { least: u64, most: u64 },
-    /// Text of at most `most` characters.
-    Text { most: u64 },
-    /// Text of at most `most` characters that fits a regular expression.
-    Fits { most: u64, pattern: &'static str },
-    /// Any text.
-    Any,
-}
-
-/// One parameter.
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) at: At,
-    pub(super) kind: Kind,
-    pub(super) about: &'static str,
-}
-
-/// What a body may hold: a media type and its shape.
-pub(super) type Content = (&'static str, Shape);
-
-/// An answer that is no error.
-pub(super) struct Success {
-    pub(super) status: u16,
-    pub(super) about: &'static str,
-    pub(super) content: &'static [Content],
-}
-
-/// One operation of the API.
-pub(super) struct Operation {
-    pub(super) action: Action,
-    pub(super) needs: Needs,
-    /// Whether it changes what is stored, or lets somebody in.
-    pub(super) changes: bool,
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    pub(super) id: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) about: &'static str,
-    pub(super) parameters: &'static [Parameter],
-    pub(super) body: &'static [Content],
-    pub(super) success: &'static [Success],
-    pub(super) codes: &'static [Code],
-}
-
-impl Operation {
-    /// Whether its answer is a file's bytes.
-    pub(super) fn is_read(&self) -> bool {
-        self.action == Action::Get
-    }
-}
-
-const fn parameter(name: &'static str, at: At, kind: Kind, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        at,
-        kind,
-        about,
-    }
-}
 
 /// A digest as RFC 9530 writes it.
 const DIGEST: Kind = Kind::Fits {
@@ -453,10 +357,53 @@ pub(super) static OPERATIONS: [Operation; 10] = [
     },
 ];
 
-/// The operation that a request asks for. The router serves `HEAD` wherever it serves
-/// `GET`, and so what is not in the table as such is `GET` here too.
-pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
-    let path = label(path);
+/// What a request asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// What its path is called in metrics and logs: clients must not make up labels.
+    pub(super) path: &'static str,
+    /// The operation, if the path has one of this method.
+    pub(super) operation: Option<&'static Operation>,
+}
+
+impl Asked {
+    pub(super) fn of(method: &Method, path: &str) -> Self {
+        let path = label(path);
+        let operation = operation(method, path);
+        Self { path, operation }
+    }
+
+    /// What its caller must have. Where the path is known and the method is not, it must be
+    /// known.
+    pub(super) fn needs(self) -> Needs {
+        match self.operation {
+            Some(operation) => operation.needs,
+            None if self.path == OTHER => Needs::Nothing,
+            None => Needs::Caller,
+        }
+    }
+
+    /// The methods of its path, where that is known and this method is none of them.
+    pub(super) fn others(self) -> Option<String> {
+        if self.operation.is_some() || self.path == OTHER {
+            return None;
+        }
+        let all = [
+            Method::GET,
+            Method::HEAD,
+            Method::PUT,
+            Method::DELETE,
+            Method::POST,
+        ];
+        let served = |method: &&Method| operation(method, self.path).is_some();
+        let names: Vec<_> = all.iter().filter(served).map(Method::as_str).collect();
+        Some(names.join(","))
+    }
+}
+
+/// The operation of a path. The router serves `HEAD` wherever it serves `GET`, and so what
+/// is not in the table as such is `GET` here too.
+fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
     let by = |method: &Method| {
         OPERATIONS
             .iter()
@@ -469,21 +416,11 @@ pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
     })
 }
 
-/// What a caller must have for a request. Where the path is known and the method is not,
-/// it must be known: nothing depends on the router's refusing the same requests.
-pub(super) fn needs(method: &Method, path: &str) -> Needs {
-    match find(method, path) {
-        Some(operation) => operation.needs,
-        None if label(path) == OTHER => Needs::Nothing,
-        None => Needs::Caller,
-    }
-}
-
 /// What paths are called that no operation has.
 const OTHER: &str = "other";
 
-/// What a path is called in metrics and logs: clients must not make up labels.
-pub(super) fn label(path: &str) -> &'static str {
+/// What a path is called.
+fn label(path: &str) -> &'static str {
     if path.starts_with(FILE) {
         return match asks_for_link(path) {
             true => "/file/{filename}/link",
@@ -497,7 +434,7 @@ pub(super) fn label(path: &str) -> &'static str {
         .unwrap_or(OTHER)
 }
 
-/// The same for a method.
+/// What a method is called in metrics and logs.
 pub(super) fn method_label(method: &Method) -> &'static str {
     OPERATIONS
         .iter()
@@ -507,59 +444,4 @@ pub(super) fn method_label(method: &Method) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_clients_make_up_makes_up_no_label() {
-        for (path, wanted) in [
-            ("/file", "/file"),
-            ("/file/", "/file/{filename}"),
-            ("/file/a/b", "/file/{filename}"),
-            ("/file/a/link", "/file/{filename}/link"),
-            ("/file/link", "/file/{filename}"),
-            ("/file/a/b/link", "/file/{filename}"),
-            ("/files", "/files"),
-            ("/filesystem", "other"),
-            ("/", "other"),
-        ] {
-            assert_eq!(label(path), wanted, "{path}");
-        }
-        assert_eq!(method_label(&Method::HEAD), "HEAD");
-        let made_up: Method = "MADEUP".parse().expect("a method");
-        assert_eq!(method_label(&made_up), "other");
-    }
-
-    #[test]
-    fn what_the_router_serves_needs_what_the_table_says() {
-        let needs = |method: &str, path| needs(&method.parse().expect("a method"), path);
-        for path in ["/files", "/status", "/file/a"] {
-            assert_eq!(needs("HEAD", path), needs("GET", path), "{path}");
-            assert!(matches!(needs("GET", path), Needs::Right(_)), "{path}");
-        }
-        for (method, path) in [
-            ("GET", "/file"),
-            ("POST", "/file/a"),
-            ("GET", "/file/a/link"),
-            ("PUT", "/file/a/link"),
-            ("OPTIONS", "/file/a"),
-            ("MADEUP", "/status"),
-        ] {
-            assert_eq!(needs(method, path), Needs::Caller, "{method} {path}");
-        }
-        for path in ["/docs", "/openapi.json", "/", "/file%2Fa", "/nowhere"] {
-            assert_eq!(needs("GET", path), Needs::Nothing, "{path}");
-        }
-    }
-
-    #[test]
-    fn no_operation_stands_twice() {
-        for (at, one) in OPERATIONS.iter().enumerate() {
-            for other in &OPERATIONS[at + 1..] {
-                assert!(
-                    one.id != other.id && (&one.method, one.path) != (&other.method, other.path)
-                );
-            }
-        }
-    }
-}
+mod tests;

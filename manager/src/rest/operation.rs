@@ -1,0 +1,108 @@
+//! What the table of routes says of an operation.
+
+use super::needs::Needs;
+use super::schemas::Shape;
+use http::Method;
+use proto::Code;
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Post,
+    Put,
+    /// `HEAD` too, which is a `GET` without its body.
+    Get,
+    Delete,
+    Link,
+    List,
+    Status,
+    OpenApi,
+    Docs,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    Path,
+    Query,
+    Header,
+}
+
+impl At {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+        }
+    }
+}
+
+/// What a parameter's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A number within bounds.
+    Number { least: u64, most: u64 },
+    /// Text of at most `most` characters.
+    Text { most: u64 },
+    /// Text of at most `most` characters that fits a regular expression.
+    Fits { most: u64, pattern: &'static str },
+    /// Any text.
+    Any,
+}
+
+/// One parameter.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) at: At,
+    pub(super) kind: Kind,
+    pub(super) about: &'static str,
+}
+
+/// What a body may hold: a media type and its shape.
+pub(super) type Content = (&'static str, Shape);
+
+/// An answer that is no error.
+pub(super) struct Success {
+    pub(super) status: u16,
+    pub(super) about: &'static str,
+    pub(super) content: &'static [Content],
+}
+
+/// One operation of the API.
+pub(super) struct Operation {
+    pub(super) action: Action,
+    pub(super) needs: Needs,
+    /// Whether it changes what is stored, or lets somebody in.
+    pub(super) changes: bool,
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) about: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) body: &'static [Content],
+    pub(super) success: &'static [Success],
+    pub(super) codes: &'static [Code],
+}
+
+impl Operation {
+    /// Whether its answer is a file's bytes.
+    pub(super) fn is_read(&self) -> bool {
+        self.action == Action::Get
+    }
+}
+
+pub(super) const fn parameter(
+    name: &'static str,
+    at: At,
+    kind: Kind,
+    about: &'static str,
+) -> Parameter {
+    Parameter {
+        name,
+        at,
+        kind,
+        about,
+    }
+}
