@@ -1,5 +1,6 @@
 //! Who somebody is, once that is known.
 
+use crate::hex::written_in_hex;
 use names::FileName;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -21,6 +22,8 @@ pub enum Kind {
 /// no name to whoever has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Account(pub u64);
+
+written_in_hex!(Account);
 
 impl Account {
     fn of(kind: Kind, name: &str) -> Self {

@@ -3,6 +3,7 @@
 
 mod access;
 mod denied;
+mod hex;
 mod identity;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
@@ -13,6 +14,7 @@ pub mod tokens;
 
 pub use access::{Callers, Known};
 pub use denied::Denied;
+pub use hex::NotHex;
 pub use identity::{Account, Identity, Kind, Rates};
 pub use rights::{Rights, UnknownVerb, Verb};
 pub use share::Share;

@@ -1,5 +1,6 @@
 //! Links that carry their own right: an HMAC over what they allow.
 
+use crate::hex::written_in_hex;
 use crate::{Account, Verb};
 use hmac::{Hmac, KeyInit, Mac};
 use names::{FileId, FileName};
@@ -28,11 +29,17 @@ impl Allows {
     }
 }
 
+/// A link's own number, by which the audit names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number(pub u64);
+
+written_in_hex!(Number);
+
 /// The terms of a link, all of them signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// The link's own number, by which the audit names it.
-    pub number: u64,
+    /// Its number.
+    pub number: Number,
     /// The file's name.
     pub name: FileName,
     /// What may be done.
@@ -81,14 +88,14 @@ fn mac(key: &[u8], terms: &Terms) -> Hmac<Sha256> {
         name,
         allows,
         ends,
-        by: Account(by),
+        by,
     } = terms;
     let allows = match allows {
         Allows::Get(id) => format!("GET\n{id}"),
         Allows::Put(most) => format!("PUT\n{most}"),
     };
     // No part has a line break: a name is without control characters.
-    let text = format!("{CONTEXT}\n{number:016x}\n{by:016x}\n{ends}\n{allows}\n{name}");
+    let text = format!("{CONTEXT}\n{number}\n{by}\n{ends}\n{allows}\n{name}");
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(text.as_bytes());
     mac
@@ -104,11 +111,27 @@ mod tests {
 
     fn terms() -> Terms {
         Terms {
-            number: 7,
+            number: Number(7),
             name: name("a"),
             allows: Allows::Get(FileId::from([1; 16])),
             ends: 1_000,
             by: Account(9),
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_is_written_and_in_no_other_way() {
+        let number = Number(0xabc);
+        assert_eq!(number.to_string(), "0000000000000abc");
+        assert_eq!(number.to_string().parse(), Ok(number));
+        for other in [
+            "",
+            "abc",
+            "+000000000000abc",
+            "0000000000000abg",
+            "00000000000000abc",
+        ] {
+            assert!(other.parse::<Number>().is_err(), "{other:?}");
         }
     }
 
@@ -119,7 +142,7 @@ mod tests {
         assert!(keys.signed(&terms(), &signature));
         let others = [
             Terms {
-                number: 8,
+                number: Number(8),
                 ..terms()
             },
             Terms {

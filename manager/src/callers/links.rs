@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use kit::reread::{self, Source};
+use kit::token::{self, MIN_LENGTH, MOST};
 use manager_callers::link::Keys;
 use manager_protocol::store::{Store, StoreError};
 use parking_lot::RwLock;
@@ -11,11 +12,6 @@ use tokio::sync::OnceCell;
 
 /// The flag that names the file.
 const FLAG: &str = "--link-key-file";
-/// The fewest characters of a key.
-const LEAST: usize = 16;
-/// Keys that are accepted at the same time.
-const MOST: usize = 2;
-
 /// Where the keys come from.
 pub(crate) enum Links {
     /// A file, as it was read last.
@@ -68,20 +64,18 @@ impl Links {
     }
 }
 
-/// The keys of a file, each on a line.
+/// The keys of a file, each on a line. They are printable: zeros, as a file may have after a
+/// crash, are the same key as none (RFC 2104).
 fn parse(text: &str) -> Result<Keys, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<Vec<u8>> = lines.map(|line| line.as_bytes().to_vec()).collect();
-    // Zeros, as a file may have after a crash, are the same key as none (RFC 2104).
-    let good = |key: &Vec<u8>| key.len() >= LEAST && key.iter().all(u8::is_ascii_graphic);
-    match lines.as_slice() {
-        [first, others @ ..] if lines.len() <= MOST && lines.iter().all(good) => {
-            Ok(Keys::new(first.clone(), others.to_vec()))
-        }
-        _ => Err(format!(
-            "one or {MOST} lines of {LEAST} printable ASCII characters or more, without white space, are wanted"
-        )),
-    }
+    let wanted = || {
+        format!(
+            "one or {MOST} lines of {MIN_LENGTH} printable ASCII characters or more, without white space, are wanted"
+        )
+    };
+    let keys = token::secrets(text).ok_or_else(wanted)?;
+    let mut keys = keys.into_iter().map(String::into_bytes);
+    let first = keys.next().ok_or_else(wanted)?;
+    Ok(Keys::new(first, keys.collect()))
 }
 
 #[cfg(test)]
@@ -109,7 +103,7 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(Memory::default());
         let links = || Links::load(None, store.clone()).expect("no file");
         let terms = manager_callers::link::Terms {
-            number: 1,
+            number: manager_callers::link::Number(1),
             name: proto::FileName::new("a").expect("a name"),
             allows: manager_callers::link::Allows::Put(1),
             ends: 1,

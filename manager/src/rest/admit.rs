@@ -29,7 +29,7 @@ impl fmt::Display for Who {
         match self {
             Self::Anyone => f.write_str("anyone"),
             Self::Known(known) => known.identity().fmt(f),
-            Self::Holder(terms) => write!(f, "link:{:016x}", terms.number),
+            Self::Holder(terms) => write!(f, "link:{}", terms.number),
         }
     }
 }
@@ -38,11 +38,9 @@ impl Who {
     /// Refuses a name that lies outside of the caller's own.
     pub(super) fn may_name(&self, verb: Verb, name: &FileName) -> Result<(), Denied> {
         match self {
-            Self::Known(known) if !known.identity().may_name(name) => {
-                Err(outside(known, verb, name.as_str()))
-            }
+            Self::Known(known) => within(known, verb, name),
             // The name is one of the terms, and was checked with them.
-            Self::Anyone | Self::Known(_) | Self::Holder(_) => Ok(()),
+            Self::Anyone | Self::Holder(_) => Ok(()),
         }
     }
 
@@ -63,6 +61,14 @@ impl Who {
             Self::Holder(terms) => Some(terms.allows),
             Self::Anyone | Self::Known(_) => None,
         }
+    }
+}
+
+/// Refuses a name that lies outside of a caller's own.
+fn within(known: &Known, verb: Verb, name: &FileName) -> Result<(), Denied> {
+    match known.identity().may_name(name) {
+        true => Ok(()),
+        false => Err(outside(known, verb, name.as_str())),
     }
 }
 
@@ -98,7 +104,7 @@ impl Admits {
         let nobody = |denied| (denied, Who::Anyone);
         if let Some(link) = Link::of(uri) {
             let link = link.map_err(nobody)?;
-            let terms = self.holder(&link, needs, uri, now).await;
+            let terms = self.holder(link, needs, now).await;
             return terms.map(Who::Holder).map_err(nobody);
         }
         let Some(callers) = &self.callers else {
@@ -138,31 +144,19 @@ impl Admits {
                 what: what(verb, name),
             });
         }
-        match name {
-            Some(name) if !known.identity().may_name(name) => {
-                Err(outside(known, verb, name.as_str()))
-            }
-            Some(_) | None => Ok(()),
-        }
+        name.map_or(Ok(()), |name| within(known, verb, name))
     }
 
     /// The terms of a link that holds now, for this request.
-    async fn holder(
-        &self,
-        link: &Link,
-        needs: Needs,
-        uri: &Uri,
-        now: u64,
-    ) -> Result<Terms, Denied> {
-        let name = name::in_path(uri).map_err(|_| Denied::Unknown)?;
-        let terms = link.terms(name);
+    async fn holder(&self, link: Link, needs: Needs, now: u64) -> Result<Terms, Denied> {
+        let Link { terms, signature } = link;
         if needs != Needs::Right(terms.allows.verb()) || now >= terms.ends {
             return Err(Denied::Unknown);
         }
         // Only now: the store may have to be asked for them.
         let keys = self.links.keys().await;
         let keys = keys.map_err(|_| Denied::Away("the metadata store does not answer".into()))?;
-        match keys.signed(&terms, &link.signature) {
+        match keys.signed(&terms, &signature) {
             true => Ok(terms),
             false => Err(Denied::Unknown),
         }

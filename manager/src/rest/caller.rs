@@ -4,6 +4,7 @@ use super::admit::Who;
 use super::clients::Client;
 use super::gate::Place;
 use http::request::Parts;
+use manager_callers::link::Number;
 use manager_protocol::failure::Failure;
 use manager_protocol::nodes::Share;
 use manager_protocol::trace::Trace;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Subject {
     pub(super) name: Option<FileName>,
     pub(super) id: Option<FileId>,
-    pub(super) link: Option<u64>,
+    pub(super) link: Option<Number>,
 }
 
 /// One request's sender. The front adds it to the request's extensions as one value:
@@ -92,7 +93,7 @@ impl Caller {
     }
 
     /// Notes the link that was made.
-    pub(super) fn made(&self, link: u64) {
+    pub(super) fn made(&self, link: Number) {
         self.subject.lock().link = Some(link);
     }
 

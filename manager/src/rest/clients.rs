@@ -96,12 +96,12 @@ impl Client {
 pub(super) struct Clients {
     world: World,
     limits: RestLimits,
-    connected: Mutex<Known<Key>>,
-    callers: Mutex<Known<Account>>,
+    connected: Mutex<Remembered<Key>>,
+    callers: Mutex<Remembered<Account>>,
 }
 
 /// Clients with their connections, as far as these are counted.
-struct Known<K> {
+struct Remembered<K> {
     clients: HashMap<K, (usize, Arc<Client>)>,
     /// How many there may be before those are forgotten that may be.
     sweep_at: usize,
@@ -112,7 +112,7 @@ const REMEMBERED: usize = 1024;
 /// As many are remembered because they are over a rate.
 const OVER_A_RATE: usize = 65_536;
 
-impl<K: Eq + Hash> Known<K> {
+impl<K: Eq + Hash> Remembered<K> {
     fn new() -> Self {
         Self {
             clients: HashMap::new(),
@@ -144,8 +144,8 @@ impl Clients {
         Arc::new(Self {
             world: world.clone(),
             limits: limits.clone(),
-            connected: Mutex::new(Known::new()),
-            callers: Mutex::new(Known::new()),
+            connected: Mutex::new(Remembered::new()),
+            callers: Mutex::new(Remembered::new()),
         })
     }
 
@@ -222,7 +222,7 @@ impl Drop for Connected {
 mod tests {
     use super::*;
     use crate::world::world;
-    use manager_callers::link::{Allows, Terms};
+    use manager_callers::link::{Allows, Number, Terms};
     use proto::FileName;
 
     fn clients() -> Arc<Clients> {
@@ -277,7 +277,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &there.of_account(Account(1), &known)));
         assert!(!Arc::ptr_eq(&one, &here.of_account(Account(2), &known)));
         let link = Who::Holder(Terms {
-            number: 1,
+            number: Number(1),
             name: FileName::new("a").expect("a name"),
             allows: Allows::Put(1),
             ends: 1,

@@ -233,14 +233,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncWriteExt, DuplexStream};
-
-    fn guarded() -> (DuplexStream, Guarded<DuplexStream>, Arc<Activity>) {
-        let (client, server) = tokio::io::duplex(64);
+impl Deadlines {
+    /// Those of tests, of which no two are the same.
+    pub(super) fn of_tests() -> Self {
         let seconds = Duration::from_secs;
-        let deadlines = Deadlines {
+        Self {
             head: seconds(5),
             idle: seconds(60),
             write: seconds(20),
@@ -248,7 +245,18 @@ mod tests {
                 bytes_per_second: 10,
                 grace: seconds(30),
             },
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    fn guarded() -> (DuplexStream, Guarded<DuplexStream>, Arc<Activity>) {
+        let (client, server) = tokio::io::duplex(64);
+        let deadlines = Deadlines::of_tests();
         let activity = Arc::new(Activity::default());
         (
             client,

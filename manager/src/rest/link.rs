@@ -14,7 +14,7 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use manager_callers::Verb;
-use manager_callers::link::{Allows, Terms};
+use manager_callers::link::{Allows, Number, Terms};
 use manager_protocol::failure::Failure;
 use manager_protocol::files::download::find;
 use manager_protocol::store::State;
@@ -100,7 +100,7 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
     let allows = allows(rest, caller, &name, &wanted).await?;
     let now = rest.core.world.unix_ms() / 1000;
     let terms = Terms {
-        number: rand::random(),
+        number: Number(rand::random()),
         name,
         allows,
         ends: now + lasts.as_secs(),
@@ -118,7 +118,7 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
         method: wanted.method,
         filename: terms.name.to_string(),
         expires: format::rfc3339(terms.ends * 1000),
-        link: format!("{:016x}", terms.number),
+        link: terms.number.to_string(),
     })
 }
 

@@ -4,17 +4,13 @@ use super::name;
 use super::query::{number, once};
 use crate::format;
 use http::Uri;
+use manager_callers::Denied;
 use manager_callers::link::{Allows, Signature, Terms};
-use manager_callers::{Account, Denied};
-use proto::FileName;
 
-/// What a request's query says of a link.
+/// The link that a request's path and query are, if they are one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Link {
-    pub(super) number: u64,
-    pub(super) allows: Allows,
-    pub(super) ends: u64,
-    pub(super) by: Account,
+    pub(super) terms: Terms,
     pub(super) signature: Signature,
 }
 
@@ -25,10 +21,10 @@ impl Link {
         let mut fields = query.split('&').filter_map(|pair| pair.split_once('='));
         fields
             .any(|(field, _)| field == "signature")
-            .then(|| Self::parse(query).ok_or(Denied::Unknown))
+            .then(|| Self::parse(uri, query).ok_or(Denied::Unknown))
     }
 
-    fn parse(query: &str) -> Option<Self> {
+    fn parse(uri: &Uri, query: &str) -> Option<Self> {
         let [mut link, mut by, mut id, mut most, mut ends, mut signature] = [None; 6];
         for pair in query.split('&') {
             let (field, value) = pair.split_once('=')?;
@@ -51,30 +47,16 @@ impl Link {
         let mut bytes = Signature::default();
         let signature = base16ct::lower::decode(signature?, &mut bytes).ok()?;
         Some(Self {
-            number: hex_number(link?)?,
-            by: Account(hex_number(by?)?),
-            allows,
-            ends: number(ends?)?,
+            terms: Terms {
+                number: link?.parse().ok()?,
+                name: name::in_path(uri).ok()?,
+                allows,
+                ends: number(ends?)?,
+                by: by?.parse().ok()?,
+            },
             signature: signature.try_into().ok()?,
         })
     }
-
-    /// Its terms for a file.
-    pub(super) fn terms(&self, name: FileName) -> Terms {
-        Terms {
-            number: self.number,
-            name,
-            allows: self.allows,
-            ends: self.ends,
-            by: self.by,
-        }
-    }
-}
-
-/// A number of 16 hex digits.
-fn hex_number(text: &str) -> Option<u64> {
-    let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 /// The path and query of a link.
@@ -84,10 +66,10 @@ pub(super) fn written(terms: &Terms, signature: &Signature) -> String {
         Allows::Put(most) => format!("max_bytes={most}"),
     };
     format!(
-        "{}?link={:016x}&by={:016x}&{allows}&expires={}&signature={}",
+        "{}?link={}&by={}&{allows}&expires={}&signature={}",
         name::path_of(&terms.name),
         terms.number,
-        terms.by.0,
+        terms.by,
         terms.ends,
         format::hex(signature)
     )
@@ -96,11 +78,13 @@ pub(super) fn written(terms: &Terms, signature: &Signature) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::FileId;
+    use manager_callers::Account;
+    use manager_callers::link::Number;
+    use proto::{FileId, FileName};
 
     fn terms(allows: Allows) -> Terms {
         Terms {
-            number: 0xabc,
+            number: Number(0xabc),
             name: FileName::new("ä b").expect("a name"),
             allows,
             ends: 1_700_000_000,
@@ -115,8 +99,7 @@ mod tests {
             let uri: Uri = written(&terms, &[0xab; 32]).parse().expect("a path");
             let link = Link::of(&uri).expect("a link").expect("well-formed");
             assert_eq!(link.signature, [0xab; 32]);
-            let name = name::in_path(&uri).expect("a name");
-            assert_eq!(link.terms(name), terms);
+            assert_eq!(link.terms, terms);
         }
     }
 

@@ -117,24 +117,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Writes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::MinRate;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream};
 
     fn guarded() -> (DuplexStream, Writes<DuplexStream>, Arc<Activity>) {
         let (client, server) = tokio::io::duplex(64);
-        let seconds = Duration::from_secs;
-        let deadlines = Deadlines {
-            head: seconds(5),
-            idle: seconds(60),
-            write: seconds(20),
-            rate: MinRate {
-                bytes_per_second: 10,
-                grace: seconds(30),
-            },
-        };
         let activity = Arc::new(Activity::default());
-        let server = Writes::new(server, deadlines, activity.clone());
+        let server = Writes::new(server, Deadlines::of_tests(), activity.clone());
         (client, server, activity)
     }
 

@@ -13,7 +13,7 @@ mod token;
 mod user;
 
 pub use cluster::ConnectError;
-pub use reviews::{Away, Reviews, UserInfo};
+use reviews::{Away, Reviews};
 pub use user::User;
 
 use crate::{Denied, Share, Verb};
@@ -71,7 +71,7 @@ impl Kubernetes {
     }
 
     /// The users that `reviews` knows.
-    pub fn new(reviews: Arc<dyn Reviews>, settings: Settings) -> Self {
+    pub(crate) fn new(reviews: Arc<dyn Reviews>, settings: Settings) -> Self {
         Self(Arc::new(Shared {
             reviews,
             seen: Seen::new(settings.most),

@@ -6,22 +6,22 @@ use std::collections::BTreeMap;
 
 /// A user as the cluster knows it. All of it goes into an access review.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserInfo {
+pub(crate) struct UserInfo {
     /// The name, which is never empty.
-    pub username: String,
+    pub(crate) username: String,
     /// What sets it apart from an earlier user of the same name.
-    pub uid: Option<String>,
+    pub(crate) uid: Option<String>,
     /// The groups it is in.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// What else its authenticator knows of it.
-    pub extra: BTreeMap<String, Vec<String>>,
+    pub(crate) extra: BTreeMap<String, Vec<String>>,
 }
 
 /// There is no answer now. The text names what failed, and has nothing of the request
 /// or the answer in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Away(pub String);
+pub(crate) struct Away(pub(crate) String);
 
 impl From<Away> for Denied {
     fn from(Away(why): Away) -> Self {
@@ -31,7 +31,7 @@ impl From<Away> for Denied {
 
 /// Who decides: an API server, or a test in its place.
 #[async_trait]
-pub trait Reviews: Send + Sync {
+pub(crate) trait Reviews: Send + Sync {
     /// Whose token it is, where that is known and the token is for this audience.
     ///
     /// # Errors

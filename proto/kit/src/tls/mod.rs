@@ -10,7 +10,7 @@ mod server;
 mod validity;
 
 pub use client::ClientTls;
-pub use server::{ServerFiles, ServerTls, UNSENT};
+pub use server::{ServerFiles, ServerTls};
 pub use tokio_rustls::server::TlsStream;
 
 use crate::reread::Source;

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Bytes of a connection that were encrypted and not yet sent; who writes waits beyond.
-pub const UNSENT: usize = 64 << 10;
+const UNSENT: usize = 64 << 10;
 /// The versions; older ones are refused.
 pub(super) const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 /// What may be spoken over it, in the order of preference.

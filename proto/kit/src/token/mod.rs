@@ -17,10 +17,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
 
-/// The fewest characters that a token must have.
-const MIN_LENGTH: usize = 16;
-/// Tokens that are let in at the same time.
-const MOST: usize = 2;
+/// The fewest characters that a token, or another secret of a file, must have.
+pub const MIN_LENGTH: usize = 16;
+/// Secrets of a file that are let in at the same time.
+pub const MOST: usize = 2;
 
 /// Why there is no usable token.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,12 @@ impl fmt::Debug for Token {
 /// # Errors
 /// Where one is too short or not printable, or there are too many.
 pub fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> {
+    secrets(text).ok_or(TokenError::Malformed(from))
+}
+
+/// The secrets of a text, each on a line, the first one to be used; nothing where one is
+/// too short or not printable, or there are too many.
+pub fn secrets(text: &str) -> Option<Vec<String>> {
     let lines: Vec<String> = text
         .lines()
         .map(str::trim)
@@ -89,10 +95,8 @@ pub fn parse(text: &str, from: &'static str) -> Result<Vec<String>, TokenError> 
         .collect();
     let good =
         |line: &String| line.len() >= MIN_LENGTH && line.bytes().all(|b| b.is_ascii_graphic());
-    if lines.is_empty() || lines.len() > MOST || !lines.iter().all(good) {
-        return Err(TokenError::Malformed(from));
-    }
-    Ok(lines)
+    let fits = (1..=MOST).contains(&lines.len()) && lines.iter().all(good);
+    fits.then_some(lines)
 }
 
 impl Token {

@@ -8,6 +8,7 @@ mod played;
 mod rights;
 mod tokens;
 
+use super::reviews::UserInfo;
 use super::*;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -1,6 +1,6 @@
 //! An API server that is played.
 
-use super::super::{Away, Reviews, UserInfo};
+use super::super::reviews::{Away, Reviews, UserInfo};
 use super::AUDIENCE;
 use crate::Verb;
 use async_trait::async_trait;

@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// A world that knows the user of token `a`, who has these rights.
+async fn with_user(rights: &[Verb]) -> (Arc<Played>, Arc<Kubernetes>, Arc<User>) {
+    let (played, kubernetes) = world();
+    played.know("a", info("user"));
+    for verb in rights {
+        played.allow("user", *verb);
+    }
+    let user = kubernetes.known("a").await.expect("known");
+    (played, kubernetes, user)
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_right_of_each_user_is_asked_for_by_itself() {
     let (played, kubernetes) = world();
@@ -25,10 +36,7 @@ async fn each_right_of_each_user_is_asked_for_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_right_that_is_revoked_is_gone_when_its_time_is_over() {
-    let (played, kubernetes) = world();
-    played.know("a", info("user"));
-    played.allow("user", Verb::Get);
-    let user = kubernetes.known("a").await.expect("known");
+    let (played, kubernetes, user) = with_user(&[Verb::Get]).await;
     assert_eq!(kubernetes.may(&user, Verb::Get).await, Ok(true));
     played.revoke("user", Verb::Get);
     pass(59_999).await;
@@ -39,9 +47,7 @@ async fn a_right_that_is_revoked_is_gone_when_its_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_right_counts_after_five_seconds() {
-    let (played, kubernetes) = world();
-    played.know("a", info("user"));
-    let user = kubernetes.known("a").await.expect("known");
+    let (played, kubernetes, user) = with_user(&[]).await;
     assert_eq!(kubernetes.may(&user, Verb::Get).await, Ok(false));
     played.allow("user", Verb::Get);
     pass(4_999).await;
@@ -52,10 +58,7 @@ async fn a_new_right_counts_after_five_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_review_that_changes_nothing_keeps_the_rights() {
-    let (played, kubernetes) = world();
-    played.know("a", info("user"));
-    played.allow("user", Verb::Get);
-    let first = kubernetes.known("a").await.expect("known");
+    let (played, kubernetes, first) = with_user(&[Verb::Get]).await;
     pass(30_000).await;
     assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
     pass(30_000).await;
@@ -75,10 +78,7 @@ async fn a_user_who_changed_starts_anew() {
         |info| info.username = "renamed".to_owned(),
     ];
     for change in changes {
-        let (played, kubernetes) = world();
-        played.know("a", info("user"));
-        played.allow("user", Verb::Get);
-        let first = kubernetes.known("a").await.expect("known");
+        let (played, kubernetes, first) = with_user(&[Verb::Get]).await;
         pass(30_000).await;
         assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
         let mut other = info("user");
@@ -98,10 +98,7 @@ async fn a_user_who_changed_starts_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_comes_back_has_none_of_its_old_rights() {
-    let (played, kubernetes) = world();
-    played.know("a", info("user"));
-    played.allow("user", Verb::Get);
-    let first = kubernetes.known("a").await.expect("known");
+    let (played, kubernetes, first) = with_user(&[Verb::Get]).await;
     pass(55_000).await;
     assert_eq!(kubernetes.may(&first, Verb::Get).await, Ok(true));
     played.forget("a");
