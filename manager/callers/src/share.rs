@@ -2,9 +2,7 @@
 //! flood of wrong ones from one address keeps no new caller of another out.
 
 use std::sync::Arc;
-#[cfg(feature = "kubernetes")]
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Questions about unknown tokens that are open at once, of all clients.
 pub(crate) const STRANGERS: usize = 12;
@@ -29,14 +27,12 @@ impl Share {
     }
 
     /// Room to wait for a place, unless too many wait already.
-    #[cfg(feature = "kubernetes")]
-    pub(crate) fn wait(&self) -> Option<OwnedSemaphorePermit> {
+    pub fn wait(&self) -> Option<OwnedSemaphorePermit> {
         self.waiting.clone().try_acquire_owned().ok()
     }
 
     /// Waits for a place.
-    #[cfg(feature = "kubernetes")]
-    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+    pub async fn place(&self) -> OwnedSemaphorePermit {
         let place = self.places.clone().acquire_owned().await;
         place.expect("nobody closes the semaphore")
     }
