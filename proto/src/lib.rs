@@ -1,6 +1,8 @@
-//! What the parts of the file server share on the wire: the gRPC services, the keys and
-//! tickets that open them, and with them the crates `messages` and `names`. `operator`, `manager` and `node` meet only here.
+//! What the parts of the file server share on the wire: the gRPC services, the identities,
+//! keys and tickets that open them, and with them the crates `messages` and `names`.
+//! `operator`, `manager` and `node` meet only here.
 
+pub mod identity;
 pub mod keys;
 mod status;
 pub mod ticket;
