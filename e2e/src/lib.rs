@@ -17,6 +17,7 @@ pub mod kubernetes;
 pub mod load;
 pub mod managers;
 pub mod many;
+pub mod members;
 pub mod memory;
 pub mod mongo;
 pub mod pages;

@@ -133,7 +133,7 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
             "a",
             "the token of this service is missing or wrong",
         ),
-        ("stray", "a", "a", "admits nodes of that pool"),
+        ("b-node-7", "a", "a", "admits nodes of that pool"),
     ] {
         let index = keyed(&mut cluster, id, pool, key_of).await?;
         e2e::wait::until(SOON, async || {

@@ -8,6 +8,7 @@ use crate::callers::AuthArgs;
 use crate::limits::{Limits, RestLimits};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use kit::inner::InnerArgs;
 use kit::token::TokenArgs;
 use manager_callers::Verb;
 use manager_protocol::store::Store;
@@ -202,9 +203,12 @@ pub struct ServeArgs {
     /// TLS of the REST API
     #[command(flatten)]
     pub tls: TlsArgs,
-    /// The token of the inner ports
+    /// What opens the inner ports
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub inner: InnerArgs,
+    /// With --certs, also let in nodes and commands that speak no TLS and have the token: for the time in which a service changes to certificates
+    #[arg(long, env = "DFS_ACCEPT_PLAIN")]
+    pub accept_plain: bool,
     /// Bounds and rates
     #[command(flatten)]
     pub limits: Limits,
@@ -290,9 +294,9 @@ pub struct RebuildArgs {
     #[arg(long, env = "DFS_NODES", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub nodes: u32,
-    /// The token of the inner ports
+    /// What opens the inner ports
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub inner: InnerArgs,
 }
 
 /// Flags of commands that ask a running manager.
@@ -306,9 +310,9 @@ pub struct RemoteArgs {
         default_value = "http://127.0.0.1:9000"
     )]
     pub manager: String,
-    /// The token of the inner ports
+    /// What opens the inner ports
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub inner: InnerArgs,
 }
 
 /// Flags of `quarantine`.

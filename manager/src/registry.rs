@@ -3,8 +3,11 @@
 
 use crate::nodes::Link;
 use crate::status_of::refusal;
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use kit::token::{PoolCaller, Token};
+use kit::accept::Peer;
+use kit::inner::{Inner, Way};
+use kit::token::PoolCaller;
 use manager_protocol::cluster::admission::{Claim, admit};
 use manager_protocol::core::Core;
 use manager_protocol::nodes::{Expected, Node, SILENCE};
@@ -33,16 +36,16 @@ type Answers = mpsc::Sender<Result<ManagerMessage, Status>>;
 /// The service.
 pub(crate) struct RegistryService {
     core: Arc<Core>,
-    token: Token,
+    inner: Inner,
     shutdown: CancellationToken,
 }
 
 impl RegistryService {
     /// Serves joins until `shutdown` is cancelled.
-    pub(crate) fn new(core: Arc<Core>, token: Token, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(core: Arc<Core>, inner: Inner, shutdown: CancellationToken) -> Self {
         Self {
             core,
-            token,
+            inner,
             shutdown,
         }
     }
@@ -57,8 +60,10 @@ impl Registry for RegistryService {
         request: Request<Streaming<NodeMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
         let caller = request.extensions().get::<PoolCaller>().cloned();
+        let peer = request.extensions().get::<Peer>();
+        let secured = peer.is_some_and(|peer| peer.identity().is_some());
         let mut messages = request.into_inner();
-        let hello = match next(&mut messages).await? {
+        let mut hello = match next(&mut messages).await? {
             node_message::Kind::Hello(hello) => hello,
             node_message::Kind::Report(_) => {
                 return Err(Status::invalid_argument(
@@ -78,12 +83,16 @@ impl Registry for RegistryService {
         });
         send(&answers, welcome).await?;
         let core = self.core.clone();
-        let key = self.token.of_pool(&hello.pool);
+        if !secured {
+            // It was sent where others can read it.
+            hello.ticket_key = Bytes::new();
+        }
+        let way = self.inner.way_to_node(&hello.pool, secured);
         let shutdown = self.shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = stay(core, key, hello, claim, row, messages, answers) => {}
+                () = stay(core, way, hello, claim, row, messages, answers) => {}
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -93,7 +102,7 @@ impl Registry for RegistryService {
 /// The life of one node's join.
 async fn stay(
     core: Arc<Core>,
-    key: Token,
+    way: Way,
     hello: Hello,
     claim: Claim,
     row: NodeRow,
@@ -109,7 +118,7 @@ async fn stay(
         session: Some(first.session),
         ..claim.expected()
     };
-    let link = match Link::connect(&hello.endpoint, &key, expected, closed.clone()).await {
+    let link = match Link::connect(&hello.endpoint, &way, expected, closed.clone()).await {
         Ok(link) => link,
         Err(error) => {
             tracing::warn!(node = %claim.id, %error, "not joined");

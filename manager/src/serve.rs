@@ -13,8 +13,8 @@ use crate::rest;
 use crate::{leadership, world};
 use anyhow::Context;
 use kit::descriptors::Port;
+use kit::inner::Inner;
 use kit::ops::Ops;
-use kit::token::Token;
 use manager_protocol::cluster::{leader, store_health};
 use manager_protocol::core::Core;
 use manager_protocol::store::Store;
@@ -48,8 +48,8 @@ pub struct Config {
     pub grpc: SocketAddr,
     /// The ops port's address.
     pub ops: SocketAddr,
-    /// The inner ports' token.
-    pub token: Token,
+    /// What opens the inner ports.
+    pub inner: Inner,
     /// Bounds and rates.
     pub limits: Limits,
     /// Bounds of the REST API.
@@ -106,7 +106,7 @@ impl Manager {
     /// Names the flag whose address can't be had.
     pub async fn bind(store: Arc<dyn Store>, mut config: Config) -> anyhow::Result<Self> {
         config.rest.max_connections = connections(config.rest.max_connections);
-        config.token.allows_listening("--grpc", config.grpc)?;
+        config.inner.allows_listening("--grpc", config.grpc)?;
         let plain = config
             .tls
             .http_plain
@@ -132,7 +132,7 @@ impl Manager {
             cluster,
             &config.limits.settings(),
             world::world(),
-            NodeNetwork::new(config.token.clone()),
+            NodeNetwork::new(config.inner.clone()),
             false,
         );
         core.count_known_nodes().await?;
@@ -202,7 +202,7 @@ impl Manager {
         tasks.keep("the watch on the store", store_health::watch(core.clone()));
         let port = kit::ops::serve(ops, ops_port(&core, &metrics, ready), inner.clone());
         tasks.run("the ops port", port);
-        let inner_port = serve_grpc(grpc, core.clone(), config.token, inner.clone());
+        let inner_port = serve_grpc(grpc, core.clone(), config.inner, inner.clone());
         tasks.run("the inner port", async move {
             if let Err(error) = inner_port.await {
                 tracing::error!(%error, "the inner port");
@@ -246,24 +246,24 @@ async fn overdue(shutdown: CancellationToken) {
     tracing::warn!("leaving with requests in flight, after {DRAIN:?}");
 }
 
-/// Serves Registry and Admin until the token is cancelled.
+/// Serves Registry and Admin until `shutdown` is cancelled.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve_grpc(
     listener: TcpListener,
     core: Arc<Core>,
-    token: Token,
+    inner: Inner,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let (guard, guard_of_joins) = (token.guard(), token.guard_of_joins());
-    let registry = RegistryService::new(core.clone(), token, shutdown.clone());
-    let incoming = kit::accept::incoming(listener, shutdown.clone());
+    let (commands, joins) = (inner.guard_of_commands(), inner.guard_of_joins());
+    let incoming = inner.incoming(listener, shutdown.clone());
+    let registry = RegistryService::new(core.clone(), inner, shutdown.clone());
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
-        .add_service(RegistryServer::with_interceptor(registry, guard_of_joins))
-        .add_service(AdminServer::with_interceptor(AdminService(core), guard))
+        .add_service(RegistryServer::with_interceptor(registry, joins))
+        .add_service(AdminServer::with_interceptor(AdminService(core), commands))
         .serve_with_incoming_shutdown(incoming, async move { shutdown.cancelled().await })
         .await
 }
@@ -338,14 +338,19 @@ pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListen
 /// When store or listeners can't be had.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
-    let token = args.token.load()?;
+    let mut inner = args.inner.load()?;
+    if args.accept_plain {
+        let opened = inner.with_plain();
+        inner =
+            opened.map_err(|missing| anyhow::anyhow!("--accept-plain: needs {missing} as well"))?;
+    }
     let store = args.store.open().await?;
     let config = Config {
         http: args.http,
         tls: args.tls,
         grpc: args.grpc,
         ops: args.ops,
-        token,
+        inner,
         limits: args.limits,
         rest: args.rest,
         auth: args.auth,

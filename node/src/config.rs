@@ -2,7 +2,7 @@
 
 use crate::scrub::Pace;
 use clap::{Args, Parser, Subcommand};
-use kit::token::{Token, TokenArgs};
+use kit::inner::{Inner, InnerArgs};
 use kit::units::{long_time, size, time};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -89,7 +89,7 @@ pub struct ServeArgs {
     pub no_tmpfile: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub token: TokenArgs,
+    pub inner: InnerArgs,
 }
 
 /// What a node needs to run.
@@ -123,8 +123,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Stage under names.
     pub no_tmpfile: bool,
-    /// The token of the inner ports.
-    pub token: Token,
+    /// What opens the inner ports.
+    pub inner: Inner,
     /// Where the metrics go; a registry of its own if unset.
     pub registry: Option<Arc<Mutex<Registry>>>,
     /// Tombstones of one session, see [`crate::creates::MAX_TOMBSTONES`].
@@ -153,7 +153,7 @@ impl Config {
             upload_idle: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(300),
             no_tmpfile: false,
-            token: Token::default(),
+            inner: Inner::default(),
             registry: None,
             max_tombstones: crate::creates::MAX_TOMBSTONES,
         }
@@ -166,8 +166,8 @@ impl ServeArgs {
     /// # Errors
     /// Names the flag.
     pub fn into_config(self) -> anyhow::Result<Config> {
-        let token = self.token.load()?;
-        token.allows_listening("--listen", self.listen)?;
+        let inner = self.inner.load()?;
+        inner.allows_listening("--listen", self.listen)?;
         if self.advertise.is_none() && self.listen.ip().is_unspecified() {
             anyhow::bail!(
                 "--advertise: is needed where --listen is {}",
@@ -192,7 +192,7 @@ impl ServeArgs {
             upload_idle: self.upload_idle,
             drain_timeout: self.drain_timeout,
             no_tmpfile: self.no_tmpfile,
-            token,
+            inner,
             registry: None,
             max_tombstones: crate::creates::MAX_TOMBSTONES,
         })

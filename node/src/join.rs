@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::vital::reraise;
-use kit::token::Token;
+use kit::inner::Inner;
 use proto::v1::manager_message::Kind as FromManager;
 use proto::v1::node_message::Kind as ToManager;
 use proto::v1::registry_client::RegistryClient;
@@ -35,8 +35,8 @@ pub struct Joiner {
     pub pool: String,
     /// Where managers and other nodes reach it.
     pub advertise: String,
-    /// The token of the inner ports.
-    pub token: Token,
+    /// What opens the inner ports.
+    pub inner: Inner,
     /// Cancelled once the node has left.
     pub stop: CancellationToken,
 }
@@ -200,12 +200,12 @@ impl Joiner {
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(4));
-        let channel = endpoint
-            .connect()
+        let way = self.inner.way_to_manager(&self.pool);
+        let channel = way
+            .connect(&endpoint)
             .await
             .map_err(|error| unreachable(&error))?;
-        let bearer = self.token.bearer_of_node(&self.pool);
-        let mut client = RegistryClient::with_interceptor(channel, bearer);
+        let mut client = RegistryClient::with_interceptor(channel, way);
         let (send, receive) = mpsc::channel(4);
         // There is room for the first message.
         let _ = send.try_send(message(ToManager::Hello(self.hello())));
@@ -234,6 +234,11 @@ impl Joiner {
             beat_seen,
             term_seen,
             generation_seen: identity.generation,
+            ticket_key: match self.inner.is_secured() {
+                true => self.node.ticket_key.clone(),
+                // It would be read on the way.
+                false => bytes::Bytes::new(),
+            },
         }
     }
 

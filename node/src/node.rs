@@ -9,6 +9,7 @@ use crate::identity::Volume;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrub::{PLACE_EVERY, Scrub};
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use proto::v1::{self, Fault};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const READERS: usize = 16;
 /// Threads that walk the trees and re-read files for others, which takes long.
 pub(crate) const WALKERS: usize = 4;
 
+/// Bytes of the key of tickets.
+const TICKET_KEY: usize = 32;
 /// How many troubles a report names.
 const TROUBLES: usize = 20;
 
@@ -44,6 +47,9 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the node begins to leave.
     pub leaving: CancellationToken,
+    /// With which managers make the tickets of copies that other nodes bring; drawn at
+    /// the start.
+    pub ticket_key: Bytes,
     creates: Mutex<Creates>,
     changed: watch::Sender<()>,
     /// The last beat that this process heard of, and its term.
@@ -76,6 +82,7 @@ impl Node {
             walkers: Pool::new("walker", WALKERS)?,
             metrics,
             leaving,
+            ticket_key: rand::random::<[u8; TICKET_KEY]>().to_vec().into(),
             creates: Mutex::new(creates),
             changed: watch::Sender::new(()),
             beat: Mutex::default(),

@@ -55,7 +55,7 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: oneshot::Sender<Ready>,
 ) -> anyhow::Result<()> {
-    config.token.allows_listening("--listen", config.listen)?;
+    config.inner.allows_listening("--listen", config.listen)?;
     kit::descriptors::raise();
     // Take the address first: a second node must not scan the volume in vain.
     let listener = kit::listen::bind(config.listen)
@@ -94,7 +94,7 @@ pub async fn run(
             .advertise
             .clone()
             .unwrap_or_else(|| listen.to_string()),
-        token: config.token.clone(),
+        inner: config.inner.clone(),
         stop: stop.clone(),
     });
     let joins = vital.spawn("the joiner", joiner.run(config.managers.clone()));
@@ -226,11 +226,11 @@ async fn serve(
     node: Arc<Node>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let service = StorageService::new(node, &config.token, &config.pool, config.upload_idle);
+    let service = StorageService::new(node, &config.inner, &config.pool, config.upload_idle);
     let handover = HandoverServer::new(service.clone());
-    let guard = config.token.guard_of_node(&config.pool);
+    let guard = config.inner.guard_of_storage(&config.pool);
     let service = StorageServer::with_interceptor(service, guard);
-    let incoming = kit::accept::incoming(listener, shutdown.clone());
+    let incoming = config.inner.incoming(listener, shutdown.clone());
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW / 2)
         .initial_connection_window_size(WINDOW)

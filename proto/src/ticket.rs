@@ -1,6 +1,7 @@
 //! A ticket for one copy, which one node shows to another before it sends any byte:
 //! nothing is read from, or held for, a caller that has none.
 
+use subtle::ConstantTimeEq;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
 /// The header that carries the claim.
@@ -21,6 +22,13 @@ pub struct Claim {
     pub session: u64,
     /// What [`crate::keys::ticket`] made; empty where there is no token.
     pub ticket: Vec<u8>,
+}
+
+/// Whether a claim's ticket was made with this key, for that very copy; in a time that
+/// does not depend on where it differs.
+pub fn is_of(claim: &Claim, key: &[u8]) -> bool {
+    let ticket = crate::keys::ticket(key, &claim.id, claim.generation, claim.session);
+    ticket.ct_eq(&claim.ticket).into()
 }
 
 impl Claim {

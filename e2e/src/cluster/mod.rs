@@ -390,6 +390,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// The inner address of a node.
+    pub fn inner_of(&self, index: usize) -> SocketAddr {
+        self.nodes[index].listen
+    }
+
     /// The process of a node.
     pub fn node(&self, index: usize) -> Result<&Process> {
         let process = self.nodes[index].process.as_ref();

@@ -1,7 +1,7 @@
 //! What tests of several modules share.
 
 use crate::core::Core;
-use crate::nodes::Network;
+use crate::nodes::{Network, Node};
 use crate::settings::Settings;
 use crate::sim::Memory;
 use crate::store::Store;
@@ -50,7 +50,7 @@ impl Network for Silent {
     async fn identify(&self, _: &str, _: &str, _: Duration) -> Option<IdentifyReply> {
         None
     }
-    fn ticket(&self, _: &str, _: FileId, _: u32, _: u64) -> Bytes {
+    fn ticket(&self, _: &Node, _: FileId, _: u32, _: u64) -> Bytes {
         Bytes::new()
     }
 }

@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
     kit::descriptors::raise();
-    let token = args.token.load()?;
-    token.allows_listening("--grpc", args.grpc)?;
+    let opens = args.inner.load()?;
+    opens.allows_listening("--grpc", args.grpc)?;
     let store = args.store.open().await?;
     let world = world();
     let begun = store.rebuilt_at_ms().await?.is_some();
@@ -44,13 +44,13 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
         cluster,
         &Settings::default(),
         world,
-        NodeNetwork::new(token.clone()),
+        NodeNetwork::new(opens.clone()),
         true,
     );
     let listener = listen("--grpc", args.grpc).await?;
     println!("ready grpc={}", listener.local_addr()?);
     let inner = CancellationToken::new();
-    let serving = tokio::spawn(serve_grpc(listener, core.clone(), token, inner.clone()));
+    let serving = tokio::spawn(serve_grpc(listener, core.clone(), opens, inner.clone()));
     let holder = format!("rebuild/{}", std::process::id());
     let leading = tokio::spawn(leader::run(core.clone(), holder, inner.clone()));
     let ended = tokio::select! {

@@ -4,6 +4,7 @@
 use crate::config::StandaloneArgs;
 use crate::serve::{Config, Manager};
 use anyhow::Context;
+use kit::inner::Inner;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -23,7 +24,8 @@ const POOL: &str = "standalone";
 /// When the data directory is in use or a listener can't be had.
 pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
-    let token = args.token.load()?;
+    // Manager and nodes are one process: no certificate says which of them it is.
+    let inner = Inner::of_token(args.token.load()?);
     std::fs::create_dir_all(&args.data)
         .with_context(|| format!("--data {}", args.data.display()))?;
     let store = manager_store::open(&format!("embedded:{}", args.data.join("store").display()))
@@ -34,7 +36,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         tls: args.tls,
         grpc: args.grpc,
         ops: args.ops,
-        token: token.clone(),
+        inner: inner.clone(),
         limits: args.limits,
         rest: args.rest,
         auth: args.auth,
@@ -45,7 +47,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     let mut serving = tokio::spawn(manager.run(shutdown.clone()));
 
     // Nodes outlive the manager's last request.
-    let inner = CancellationToken::new();
+    let leaving = CancellationToken::new();
     let mut nodes = JoinSet::new();
     let managers = vec![format!("http://{}", at.grpc).parse().context("--grpc")?];
     let dirs = node_dirs(&args.data, args.nodes)?;
@@ -54,13 +56,13 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         let id = node_id(number)?;
         let config = node::Config {
             pool: POOL.to_owned(),
-            token: token.clone(),
+            inner: inner.clone(),
             reserve: args.reserve,
             ..node::Config::local(dir, id, managers.clone())
         };
         // The manager knows when the nodes have joined, and nothing less is waited for.
         let (ready, _) = oneshot::channel();
-        nodes.spawn(node::run(config, inner.clone(), ready));
+        nodes.spawn(node::run(config, leaving.clone(), ready));
     }
     let ended = tokio::select! {
         ended = &mut serving => Some(ended),
@@ -78,7 +80,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
             Some(failed) = nodes.join_next() => return Err(node_failure(failed)),
         },
     };
-    inner.cancel();
+    leaving.cancel();
     while nodes.join_next().await.is_some() {}
     ended?
 }

@@ -4,8 +4,8 @@ use super::exchange::{NotOpened, Opens, Streams};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use kit::token::{Bearer, Token};
-use manager_protocol::nodes::{Another, Expected, Network};
+use kit::inner::{Inner, Way};
+use manager_protocol::nodes::{Another, Expected, Network, Node};
 use proto::FileId;
 use proto::v1::storage_client::StorageClient;
 use proto::v1::{IdentifyReply, IdentifyRequest};
@@ -30,7 +30,7 @@ const CONNECTION_WINDOW: u32 = proto::STREAMS * STREAM_WINDOW;
 /// the node; no number of such errors ends the connection, since each is one client
 /// that went away, and must cost nobody else anything.
 const DROPPED: usize = 1024;
-pub(super) type Client = StorageClient<InterceptedService<Channel, Bearer>>;
+pub(super) type Client = StorageClient<InterceptedService<Channel, Way>>;
 
 /// Why a node's endpoint is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -111,15 +111,21 @@ fn is_refused(status: &tonic::Status) -> bool {
     false
 }
 
-/// The network of the nodes, to which the token opens the way.
+/// The network of the nodes.
 pub(crate) struct NodeNetwork {
-    token: Token,
+    inner: Inner,
 }
 
 impl NodeNetwork {
-    /// The network that a token opens.
-    pub(crate) fn new(token: Token) -> Self {
-        Self { token }
+    /// The network whose inner ports this opens.
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner }
+    }
+
+    async fn asked(&self, address: &str, pool: &str, secured: bool) -> Option<IdentifyReply> {
+        let way = self.inner.way_to_node(pool, secured);
+        let mut client = client(address, &way).await.ok()?;
+        Some(client.identify(IdentifyRequest {}).await.ok()?.into_inner())
     }
 }
 
@@ -127,21 +133,29 @@ impl NodeNetwork {
 impl Network for NodeNetwork {
     async fn identify(&self, address: &str, pool: &str, time: Duration) -> Option<IdentifyReply> {
         let asked = async {
-            let mut client = client(address, &self.token.of_pool(pool)).await.ok()?;
-            Some(client.identify(IdentifyRequest {}).await.ok()?.into_inner())
+            match self.asked(address, pool, true).await {
+                // It may be a node that has no certificate yet.
+                None if self.inner.is_mixed() => self.asked(address, pool, false).await,
+                answer => answer,
+            }
         };
         tokio::time::timeout(time, asked).await.ok()?
     }
 
-    fn ticket(&self, pool: &str, id: FileId, generation: u32, session: u64) -> Bytes {
-        let key = self.token.of_pool(pool);
-        key.ticket(id.as_bytes(), generation, session).into()
+    fn ticket(&self, to: &Node, id: FileId, generation: u32, session: u64) -> Bytes {
+        let id = id.as_bytes();
+        match to.is_secured() {
+            true => proto::keys::ticket(&to.ticket_key, id, generation, session)
+                .to_vec()
+                .into(),
+            false => self.inner.ticket(&to.pool, id, generation, session).into(),
+        }
     }
 }
 
 /// Connects.
-pub(super) async fn client(endpoint: &str, token: &Token) -> Result<Client, tonic::Status> {
-    let channel = Endpoint::from_shared(format!("http://{endpoint}"))
+pub(super) async fn client(endpoint: &str, way: &Way) -> Result<Client, tonic::Status> {
+    let target = Endpoint::from_shared(format!("http://{endpoint}"))
         .map_err(|e| tonic::Status::invalid_argument(format!("endpoint {endpoint}: {e}")))?
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
@@ -151,12 +165,20 @@ pub(super) async fn client(endpoint: &str, token: &Token) -> Result<Client, toni
         .keep_alive_timeout(Duration::from_secs(3))
         .keep_alive_while_idle(true)
         .http2_max_concurrent_reset_streams(DROPPED)
-        .http2_max_local_error_reset_streams(None)
-        .connect()
+        .http2_max_local_error_reset_streams(None);
+    let channel = way
+        .connect(&target)
         .await
-        .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {e}")))?;
-    let client = StorageClient::with_interceptor(channel, token.bearer());
+        .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {}", chain(&e))))?;
+    let client = StorageClient::with_interceptor(channel, way.clone());
     Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
+}
+
+/// An error with its causes: only these say that another one answers, or that a
+/// certificate is not taken.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Whether the connection failed, and not the call: a node's own statuses have no

@@ -8,7 +8,7 @@ use super::verdict::call_error;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use kit::token::Token;
+use kit::inner::Way;
 use manager_protocol::nodes::{CallError, Calls, Expected, Inventory, NodeCount, Outcome, Parts};
 use proto::v1::{
     Abort, CopyRef, CopyState, DeleteRequest, Fault, FileMeta, Finish, InspectRequest,
@@ -52,7 +52,7 @@ impl Link {
     /// When it can't be reached at its advertised endpoint, or another one answers.
     pub(crate) async fn connect(
         endpoint: &str,
-        token: &Token,
+        way: &Way,
         expected: Expected,
         closed: CancellationToken,
     ) -> Result<Self, NotConnected> {
@@ -60,8 +60,8 @@ impl Link {
             endpoint: endpoint.to_owned(),
             why,
         };
-        let small = client(endpoint, token).await.map_err(unreachable)?;
-        let large = client(endpoint, token).await.map_err(unreachable)?;
+        let small = client(endpoint, way).await.map_err(unreachable)?;
+        let large = client(endpoint, way).await.map_err(unreachable)?;
         let mut opener = Opener {
             endpoint: endpoint.to_owned(),
             client: small.clone(),

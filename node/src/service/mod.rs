@@ -17,8 +17,9 @@ use crate::fault::Failure;
 use crate::node::Node;
 use futures::stream::BoxStream;
 use kit::accept::Peer;
-use kit::token::Token;
+use kit::inner::Inner;
 use peers::Peers;
+use proto::identity::Role;
 use proto::ticket::Claim;
 use proto::v1::{self, Fault};
 use std::sync::Arc;
@@ -44,9 +45,9 @@ pub struct StorageService {
     node: Arc<Node>,
     limits: Arc<Limits>,
     peers: Arc<Peers>,
-    /// Keys whose tickets are accepted: tickets are made with the pool's key, and this
-    /// node has that key or the token.
-    keys: [Token; 2],
+    /// Who is let in, and how others are reached.
+    inner: Inner,
+    pool: String,
     /// How long a stream may bring no bytes.
     idle: Duration,
 }
@@ -61,7 +62,7 @@ struct Limits {
 
 impl StorageService {
     /// The service of a node.
-    pub fn new(node: Arc<Node>, token: &Token, pool: &str, idle: Duration) -> Self {
+    pub fn new(node: Arc<Node>, inner: &Inner, pool: &str, idle: Duration) -> Self {
         let limits = Limits {
             uploads: Arc::new(Semaphore::new(STREAMS)),
             handovers: Arc::new(Semaphore::new(HANDOVERS)),
@@ -72,22 +73,35 @@ impl StorageService {
         Self {
             node,
             limits: Arc::new(limits),
-            peers: Arc::default(),
-            keys: [token.clone(), token.of_pool(pool)],
+            peers: Arc::new(Peers::new(inner.clone())),
+            inner: inner.clone(),
+            pool: pool.to_owned(),
             idle,
         }
     }
 
-    /// Reads the ticket of a call that anybody can make: a caller without one gets no
-    /// place, and nothing that it sends is read.
+    /// Reads the ticket of a call that any node can make, and without certificates
+    /// anybody: a caller without one gets no place, and nothing that it sends is read.
     fn claim<T>(&self, request: &Request<T>) -> Result<Claim, Status> {
+        let peer = request.extensions().get::<Peer>();
+        let identity = peer.and_then(Peer::identity);
+        if identity.is_some_and(|peer| !matches!(peer.role(), Role::Node { .. })) {
+            return Err(Status::permission_denied("only nodes bring copies"));
+        }
         let claim = Claim::read(request.metadata())
-            .filter(|claim| self.keys.iter().any(|key| key.takes(claim)))
+            .filter(|claim| self.takes(claim))
             .ok_or_else(|| Status::unauthenticated("no ticket for this copy"))?;
-        if let Some(peer) = request.extensions().get::<Peer>() {
+        if let Some(peer) = peer {
             peer.admit();
         }
         Ok(claim)
+    }
+
+    /// Tickets are made with the key that this node gave the managers, or else with the
+    /// pool's.
+    fn takes(&self, claim: &Claim) -> bool {
+        let own = proto::ticket::is_of(claim, &self.node.ticket_key);
+        (self.inner.is_secured() && own) || self.inner.takes(&self.pool, claim)
     }
 }
 

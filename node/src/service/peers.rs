@@ -1,6 +1,7 @@
 //! Connections to other nodes, kept for the next transfer.
 
 use crate::fault::Failure;
+use kit::inner::Inner;
 use parking_lot::Mutex;
 use proto::v1::Fault;
 use std::time::Duration;
@@ -13,13 +14,21 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WINDOW: u32 = 8 << 20;
 
 /// The connections of one node to its peers.
-#[derive(Default)]
 pub(super) struct Peers {
+    inner: Inner,
     /// By endpoint, the latest used at the end.
     channels: Mutex<Vec<(String, Channel)>>,
 }
 
 impl Peers {
+    /// Peers that are reached as a node reaches others.
+    pub(super) fn new(inner: Inner) -> Self {
+        Self {
+            inner,
+            channels: Mutex::default(),
+        }
+    }
+
     /// A connection to `HOST:PORT`; made on first use, and again when it broke.
     pub(super) fn channel(&self, endpoint: &str) -> Result<Channel, Failure> {
         let mut channels = self.channels.lock();
@@ -31,15 +40,15 @@ impl Peers {
         }
         let target = Endpoint::from_shared(format!("http://{endpoint}"))
             .map_err(|error| Failure::new(Fault::Invalid, format!("{endpoint}: {error}")))?;
-        let channel = target
+        let target = target
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(10))
             // A transfer that is broken off must not end the others.
-            .http2_max_local_error_reset_streams(None)
-            .connect_lazy();
+            .http2_max_local_error_reset_streams(None);
+        let channel = self.inner.way_between_nodes().connect_lazy(&target);
         if channels.len() >= KEPT {
             channels.remove(0);
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::disk::Place;
 use crate::service::StorageService;
 use crate::testing;
-use kit::token::Token;
+use kit::inner::Inner;
 use proto::v1::handover_server::{Handover, HandoverServer};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -82,7 +82,7 @@ impl Pair {
         let data: &'static [u8] = data.leak();
         let copy = testing::store(&source, "large", data).await;
         let idle = Duration::from_secs(60);
-        let service = StorageService::new(Arc::clone(&target), &Token::default(), "p", idle);
+        let service = StorageService::new(Arc::clone(&target), &Inner::default(), "p", idle);
         let serves = Arc::new(Target {
             node: Arc::clone(&target),
             service,
@@ -119,7 +119,7 @@ impl Pair {
             ..v1::TransferRequest::default()
         };
         let progress = AtomicU64::new(0);
-        let peers = Peers::default();
+        let peers = Peers::new(Inner::default());
         let transfer = serve(&self.source, &peers, request, &progress);
         let ended = tokio::time::timeout(Duration::from_secs(120), transfer);
         ended.await.expect("an end")

@@ -1,24 +1,27 @@
-//! The accept loop of the inner ports. Whoever has not shown a key yet is a stranger:
-//! few of them are held at once, each for a short time, and an orderly end waits for
-//! none of them (invariant 9). It is our own, since tonic's `TcpIncoming` holds whoever
-//! connects, for any time.
+//! The accept loop of the inner ports. Whoever has not been let in yet is a stranger:
+//! few of them are held at once, each for a short time, TLS handshake included, and an
+//! orderly end waits for none of them (invariant 9). It is our own, since tonic's
+//! `TcpIncoming` holds whoever connects, for any time.
+
+mod connection;
+
+pub use connection::Connection;
 
 use crate::descriptors::{self, Port};
+use crate::tls::Mutual;
+use connection::Socket;
 use futures::Stream;
 use parking_lot::Mutex;
+use proto::identity::Identity;
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Strangers held at once, and never more than half of all connections. The next one
 /// takes the place of the oldest, so that strangers can't keep out a caller with a key.
@@ -27,6 +30,8 @@ pub const STRANGERS: usize = 32;
 pub const STRANGER: Duration = Duration::from_secs(10);
 /// A pause after an accept that failed.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The first byte of TLS: a record of the handshake. HTTP/2 begins with a `P`.
+const HANDSHAKE: u8 = 22;
 
 /// Who is at the other end of a connection, among the extensions of its requests.
 #[derive(Debug, Clone)]
@@ -35,18 +40,47 @@ pub struct Peer(Arc<State>);
 #[derive(Debug)]
 struct State {
     known: AtomicBool,
+    /// Whose certificate it has shown.
+    identity: OnceLock<Identity>,
     /// Cancelled in favour of others, and with the process; no matter once known.
     end: CancellationToken,
 }
 
 impl Peer {
-    /// The peer has shown a key: from now on it is no stranger.
+    /// One who is no stranger once it is admitted; `end` cuts it off until then.
+    fn new(end: CancellationToken) -> Self {
+        Self(Arc::new(State {
+            known: AtomicBool::new(false),
+            identity: OnceLock::new(),
+            end,
+        }))
+    }
+
+    /// One who has shown a certificate, for tests.
+    #[cfg(test)]
+    pub(crate) fn shown(identity: Identity) -> Self {
+        let peer = Self::new(CancellationToken::new());
+        let _ = peer.0.identity.set(identity);
+        peer
+    }
+
+    /// Whose certificate the peer has shown; nothing on a connection without TLS.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.0.identity.get()
+    }
+
+    /// The peer was let in: from now on it is no stranger.
     pub fn admit(&self) {
         self.0.known.store(true, Ordering::Relaxed);
     }
 
     fn is_known(&self) -> bool {
         self.0.known.load(Ordering::Relaxed)
+    }
+
+    /// Cancelled when a stranger has to go.
+    fn end(&self) -> CancellationToken {
+        self.0.end.clone()
     }
 }
 
@@ -71,10 +105,7 @@ impl Strangers {
 
     /// The next one, who takes the place of the oldest where there are as many as may be.
     fn next(&self) -> Peer {
-        let peer = Peer(Arc::new(State {
-            known: AtomicBool::new(false),
-            end: self.shutdown.child_token(),
-        }));
+        let peer = Peer::new(self.shutdown.child_token());
         let mut held = self.held.lock();
         held.retain(is_stranger);
         while held.len() >= self.most {
@@ -95,26 +126,63 @@ fn is_stranger(state: &Weak<State>) -> bool {
 
 /// The connections of an inner port, as many as its share of the process's open
 /// files allows; further ones wait in the system's queue. When `shutdown` is
-/// cancelled, strangers are cut off.
+/// cancelled, strangers are cut off. With `tls` a peer has to show a certificate,
+/// unless the flag beside it says that connections without TLS are taken as well.
 pub fn incoming(
     listener: TcpListener,
     shutdown: CancellationToken,
-) -> impl Stream<Item = io::Result<Connection>> {
+    tls: Option<(Mutual, bool)>,
+) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let limit = descriptors::limit_now();
     let places = descriptors::connections(limit, Port::Inner, descriptors::INNER);
-    let strangers = Strangers::among(places, shutdown);
-    let places = Arc::new(Semaphore::new(places));
-    futures::stream::unfold((listener, places, strangers), |state| async move {
-        let connection = accept(&state.0, &state.1, &state.2).await;
-        Some((Ok(connection), state))
+    let port = InnerPort {
+        listener,
+        strangers: Strangers::among(places, shutdown),
+        places: Arc::new(Semaphore::new(places)),
+        tls,
+        handshakes: JoinSet::new(),
+    };
+    futures::stream::unfold(port, |mut port| async move {
+        let connection = port.next().await;
+        Some((Ok(connection), port))
     })
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    strangers: &Strangers,
-) -> Connection {
+struct InnerPort {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    strangers: Strangers,
+    tls: Option<(Mutual, bool)>,
+    /// No more than there are strangers.
+    handshakes: JoinSet<io::Result<Connection>>,
+}
+
+impl InnerPort {
+    async fn next(&mut self) -> Connection {
+        loop {
+            let socket = tokio::select! {
+                socket = accept(&self.listener, &self.places, &self.strangers) => socket,
+                Some(done) = self.handshakes.join_next() => match done {
+                    Ok(Ok(connection)) => return connection,
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "a connection to the inner port is not secured");
+                        continue;
+                    }
+                    // It was not cancelled, and has nothing that panics.
+                    Err(_) => continue,
+                },
+            };
+            match self.tls.clone() {
+                None => return Connection::plain(socket),
+                Some((tls, plain)) => {
+                    self.handshakes.spawn(secure(socket, tls, plain));
+                }
+            }
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, strangers: &Strangers) -> Socket {
     let place = loop {
         if let Ok(place) = Arc::clone(places).acquire_owned().await {
             break place;
@@ -125,7 +193,7 @@ async fn accept(
             Ok((socket, _)) => {
                 // One that is gone already fails at its first read.
                 let _ = socket.set_nodelay(true);
-                return Connection::new(socket, strangers.next(), place);
+                return Socket::new(socket, strangers.next(), place);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -135,95 +203,15 @@ async fn accept(
     }
 }
 
-/// A connection, which ends by itself if its peer stays a stranger for too long.
-pub struct Connection {
-    socket: TcpStream,
-    peer: Peer,
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// None once the peer is known.
-    deadline: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn new(socket: TcpStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            socket,
-            ended: Box::pin(peer.0.end.clone().cancelled_owned()),
-            deadline: Some(Box::pin(tokio::time::sleep(STRANGER))),
-            peer,
-            _place: place,
-        }
+/// The handshake of a connection, unless it begins without TLS and may.
+async fn secure(mut socket: Socket, tls: Mutual, plain: bool) -> io::Result<Connection> {
+    if plain && std::future::poll_fn(|cx| socket.poll_first(cx)).await? != HANDSHAKE {
+        return Ok(Connection::plain(socket));
     }
-
-    /// What ends the connection from this side, if anything does.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(deadline) = &mut self.deadline else {
-            return Ok(());
-        };
-        if self.peer.is_known() {
-            self.deadline = None;
-            return Ok(());
-        }
-        if deadline.as_mut().poll(cx).is_ready() {
-            let why = "no request with a key within the deadline";
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        }
-        if self.ended.as_mut().poll(cx).is_ready() {
-            let why = "closed in favour of others";
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
-        }
-        Ok(())
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_end(cx)?;
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
+    let peer = socket.peer().clone();
+    let (stream, identity) = tls.accept(socket).await?;
+    let _ = peer.0.identity.set(identity);
+    Ok(Connection::secured(peer, stream))
 }
 
 #[cfg(test)]
@@ -232,6 +220,8 @@ mod tests {
     use futures::StreamExt;
     use std::net::SocketAddr;
     use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+    use tonic::transport::server::Connected;
 
     async fn listening() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -251,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_stranger_makes_room_and_the_admitted_stay() {
         let (listener, at) = listening().await;
-        let mut incoming = std::pin::pin!(incoming(listener, CancellationToken::new()));
+        let mut incoming = std::pin::pin!(incoming(listener, CancellationToken::new(), None));
         let mut held = Vec::new();
         for n in 0..=STRANGERS + 1 {
             let client = TcpStream::connect(at).await.expect("connected");
@@ -276,7 +266,7 @@ mod tests {
     async fn an_end_waits_for_no_stranger() {
         let (listener, at) = listening().await;
         let shutdown = CancellationToken::new();
-        let mut incoming = std::pin::pin!(incoming(listener, shutdown.clone()));
+        let mut incoming = std::pin::pin!(incoming(listener, shutdown.clone(), None));
         let _client = TcpStream::connect(at).await.expect("connected");
         let mut connection = incoming.next().await.expect("endless").expect("accepted");
         shutdown.cancel();
@@ -288,7 +278,7 @@ mod tests {
     async fn an_end_waits_for_no_stranger_that_comes_after_it_began() {
         let (listener, at) = listening().await;
         let shutdown = CancellationToken::new();
-        let mut incoming = std::pin::pin!(incoming(listener, shutdown.clone()));
+        let mut incoming = std::pin::pin!(incoming(listener, shutdown.clone(), None));
         let _client = TcpStream::connect(at).await.expect("connected");
         shutdown.cancel();
         // Whatever is done at the end is done by now.
@@ -301,7 +291,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stranger_has_a_deadline() {
         let (listener, at) = listening().await;
-        let mut incoming = std::pin::pin!(incoming(listener, CancellationToken::new()));
+        let mut incoming = std::pin::pin!(incoming(listener, CancellationToken::new(), None));
         let _client = TcpStream::connect(at).await.expect("connected");
         let mut connection = incoming.next().await.expect("endless").expect("accepted");
         assert_eq!(cut_off(&mut connection).await, io::ErrorKind::TimedOut);

@@ -1,9 +1,10 @@
 //! What every binary does alike at its edges: logs, signals, listeners, the ops port
-//! (`/livez`, `/readyz`, `/metrics`), lists of metrics, the token and the accept loop of the
-//! inner ports, TLS, files that are read again, open files, units of flags.
+//! (`/livez`, `/readyz`, `/metrics`), lists of metrics, certificates, token and accept loop of
+//! the inner ports, TLS, files that are read again, open files, units of flags.
 
 pub mod accept;
 pub mod descriptors;
+pub mod inner;
 pub mod listen;
 pub mod log;
 pub mod metrics;

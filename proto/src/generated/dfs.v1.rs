@@ -1419,7 +1419,8 @@ pub mod handover_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// What nodes serve to one another. They have no key of another pool: a ticket of
-    /// the manager's, in the header dfs-claim-bin, admits one copy.
+    /// the manager's, in the header dfs-claim-bin, admits one copy. With certificates the
+    /// caller must have that of a node as well.
     #[derive(Debug, Clone)]
     pub struct HandoverClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1589,7 +1590,8 @@ pub mod handover_server {
         >;
     }
     /// What nodes serve to one another. They have no key of another pool: a ticket of
-    /// the manager's, in the header dfs-claim-bin, admits one copy.
+    /// the manager's, in the header dfs-claim-bin, admits one copy. With certificates the
+    /// caller must have that of a node as well.
     #[derive(Debug)]
     pub struct HandoverServer<T> {
         inner: Arc<T>,

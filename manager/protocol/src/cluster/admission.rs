@@ -147,40 +147,45 @@ async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Refusal>
         })
 }
 
-/// A caller with the key of a pool may join only as a node of that pool, and not under
-/// the id of another pool's node.
+/// A caller with the key or certificate of a pool may join only as a node of that pool,
+/// and not under the id of another pool's node: one that is known, or by its form.
 async fn of_its_pool(core: &Core, claim: &Claim, pool: &str) -> Result<(), Refusal> {
-    let named = claim.id.as_str().strip_prefix(pool);
-    let number = named.and_then(|rest| rest.strip_prefix("-node-"));
-    let named = number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     let known = row(core, &claim.id).await;
     let known = known.map_err(|error| Refusal::new(Grpc::Unavailable, error.to_string()))?;
-    let others = known.is_some_and(|row| !row.pool.is_empty() && row.pool != pool);
-    if claim.pool == pool && named && !others {
+    let known = known.map(|row| row.pool).filter(|pool| !pool.is_empty());
+    let of = known.as_deref().or_else(|| named_by(claim.id.as_str()));
+    if claim.pool == pool && of.is_none_or(|of| of == pool) {
         return Ok(());
     }
+    let of = of.map_or_else(String::new, |of| format!(", whose id is one of pool {of}"));
     Err(Refusal::new(
         Grpc::PermissionDenied,
         format!(
-            "the key of pool {pool} admits nodes of that pool whose id is {pool}-node-N, not node \
-         {} of pool {}",
+            "what opens pool {pool} admits nodes of that pool, not node {} of pool {}{of}",
             claim.id, claim.pool
         ),
     ))
 }
 
+/// The pool of an id of the form `POOL-node-N`.
+fn named_by(id: &str) -> Option<&str> {
+    let (pool, number) = id.rsplit_once("-node-")?;
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then_some(pool)
+}
+
 /// Admits a node and returns its row, or says why not.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` for a caller with the key of another pool, `FAILED_PRECONDITION`
+/// `PERMISSION_DENIED` for a caller with the key or certificate of another pool, `FAILED_PRECONDITION`
 /// for another cluster or a replaced volume, `ALREADY_EXISTS` when the id is held by a
 /// node that is alive.
 pub async fn admit(
     core: &Arc<Core>,
     claim: &Claim,
-    key_of: Option<&str>,
+    opens: Option<&str>,
 ) -> Result<NodeRow, Refusal> {
-    if let Some(pool) = key_of {
+    if let Some(pool) = opens {
         of_its_pool(core, claim, pool).await?;
     }
     refuse_wrong_address(core, claim).await?;
@@ -398,6 +403,20 @@ mod tests {
         );
         let status = common_protocol(PROTOCOL + 1, PROTOCOL + 2).expect_err("no common version");
         assert_eq!(status.status, Grpc::FailedPrecondition);
+    }
+
+    #[test]
+    fn an_id_may_name_its_pool() {
+        for (id, pool) in [
+            ("a/p-node-0", Some("a/p")),
+            ("p-node-1-node-2", Some("p-node-1")),
+            ("node-1", None),
+            ("p-node-", None),
+            ("p-node-x", None),
+            ("p-nodes-1", None),
+        ] {
+            assert_eq!(named_by(id), pool, "{id}");
+        }
     }
 
     #[test]

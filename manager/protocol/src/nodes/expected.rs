@@ -1,5 +1,6 @@
 //! Which node is expected at an address, and who answers there.
 
+use super::Node;
 use async_trait::async_trait;
 use bytes::Bytes;
 use messages::v1::IdentifyReply;
@@ -14,9 +15,9 @@ pub trait Network: Send + Sync + 'static {
     /// Asks who serves at the address of a node of a pool; nothing where nobody
     /// answers within the time.
     async fn identify(&self, address: &str, pool: &str, time: Duration) -> Option<IdentifyReply>;
-    /// The ticket with which a node of a pool takes a copy from another node; empty
-    /// where there is no token.
-    fn ticket(&self, pool: &str, id: FileId, generation: u32, session: u64) -> Bytes;
+    /// The ticket with which a node takes a copy from another node; empty where none is
+    /// needed.
+    fn ticket(&self, to: &Node, id: FileId, generation: u32, session: u64) -> Bytes;
 }
 
 /// Who is expected at an endpoint.

@@ -4,6 +4,7 @@ use super::calls::Calls;
 use super::pace::Pace;
 use crate::store::{Copy, Record};
 use crate::world::World;
+use bytes::Bytes;
 use messages::v1::{CopyRef, Counted, Hello, Report, ScrubProgress, SealReply};
 use messages::{FileId, FileName, NodeId};
 use parking_lot::Mutex;
@@ -83,6 +84,9 @@ pub struct Node {
     pub closed: CancellationToken,
     /// The highest generation that its volume had taken when it joined.
     pub generation_seen: u32,
+    /// With which tickets for it are made; empty where it joined without a certificate,
+    /// and the pool's key does it.
+    pub ticket_key: Bytes,
     session: AtomicU64,
     /// Bytes of the files that are being moved there.
     moving: AtomicU64,
@@ -112,6 +116,7 @@ impl Node {
             link,
             closed,
             generation_seen: hello.generation_seen,
+            ticket_key: hello.ticket_key,
             session: AtomicU64::new(first.session),
             moving: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
@@ -124,6 +129,11 @@ impl Node {
                 pace: Pace::default(),
             }),
         }
+    }
+
+    /// Whether it joined with a certificate, and so speaks TLS.
+    pub fn is_secured(&self) -> bool {
+        !self.ticket_key.is_empty()
     }
 
     /// Takes a report in.

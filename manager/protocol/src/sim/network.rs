@@ -2,7 +2,7 @@
 
 use super::node::{Peers, ticket};
 use super::wire::Wire;
-use crate::nodes::Network;
+use crate::nodes::{Network, Node};
 use crate::world::World;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ impl Network for SimNetwork {
         world.timeout(time, answer).await.ok()?.ok()?
     }
 
-    fn ticket(&self, _: &str, id: FileId, generation: u32, session: u64) -> Bytes {
+    fn ticket(&self, _: &Node, id: FileId, generation: u32, session: u64) -> Bytes {
         ticket(id.as_bytes(), generation, session)
     }
 }

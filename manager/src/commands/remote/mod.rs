@@ -8,7 +8,7 @@ pub use quarantine::quarantine;
 
 use crate::config::RemoteArgs;
 use anyhow::Context;
-use kit::token::Bearer;
+use kit::inner::Way;
 use proto::FileId;
 use proto::v1::FsckRequest;
 use proto::v1::admin_client::AdminClient;
@@ -22,17 +22,18 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// `fsck` found differences.
 const DIFFERENT: u8 = 1;
 
-type Client = AdminClient<InterceptedService<Channel, Bearer>>;
+type Client = AdminClient<InterceptedService<Channel, Way>>;
 
 async fn connect(args: &RemoteArgs) -> anyhow::Result<Client> {
-    let token = args.token.load()?;
-    let channel = Endpoint::from_shared(args.manager.clone())
+    let way = args.inner.load()?.way_of_commands();
+    let endpoint = Endpoint::from_shared(args.manager.clone())
         .with_context(|| format!("--manager {}", args.manager))?
-        .connect_timeout(CONNECT)
-        .connect()
+        .connect_timeout(CONNECT);
+    let channel = way
+        .connect(&endpoint)
         .await
         .with_context(|| format!("--manager {}: no manager answers", args.manager))?;
-    let client = AdminClient::with_interceptor(channel, token.bearer());
+    let client = AdminClient::with_interceptor(channel, way);
     Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
 }
 

@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    KeyPair, SanType, date_time_ymd,
 };
 
 /// An authority that signs certificates.
@@ -49,6 +49,24 @@ impl Authority {
         })
     }
 
+    /// For a member of a release, with its identity.
+    pub(super) fn member(&self, identity: &str) -> Pair {
+        self.sign(|params| *params = of(&[identity]))
+    }
+
+    /// The same, with several identities or none.
+    pub(super) fn member_of_many(&self, identities: &[&str]) -> Pair {
+        self.sign(|params| *params = of(identities))
+    }
+
+    /// The same, and expired.
+    pub(super) fn member_until(&self, identity: &str, year: i32) -> Pair {
+        self.sign(|params| {
+            *params = of(&[identity]);
+            params.not_after = date_time_ymd(year, 1, 1);
+        })
+    }
+
     fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names = vec!["localhost".to_owned()];
         let mut params = CertificateParams::new(names).expect("a name");
@@ -60,4 +78,11 @@ impl Authority {
             key: key.serialize_pem(),
         }
     }
+}
+
+fn of(identities: &[&str]) -> CertificateParams {
+    let uri = |text: &&str| SanType::URI((*text).try_into().expect("ASCII"));
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.subject_alt_names = identities.iter().map(uri).collect();
+    params
 }

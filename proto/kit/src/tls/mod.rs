@@ -1,19 +1,24 @@
-//! TLS of the ports that clients reach: versions 1.2 and 1.3, by rustls. Each configuration
-//! is given the provider of its cryptography, since one for the whole process could be set
-//! by others too.
+//! TLS by rustls: of the ports that clients reach, versions 1.2 and 1.3, and of the inner
+//! ports, where both sides show a certificate. Each configuration is given the provider of
+//! its cryptography, since one for the whole process could be set by others too.
 
 mod client;
+mod identity;
 #[cfg(test)]
 mod issue;
+mod mutual;
 mod pem;
 mod server;
 mod validity;
 
 pub use client::ClientTls;
+pub use identity::NoIdentity;
+pub use mutual::{FILES, Mutual, Texts, Whom};
 pub use server::{ServerFiles, ServerTls};
 pub use tokio_rustls::server::TlsStream;
 
 use crate::reread::Source;
+use ::proto::identity::Identity;
 use rustls::crypto::CryptoProvider;
 use std::sync::Arc;
 
@@ -34,8 +39,14 @@ pub enum TlsError {
     #[error("{0}: no private key in it, or one with a password")]
     NoKey(Source),
     /// The key is another certificate's.
-    #[error("{0}: does not belong to --tls-cert")]
-    OtherKey(Source),
+    #[error("{0}: does not belong to {1}")]
+    OtherKey(Source, Source),
+    /// It does not say whose it is.
+    #[error("{0}: {1}")]
+    NotOfARelease(Source, NoIdentity),
+    /// It is for somebody else than this process was started as.
+    #[error("{0}: is now the certificate of {1}: restart the process if that is meant")]
+    OtherIdentity(Source, Identity),
     /// It is not what TLS can use.
     #[error("{0}: {1}")]
     Unusable(Source, rustls::Error),

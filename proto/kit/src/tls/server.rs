@@ -113,10 +113,11 @@ impl ServerFiles {
     fn config(&self, texts: &[String]) -> Result<ServerConfig, TlsError> {
         let text = |at: usize| texts.get(at).map_or("", String::as_str);
         let certs = pem::certificates(&self.cert, text(0))?;
-        if let Some(lapse) = certs.first().and_then(lapse_now) {
-            tracing::warn!(file = %self.cert, "the certificate is served, but {lapse}");
-        }
-        let key = self.certified(certs, text(1))?;
+        certs
+            .iter()
+            .take(1)
+            .for_each(|own| warn_of_lapse(&self.cert, own));
+        let key = certified(&self.cert, &self.key, certs, text(1))?;
         let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_protocol_versions(VERSIONS)?;
         let Some(file) = &self.client_ca else {
@@ -136,29 +137,35 @@ impl ServerFiles {
         config.send_tls13_tickets = 0;
         Ok(config)
     }
+}
 
-    /// Certificate and key, if they belong to each other.
-    fn certified(
-        &self,
-        certs: Vec<CertificateDer<'static>>,
-        key: &str,
-    ) -> Result<Arc<SingleCertAndKey>, TlsError> {
-        let key = pem::key(&self.key, key)?;
-        let key = provider().key_provider.load_private_key(key);
-        let key = key.map_err(|error| TlsError::Unusable(self.key.clone(), error))?;
-        let pair = CertifiedKey::new(certs, key);
-        match pair.keys_match() {
-            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
-                Ok(Arc::new(SingleCertAndKey::from(pair)))
-            }
-            Err(Error::InconsistentKeys(_)) => Err(TlsError::OtherKey(self.key.clone())),
-            Err(error) => Err(TlsError::Unusable(self.cert.clone(), error)),
+/// Certificate and key, if they belong to each other.
+pub(super) fn certified(
+    cert_file: &Source,
+    key_file: &Source,
+    certs: Vec<CertificateDer<'static>>,
+    key: &str,
+) -> Result<Arc<SingleCertAndKey>, TlsError> {
+    let key = pem::key(key_file, key)?;
+    let key = provider().key_provider.load_private_key(key);
+    let key = key.map_err(|error| TlsError::Unusable(key_file.clone(), error))?;
+    let pair = CertifiedKey::new(certs, key);
+    match pair.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(SingleCertAndKey::from(pair)))
         }
+        Err(Error::InconsistentKeys(_)) => {
+            Err(TlsError::OtherKey(key_file.clone(), cert_file.clone()))
+        }
+        Err(error) => Err(TlsError::Unusable(cert_file.clone(), error)),
     }
 }
 
-fn lapse_now(certificate: &CertificateDer<'static>) -> Option<validity::Lapse> {
-    validity::lapse(certificate, UnixTime::now())
+/// A certificate that is not good now is served, and the log has a warning.
+pub(super) fn warn_of_lapse(file: &Source, certificate: &CertificateDer<'_>) {
+    if let Some(lapse) = validity::lapse(certificate, UnixTime::now()) {
+        tracing::warn!(%file, "the certificate is served, but {lapse}");
+    }
 }
 
 fn finished(mut config: ServerConfig) -> ServerConfig {

@@ -1,8 +1,9 @@
-//! The token on calls: guards of servers, which admit callers, and bearers, which
-//! send it.
+//! Guards of servers, which admit callers by their certificate or else by the token, and
+//! bearers, which send that.
 
 use super::{Token, one_is};
 use crate::accept::Peer;
+use proto::identity::Role;
 use proto::keys::pool_key;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -11,22 +12,24 @@ use tonic::{Request, Status};
 /// Under which a caller names the pool whose key it has.
 const POOL: &str = "dfs-pool-bin";
 
-/// Who called with the key of a pool and not with the token.
-#[derive(Debug, Clone)]
+/// The pool that a node may join as: its certificate's, or that whose key it called with.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolCaller(pub String);
 
-/// What else a guard lets in.
+/// Who is let in by a guard.
 #[derive(Debug, Clone)]
 pub(super) enum Admits {
-    /// Nothing.
-    Token,
-    /// The key of this pool.
-    KeyOf(String),
-    /// The key of the pool that the caller names.
-    Keys,
+    /// Who may give commands: by the certificate of an operator or a manager, which has
+    /// every other power already, or the token.
+    Commands,
+    /// Managers: by a certificate of that role, the token, or the key of this pool.
+    Managers(String),
+    /// Nodes: by a certificate of that role, the token, or the key of the pool that they
+    /// name.
+    Nodes,
 }
 
-/// Refuses calls without the token.
+/// Refuses calls of others.
 #[derive(Debug, Clone)]
 pub struct Guard {
     pub(super) token: Token,
@@ -35,8 +38,13 @@ pub struct Guard {
 
 impl Interceptor for Guard {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let admitted = self.admit(request)?;
-        if let Some(peer) = admitted.extensions().get::<Peer>() {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let identity = peer.as_ref().and_then(Peer::identity);
+        let admitted = match identity {
+            Some(identity) => self.admit_as(identity.role(), request)?,
+            None => self.admit_by_token(request)?,
+        };
+        if let Some(peer) = peer {
             peer.admit();
         }
         Ok(admitted)
@@ -44,7 +52,21 @@ impl Interceptor for Guard {
 }
 
 impl Guard {
-    fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
+    fn admit_as(&self, role: &Role, mut request: Request<()>) -> Result<Request<()>, Status> {
+        match (&self.admits, role) {
+            (Admits::Commands, Role::Operator | Role::Manager)
+            | (Admits::Managers(_), Role::Manager) => {}
+            (Admits::Nodes, Role::Node { pool }) => {
+                request.extensions_mut().insert(PoolCaller(pool.clone()));
+            }
+            (Admits::Commands, _) => return Err(not_for(role, "an operator's")),
+            (Admits::Managers(_), _) => return Err(not_for(role, "a manager's")),
+            (Admits::Nodes, _) => return Err(not_for(role, "a node's")),
+        }
+        Ok(request)
+    }
+
+    fn admit_by_token(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let Some(keys) = self.token.keys() else {
             return Ok(request);
         };
@@ -55,9 +77,9 @@ impl Guard {
             return Ok(request);
         }
         let pool = match &self.admits {
-            Admits::Token => None,
-            Admits::KeyOf(pool) => Some(pool.clone()),
-            Admits::Keys => {
+            Admits::Commands => None,
+            Admits::Managers(pool) => Some(pool.clone()),
+            Admits::Nodes => {
                 let named = request.metadata().get_bin(POOL);
                 let named = named.and_then(|named| named.to_bytes().ok());
                 named.and_then(|named| String::from_utf8(named.to_vec()).ok())
@@ -74,6 +96,12 @@ impl Guard {
             "the token of this service is missing or wrong",
         ))
     }
+}
+
+fn not_for(role: &Role, wanted: &str) -> Status {
+    Status::permission_denied(format!(
+        "the certificate is that of {role}; this needs {wanted}"
+    ))
 }
 
 /// Sends the token with each call.

@@ -10,9 +10,8 @@ pub use guard::{Bearer, Guard, PoolCaller};
 use guard::Admits;
 use parking_lot::RwLock;
 use proto::keys::{pool_key, ticket};
-use proto::ticket::Claim;
+use proto::ticket::{Claim, is_of};
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
@@ -39,16 +38,6 @@ pub enum TokenError {
          there may be {MOST} at the most, each on a line of its own"
     )]
     Malformed(&'static str),
-    /// An open address without a token.
-    #[error(
-        "{flag} {address}: without a token (--token-file or DFS_TOKEN) only loopback addresses may be listened on"
-    )]
-    Open {
-        /// The flag that names the address.
-        flag: &'static str,
-        /// The address.
-        address: SocketAddr,
-    },
 }
 
 /// The token, or none. Its `Debug` shows nothing of it.
@@ -126,19 +115,9 @@ impl Token {
         Some(lines.iter().map(key).collect())
     }
 
-    /// Refuses an address that others can reach where there is no token.
-    ///
-    /// # Errors
-    /// Names the flag and the address.
-    pub fn allows_listening(
-        &self,
-        flag: &'static str,
-        address: SocketAddr,
-    ) -> Result<(), TokenError> {
-        if self.secret.is_none() && !address.ip().is_loopback() {
-            return Err(TokenError::Open { flag, address });
-        }
-        Ok(())
+    /// Whether there is one.
+    pub fn is_set(&self) -> bool {
+        self.secret.is_some()
     }
 
     /// A permit to bring one copy to a node of this pool, for a node of another.
@@ -146,7 +125,7 @@ impl Token {
     pub fn ticket(&self, id: &[u8], generation: u32, session: u64) -> Vec<u8> {
         let keys = self.keys().unwrap_or_default();
         keys.first().map_or_else(Vec::new, |key| {
-            ticket(key, id, generation, session).to_vec()
+            ticket(key.as_bytes(), id, generation, session).to_vec()
         })
     }
 
@@ -155,24 +134,25 @@ impl Token {
         let Some(keys) = self.keys() else {
             return true;
         };
-        let of = |key: &String| ticket(key, &claim.id, claim.generation, claim.session);
-        one_is(&claim.ticket, keys.iter().map(of))
+        // All are compared, so that the time does not depend on which it is.
+        let of = |key: &String| is_of(claim, key.as_bytes());
+        keys.iter().map(of).fold(false, |one, this| one | this)
     }
 
-    /// An interceptor for servers that refuses callers without the token.
-    pub fn guard(&self) -> Guard {
-        self.guard_of(Admits::Token)
+    /// An interceptor for servers that lets in who may give commands.
+    pub fn guard_of_commands(&self) -> Guard {
+        self.guard_of(Admits::Commands)
     }
 
     /// The same for a node, which managers call with its pool's key.
-    pub fn guard_of_node(&self, pool: &str) -> Guard {
-        self.guard_of(Admits::KeyOf(pool.to_owned()))
+    pub fn guard_of_storage(&self, pool: &str) -> Guard {
+        self.guard_of(Admits::Managers(pool.to_owned()))
     }
 
     /// The same for joins, where a node may have the key of its pool: `PoolCaller`
     /// among the request's extensions says which.
     pub fn guard_of_joins(&self) -> Guard {
-        self.guard_of(Admits::Keys)
+        self.guard_of(Admits::Nodes)
     }
 
     fn guard_of(&self, admits: Admits) -> Guard {
@@ -206,10 +186,10 @@ fn one_is(given: &[u8], secrets: impl Iterator<Item = impl AsRef<[u8]>>) -> bool
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn token(text: &str) -> Token {
+    pub(crate) fn token(text: &str) -> Token {
         Token::parse(text, "DFS_TOKEN").expect("a good token")
     }
 
@@ -243,18 +223,5 @@ mod tests {
         assert!(Token::parse("short", "DFS_TOKEN").is_err());
         assert!(Token::parse("0123456789 abcdef", "DFS_TOKEN").is_err());
         assert_eq!(format!("{:?}", token("0123456789abcdef")), "Token(set)");
-    }
-
-    #[test]
-    fn without_a_token_only_loopback_is_listened_on() {
-        let open: SocketAddr = "0.0.0.0:9000".parse().expect("an address");
-        let local: SocketAddr = "127.0.0.1:9000".parse().expect("an address");
-        assert!(Token::default().allows_listening("--grpc", open).is_err());
-        assert!(Token::default().allows_listening("--grpc", local).is_ok());
-        assert!(
-            token("0123456789abcdef")
-                .allows_listening("--grpc", open)
-                .is_ok()
-        );
     }
 }

@@ -555,6 +555,10 @@ pub struct Hello {
     /// The term of the lease under which `beat_seen` was heard; 0 for none.
     #[prost(fixed64, tag = "13")]
     pub term_seen: u64,
+    /// With which the manager makes tickets for copies that other nodes bring here; only
+    /// over TLS. Empty: they are made with the pool's key.
+    #[prost(bytes = "bytes", tag = "14")]
+    pub ticket_key: ::prost::bytes::Bytes,
 }
 /// Sent every second, and at once when something changed.
 #[derive(Clone, PartialEq, ::prost::Message)]

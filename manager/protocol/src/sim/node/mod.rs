@@ -23,6 +23,7 @@ use super::dooms::Dooms;
 use super::process::Process;
 use crate::nodes::CallError;
 use crate::world::Runtime;
+use bytes::Bytes;
 use commit::Committer;
 use creates::Creates;
 use messages::v1::{Counted, Hello, IdentifyReply, Report};
@@ -207,6 +208,7 @@ impl MemoryNode {
             beat_seen: state.beat.0,
             generation_seen: state.identity.generation,
             term_seen: state.beat.1,
+            ticket_key: Bytes::new(),
         }
     }
 

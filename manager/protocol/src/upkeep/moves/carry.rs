@@ -52,9 +52,7 @@ pub(super) async fn carry(
         target_session: session,
         leader: core.lead.number(),
         trace: trace.0,
-        ticket: core
-            .network
-            .ticket(&target.pool, record.id, generation, session),
+        ticket: core.network.ticket(&target, record.id, generation, session),
     };
     let listed = moving.copies.last().cloned();
     let sent = source.link.transfer(transfer, record.size).await;

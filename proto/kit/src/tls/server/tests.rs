@@ -114,7 +114,7 @@ fn what_can_not_be_used_names_its_flag_and_file() {
     let (one, other) = (authority.server(), authority.server());
     let dir = placed(&one);
     write(dir.path(), "tls.key", &other.key);
-    let foreign = "--tls-key tls.key: does not belong to --tls-cert";
+    let foreign = "--tls-key tls.key: does not belong to --tls-cert tls.crt";
     assert_eq!(refused(&dir, false), foreign);
     write(dir.path(), "tls.key", &one.cert);
     assert!(refused(&dir, false).starts_with("--tls-key tls.key: no private key in it"));
@@ -145,7 +145,10 @@ async fn what_changed_is_for_new_connections_and_what_is_bad_changes_nothing() {
     let pair = new.server();
     write(dir.path(), "tls.crt", &pair.cert);
     let half = reload(&tls, &files).expect_err("the key is still the old one");
-    assert!(half.contains("does not belong to --tls-cert"), "{half}");
+    assert!(
+        half.contains("does not belong to --tls-cert tls.crt"),
+        "{half}"
+    );
     assert!(talk(&tls, client(&old, None)).await.is_ok(), "as before");
     write(dir.path(), "tls.key", &pair.key);
     reload(&tls, &files).expect("they belong to each other");
