@@ -216,6 +216,45 @@ def tls(things):
         yield "an account of helm test without its pod"
 
 
+def inner_tls(things):
+    """Where managers, operator, its rights and the Job before an upgrade differ about certificates."""
+    def of(kind, end):
+        return [t for t in things if t["kind"] in kind and t["metadata"]["name"].endswith(end)]
+
+    managers, operators, jobs = of(OURS, "-manager"), of(OURS, "-operator"), of(("Job",), "-prepare")
+    if not (len(managers) == len(operators) == len(jobs) == 1):
+        yield f"{len(managers)} managers, {len(operators)} operators, {len(jobs)} Jobs"
+        return
+    (_, manager), (_, operator), (_, job) = pod(managers[0]), pod(operators[0]), pod(jobs[0])
+    names = [value_of(operator, f"DFS_{v}") for v in ("AUTHORITY_SECRET", "MANAGERS_SECRET")]
+    lives = [value_of(operator, f"DFS_{v}") for v in ("CERTIFICATE_LIFE", "AUTHORITY_LIFE", "AUTHORITY_SPREAD")]
+    secure, plain = value_of(manager, "DFS_CERTS"), value_of(manager, "DFS_ACCEPT_PLAIN")
+    if secure not in (None, "/etc/dfs/certs") or any((v is not None) != (secure is not None) for v in names + lives):
+        yield f"DFS_CERTS={secure}, {names}, {lives}"
+        return
+    if plain not in (None, "true") or (plain and not secure):
+        yield f"DFS_ACCEPT_PLAIN={plain} with DFS_CERTS={secure}"
+    if value_of(job, "DFS_CERTIFICATES") != ("optional" if plain else "required" if secure else "none"):
+        yield f"the Job checks for {value_of(job, 'DFS_CERTIFICATES')}"
+    volumes = [v["secret"] for v in manager["volumes"] if v["name"] == "certs"]
+    if [v["secretName"] for v in volumes] != ([names[1]] if secure else []):
+        yield f"the managers have {volumes}"
+    for files in volumes:
+        if sorted(i["path"] for i in files["items"]) != ["ca.crt", "tls.crt", "tls.key"]:
+            yield f"the managers have {files}"
+    for container in manager["containers"] + manager.get("initContainers", []):
+        mounted = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "certs"]
+        if mounted != ([secure] if secure else []):
+            yield f"{container['name']} has certificates at {mounted}"
+    roles = [t for t in of(("Role",), "-operator") if t["metadata"]["namespace"] == operators[0]["metadata"]["namespace"]]
+    for role in roles:
+        named = {n for r in role["rules"] if "secrets" in r["resources"] for n in r.get("resourceNames", [])}
+        if secure and not set(names) <= named:
+            yield f"the operator may read {sorted(named)}"
+        if any(n.endswith("-authority") for n in named) != bool(secure):
+            yield f"the operator may read {sorted(named)}"
+
+
 def clients_policy(things):
     """Who reaches the REST API, where a policy says so."""
     for thing in things:
@@ -237,6 +276,7 @@ def objects(file):
     things = read(file)
     yield from callers(things)
     yield from tls(things)
+    yield from inner_tls(things)
     keys = [key(thing) for thing in things]
     for twice in sorted({k for k in keys if keys.count(k) > 1}):
         yield f"{twice} is there twice"

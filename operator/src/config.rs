@@ -1,10 +1,13 @@
 //! The flags of `operator run`. In a pod the chart sets them by their variables.
 
-use crate::release::{self, Release, TokenSource};
+use crate::release::{self, CertificateTerms, Release, TokenSource};
+use authority::Terms;
 use clap::Args;
 use k8s_openapi::api::core::v1::ResourceRequirements;
+use kit::units::long_time;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Which release a command is about.
 #[derive(Debug, Args)]
@@ -90,6 +93,31 @@ pub struct RunArgs {
     /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
     #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
     keys_secret: String,
+    /// Secret with the authorities of the inner ports, in the release's namespace; with it these ports have TLS
+    #[arg(
+        long,
+        env = "DFS_AUTHORITY_SECRET",
+        value_name = "SECRET",
+        requires = "managers_secret"
+    )]
+    authority_secret: Option<String>,
+    /// Secret with the managers' certificate, in the same namespace
+    #[arg(
+        long,
+        env = "DFS_MANAGERS_SECRET",
+        value_name = "SECRET",
+        requires = "authority_secret"
+    )]
+    managers_secret: Option<String>,
+    /// How long an authority is good; it is replaced at two thirds of that
+    #[arg(long, env = "DFS_AUTHORITY_LIFE", value_name = "TIME", default_value = "17520h", value_parser = long_time)]
+    authority_life: Duration,
+    /// How long a certificate is good; it is replaced at two thirds of that
+    #[arg(long, env = "DFS_CERTIFICATE_LIFE", value_name = "TIME", default_value = "720h", value_parser = long_time)]
+    certificate_life: Duration,
+    /// How long a new authority is trusted before it signs: longer than a Secret takes to reach all pods
+    #[arg(long, env = "DFS_AUTHORITY_SPREAD", value_name = "TIME", default_value = "10m", value_parser = long_time)]
+    authority_spread: Duration,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
     pub(crate) lease: String,
@@ -112,6 +140,37 @@ fn resources(text: &str) -> Result<ResourceRequirements, String> {
 }
 
 impl RunArgs {
+    /// Checks the flags against one another.
+    ///
+    /// # Errors
+    /// Names the flag and its limit.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let third = self.authority_life / 3;
+        for (flag, time) in [
+            ("--certificate-life", self.certificate_life),
+            ("--authority-spread", self.authority_spread),
+        ] {
+            anyhow::ensure!(
+                time <= third,
+                "{flag}: must be a third of --authority-life at the most, which is {}",
+                humantime::format_duration(third)
+            );
+        }
+        Ok(())
+    }
+
+    fn certificates(&self) -> Option<CertificateTerms> {
+        Some(CertificateTerms {
+            authority_secret: self.authority_secret.clone()?,
+            managers_secret: self.managers_secret.clone()?,
+            terms: Terms {
+                authority: self.authority_life,
+                certificate: self.certificate_life,
+                spread: self.authority_spread,
+            },
+        })
+    }
+
     /// What is the same for every pool.
     pub(crate) fn release(&self) -> Release {
         let full = |text: &&String| !text.is_empty();
@@ -139,6 +198,7 @@ impl RunArgs {
                 make: self.make_token,
             },
             keys: self.keys_secret.clone(),
+            certificates: self.certificates(),
         }
     }
 }

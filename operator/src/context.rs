@@ -3,6 +3,7 @@
 
 use crate::apply::{Applier, Judged};
 use crate::cache::Cache;
+use crate::certificates::Certificates;
 use crate::lately::Lately;
 use crate::managers::Managers;
 use crate::metrics::Metrics;
@@ -107,6 +108,8 @@ pub(crate) struct Context {
     pub(crate) release: Release,
     /// The managers.
     pub(crate) managers: Managers,
+    /// The certificates of the inner ports, where they have TLS.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     /// Writes objects.
     pub(crate) applier: Applier,
     /// What Prometheus sees.
@@ -148,8 +151,11 @@ impl Context {
             controller: crate::names::FIELD_MANAGER.to_owned(),
             instance: Some(identity),
         };
+        let terms = release.certificates.clone();
+        let certificates = terms.map(|terms| Arc::new(Certificates::new(&release, terms)));
         Ok(Self {
-            managers: Managers::at(&release.manager)?,
+            managers: Managers::at(&release.manager, certificates.clone())?,
+            certificates,
             applier: Applier::new(client.clone()),
             reporter,
             client,

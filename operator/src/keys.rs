@@ -1,9 +1,10 @@
-//! The keys of a namespace's pools, in one Secret. It has a name that is known
+//! The keys of a namespace's pools, and their certificates, in one Secret. It has a name that is known
 //! beforehand, so that the operator need not be allowed to read any other: the rights
 //! of an account name objects, they can't say "those that I made".
 
 use crate::apply::ApplyError;
 use crate::build::MANAGED_BY;
+use crate::certificates::{Certificates, Entries};
 use crate::conflict::Conflict;
 use crate::names::{self, FIELD_MANAGER, PoolName, component, unowned, unpruned};
 use crate::release::Release;
@@ -13,10 +14,46 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use proto::keys::pool_key;
 use serde_json::json;
-use std::collections::BTreeMap;
 
-/// Sees to it that the keys of a pool are there, and returns the Secret with them. Its
-/// nodes get nothing else: the keys admit joins as its nodes and calls to these.
+/// What opens the inner ports to the nodes of a pool: keys that are made of the token, and
+/// certificates where there are any.
+#[derive(Clone, Copy)]
+pub(crate) struct Openers<'a> {
+    /// The release's token.
+    pub(crate) token: &'a str,
+    /// The release's certificates.
+    pub(crate) certificates: Option<&'a Certificates>,
+}
+
+impl Openers<'_> {
+    /// What has to be written beside what is there.
+    fn lacking(&self, there: Option<&Secret>, pool: &PoolName) -> anyhow::Result<Entries> {
+        let data = there.and_then(|there| there.data.as_ref());
+        let mut lacking = match self.certificates {
+            Some(certificates) => certificates.of_pool(pool, data)?,
+            None => Entries::new(),
+        };
+        let wanted = keys(self.token, pool);
+        if there.and_then(|there| of_pool(there, pool)) != Some(&wanted) {
+            lacking.insert(pool.name.clone(), wanted);
+        }
+        Ok(lacking)
+    }
+
+    /// Whether a Secret is the release's and nothing of a pool has to be written.
+    pub(crate) fn are_in(&self, secret: &Secret, release: &Release, pool: &PoolName) -> bool {
+        let ours = secret.annotations().get(MANAGED_BY) == Some(&release.owner());
+        let has_keys = of_pool(secret, pool) == Some(&keys(self.token, pool));
+        let has_certificates = self.certificates.is_none_or(|certificates| {
+            let data = secret.data.as_ref();
+            data.is_some_and(|data| certificates.are_in(data, pool))
+        });
+        ours && has_keys && has_certificates
+    }
+}
+
+/// Sees to it that the keys and certificates of a pool are there, and returns the Secret
+/// with them. Its nodes get nothing else: these admit joins as its nodes and calls to them.
 ///
 /// # Errors
 /// `NameConflict` where somebody else's Secret has the name; it is left as it is.
@@ -24,15 +61,14 @@ pub(crate) async fn keep(
     client: &Client,
     release: &Release,
     pool: &PoolName,
-    token: &str,
+    openers: Openers<'_>,
 ) -> Result<Secret, ApplyError> {
     let name = release.keys_secret(&pool.namespace);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
     let what = format!("Secret {}/{name}", pool.namespace);
     let failed = |source| ApplyError::of(&what, source);
-    let wanted = keys(token, pool);
     let Some(there) = secrets.get_opt(&name).await.map_err(failed)? else {
-        let secret = first(release, &name, pool, wanted);
+        let secret = first(release, &name, openers.lacking(None, pool)?);
         let made = secrets.create(&PostParams::default(), &secret).await;
         return made.map_err(failed);
     };
@@ -45,10 +81,11 @@ pub(crate) async fn keep(
             release: owner,
         }]));
     }
-    if of_pool(&there, pool) == Some(&wanted) {
+    let lacking = openers.lacking(Some(&there), pool)?;
+    if lacking.is_empty() {
         return Ok(there);
     }
-    let patch = Patch::Merge(json!({ "data": { pool.name.as_str(): wanted } }));
+    let patch = Patch::Merge(json!({ "data": lacking }));
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -61,12 +98,6 @@ fn of_pool<'a>(secret: &'a Secret, pool: &PoolName) -> Option<&'a ByteString> {
     secret.data.as_ref()?.get(&pool.name)
 }
 
-/// Whether a Secret is the release's and has the keys of a pool; pure.
-pub(crate) fn are_in(secret: &Secret, release: &Release, pool: &PoolName, token: &str) -> bool {
-    let ours = secret.annotations().get(MANAGED_BY) == Some(&release.owner());
-    ours && of_pool(secret, pool) == Some(&keys(token, pool))
-}
-
 /// One for each line of the token; pure.
 fn keys(token: &str, pool: &PoolName) -> ByteString {
     let pool = pool.at_manager();
@@ -74,8 +105,8 @@ fn keys(token: &str, pool: &PoolName) -> ByteString {
     ByteString(keys.join("\n").into_bytes())
 }
 
-/// The Secret with the keys of its first pool; pure. Pools come and go, it stays.
-fn first(release: &Release, name: &str, pool: &PoolName, keys: ByteString) -> Secret {
+/// The Secret with what its first pool needs; pure. Pools come and go, it stays.
+fn first(release: &Release, name: &str, entries: Entries) -> Secret {
     let mut labels = unowned(component(release, "node"));
     labels.insert(names::MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
     let mut annotations = unpruned();
@@ -84,7 +115,7 @@ fn first(release: &Release, name: &str, pool: &PoolName, keys: ByteString) -> Se
     secret.metadata.name = Some(name.to_owned());
     secret.metadata.labels = Some(labels);
     secret.metadata.annotations = Some(annotations);
-    secret.data = Some(BTreeMap::from([(pool.name.clone(), keys)]));
+    secret.data = Some(entries);
     secret
 }
 
@@ -99,14 +130,22 @@ mod tests {
             namespace: "team".to_owned(),
             name: name.to_owned(),
         };
-        let (p, q, token) = (pool("p"), pool("q"), "a token that is long enough");
-        let mut secret = first(&release, "dfs.files-nodes", &p, keys(token, &p));
-        assert!(are_in(&secret, &release, &p, token));
-        assert!(!are_in(&secret, &release, &q, token), "another pool");
-        assert!(!are_in(&secret, &release, &p, "another"), "it was changed");
+        let (p, q) = (pool("p"), pool("q"));
+        let openers = |token| Openers {
+            token,
+            certificates: None,
+        };
+        let own = openers("a token that is long enough");
+        let entries = own.lacking(None, &p).expect("made");
+        let mut secret = first(&release, "dfs.files-nodes", entries);
+        assert!(own.are_in(&secret, &release, &p));
+        assert!(own.lacking(Some(&secret), &p).expect("made").is_empty());
+        assert!(!own.are_in(&secret, &release, &q), "another pool");
+        let another = openers("another");
+        assert!(!another.are_in(&secret, &release, &p), "it was changed");
         secret
             .annotations_mut()
             .insert(MANAGED_BY.to_owned(), "other/files".to_owned());
-        assert!(!are_in(&secret, &release, &p, token), "another release's");
+        assert!(!own.are_in(&secret, &release, &p), "another release's");
     }
 }

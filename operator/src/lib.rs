@@ -8,6 +8,7 @@ mod annotations;
 mod apply;
 mod build;
 mod cache;
+mod certificates;
 pub mod config;
 mod conflict;
 mod context;

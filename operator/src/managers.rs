@@ -1,13 +1,16 @@
 //! The operator's client of the managers' Admin service.
 
+use crate::certificates::Certificates;
 use crate::names::PoolName;
 use crate::plan::{About, DrainFacts, Known, Refusal};
+use kit::inner::{Inner, Way};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{
     AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
     NodeLine, PoolStatusReply, PoolStatusRequest, RefusedFor,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -36,6 +39,8 @@ pub(crate) struct View {
 /// Sends requests to whichever manager answers.
 pub(crate) struct Managers {
     endpoint: Endpoint,
+    /// What they are called with, where the inner ports have TLS.
+    certificates: Option<Arc<Certificates>>,
     channel: Mutex<Option<Channel>>,
 }
 
@@ -60,7 +65,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where it is no URL.
-    pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn at(url: &str, certificates: Option<Arc<Certificates>>) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -68,6 +73,7 @@ impl Managers {
             .keep_alive_timeout(Duration::from_secs(5));
         Ok(Self {
             endpoint,
+            certificates,
             channel: Mutex::default(),
         })
     }
@@ -77,7 +83,7 @@ impl Managers {
     async fn client(&self) -> Result<AdminClient<Channel>, Status> {
         let mut channel = self.channel.lock().await;
         if channel.is_none() {
-            let connected = self.endpoint.connect().await;
+            let connected = self.way()?.connect(&self.endpoint).await;
             *channel = Some(connected.map_err(|error| {
                 Status::unavailable(format!("{}: {error}", self.endpoint.uri()))
             })?);
@@ -88,6 +94,17 @@ impl Managers {
                 AdminClient::new(channel).max_decoding_message_size(proto::MESSAGE_BYTES)
             })
             .ok_or_else(|| Status::unavailable("no connection"))
+    }
+
+    fn way(&self) -> Result<Way, Status> {
+        let own = match &self.certificates {
+            None => None,
+            Some(certificates) => Some(certificates.own().ok_or_else(|| {
+                Status::unavailable("the operator has no certificate of the inner ports yet")
+            })?),
+        };
+        // Calls carry the token themselves.
+        Ok(Inner::of_certificates(own).way_of_commands())
     }
 
     async fn call<T>(

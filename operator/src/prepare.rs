@@ -1,13 +1,17 @@
 //! `operator prepare`: before a release is installed, upgraded or rolled back. A
 //! change of names that would leave the store behind and begin an empty one is
-//! refused before anything is changed; then the definitions are brought up to
-//! date.
+//! refused before anything is changed, and so is one of the inner ports' certificates
+//! after which managers and nodes would not reach each other; then the definitions are
+//! brought up to date.
+
+mod certificates;
 
 use crate::build;
 use crate::config::OfRelease;
 use crate::definition::bring;
 use crate::names::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
 use anyhow::{Context, Result, bail};
+use certificates::{Have, Wanted};
 use clap::Args;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -38,6 +42,14 @@ pub struct PrepareArgs {
     /// Begin an empty store although the release has one under another name: true or false
     #[arg(long, env = "DFS_NEW_STORE", value_name = "BOOL", default_value = "false", action = clap::ArgAction::Set)]
     new_store: bool,
+    /// Certificates of the inner ports: none, optional (nodes may have none yet) or required
+    #[arg(
+        long,
+        env = "DFS_CERTIFICATES",
+        value_name = "WHICH",
+        default_value = "optional"
+    )]
+    certificates: Wanted,
     /// Bring the definitions of FileServerPool and files up to date: true or false
     #[arg(long, env = "DFS_DEFINITION", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     definition: bool,
@@ -52,6 +64,8 @@ struct Found {
     claims: Vec<String>,
     /// StatefulSets of pools, with their namespaces, and the names that select their pods.
     nodes: Vec<(String, String)>,
+    /// Which of their nodes have certificates, of each set.
+    certified: Vec<(String, Have)>,
 }
 
 /// Checks the names, and brings the definitions.
@@ -61,10 +75,14 @@ struct Found {
 pub async fn run(args: PrepareArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
     let found = find(&client, &args.of).await?;
-    if let Some(why) = refusal(&args, &found) {
+    let certificates = certificates::refusal(args.certificates, &found.certified);
+    if let Some(why) = refusal(&args, &found).or(certificates) {
         bail!("{why}");
     }
-    writeln!(std::io::stdout(), "the names leave nothing behind")?;
+    writeln!(
+        std::io::stdout(),
+        "names and certificates leave nothing behind"
+    )?;
     match args.definition {
         true => bring(&client).await,
         false => Ok(()),
@@ -81,13 +99,15 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &of.namespace);
     let managers = sets.list(&of_managers).await.context("StatefulSets")?;
     let claims = claims.list(&of_managers).await.context("claims")?;
-    let mut nodes = Vec::new();
+    let (mut nodes, mut certified) = (Vec::new(), Vec::new());
     for namespace in of.namespaces() {
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
         let found = sets.list(&of_nodes).await;
         for set in found.with_context(|| format!("StatefulSets of {namespace}"))? {
             if let Some(name) = selected_by(&set, &owner) {
-                nodes.push((format!("{namespace}/{}", set.name_any()), name.to_owned()));
+                let which = format!("{namespace}/{}", set.name_any());
+                certified.push((which.clone(), certificates::have(&set)));
+                nodes.push((which, name.to_owned()));
             }
         }
     }
@@ -95,6 +115,7 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
         managers: managers.iter().map(ResourceExt::name_any).collect(),
         claims: claims.iter().map(ResourceExt::name_any).collect(),
         nodes,
+        certified,
     })
 }
 
@@ -165,6 +186,7 @@ mod tests {
             store_set: store_set.map(str::to_owned),
             store_claim: None,
             new_store: false,
+            certificates: Wanted::Optional,
             definition: true,
         }
     }
@@ -178,6 +200,7 @@ mod tests {
                 .iter()
                 .map(|name| ("dfs/p-node".to_owned(), (*name).to_owned()))
                 .collect(),
+            certified: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is the same for every pool of a release.
 
+use authority::Terms;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 #[cfg(test)]
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -29,6 +30,19 @@ pub(crate) struct Release {
     pub(crate) token: TokenSource,
     /// The Secret with the pools' keys in the release's namespace.
     pub(crate) keys: String,
+    /// The certificates of the inner ports; none where these have no TLS.
+    pub(crate) certificates: Option<CertificateTerms>,
+}
+
+/// How the certificates of the inner ports are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct CertificateTerms {
+    /// The Secret with the authorities, in the release's namespace.
+    pub(crate) authority_secret: String,
+    /// The Secret with the managers' certificate, in the same place.
+    pub(crate) managers_secret: String,
+    /// How long they are good.
+    pub(crate) terms: Terms,
 }
 
 /// The Secret that holds the token of the inner ports.
@@ -55,6 +69,12 @@ impl Release {
             true => self.keys.clone(),
             false => format!("{}.{}", self.namespace, self.keys),
         }
+    }
+
+    /// The release as certificates name it. A namespace has no dot, so that no two of
+    /// them are the same.
+    pub(crate) fn in_identities(&self) -> String {
+        format!("{}.{}", self.name, self.namespace)
     }
 
     /// What `status.managedBy` says of its pools.
@@ -84,6 +104,11 @@ impl Release {
                 make: true,
             },
             keys: "files-nodes".to_owned(),
+            certificates: Some(CertificateTerms {
+                authority_secret: "files-authority".to_owned(),
+                managers_secret: "files-managers".to_owned(),
+                terms: Terms::default(),
+            }),
         }
     }
 }

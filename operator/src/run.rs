@@ -50,6 +50,7 @@ const AT_ONCE: u16 = 8;
 /// # Errors
 /// Where the API server can't be reached at the start, or the lease was lost.
 pub async fn run(args: RunArgs) -> Result<()> {
+    args.check()?;
     let shutdown = kit::signals::shutdown()?;
     let release = args.release();
     let metrics = Arc::new(Metrics::default());
@@ -119,6 +120,14 @@ async fn make_token(context: &Context) {
     std::future::pending().await
 }
 
+/// Renews the certificates of the inner ports, where they have any. Never ends.
+async fn keep_certificates(context: &Context) {
+    match &context.certificates {
+        Some(certificates) => certificates.keep(&context.client, &context.release).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Reconciles pools until shutdown.
 async fn work(context: Arc<Context>, shutdown: CancellationToken) {
     let release = &context.release;
@@ -160,6 +169,7 @@ async fn work(context: Arc<Context>, shutdown: CancellationToken) {
         () = sweep(&context) => {}
         () = forget_gone(&context) => {}
         () = make_token(&context) => {}
+        () = keep_certificates(&context) => {}
         () = crate::prune::keep(&context) => {}
     }
 }

@@ -3,6 +3,7 @@
 use super::Parts;
 use super::guards::{GRPC, OPS};
 use crate::names::VOLUME;
+use crate::release::Release;
 use crds::PullPolicy;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle,
@@ -18,6 +19,10 @@ const DATA: &str = "/data";
 pub(super) const TOKEN: &str = "token";
 /// Where the token is mounted.
 const SECRET: &str = "/etc/dfs/token";
+/// The volume with the certificates of the inner ports.
+pub(crate) const CERTIFICATES: &str = "certs";
+/// Where they are mounted, in the files that the program reads.
+const CERTS: &str = "/etc/dfs/certs";
 /// How long nobody sends new requests to a node that is being stopped, in seconds.
 const LEAVES: i64 = 5;
 
@@ -36,7 +41,7 @@ pub(super) fn container(parts: &Parts<'_>) -> Container {
         args: Some(vec!["serve".to_owned()]),
         env: Some(environment(parts)),
         ports: Some(vec![port("grpc", GRPC), port("ops", OPS)]),
-        volume_mounts: Some(mounts()),
+        volume_mounts: Some(mounts(release)),
         // Half an hour, for a volume with many files.
         startup_probe: Some(probe("/livez", 5, 360)),
         liveness_probe: Some(probe("/livez", 10, 6)),
@@ -77,14 +82,17 @@ fn port(name: &str, port: i32) -> ContainerPort {
     }
 }
 
-fn mounts() -> Vec<VolumeMount> {
+fn mounts(release: &Release) -> Vec<VolumeMount> {
     let mount = |name: &str, path: &str, read_only| VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),
         read_only,
         ..VolumeMount::default()
     };
-    vec![mount(VOLUME, DATA, None), mount(TOKEN, SECRET, Some(true))]
+    let own = [mount(VOLUME, DATA, None), mount(TOKEN, SECRET, Some(true))];
+    let certificates = release.certificates.iter();
+    let certificates = certificates.map(|_| mount(CERTIFICATES, CERTS, Some(true)));
+    own.into_iter().chain(certificates).collect()
 }
 
 fn probe(path: &str, period: i32, failures: i32) -> Probe {
@@ -151,8 +159,14 @@ fn environment(parts: &Parts<'_>) -> Vec<EnvVar> {
         value: Some(value),
         value_from: None,
     });
+    let certificates = parts.release.certificates.iter().map(|_| EnvVar {
+        name: "DFS_CERTS".to_owned(),
+        value: Some(CERTS.to_owned()),
+        value_from: None,
+    });
     let more = wishes.env.iter().cloned();
-    own.into_iter().chain(plain).chain(more).collect()
+    let own = own.into_iter().chain(plain);
+    own.chain(certificates).chain(more).collect()
 }
 
 /// A variable with the value of a field of the pod.

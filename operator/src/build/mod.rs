@@ -8,7 +8,7 @@ mod pod;
 mod set;
 
 pub(crate) use claim::claim;
-pub(crate) use container::CONTAINER;
+pub(crate) use container::{CERTIFICATES, CONTAINER};
 pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::labels;

@@ -1,8 +1,9 @@
 //! The pod of a node: restricted, and different from one release to the next in
 //! nothing but its image.
 
-use super::container::{TOKEN, container};
+use super::container::{CERTIFICATES, TOKEN, container};
 use super::{Parts, matching};
+use crate::certificates::Names;
 use crate::names::{labels, selector};
 use crate::validate::PodWishes;
 use k8s_openapi::api::core::v1::{
@@ -10,6 +11,7 @@ use k8s_openapi::api::core::v1::{
     SecretVolumeSource, TopologySpreadConstraint, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kit::tls::FILES;
 
 /// Seconds until a node is killed: the 5 s in which nobody sends new requests (`LEAVES` in
 /// `container`), the 300 s that those in flight may take (the node's `--drain-timeout`),
@@ -40,7 +42,7 @@ fn pod(parts: &Parts<'_>) -> PodSpec {
         termination_grace_period_seconds: Some(GRACE),
         security_context: Some(security(&parts.pool.pod)),
         containers: vec![container(parts)],
-        volumes: Some(vec![token(parts)]),
+        volumes: Some(volumes(parts)),
         topology_spread_constraints: Some(spread(parts)),
         image_pull_secrets: unless_empty(pull_secrets(parts)),
         node_selector: Some(place.node_selector).filter(|selector| !selector.is_empty()),
@@ -56,18 +58,31 @@ fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-/// The pool's own key, of the Secret with those of all pools of the namespace.
-fn token(parts: &Parts<'_>) -> Volume {
-    let key = KeyToPath {
-        key: parts.pool.name.name.clone(),
-        path: TOKEN.to_owned(),
+/// The pool's own key and certificate, of the Secret with those of all pools of the
+/// namespace.
+fn volumes(parts: &Parts<'_>) -> Vec<Volume> {
+    let pool = &parts.pool.name.name;
+    let token = secret(parts, TOKEN, &[(pool, TOKEN)]);
+    let (cert, key) = Names::of(pool).both();
+    let [to_cert, to_key, trust] = FILES;
+    let files = [(cert.as_str(), to_cert), (&key, to_key), (trust, trust)];
+    let certificates = parts.release.certificates.iter();
+    let certificates = certificates.map(|_| secret(parts, CERTIFICATES, &files));
+    std::iter::once(token).chain(certificates).collect()
+}
+
+/// A volume with some entries of that Secret, and the files that they are.
+fn secret(parts: &Parts<'_>, name: &str, entries: &[(&str, &str)]) -> Volume {
+    let item = |(key, path): &(&str, &str)| KeyToPath {
+        key: (*key).to_owned(),
+        path: (*path).to_owned(),
         ..KeyToPath::default()
     };
     Volume {
-        name: TOKEN.to_owned(),
+        name: name.to_owned(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(parts.release.keys_secret(&parts.pool.name.namespace)),
-            items: Some(vec![key]),
+            items: Some(entries.iter().map(item).collect()),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
         }),

@@ -10,7 +10,7 @@ use crate::build::{Parts, Shape, claim};
 use crate::context::Context;
 use crate::drain::drain;
 use crate::events::event;
-use crate::keys;
+use crate::keys::{self, Openers};
 use crate::mark;
 use crate::plan::Mark;
 use crate::plan::scale::Step;
@@ -108,19 +108,23 @@ impl Pass<'_> {
         }
     }
 
-    /// Sees to it that the pool's keys are there. No watch shows them, so that they are
+    /// Sees to it that the pool's keys and certificates are there. No watch shows them, so that they are
     /// read from the API server; at rest only now and then, and for all pools of a
     /// namespace at once.
     async fn apply_keys(&self, rests: bool) -> Result<(), ApplyError> {
         let Context {
             client, release, ..
         } = self.context;
-        let (name, token) = (self.name(), self.token);
+        let name = self.name();
+        let openers = Openers {
+            token: self.token,
+            certificates: self.context.certificates.as_deref(),
+        };
         let known = self.context.keys.get(&name.namespace).filter(|_| rests);
-        if known.is_some_and(|known| keys::are_in(&known, release, name, token)) {
+        if known.is_some_and(|known| openers.are_in(&known, release, name)) {
             return Ok(());
         }
-        let secret = keys::keep(client, release, name, token).await?;
+        let secret = keys::keep(client, release, name, openers).await?;
         let namespace = name.namespace.clone();
         self.context.keys.put(namespace, Arc::new(secret));
         Ok(())

@@ -52,12 +52,14 @@ spec:
         - name: DFS_GRPC
           value: "[::]:9000"
         {{- include "dfs.storeEnv" $ | nindent 8 }}
+        {{- include "dfs.innerTlsEnv" $ | nindent 8 }}
       resources:
         {{- toYaml $.Values.manager.resources | nindent 8 }}
       securityContext:
         {{- include "dfs.containerSecurity" $ | nindent 8 }}
       volumeMounts:
         {{- include "dfs.storeMounts" $ | nindent 8 }}
+        {{- include "dfs.innerTlsMounts" $ | nindent 8 }}
         {{- with $.Values.manager.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -121,6 +123,7 @@ spec:
         {{- include "dfs.containerSecurity" . | nindent 8 }}
       volumeMounts:
         {{- include "dfs.storeMounts" . | nindent 8 }}
+        {{- include "dfs.innerTlsMounts" . | nindent 8 }}
         {{- include "dfs.callersMounts" . | nindent 8 }}
         {{- include "dfs.tlsMounts" . | nindent 8 }}
         {{- with .Values.manager.extraVolumeMounts }}
@@ -134,6 +137,7 @@ spec:
         items:
           - key: {{ include "dfs.tokenKey" . }}
             path: token
+    {{- include "dfs.innerTlsVolumes" . | nindent 4 }}
     {{- include "dfs.callersVolumes" . | nindent 4 }}
     {{- include "dfs.tlsVolumes" . | nindent 4 }}
     {{- if not $embedded }}

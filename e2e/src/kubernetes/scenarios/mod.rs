@@ -2,6 +2,7 @@
 //! it says so.
 
 mod callers;
+mod certificates;
 mod claims;
 mod damage;
 mod deletion;
@@ -196,6 +197,11 @@ pub const SCENARIOS: &[Scenario] = &[
         Box::pin(gitops::part(w))
     }),
     on_own_cluster(scenario(
+        "certificates",
+        "authority and certificates of the inner ports replaced under load",
+        |w| Box::pin(certificates::run(w)),
+    )),
+    on_own_cluster(scenario(
         "callers",
         "rights of two teams by RBAC, no answers, a deleted account",
         |w| Box::pin(callers::run(w)),
@@ -228,6 +234,9 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     scenario("readme", "the documents' commands, word for word", |w| {
         Box::pin(readme::run(w))
+    }),
+    scenario("secrets", "no secret of the release is shown", |w| {
+        Box::pin(certificates::stay_secret(w))
     }),
     scenario(
         "deletion",

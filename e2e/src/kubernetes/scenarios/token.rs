@@ -1,17 +1,22 @@
-//! The token of a release is changed as its page says, under load.
+//! The token of a release is changed as its page says, under load. Certificates open the
+//! inner ports; the token does only while peers without one are let in.
 
 use super::readme::{blocks, page};
 use super::{POOL, World};
 use crate::kubernetes::kube::Kube;
-use crate::kubernetes::release::Release;
+use crate::kubernetes::release::{Release, SETTLE, values};
 use crate::kubernetes::traffic::{Traffic, compare};
 use crate::tools::Told;
+use crate::wait;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+/// The pod that gives the managers a command.
+const CHECK: &str = "token-check";
 /// The wait between two steps on the page, and the one that suffices for the kubelets
 /// of our own cluster, which update their volumes every 10 s instead of every minute.
 const WAITS: [&str; 2] = ["sleep 120", "sleep 35"];
@@ -19,6 +24,9 @@ const WAITS: [&str; 2] = ["sleep 120", "sleep 35"];
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
+    let mut open = values();
+    open["tls"] = json!({ "inner": { "plain": true } });
+    upgrade(&release, &open)?;
     let old = token(&release)?;
     let before = pods(&release)?;
     let traffic = Traffic::start(&client, "token");
@@ -37,13 +45,13 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         !new.contains(&old) && new.lines().count() == 1,
         "the token was not changed"
     );
-    let told = nodes(&release, &old)?;
+    let told = nodes(&release, &old).await?;
     ensure!(
         !told.ok && told.text.contains("missing or wrong"),
         "{}",
         told.text
     );
-    let told = nodes(&release, &new)?.expect("manager nodes")?;
+    let told = nodes(&release, &new).await?.expect("manager nodes")?;
     ensure!(told.matches("available").count() >= 3, "{told}");
     // Pods that start now know the new token alone.
     let victim = format!("{POOL}-node-0");
@@ -52,6 +60,9 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         .kubectl(&["-n", &release.namespace, "delete", "pod", &victim])?;
     world.nodes(4).await?;
     world.nodes(3).await?;
+    upgrade(&release, &values())?;
+    let told = nodes(&release, &new).await?;
+    ensure!(!told.ok, "the token opens a port with TLS: {}", told.text);
     let compared = world.compare().await? + compare(&client, "token", &seen).await?;
     Ok(format!(
         "changed in three steps without a restart, the old one refused; {compared} compared; {}",
@@ -87,21 +98,69 @@ fn token(release: &Release) -> Result<String> {
     Ok(String::from_utf8(STANDARD.decode(token)?)?)
 }
 
-/// `manager nodes` with a token, in the manager's pod.
-fn nodes(release: &Release, token: &str) -> Result<Told> {
-    let pod = format!("{}-manager-0", release.full_name());
-    let command = ["--", "manager", "nodes", "--token-file", "/dev/stdin"];
-    let args = [
-        &["-n", &release.namespace, "exec", "-i", &pod][..],
-        &command,
-    ]
-    .concat();
-    release.kube.try_kubectl(&args, token)
+/// An upgrade that restarts the managers, until they are ready.
+fn upgrade(release: &Release, values: &Value) -> Result<()> {
+    release.helm("upgrade", values)?;
+    let set = format!("statefulset/{}-manager", release.full_name());
+    let args = ["rollout", "status", &set, "--timeout=120s"];
+    let args = [&["-n", release.namespace.as_str()][..], &args].concat();
+    release.kube.kubectl(&args).map(drop)
 }
 
-/// Each pod of the release with its containers' restarts.
+/// `manager nodes` with a token and no certificate, in a pod that may reach the managers.
+async fn nodes(release: &Release, token: &str) -> Result<Told> {
+    let (namespace, kube) = (release.namespace.as_str(), &release.kube);
+    let managers = format!(
+        "http://{}-managers.{namespace}.svc:9000",
+        release.full_name()
+    );
+    let image = &values()["images"]["manager"];
+    let tag = image["tag"].as_str().context("a tag")?;
+    kube.apply(&json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": CHECK, "namespace": namespace, "labels": {
+            "app.kubernetes.io/name": "distributed-file-server",
+            "app.kubernetes.io/instance": release.name,
+            "app.kubernetes.io/component": "operator",
+        }},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "containers": [{
+                "name": "manager",
+                "image": format!("localhost/distributed-file-server/manager:{tag}"),
+                "imagePullPolicy": "Never",
+                "args": ["nodes", "--manager", managers],
+                "env": [{ "name": "DFS_TOKEN", "value": token }],
+            }],
+        },
+    }))?;
+    let ended = wait::until(SETTLE, async || {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let pod = kube.get(namespace, "pod", CHECK)?;
+        let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
+        ended["exitCode"]
+            .as_i64()
+            .with_context(|| format!("{}", pod["status"]))
+    })
+    .await?;
+    let text = kube.kubectl(&["-n", namespace, "logs", CHECK])?;
+    kube.kubectl(&["-n", namespace, "delete", "pod", CHECK])?;
+    Ok(Told {
+        ok: ended == 0,
+        text,
+    })
+}
+
 fn pods(release: &Release) -> Result<BTreeMap<String, String>> {
-    let pods = release.kube.list(&release.namespace, "pod", "")?;
+    pods_of(release, &["manager", "node", "operator"])
+}
+
+/// Each pod of some components of the release, with its container's restarts.
+pub(super) fn pods_of(release: &Release, components: &[&str]) -> Result<BTreeMap<String, String>> {
+    let which = format!("app.kubernetes.io/component in ({})", components.join(","));
+    let pods = release.kube.list(&release.namespace, "pod", &which)?;
     let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].to_string();
     Ok(pods
         .iter()

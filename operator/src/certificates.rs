@@ -1,0 +1,251 @@
+//! The certificates of the inner ports, where the operator makes them: the release's
+//! authorities lie in a Secret that it alone reads, the managers have one with their
+//! certificate, and nodes find theirs beside the keys of their pools. All are renewed at
+//! two thirds of their life, and an authority is trusted everywhere before it signs.
+
+mod secret;
+
+pub(crate) use secret::Entries;
+
+use crate::names::PoolName;
+use crate::release::{CertificateTerms, Release};
+use anyhow::{Context as _, Result};
+use authority::{Chain, Pair};
+use k8s_openapi::ByteString;
+use kit::tls::{FILES, Mutual};
+use kube::Client;
+use parking_lot::Mutex;
+use proto::identity::{Identity, Role};
+use secret::Kept;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+/// How often it is checked what has to be renewed.
+const EVERY: Duration = Duration::from_secs(10);
+/// How long after a failure it is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// The entry with the authorities that are trusted.
+const TRUST: &str = "ca.crt";
+/// What the certificate is called where there is one.
+const STEM: &str = "tls";
+
+/// The certificates of a release.
+pub(crate) struct Certificates {
+    terms: CertificateTerms,
+    /// The release, as identities name it.
+    release: String,
+    /// As it was kept last; nothing before that.
+    chain: Mutex<Option<Chain>>,
+    /// The operator's own, and what it was made of.
+    own: OnceLock<Mutual>,
+    entries: Mutex<Entries>,
+}
+
+/// Under which names a Secret has a certificate and its key.
+pub(crate) struct Names {
+    cert: String,
+    key: String,
+}
+
+impl Names {
+    /// The names that begin so.
+    pub(crate) fn of(stem: &str) -> Self {
+        Self {
+            cert: format!("{stem}.crt"),
+            key: format!("{stem}.key"),
+        }
+    }
+
+    /// The certificate's and the key's.
+    pub(crate) fn both(self) -> (String, String) {
+        (self.cert, self.key)
+    }
+}
+
+impl Certificates {
+    /// Those of a release, none of which is made yet.
+    pub(crate) fn new(release: &Release, terms: CertificateTerms) -> Self {
+        Self {
+            terms,
+            release: release.in_identities(),
+            chain: Mutex::default(),
+            own: OnceLock::new(),
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Renews what has to be renewed, for as long as the operator leads.
+    pub(crate) async fn keep(&self, client: &Client, release: &Release) {
+        let mut told = String::new();
+        loop {
+            let turned = self.turn(client, release, SystemTime::now()).await;
+            let pause = match turned {
+                Ok(()) => EVERY,
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    // Logged once, not at each attempt.
+                    if why != told {
+                        tracing::warn!(error = why, "the inner certificates are not renewed");
+                        told = why;
+                    }
+                    RETRY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The operator's own, once they are made.
+    pub(crate) fn own(&self) -> Option<Mutual> {
+        self.own.get().cloned()
+    }
+
+    async fn turn(&self, client: &Client, release: &Release, now: SystemTime) -> Result<()> {
+        let authorities = Kept::new(client, release, &self.terms.authority_secret);
+        let found = authorities.read().await?;
+        let mut chain = match &found {
+            Some(found) => Chain::from_entries(&secret::texts(&found.entries)?)
+                .with_context(|| authorities.what())?,
+            None => self.lost_or_first(now)?,
+        };
+        let advanced = chain.advance(&self.terms.terms, now)?;
+        if advanced || found.is_none() {
+            // Only what is kept may be trusted by anybody.
+            let entries = secret::bytes(chain.entries());
+            authorities.write(found.as_ref(), entries).await?;
+        }
+        let managers = Kept::new(client, release, &self.terms.managers_secret);
+        let there = managers.read().await?;
+        let has = there.as_ref().map(|there| &there.entries);
+        let wanted = self.renewed(&chain, has, STEM, Role::Manager, now)?;
+        if !wanted.is_empty() {
+            managers.add(there.as_ref(), wanted).await?;
+        }
+        self.renew_own(&chain, now)?;
+        *self.chain.lock() = Some(chain);
+        Ok(())
+    }
+
+    /// The authorities that were kept before somebody deleted their Secret, or new ones.
+    fn lost_or_first(&self, now: SystemTime) -> Result<Chain> {
+        let kept = self.chain.lock();
+        match &*kept {
+            Some(kept) => Ok(Chain::from_entries(&kept.entries())?),
+            None => {
+                tracing::info!("the authority of the inner ports is made");
+                Ok(Chain::first(&self.release, &self.terms.terms, now)?)
+            }
+        }
+    }
+
+    fn renew_own(&self, chain: &Chain, now: SystemTime) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let wanted = self.renewed(chain, Some(&entries), STEM, Role::Operator, now)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut made = entries.clone();
+        made.extend(wanted);
+        let mut texts = secret::texts(&made)?;
+        let texts = FILES.map(|name| texts.remove(name).unwrap_or_default());
+        match self.own.get() {
+            Some(own) => own.replace(&texts)?,
+            None => {
+                // Nobody else sets it.
+                let _ = self.own.set(Mutual::of(&texts)?);
+            }
+        }
+        *entries = made;
+        Ok(())
+    }
+
+    /// The entries of a pool that have to be written, beside those that are there.
+    ///
+    /// # Errors
+    /// Where no authority is kept yet.
+    pub(crate) fn of_pool(&self, pool: &PoolName, there: Option<&Entries>) -> Result<Entries> {
+        let chain = self.chain.lock();
+        let chain = chain
+            .as_ref()
+            .context("the inner ports have no authority yet")?;
+        let role = Role::Node {
+            pool: pool.at_manager(),
+        };
+        self.renewed(chain, there, &pool.name, role, SystemTime::now())
+    }
+
+    /// Whether nothing of a pool has to be written.
+    pub(crate) fn are_in(&self, there: &Entries, pool: &PoolName) -> bool {
+        let chain = self.chain.lock();
+        let role = Role::Node {
+            pool: pool.at_manager(),
+        };
+        let identity = Identity::new(&self.release, role);
+        match (chain.as_ref(), identity) {
+            (Some(chain), Ok(identity)) => {
+                let names = Names::of(&pool.name);
+                is_trusted(chain, there)
+                    && !is_due(chain, there, &names, &identity, SystemTime::now())
+            }
+            _ => false,
+        }
+    }
+
+    /// What has to be written of a certificate and the trust beside it; pure but for the
+    /// key that is drawn.
+    fn renewed(
+        &self,
+        chain: &Chain,
+        there: Option<&Entries>,
+        stem: &str,
+        role: Role,
+        now: SystemTime,
+    ) -> Result<Entries> {
+        let identity = Identity::new(&self.release, role)?;
+        let (empty, names) = (Entries::new(), Names::of(stem));
+        let there = there.unwrap_or(&empty);
+        let mut wanted = BTreeMap::new();
+        if is_due(chain, there, &names, &identity, now) {
+            let pair = chain.sign(&identity, &self.terms.terms, now)?;
+            tracing::info!(%identity, "a certificate of the inner ports is made");
+            wanted.insert(names.cert, ByteString(pair.cert.into_bytes()));
+            wanted.insert(names.key, ByteString(pair.key.into_bytes()));
+        }
+        if !is_trusted(chain, there) {
+            wanted.insert(TRUST.to_owned(), ByteString(chain.trust().into_bytes()));
+        }
+        Ok(wanted)
+    }
+}
+
+/// Whether a Secret's trust is that of now; pure.
+fn is_trusted(chain: &Chain, there: &Entries) -> bool {
+    let trust = there.get(TRUST).map(|ByteString(bytes)| bytes.as_slice());
+    trust == Some(chain.trust().as_bytes())
+}
+
+/// Whether a Secret's certificate has to be made anew; pure.
+fn is_due(
+    chain: &Chain,
+    there: &Entries,
+    names: &Names,
+    identity: &Identity,
+    now: SystemTime,
+) -> bool {
+    let text = |name: &String| {
+        let ByteString(bytes) = there.get(name)?;
+        std::str::from_utf8(bytes).ok()
+    };
+    match (text(&names.cert), text(&names.key)) {
+        (Some(cert), Some(key)) => {
+            let (cert, key) = (cert.to_owned(), key.to_owned());
+            chain.is_due(&cert, identity, now) || !Pair { cert, key }.fits()
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

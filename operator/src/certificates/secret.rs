@@ -1,0 +1,144 @@
+//! A Secret of the release that the operator alone writes.
+
+use crate::build::MANAGED_BY;
+use crate::names::{self, FIELD_MANAGER, component, unowned, unpruned};
+use crate::release::Release;
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What a Secret has, by name.
+pub(crate) type Entries = BTreeMap<String, ByteString>;
+
+/// A Secret by its name.
+pub(super) struct Kept<'a> {
+    release: &'a Release,
+    name: &'a str,
+    secrets: Api<Secret>,
+}
+
+/// A Secret that is there.
+pub(super) struct Found {
+    /// What it has.
+    pub(super) entries: Entries,
+    version: Option<String>,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(client: &Client, release: &'a Release, name: &'a str) -> Self {
+        Self {
+            release,
+            name,
+            secrets: Api::namespaced(client.clone(), &release.namespace),
+        }
+    }
+
+    /// Which one it is, for people.
+    pub(super) fn what(&self) -> String {
+        format!("Secret {}/{}", self.release.namespace, self.name)
+    }
+
+    /// As it is now, if it is there.
+    ///
+    /// # Errors
+    /// Where it is somebody else's, or can't be read.
+    pub(super) async fn read(&self) -> Result<Option<Found>> {
+        let found = self.secrets.get_opt(self.name).await;
+        let Some(found) = found.with_context(|| self.what())? else {
+            return Ok(None);
+        };
+        if found.annotations().get(MANAGED_BY) != Some(&self.release.owner()) {
+            bail!(
+                "{} is there and is not the operator's of {}: remove or rename it",
+                self.what(),
+                self.release.owner()
+            );
+        }
+        Ok(Some(Found {
+            version: found.resource_version(),
+            entries: found.data.unwrap_or_default(),
+        }))
+    }
+
+    /// Makes it have these entries and no others, if it is as it was read.
+    pub(super) async fn write(&self, there: Option<&Found>, entries: Entries) -> Result<()> {
+        let gone = there.iter().flat_map(|there| there.entries.keys());
+        let gone = gone.filter(|name| !entries.contains_key(*name));
+        let mut data: Map<String, Value> = gone.map(|name| (name.clone(), Value::Null)).collect();
+        for (name, bytes) in &entries {
+            data.insert(name.clone(), json!(bytes));
+        }
+        self.change(there, entries, data).await
+    }
+
+    /// Makes it have these entries beside those that it has, if it is as it was read.
+    pub(super) async fn add(&self, there: Option<&Found>, entries: Entries) -> Result<()> {
+        let data = entries
+            .iter()
+            .map(|(name, bytes)| (name.clone(), json!(bytes)));
+        let data = data.collect();
+        self.change(there, entries, data).await
+    }
+
+    async fn change(
+        &self,
+        there: Option<&Found>,
+        entries: Entries,
+        data: Map<String, Value>,
+    ) -> Result<()> {
+        let done = match there {
+            None => {
+                let secret = self.first(entries);
+                self.secrets.create(&PostParams::default(), &secret).await
+            }
+            Some(there) => {
+                let patch = Patch::Merge(json!({
+                    "metadata": { "resourceVersion": there.version },
+                    "data": data,
+                }));
+                let params = PatchParams {
+                    field_manager: Some(FIELD_MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
+                self.secrets.patch(self.name, &params, &patch).await
+            }
+        };
+        done.map(drop).with_context(|| self.what())
+    }
+
+    fn first(&self, entries: Entries) -> Secret {
+        let mut labels = unowned(component(self.release, "certificates"));
+        labels.insert(names::MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
+        let mut annotations = unpruned();
+        annotations.insert(MANAGED_BY.to_owned(), self.release.owner());
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(self.name.to_owned());
+        secret.metadata.labels = Some(labels);
+        secret.metadata.annotations = Some(annotations);
+        secret.data = Some(entries);
+        secret
+    }
+}
+
+/// Entries as texts.
+///
+/// # Errors
+/// Names the one that is no text.
+pub(super) fn texts(entries: &Entries) -> Result<BTreeMap<String, String>> {
+    let text = |(name, ByteString(bytes)): (&String, &ByteString)| {
+        let text = String::from_utf8(bytes.clone());
+        let text = text.map_err(|_| anyhow::anyhow!("{name}: is no text"))?;
+        Ok((name.clone(), text))
+    };
+    entries.iter().map(text).collect()
+}
+
+/// Texts as entries.
+pub(super) fn bytes(texts: BTreeMap<String, String>) -> Entries {
+    let bytes = |(name, text): (String, String)| (name, ByteString(text.into_bytes()));
+    texts.into_iter().map(bytes).collect()
+}

@@ -1,0 +1,120 @@
+use super::*;
+use authority::Terms;
+
+fn pool(name: &str) -> PoolName {
+    PoolName {
+        namespace: "team".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// Those of the release that tests have, with authorities that are made now.
+fn made() -> Certificates {
+    let release = Release::sample();
+    let terms = release.certificates.clone().expect("it has TLS");
+    let made = Certificates::new(&release, terms);
+    let (release, terms) = (release.in_identities(), Terms::default());
+    let chain = Chain::first(&release, &terms, SystemTime::now()).expect("made");
+    *made.chain.lock() = Some(chain);
+    made
+}
+
+/// What a Secret has after a write.
+fn written(there: &Entries, wanted: Entries) -> Entries {
+    let mut all = there.clone();
+    all.extend(wanted);
+    all
+}
+
+#[test]
+fn a_pool_has_its_own_certificate_beside_those_of_others() {
+    let certificates = made();
+    let [p, q] = ["p", "q"].map(pool);
+    let first = certificates.of_pool(&p, None).expect("made");
+    let names: Vec<_> = first.keys().map(String::as_str).collect();
+    assert_eq!(names, ["ca.crt", "p.crt", "p.key"]);
+    assert!(certificates.are_in(&first, &p));
+    assert!(!certificates.are_in(&first, &q));
+    assert!(
+        certificates
+            .of_pool(&p, Some(&first))
+            .expect("made")
+            .is_empty()
+    );
+    let second = certificates.of_pool(&q, Some(&first)).expect("made");
+    let names: Vec<_> = second.keys().map(String::as_str).collect();
+    assert_eq!(names, ["q.crt", "q.key"]);
+    let both = written(&first, second);
+    assert!(certificates.are_in(&both, &p) && certificates.are_in(&both, &q));
+    let texts = secret::texts(&both).expect("texts");
+    let used = ["p.crt", "p.key", "ca.crt"].map(|name| texts[name].clone());
+    let used = Mutual::of(&used).expect("usable");
+    assert_eq!(
+        used.identity().to_string(),
+        "spiffe://files.dfs/node/team/p"
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_made_anew() {
+    let certificates = made();
+    let [p, q] = ["p", "q"].map(pool);
+    let good = certificates.of_pool(&p, None).expect("made");
+    let renews = |entries: &Entries| {
+        let wanted = certificates.of_pool(&p, Some(entries)).expect("made");
+        assert_eq!(wanted.is_empty(), certificates.are_in(entries, &p));
+        wanted.into_keys().collect::<Vec<_>>()
+    };
+    assert!(renews(&good).is_empty());
+    for name in ["p.crt", "p.key"] {
+        let mut without = good.clone();
+        without.remove(name);
+        assert_eq!(renews(&without), ["p.crt", "p.key"], "{name}");
+    }
+    let mut untrusted = good.clone();
+    untrusted.remove("ca.crt");
+    assert_eq!(renews(&untrusted), ["ca.crt"]);
+    // Of another pool, and the key of another certificate.
+    let other = certificates.of_pool(&q, None).expect("made");
+    let mut of_other = good.clone();
+    of_other.insert("p.crt".to_owned(), other["q.crt"].clone());
+    of_other.insert("p.key".to_owned(), other["q.key"].clone());
+    assert_eq!(renews(&of_other), ["p.crt", "p.key"]);
+    let mut mixed = good.clone();
+    mixed.insert("p.key".to_owned(), other["q.key"].clone());
+    assert_eq!(renews(&mixed), ["p.crt", "p.key"]);
+    // Signed by an authority that is none of ours.
+    let strange = made().of_pool(&p, None).expect("made");
+    assert_eq!(renews(&strange), ["ca.crt", "p.crt", "p.key"]);
+}
+
+#[test]
+fn before_there_is_an_authority_nothing_is_made() {
+    let release = Release::sample();
+    let terms = release.certificates.clone().expect("it has TLS");
+    let none = Certificates::new(&release, terms);
+    assert!(none.of_pool(&pool("p"), None).is_err());
+    assert!(!none.are_in(&Entries::new(), &pool("p")));
+    assert!(none.own().is_none());
+}
+
+#[test]
+fn the_operators_own_is_made_once_and_renewed_with_the_authority() {
+    let certificates = made();
+    let chain = certificates.chain.lock().take().expect("made");
+    let now = SystemTime::now();
+    certificates.renew_own(&chain, now).expect("made");
+    let first = certificates.entries.lock().clone();
+    certificates.renew_own(&chain, now).expect("kept");
+    assert_eq!(*certificates.entries.lock(), first);
+    let own = certificates.own().expect("it is there");
+    assert_eq!(own.identity().to_string(), "spiffe://files.dfs/operator");
+    let later = Chain::first("files.dfs", &Terms::default(), now).expect("made");
+    certificates.renew_own(&later, now).expect("made");
+    let second = certificates.entries.lock().clone();
+    assert!(
+        ["tls.crt", "tls.key", "ca.crt"]
+            .iter()
+            .all(|name| second[*name] != first[*name])
+    );
+}
