@@ -1,6 +1,6 @@
 //! Certificates of the inner ports, for services of tests.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Options};
 use anyhow::{Context, Result};
 use authority::{Authority, Pair};
 use proto::identity::{Identity, Role};
@@ -111,10 +111,20 @@ pub fn secure(cluster: &mut Cluster) {
 /// # Errors
 /// Where it does not start.
 pub async fn secured(nodes: usize, signs: &Authority) -> Result<Cluster> {
-    let mut cluster = Cluster::prepare(crate::cluster::Options {
+    let options = Options {
         nodes,
-        ..Default::default()
-    })?;
+        ..Options::default()
+    };
+    secured_with(options, signs).await
+}
+
+/// The same as `options` say.
+///
+/// # Errors
+/// Where it does not start.
+pub async fn secured_with(options: Options, signs: &Authority) -> Result<Cluster> {
+    let nodes = options.nodes;
+    let mut cluster = Cluster::prepare(options)?;
     for _ in 0..nodes {
         cluster.new_node()?;
     }

@@ -1,6 +1,6 @@
 //! The operations that are measured, and the bytes they carry.
 
-use crate::client::{Body, Connection, NameAt, Pieces, Route};
+use crate::client::{Body, Connection, NameAt, Pieces, Route, Tls};
 use crate::content;
 use crate::load::{self, Measured};
 use anyhow::{Context, Result, ensure};
@@ -109,6 +109,7 @@ pub(super) struct Stage {
     length: Duration,
     files: Rc<RefCell<Files>>,
     bearer: Option<HeaderValue>,
+    tls: Option<Tls>,
 }
 
 impl Stage {
@@ -119,7 +120,13 @@ impl Stage {
             length,
             files: Rc::default(),
             bearer: None,
+            tls: None,
         }
+    }
+
+    /// The same with clients that speak TLS.
+    pub(super) fn over(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The same with clients that send a bearer token.
@@ -197,6 +204,7 @@ impl Stage {
             content,
             files,
             bearer,
+            tls,
             ..
         } = self;
         let (address, content, files) = (*address, Rc::clone(content), Rc::clone(files));
@@ -207,6 +215,7 @@ impl Stage {
             connection: None,
             left,
             bearer: bearer.clone(),
+            tls: tls.clone(),
         };
         let make = async |_| Ok(client.another());
         let operation = cell.operation;
@@ -225,6 +234,8 @@ struct Worker {
     left: Option<Rc<RefCell<usize>>>,
     /// What it sends as `Authorization`.
     bearer: Option<HeaderValue>,
+    /// Its TLS, if it speaks it.
+    tls: Option<Tls>,
 }
 
 impl Worker {
@@ -236,6 +247,7 @@ impl Worker {
             connection: None,
             left: self.left.clone(),
             bearer: self.bearer.clone(),
+            tls: self.tls.clone(),
         }
     }
 
@@ -249,7 +261,10 @@ impl Worker {
         }
         let mut connection = match self.connection.take() {
             Some(open) if open.is_open() => open,
-            _ => Connection::open(self.address).await?,
+            _ => match &self.tls {
+                Some(tls) => Connection::open_tls(self.address, tls).await?,
+                None => Connection::open(self.address).await?,
+            },
         };
         match operation {
             Operation::Put | Operation::Post => self.store(&mut connection, operation).await?,

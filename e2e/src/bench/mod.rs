@@ -4,6 +4,7 @@
 mod callers;
 mod cells;
 mod limit;
+mod tls;
 
 use crate::cluster::binaries;
 use crate::cluster::{Cluster, Options};
@@ -38,6 +39,9 @@ pub struct Args {
     /// Measure what it costs that callers are known, and nothing else.
     #[arg(long)]
     callers: bool,
+    /// Measure what TLS costs on the way to the nodes, and on the way of clients as well, and nothing else.
+    #[arg(long, conflicts_with = "callers")]
+    tls: bool,
     /// Leave the limit of the file system out.
     #[arg(long)]
     no_limit: bool,
@@ -86,6 +90,10 @@ pub async fn run(args: Args) -> Result<()> {
     println!("{}\n", machine(&folder));
     if args.callers {
         println!("{}", callers::run(args.length(), &folder).await?);
+        return Ok(());
+    }
+    if args.tls {
+        println!("{}", tls::run(args.length(), &folder).await?);
         return Ok(());
     }
     for &nodes in &args.nodes {
