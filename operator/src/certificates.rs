@@ -20,16 +20,14 @@ use secret::Kept;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often it is checked what has to be renewed.
 const EVERY: Duration = Duration::from_secs(10);
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// The entry with the authorities that are trusted.
-const TRUST: &str = "ca.crt";
-/// What the certificate is called where there is one.
-const STEM: &str = "tls";
+const TRUST: &str = FILES[2];
 
 /// The certificates of a release.
 pub(crate) struct Certificates {
@@ -41,26 +39,30 @@ pub(crate) struct Certificates {
     /// The operator's own, and what it was made of.
     own: OnceLock<Mutual>,
     entries: Mutex<Entries>,
+    /// Since when all Secrets have had the same trust.
+    given_since: Mutex<Option<Instant>>,
 }
 
 /// Under which names a Secret has a certificate and its key.
-pub(crate) struct Names {
+struct Names {
     cert: String,
     key: String,
 }
 
 impl Names {
-    /// The names that begin so.
-    pub(crate) fn of(stem: &str) -> Self {
+    /// Those of the files, where there is one certificate.
+    fn of_files() -> Self {
         Self {
-            cert: format!("{stem}.crt"),
-            key: format!("{stem}.key"),
+            cert: FILES[0].to_owned(),
+            key: FILES[1].to_owned(),
         }
     }
 
-    /// The certificate's and the key's.
-    pub(crate) fn both(self) -> (String, String) {
-        (self.cert, self.key)
+    fn of_pool(pool: &PoolName) -> Self {
+        Self {
+            cert: pool.certificate(),
+            key: pool.private_key(),
+        }
     }
 }
 
@@ -73,6 +75,7 @@ impl Certificates {
             chain: Mutex::default(),
             own: OnceLock::new(),
             entries: Mutex::default(),
+            given_since: Mutex::default(),
         }
     }
 
@@ -110,22 +113,80 @@ impl Certificates {
                 .with_context(|| authorities.what())?,
             None => self.lost_or_first(now)?,
         };
-        let advanced = chain.advance(&self.terms.terms, now)?;
+        let advanced = self.may_advance(&chain, now) && chain.advance(&self.terms.terms, now)?;
         if advanced || found.is_none() {
             // Only what is kept may be trusted by anybody.
             let entries = secret::bytes(chain.entries());
             authorities.write(found.as_ref(), entries).await?;
         }
+        let given = self.give(client, release, &chain, now).await;
+        let as_before = given.as_ref().is_ok_and(|changed| !changed);
+        let mut given_since = self.given_since.lock();
+        *given_since = as_before.then(|| given_since.unwrap_or_else(Instant::now));
+        drop(given_since);
+        *self.chain.lock() = Some(chain);
+        given.map(drop)
+    }
+
+    /// Whether the next step may be taken. An authority that comes next signs only once
+    /// all Secrets have had it for long enough, however long they could not be written.
+    fn may_advance(&self, chain: &Chain, now: SystemTime) -> bool {
+        let given = *self.given_since.lock();
+        let spread = given.is_some_and(|since| since.elapsed() >= self.terms.terms.spread);
+        spread || !chain.has_next() || chain.current().validity().has_expired(now)
+    }
+
+    /// Writes certificates and trust to all that have to be renewed; pools that nobody
+    /// reconciles now, such as a paused one, are among them. Returns whether anybody's
+    /// trust was another one.
+    async fn give(
+        &self,
+        client: &Client,
+        release: &Release,
+        chain: &Chain,
+        now: SystemTime,
+    ) -> Result<bool> {
+        self.renew_own(chain, now)?;
         let managers = Kept::new(client, release, &self.terms.managers_secret);
         let there = managers.read().await?;
         let has = there.as_ref().map(|there| &there.entries);
-        let wanted = self.renewed(&chain, has, STEM, Role::Manager, now)?;
+        let wanted = self.renewed(chain, has, &Names::of_files(), Role::Manager, now)?;
+        let mut changed = wanted.contains_key(TRUST);
         if !wanted.is_empty() {
             managers.add(there.as_ref(), wanted).await?;
         }
-        self.renew_own(&chain, now)?;
-        *self.chain.lock() = Some(chain);
-        Ok(())
+        // Each namespace stands by itself.
+        let mut failed = None;
+        for namespace in &release.namespaces {
+            let pools = Kept::of_pools(client, release, namespace);
+            match self.give_pools(&pools, namespace, chain, now).await {
+                Ok(pools_changed) => changed |= pools_changed,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(changed), Err)
+    }
+
+    /// The same for the pools of a namespace that have had certificates before.
+    async fn give_pools(
+        &self,
+        kept: &Kept<'_>,
+        namespace: &str,
+        chain: &Chain,
+        now: SystemTime,
+    ) -> Result<bool> {
+        let Some(there) = kept.read().await? else {
+            return Ok(false);
+        };
+        let mut wanted = Entries::new();
+        for pool in certified(namespace, &there.entries) {
+            wanted.extend(self.of(chain, &pool, Some(&there.entries), now)?);
+        }
+        let changed = wanted.contains_key(TRUST);
+        if !wanted.is_empty() {
+            kept.add(Some(&there), wanted).await?;
+        }
+        Ok(changed)
     }
 
     /// The authorities that were kept before somebody deleted their Secret, or new ones.
@@ -142,7 +203,13 @@ impl Certificates {
 
     fn renew_own(&self, chain: &Chain, now: SystemTime) -> Result<()> {
         let mut entries = self.entries.lock();
-        let wanted = self.renewed(chain, Some(&entries), STEM, Role::Operator, now)?;
+        let wanted = self.renewed(
+            chain,
+            Some(&entries),
+            &Names::of_files(),
+            Role::Operator,
+            now,
+        )?;
         if wanted.is_empty() {
             return Ok(());
         }
@@ -170,10 +237,20 @@ impl Certificates {
         let chain = chain
             .as_ref()
             .context("the inner ports have no authority yet")?;
+        self.of(chain, pool, there, SystemTime::now())
+    }
+
+    fn of(
+        &self,
+        chain: &Chain,
+        pool: &PoolName,
+        there: Option<&Entries>,
+        now: SystemTime,
+    ) -> Result<Entries> {
         let role = Role::Node {
             pool: pool.at_manager(),
         };
-        self.renewed(chain, there, &pool.name, role, SystemTime::now())
+        self.renewed(chain, there, &Names::of_pool(pool), role, now)
     }
 
     /// Whether nothing of a pool has to be written.
@@ -185,7 +262,7 @@ impl Certificates {
         let identity = Identity::new(&self.release, role);
         match (chain.as_ref(), identity) {
             (Some(chain), Ok(identity)) => {
-                let names = Names::of(&pool.name);
+                let names = Names::of_pool(pool);
                 is_trusted(chain, there)
                     && !is_due(chain, there, &names, &identity, SystemTime::now())
             }
@@ -199,25 +276,36 @@ impl Certificates {
         &self,
         chain: &Chain,
         there: Option<&Entries>,
-        stem: &str,
+        names: &Names,
         role: Role,
         now: SystemTime,
     ) -> Result<Entries> {
         let identity = Identity::new(&self.release, role)?;
-        let (empty, names) = (Entries::new(), Names::of(stem));
+        let empty = Entries::new();
         let there = there.unwrap_or(&empty);
         let mut wanted = BTreeMap::new();
-        if is_due(chain, there, &names, &identity, now) {
+        if is_due(chain, there, names, &identity, now) {
             let pair = chain.sign(&identity, &self.terms.terms, now)?;
             tracing::info!(%identity, "a certificate of the inner ports is made");
-            wanted.insert(names.cert, ByteString(pair.cert.into_bytes()));
-            wanted.insert(names.key, ByteString(pair.key.into_bytes()));
+            wanted.insert(names.cert.clone(), ByteString(pair.cert.into_bytes()));
+            wanted.insert(names.key.clone(), ByteString(pair.key.into_bytes()));
         }
         if !is_trusted(chain, there) {
             wanted.insert(TRUST.to_owned(), ByteString(chain.trust().into_bytes()));
         }
         Ok(wanted)
     }
+}
+
+/// The pools that have a certificate in the Secret of their namespace; pure.
+fn certified(namespace: &str, there: &Entries) -> Vec<PoolName> {
+    let certificates = there.keys().filter(|name| *name != TRUST);
+    let pools = certificates.filter_map(|name| name.strip_suffix(".crt"));
+    let pool = |name: &str| PoolName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    pools.map(pool).collect()
 }
 
 /// Whether a Secret's trust is that of now; pure.

@@ -59,6 +59,16 @@ impl PoolName {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The entry with its nodes' certificate, in the Secret with its key.
+    pub(crate) fn certificate(&self) -> String {
+        format!("{}.crt", self.name)
+    }
+
+    /// The entry with that certificate's private key.
+    pub(crate) fn private_key(&self) -> String {
+        format!("{}.key", self.name)
+    }
+
     /// The ordinal of a node id or pod name of this pool.
     pub(crate) fn ordinal(&self, node: &str) -> Option<i32> {
         let name = match node.split_once('/') {

@@ -3,7 +3,6 @@
 
 use super::container::{CERTIFICATES, TOKEN, container};
 use super::{Parts, matching};
-use crate::certificates::Names;
 use crate::names::{labels, selector};
 use crate::validate::PodWishes;
 use k8s_openapi::api::core::v1::{
@@ -63,7 +62,7 @@ fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
 fn volumes(parts: &Parts<'_>) -> Vec<Volume> {
     let pool = &parts.pool.name.name;
     let token = secret(parts, TOKEN, &[(pool, TOKEN)]);
-    let (cert, key) = Names::of(pool).both();
+    let (cert, key) = (parts.pool.name.certificate(), parts.pool.name.private_key());
     let [to_cert, to_key, trust] = FILES;
     let files = [(cert.as_str(), to_cert), (&key, to_key), (trust, trust)];
     let certificates = parts.release.certificates.iter();

@@ -17,7 +17,8 @@ pub(crate) type Entries = BTreeMap<String, ByteString>;
 /// A Secret by its name.
 pub(super) struct Kept<'a> {
     release: &'a Release,
-    name: &'a str,
+    namespace: &'a str,
+    name: String,
     secrets: Api<Secret>,
 }
 
@@ -29,17 +30,29 @@ pub(super) struct Found {
 }
 
 impl<'a> Kept<'a> {
-    pub(super) fn new(client: &Client, release: &'a Release, name: &'a str) -> Self {
+    /// One of the release's own namespace.
+    pub(super) fn new(client: &Client, release: &'a Release, name: &str) -> Self {
         Self {
             release,
-            name,
+            namespace: &release.namespace,
+            name: name.to_owned(),
             secrets: Api::namespaced(client.clone(), &release.namespace),
+        }
+    }
+
+    /// The one with the keys and certificates of a namespace's pools.
+    pub(super) fn of_pools(client: &Client, release: &'a Release, namespace: &'a str) -> Self {
+        Self {
+            release,
+            namespace,
+            name: release.keys_secret(namespace),
+            secrets: Api::namespaced(client.clone(), namespace),
         }
     }
 
     /// Which one it is, for people.
     pub(super) fn what(&self) -> String {
-        format!("Secret {}/{}", self.release.namespace, self.name)
+        format!("Secret {}/{}", self.namespace, self.name)
     }
 
     /// As it is now, if it is there.
@@ -47,7 +60,7 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// Where it is somebody else's, or can't be read.
     pub(super) async fn read(&self) -> Result<Option<Found>> {
-        let found = self.secrets.get_opt(self.name).await;
+        let found = self.secrets.get_opt(&self.name).await;
         let Some(found) = found.with_context(|| self.what())? else {
             return Ok(None);
         };
@@ -104,7 +117,7 @@ impl<'a> Kept<'a> {
                     field_manager: Some(FIELD_MANAGER.to_owned()),
                     ..PatchParams::default()
                 };
-                self.secrets.patch(self.name, &params, &patch).await
+                self.secrets.patch(&self.name, &params, &patch).await
             }
         };
         done.map(drop).with_context(|| self.what())
@@ -116,7 +129,7 @@ impl<'a> Kept<'a> {
         let mut annotations = unpruned();
         annotations.insert(MANAGED_BY.to_owned(), self.release.owner());
         let mut secret = Secret::default();
-        secret.metadata.name = Some(self.name.to_owned());
+        secret.metadata.name = Some(self.name.clone());
         secret.metadata.labels = Some(labels);
         secret.metadata.annotations = Some(annotations);
         secret.data = Some(entries);

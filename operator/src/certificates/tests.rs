@@ -118,3 +118,40 @@ fn the_operators_own_is_made_once_and_renewed_with_the_authority() {
             .all(|name| second[*name] != first[*name])
     );
 }
+
+#[test]
+fn an_authority_signs_only_once_all_secrets_have_had_it_for_long_enough() {
+    let certificates = made();
+    let (terms, now) = (Terms::default(), SystemTime::now());
+    let mut chain = Chain::first("files.dfs", &terms, now).expect("made");
+    assert!(
+        certificates.may_advance(&chain, now),
+        "there is no other one"
+    );
+    let later = now + terms.authority * 3 / 4;
+    assert!(chain.advance(&terms, later).expect("made"));
+    assert!(chain.has_next());
+    assert!(
+        !certificates.may_advance(&chain, later),
+        "nobody has it yet"
+    );
+    let since = |ago: Duration| Instant::now().checked_sub(ago);
+    *certificates.given_since.lock() = since(terms.spread / 2);
+    assert!(!certificates.may_advance(&chain, later));
+    *certificates.given_since.lock() = since(terms.spread);
+    assert!(certificates.may_advance(&chain, later));
+    // Nothing is left to lose.
+    *certificates.given_since.lock() = None;
+    assert!(certificates.may_advance(&chain, now + 2 * terms.authority));
+}
+
+#[test]
+fn the_pools_of_a_secret_are_those_that_have_a_certificate() {
+    let certificates = made();
+    let mut all = certificates.of_pool(&pool("p"), None).expect("made");
+    let more = certificates.of_pool(&pool("q"), Some(&all)).expect("made");
+    all.extend(more);
+    all.insert("r".to_owned(), ByteString(b"a key".to_vec()));
+    let found = certified("team", &all);
+    assert_eq!(found, [pool("p"), pool("q")]);
+}

@@ -88,6 +88,11 @@ impl Chain {
         &self.current
     }
 
+    /// Whether there is one that is trusted and does not sign yet.
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Whom to trust, as PEM: the current authority, the next and the previous one.
     pub fn trust(&self) -> String {
         let next = self.next.as_ref().map_or("", Authority::cert);

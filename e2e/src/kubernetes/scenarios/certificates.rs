@@ -34,6 +34,8 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     one_operator(&release).await?;
     let before = token::pods_of(&release, &["manager", "node"])?;
     let traffic = Traffic::start(&client, "certificates");
+    // Nobody reconciles the pool meanwhile.
+    annotate(&release, "fileserver.dev/paused=true")?;
     let begun = Instant::now();
     // The first one would last for years: the next one is put beside it.
     let (mut seen, first) = (Seen::default(), seen_now(&release)?);
@@ -46,6 +48,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     // The certificates of the last authority reach everybody.
     tokio::time::sleep(SPREAD).await;
     seen.add(seen_now(&release)?);
+    annotate(&release, "fileserver.dev/paused-")?;
     let after = token::pods_of(&release, &["manager", "node"])?;
     ensure!(before == after, "restarted: {before:?}, {after:?}");
     let answers = traffic.stop().await;
@@ -77,6 +80,12 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         begun.elapsed().as_secs_f64(),
         answers.words()
     ))
+}
+
+fn annotate(release: &Release, change: &str) -> Result<()> {
+    let fsp = format!("fsp/{POOL}");
+    let args = ["-n", &release.namespace, "annotate", &fsp, change];
+    release.kube.kubectl(&args).map(drop)
 }
 
 /// Waits until the operator of before has left.
