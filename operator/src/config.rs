@@ -1,5 +1,6 @@
 //! The flags of `operator run`. In a pod the chart sets them by their variables.
 
+use crate::egress::{self, EgressRules};
 use crate::release::{self, CertificateTerms, Release, TokenSource};
 use authority::Terms;
 use clap::Args;
@@ -76,6 +77,12 @@ pub struct RunArgs {
     /// What nodes ask of their machines whose pool says nothing of it, as JSON
     #[arg(long, env = "DFS_NODE_RESOURCES", value_name = "JSON", value_parser = resources)]
     node_resources: Option<ResourceRequirements>,
+    /// Let nodes reach DNS, the managers and one another alone: true or false
+    #[arg(long, env = "DFS_NODE_EGRESS", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
+    node_egress: bool,
+    /// What they may reach beside that, as JSON: egress rules of a NetworkPolicy
+    #[arg(long, env = "DFS_NODE_EGRESS_EXTRA", value_name = "JSON", value_parser = egress::rules)]
+    node_egress_extra: Option<EgressRules>,
     /// Secret with the token of the inner ports, in the release's namespace
     #[arg(long, env = "DFS_TOKEN_SECRET", value_name = "SECRET")]
     token_secret: String,
@@ -192,6 +199,9 @@ impl RunArgs {
                 .node_resources
                 .clone()
                 .filter(|own| *own != ResourceRequirements::default()),
+            node_egress: self
+                .node_egress
+                .then(|| self.node_egress_extra.clone().unwrap_or_default()),
             token: TokenSource {
                 secret: self.token_secret.clone(),
                 key: self.token_key.clone(),
@@ -199,6 +209,53 @@ impl RunArgs {
             },
             keys: self.keys_secret.clone(),
             certificates: self.certificates(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn parsed(further: &[&str]) -> Result<Release, String> {
+        let needed = [
+            "operator",
+            "--namespace=dfs",
+            "--release=files",
+            "--manager=http://m:9000",
+            "--node-image=node:1",
+            "--token-secret=t",
+            "--keys-secret=k",
+            "--lease=l",
+            "--identity=o",
+        ];
+        let all = needed.iter().chain(further);
+        let cli = Cli::try_parse_from(all).map_err(|error| error.to_string());
+        cli.map(|cli| cli.run.release())
+    }
+
+    #[test]
+    fn what_nodes_reach_is_limited_unless_a_flag_says_otherwise() {
+        let rules = |further: &[&str]| parsed(further).map(|release| release.node_egress);
+        assert_eq!(rules(&[]), Ok(Some(EgressRules::default())));
+        assert_eq!(rules(&["--node-egress=false"]), Ok(None));
+        let extra = r#"--node-egress-extra=[{"to":[]}]"#;
+        let added = rules(&[extra]).expect("rules").expect("limited");
+        assert_eq!(added.0.len(), 1);
+        assert_eq!(rules(&[extra, "--node-egress=false"]), Ok(None));
+        for (flag, wrong) in [
+            ("--node-egress-extra", "--node-egress-extra=[{\"port\":[]}]"),
+            ("--node-egress", "--node-egress=perhaps"),
+        ] {
+            let told = parsed(&[wrong]).expect_err(wrong);
+            assert!(told.contains(flag), "{told}");
         }
     }
 }

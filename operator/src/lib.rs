@@ -16,6 +16,7 @@ pub mod definition;
 mod delete;
 mod differs;
 mod drain;
+mod egress;
 mod events;
 mod keys;
 mod lately;

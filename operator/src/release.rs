@@ -1,5 +1,6 @@
 //! What is the same for every pool of a release.
 
+use crate::egress::EgressRules;
 use authority::Terms;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 #[cfg(test)]
@@ -26,6 +27,9 @@ pub(crate) struct Release {
     pub(crate) pull_secrets: Vec<String>,
     /// The resources of nodes whose pool does not set them.
     pub(crate) node_resources: Option<ResourceRequirements>,
+    /// What nodes may reach beside DNS, the managers and one another; they may reach
+    /// anything where there is none.
+    pub(crate) node_egress: Option<EgressRules>,
     /// The token of the inner ports.
     pub(crate) token: TokenSource,
     /// The Secret with the pools' keys in the release's namespace.
@@ -98,6 +102,7 @@ impl Release {
                 limits: Some([("memory".to_owned(), Quantity("1Gi".to_owned()))].into()),
                 ..ResourceRequirements::default()
             }),
+            node_egress: Some(EgressRules::default()),
             token: TokenSource {
                 secret: "files-token".to_owned(),
                 key: "token".to_owned(),

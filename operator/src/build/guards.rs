@@ -3,10 +3,11 @@
 
 use super::{Parts, matching};
 use crate::names::selector;
+use crate::release::Release;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
-    NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
@@ -16,6 +17,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub(super) const GRPC: i32 = 9100;
 /// The nodes' port for health and metrics.
 pub(super) const OPS: i32 = 9101;
+/// The managers' port for nodes, which the chart sets.
+const MANAGER: i32 = 9000;
+/// Where DNS listens: a Service, and a cache on the machine, at the first one, OpenShift's
+/// pods at the second.
+const DNS: [i32; 2] = [53, 5353];
 
 pub(super) fn account(parts: &Parts<'_>) -> ServiceAccount {
     ServiceAccount {
@@ -67,40 +73,71 @@ pub(super) fn disruption(parts: &Parts<'_>) -> PodDisruptionBudget {
 }
 
 /// Managers and nodes of the release reach the nodes; anybody may ask for health
-/// and metrics, which hold no secret.
+/// and metrics, which hold no secret. Nodes reach what they need, so that one that is
+/// taken over reaches neither the API server nor anything outside of the cluster.
 pub(super) fn network(parts: &Parts<'_>) -> NetworkPolicy {
     let reaches = |from: Option<Vec<NetworkPolicyPeer>>, port: &str| NetworkPolicyIngressRule {
         from,
-        ports: Some(vec![NetworkPolicyPort {
-            port: Some(IntOrString::String(port.to_owned())),
-            protocol: Some("TCP".to_owned()),
-            ..NetworkPolicyPort::default()
-        }]),
+        ports: Some(vec![port_of(IntOrString::String(port.to_owned()), "TCP")]),
     };
+    let release = parts.release;
+    let egress = release.node_egress.as_ref();
+    let mut types = vec!["Ingress".to_owned()];
+    types.extend(egress.map(|_| "Egress".to_owned()));
+    let callers = pods(release, &release.namespaces, &["manager", "node"]);
     NetworkPolicy {
         metadata: parts.owned(),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(matching(selector(parts.release, &parts.pool.name))),
-            policy_types: Some(vec!["Ingress".to_owned()]),
+            policy_types: Some(types),
             ingress: Some(vec![
-                reaches(Some(vec![of_release(parts)]), "grpc"),
+                reaches(Some(vec![callers]), "grpc"),
                 reaches(None, "ops"),
             ]),
-            ..NetworkPolicySpec::default()
+            egress: egress.map(|extra| [own_egress(release), extra.0.clone()].concat()),
         }),
     }
 }
 
-/// The managers and nodes of the release, in all its namespaces.
-fn of_release(parts: &Parts<'_>) -> NetworkPolicyPeer {
-    let release = parts.release;
+/// What every node needs: DNS, the managers, and other nodes, to copy files. Ports are
+/// numbers, since a name would be that of whatever is reached.
+fn own_egress(release: &Release) -> Vec<NetworkPolicyEgressRule> {
+    let reach = |peer, port| NetworkPolicyEgressRule {
+        to: Some(vec![peer]),
+        ports: Some(vec![port_of(IntOrString::Int(port), "TCP")]),
+    };
+    let dns = DNS
+        .iter()
+        .flat_map(|port| ["UDP", "TCP"].map(|protocol| port_of(IntOrString::Int(*port), protocol)));
+    let own = std::slice::from_ref(&release.namespace);
+    vec![
+        // Anywhere: a cache on the machine has an address that is no pod's.
+        NetworkPolicyEgressRule {
+            to: None,
+            ports: Some(dns.collect()),
+        },
+        reach(pods(release, own, &["manager"]), MANAGER),
+        reach(pods(release, &release.namespaces, &["node"]), GRPC),
+    ]
+}
+
+fn port_of(port: IntOrString, protocol: &str) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        port: Some(port),
+        protocol: Some(protocol.to_owned()),
+        ..NetworkPolicyPort::default()
+    }
+}
+
+/// The pods of some components of the release, in some namespaces.
+fn pods(release: &Release, namespaces: &[String], components: &[&str]) -> NetworkPolicyPeer {
     let within = |key: &str, values: Vec<String>| LabelSelectorRequirement {
         key: key.to_owned(),
         operator: "In".to_owned(),
         values: Some(values),
     };
-    let namespaces = within("kubernetes.io/metadata.name", release.namespaces.clone());
-    let components = vec!["manager".to_owned(), "node".to_owned()];
+    let namespaces = within("kubernetes.io/metadata.name", namespaces.to_vec());
+    let components = components.iter().map(|&name| name.to_owned()).collect();
     let labels = [
         ("app.kubernetes.io/name", &release.chart),
         ("app.kubernetes.io/instance", &release.name),

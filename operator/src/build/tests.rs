@@ -1,6 +1,7 @@
 //! What others may rely on in the objects of a pool.
 
 use super::*;
+use crate::egress;
 use crate::plan::Mark;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PodSpec};
@@ -245,4 +246,69 @@ fn a_node_is_given_its_pools_key_and_no_other() {
     let items = secret.items.as_ref().expect("its keys");
     let items: Vec<_> = items.iter().map(|item| (&*item.key, &*item.path)).collect();
     assert_eq!(items, [("p", "token")]);
+}
+
+/// The policy of a pool's nodes, as JSON.
+fn policy(release: &Release) -> Value {
+    let pool = pool(json!({}));
+    let parts = Parts {
+        release,
+        pool: &pool,
+        frozen: false,
+    };
+    let spec = parts.objects().network.spec;
+    serde_json::to_value(spec).expect("JSON")
+}
+
+#[test]
+fn a_node_reaches_dns_managers_and_nodes_of_its_release_and_nothing_else() {
+    let port = |port: i32, protocol: &str| json!({ "port": port, "protocol": protocol });
+    let pods = |namespaces: Value, component: &str| {
+        let within = |key: &str, values: Value| json!({ "matchExpressions": [{ "key": key, "operator": "In", "values": values }] });
+        let mut pods = within("app.kubernetes.io/component", json!([component]));
+        pods["matchLabels"] = json!({
+            "app.kubernetes.io/instance": "files",
+            "app.kubernetes.io/name": "distributed-file-server",
+        });
+        let namespaces = within("kubernetes.io/metadata.name", namespaces);
+        json!([{ "namespaceSelector": namespaces, "podSelector": pods }])
+    };
+    let found = policy(&Release::sample());
+    assert_eq!(found["policyTypes"], json!(["Ingress", "Egress"]));
+    let wanted = json!([
+        { "ports": [port(53, "UDP"), port(53, "TCP"), port(5353, "UDP"), port(5353, "TCP")] },
+        { "ports": [port(9000, "TCP")], "to": pods(json!(["dfs"]), "manager") },
+        { "ports": [port(9100, "TCP")], "to": pods(json!(["dfs", "team"]), "node") },
+    ]);
+    assert_eq!(found["egress"], wanted);
+}
+
+#[test]
+fn what_a_release_adds_to_what_nodes_reach_stands_after_our_own() {
+    let mut release = Release::sample();
+    let before = policy(&release)["egress"].as_array().map(Vec::len);
+    let mesh = r#"[{"ports":[{"port":15012}],"to":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"mesh"}}}]}]"#;
+    release.node_egress = Some(egress::rules(mesh).expect("rules"));
+    let found = policy(&release)["egress"].take();
+    let found = found.as_array().expect("rules");
+    assert_eq!(Some(found.len() - 1), before);
+    let added = found.last().expect("one");
+    assert_eq!(
+        added["ports"],
+        json!([{ "port": 15012, "protocol": "TCP" }])
+    );
+    let mesh = &added["to"][0]["namespaceSelector"]["matchLabels"];
+    assert_eq!(mesh["kubernetes.io/metadata.name"], "mesh");
+}
+
+#[test]
+fn nodes_reach_anything_where_the_release_says_so_and_are_reached_as_before() {
+    let mut release = Release::sample();
+    let closed = policy(&release);
+    release.node_egress = None;
+    let open = policy(&release);
+    assert_eq!(open["policyTypes"], json!(["Ingress"]));
+    assert_eq!(open["egress"], Value::Null);
+    assert_eq!(open["ingress"], closed["ingress"]);
+    assert_eq!(open["ingress"][0]["ports"][0]["port"], "grpc");
 }
