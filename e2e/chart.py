@@ -271,12 +271,71 @@ def reach_of(file, wanted):
         yield f"{found} are let in"
 
 
+def policed(things):
+    """Where policies hold for pods that are not theirs, or leave out what goes out."""
+    about = [t for t in things if t["kind"] == "NetworkPolicy"]
+    for thing in about:
+        spec = thing["spec"]
+        selector = spec["podSelector"]["matchLabels"].items()
+        own = [name(t) for t in things if pod(t) and selector <= pod(t)[0]["labels"].items()]
+        # The Jobs of the hooks and the pod of helm test may call whom they need.
+        if [o for o in own if o.split()[0] not in OURS] or len(own) != 1:
+            yield f"{name(thing)}: selects {own}"
+        if ("Egress" in spec["policyTypes"]) != ("egress" in spec):
+            yield f"{name(thing)}: {spec['policyTypes']}"
+        for rule in spec.get("egress", []):
+            # A name is looked up where a connection goes to.
+            if not all(isinstance(p["port"], int) for p in rule.get("ports", [])):
+                yield f"{name(thing)}: {rule['ports']}"
+        # In the policies of manager and operator or in none.
+        if "egress" not in spec and any("egress" in t["spec"] for t in about):
+            yield f"{name(thing)}: no rule for what goes out"
+
+
+def peer(value):
+    """A destination in a word."""
+    if "ipBlock" in value:
+        return value["ipBlock"]["cidr"]
+    labels = value.get("podSelector", {}).get("matchLabels", {})
+    among = [e["values"] for e in value.get("namespaceSelector", {}).get("matchExpressions", [])]
+    within = [f" of {','.join(values)}" for values in among]
+    return (labels.get("app.kubernetes.io/component") or json.dumps(value, sort_keys=True)) + "".join(within)
+
+
+def rule(value):
+    """What a rule lets out, in a few words: DNS, or TCP ports and where they may be."""
+    ports = [(p["port"], p["protocol"]) for p in value.get("ports", [])]
+    if value.keys() == {"ports"} and ports == [(port, way) for port in (53, 5353) for way in ("UDP", "TCP")]:
+        return "dns"
+    said = ",".join(str(port) if way == "TCP" else f"{port}/{way}" for port, way in ports)
+    return " ".join([said, *(f"to {peer(p)}" for p in value.get("to", []))])
+
+
+def egress_of(file, *wanted):
+    """Whether manager, operator and nodes reach what is wanted."""
+    things = read(file)
+    found = []
+    for part in ("manager", "operator"):
+        own = [t["spec"] for t in things if t["kind"] == "NetworkPolicy" and t["metadata"]["name"].endswith(f"-{part}")]
+        rules = [r for spec in own for r in spec.get("egress", [])]
+        limited = any("Egress" in spec["policyTypes"] for spec in own)
+        found.append(f"{part}: " + ("; ".join(rule(r) for r in rules) if limited else "anything"))
+    operator = [pod(t)[1] for t in things if t["kind"] == "Deployment" and t["metadata"]["name"].endswith("-operator")]
+    for spec in operator:
+        flags = [value_of(spec, "DFS_NODE_EGRESS"), value_of(spec, "DFS_NODE_EGRESS_EXTRA")]
+        found.append("nodes: " + " ".join(flag for flag in flags if flag is not None))
+    for line in wanted:
+        if line not in found:
+            yield f"not {line!r}, but {found}"
+
+
 def objects(file):
     """What is wrong with a render."""
     things = read(file)
     yield from callers(things)
     yield from tls(things)
     yield from inner_tls(things)
+    yield from policed(things)
     keys = [key(thing) for thing in things]
     for twice in sorted({k for k in keys if keys.count(k) > 1}):
         yield f"{twice} is there twice"
@@ -387,7 +446,7 @@ def policies(file, owner):
 def schema(file):
     """Where a schema lets a misspelt name pass."""
     # Objects whose names are Kubernetes's or a person's own.
-    free = {"annotations", "labels", "objects", "affinity", "nodeSelector", "resources", "valueFrom", "podAnnotations", "quantities"}
+    free = {"annotations", "labels", "objects", "affinity", "nodeSelector", "matchLabels", "resources", "valueFrom", "podAnnotations", "quantities"}
 
     def walk(value, path):
         if isinstance(value, dict):
@@ -405,7 +464,7 @@ def schema(file):
 
 
 def main():
-    checks = {"objects": objects, "reach": reach_of, "same-pods": same_pods, "apart": apart, "plain": plain, "families": families, "policies": policies, "schema": schema}
+    checks = {"objects": objects, "reach": reach_of, "egress": egress_of, "same-pods": same_pods, "apart": apart, "plain": plain, "families": families, "policies": policies, "schema": schema}
     faults = list(checks[sys.argv[1]](*sys.argv[2:]))
     print(*faults, sep="\n")
     sys.exit(1 if faults else 0)
