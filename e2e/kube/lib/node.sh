@@ -78,6 +78,15 @@ node_root() {
     echo "/proc/$pid/root/run/node/volumes"
 }
 
+# pod_network NODE UID COMMAND...: runs a command of this machine in the network of a pod.
+pod_network() {
+    local node=$1 found
+    found=$(inside "$node" bash -c 'grep -ls "/pod$1/" /proc/[0-9]*/cgroup | head -1' find "$2")
+    [ -n "$found" ] || { echo "no pod $2 runs on $node" >&2; return 1; }
+    found=${found#/proc/}
+    inside "$node" nsenter --target "${found%/cgroup}" --net -- "${@:3}"
+}
+
 link_gone() { ! inside control ip link show "$1"; }
 
 # make_cgroups NODE: the groups below which kubelet puts the node's pods.

@@ -6,6 +6,7 @@ mod certificates;
 mod claims;
 mod damage;
 mod deletion;
+mod egress;
 mod gitops;
 mod heal;
 mod install;
@@ -205,6 +206,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "callers",
         "rights of two teams by RBAC, no answers, a deleted account",
         |w| Box::pin(callers::run(w)),
+    )),
+    on_own_cluster(scenario(
+        "egress",
+        "where managers, operator and nodes may connect to",
+        |w| Box::pin(egress::run(w)),
     )),
     scenario("token", "the token changed under load", |w| {
         Box::pin(token::run(w))

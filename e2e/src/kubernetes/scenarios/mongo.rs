@@ -28,6 +28,9 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     release.make_namespace()?;
     let mut values = values();
     values["store"] = json!({ "engine": "mongodb", "mongodb": { "uri": server.url("dfs") } });
+    // It listens where there was room.
+    let ports = [server.address().port()];
+    values["networkPolicy"]["egress"] = json!({ "database": { "ports": ports } });
     values["manager"] = json!({ "replicas": 2 });
     release.helm("install", &values)?;
     release.apply_pool(POOL, json!({ "replicas": 3 }))?;
