@@ -1,7 +1,9 @@
 //! The flags of the manager's commands, parsed once.
 
+mod inner;
 mod tls;
 
+pub use inner::OwnInnerArgs;
 pub use tls::TlsArgs;
 
 use crate::callers::AuthArgs;
@@ -205,10 +207,7 @@ pub struct ServeArgs {
     pub tls: TlsArgs,
     /// What opens the inner ports
     #[command(flatten)]
-    pub inner: InnerArgs,
-    /// With --certs, also let in nodes and commands that speak no TLS and have the token: for the time in which a service changes to certificates
-    #[arg(long, env = "DFS_ACCEPT_PLAIN")]
-    pub accept_plain: bool,
+    pub inner: OwnInnerArgs,
     /// Bounds and rates
     #[command(flatten)]
     pub limits: Limits,
@@ -296,7 +295,7 @@ pub struct RebuildArgs {
     pub nodes: u32,
     /// What opens the inner ports
     #[command(flatten)]
-    pub inner: InnerArgs,
+    pub inner: OwnInnerArgs,
 }
 
 /// Flags of commands that ask a running manager.

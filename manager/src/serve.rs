@@ -338,12 +338,7 @@ pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListen
 /// When store or listeners can't be had.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
-    let mut inner = args.inner.load()?;
-    if args.accept_plain {
-        let opened = inner.with_plain();
-        inner =
-            opened.map_err(|missing| anyhow::anyhow!("--accept-plain: needs {missing} as well"))?;
-    }
+    let inner = args.inner.load()?;
     let store = args.store.open().await?;
     let config = Config {
         http: args.http,

@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::vital::reraise;
-use kit::inner::Inner;
+use kit::inner::{Inner, chain};
 use proto::v1::manager_message::Kind as FromManager;
 use proto::v1::node_message::Kind as ToManager;
 use proto::v1::registry_client::RegistryClient;
@@ -324,16 +324,4 @@ fn refused(status: &tonic::Status) -> Ended {
         | Code::Unauthenticated => Ended::Refused(status.message().to_owned()),
         _ => Ended::Broken(status.message().to_owned()),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ pub(crate) use secret::Entries;
 use crate::names::PoolName;
 use crate::release::{CertificateTerms, Release};
 use anyhow::{Context as _, Result};
-use authority::{Chain, Pair};
+use authority::{Certificate, Chain, Pair};
 use k8s_openapi::ByteString;
 use kit::tls::{FILES, Mutual};
 use kube::Client;
@@ -18,7 +18,8 @@ use parking_lot::Mutex;
 use proto::identity::{Identity, Role};
 use secret::Kept;
 
-use std::collections::BTreeMap;
+use prometheus_client::metrics::gauge::Gauge;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -39,9 +40,13 @@ pub(crate) struct Certificates {
     /// The operator's own, and what it was made of.
     own: OnceLock<Mutual>,
     entries: Mutex<Entries>,
-    /// Since when all Secrets have had the same trust.
-    given_since: Mutex<Option<Instant>>,
+    /// What trust all Secrets have, and since when.
+    given: Mutex<Option<(String, Instant)>>,
+    failing: Gauge,
 }
+
+/// The pools that there are in a namespace, where that is known.
+type Pools<'a> = &'a (dyn Fn(&str) -> Option<BTreeSet<String>> + Sync);
 
 /// Under which names a Secret has a certificate and its key.
 struct Names {
@@ -68,24 +73,29 @@ impl Names {
 
 impl Certificates {
     /// Those of a release, none of which is made yet.
-    pub(crate) fn new(release: &Release, terms: CertificateTerms) -> Self {
+    pub(crate) fn new(release: &Release, terms: CertificateTerms, failing: Gauge) -> Self {
         Self {
             terms,
             release: release.in_identities(),
             chain: Mutex::default(),
             own: OnceLock::new(),
             entries: Mutex::default(),
-            given_since: Mutex::default(),
+            given: Mutex::default(),
+            failing,
         }
     }
 
     /// Renews what has to be renewed, for as long as the operator leads.
-    pub(crate) async fn keep(&self, client: &Client, release: &Release) {
+    pub(crate) async fn keep(&self, client: &Client, release: &Release, pools: Pools<'_>) {
         let mut told = String::new();
         loop {
-            let turned = self.turn(client, release, SystemTime::now()).await;
+            let turned = self.turn(client, release, pools, SystemTime::now()).await;
+            self.failing.set(i64::from(turned.is_err()));
             let pause = match turned {
-                Ok(()) => EVERY,
+                Ok(()) => {
+                    told.clear();
+                    EVERY
+                }
                 Err(error) => {
                     let why = format!("{error:#}");
                     // Logged once, not at each attempt.
@@ -105,7 +115,13 @@ impl Certificates {
         self.own.get().cloned()
     }
 
-    async fn turn(&self, client: &Client, release: &Release, now: SystemTime) -> Result<()> {
+    async fn turn(
+        &self,
+        client: &Client,
+        release: &Release,
+        pools: Pools<'_>,
+        now: SystemTime,
+    ) -> Result<()> {
         let authorities = Kept::new(client, release, &self.terms.authority_secret);
         let found = authorities.read().await?;
         let mut chain = match &found {
@@ -119,20 +135,27 @@ impl Certificates {
             let entries = secret::bytes(chain.entries());
             authorities.write(found.as_ref(), entries).await?;
         }
-        let given = self.give(client, release, &chain, now).await;
-        let as_before = given.as_ref().is_ok_and(|changed| !changed);
-        let mut given_since = self.given_since.lock();
-        *given_since = as_before.then(|| given_since.unwrap_or_else(Instant::now));
-        drop(given_since);
+        let trust = chain.trust();
+        let authorities = chain.entries();
+        // Reconciles sign with the same ones from here on.
         *self.chain.lock() = Some(chain);
+        let chain = Chain::from_entries(&authorities)?;
+        let given = self.give(client, release, pools, &chain, now).await;
+        let all_have_it = given.as_ref().is_ok_and(|changed| !changed);
+        let mut before = self.given.lock();
+        let before_now = before.take().filter(|(given, _)| *given == trust);
+        let since = before_now.map_or_else(Instant::now, |(_, since)| since);
+        *before = all_have_it.then_some((trust, since));
+        drop(before);
         given.map(drop)
     }
 
     /// Whether the next step may be taken. An authority that comes next signs only once
     /// all Secrets have had it for long enough, however long they could not be written.
     fn may_advance(&self, chain: &Chain, now: SystemTime) -> bool {
-        let given = *self.given_since.lock();
-        let spread = given.is_some_and(|since| since.elapsed() >= self.terms.terms.spread);
+        let given = self.given.lock();
+        let of_now = given.as_ref().filter(|(trust, _)| *trust == chain.trust());
+        let spread = of_now.is_some_and(|(_, since)| since.elapsed() >= self.terms.terms.spread);
         spread || !chain.has_next() || chain.current().validity().has_expired(now)
     }
 
@@ -143,6 +166,7 @@ impl Certificates {
         &self,
         client: &Client,
         release: &Release,
+        pools: Pools<'_>,
         chain: &Chain,
         now: SystemTime,
     ) -> Result<bool> {
@@ -155,36 +179,44 @@ impl Certificates {
         if !wanted.is_empty() {
             managers.add(there.as_ref(), wanted).await?;
         }
-        // Each namespace stands by itself.
+        // Each namespace stands by itself, and one that is gone holds up nothing.
         let mut failed = None;
         for namespace in &release.namespaces {
-            let pools = Kept::of_pools(client, release, namespace);
-            match self.give_pools(&pools, namespace, chain, now).await {
+            let kept = Kept::of_pools(client, release, namespace);
+            let pools = pools(namespace);
+            match self.give_pools(&kept, pools.as_ref(), chain, now).await {
                 Ok(pools_changed) => changed |= pools_changed,
+                Err(_) if secret::is_gone(client, namespace).await => {}
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         failed.map_or(Ok(changed), Err)
     }
 
-    /// The same for the pools of a namespace that have had certificates before.
+    /// The same for the pools of a namespace that have had certificates before. Of a pool
+    /// that there is no more the entries are left until they have expired.
     async fn give_pools(
         &self,
         kept: &Kept<'_>,
-        namespace: &str,
+        pools: Option<&BTreeSet<String>>,
         chain: &Chain,
         now: SystemTime,
     ) -> Result<bool> {
-        let Some(there) = kept.read().await? else {
+        let Some(there) = kept.read_if_ours().await? else {
             return Ok(false);
         };
-        let mut wanted = Entries::new();
-        for pool in certified(namespace, &there.entries) {
-            wanted.extend(self.of(chain, &pool, Some(&there.entries), now)?);
+        let (mut wanted, mut gone) = (Entries::new(), Vec::new());
+        for pool in certified(kept.namespace(), &there.entries) {
+            let is_there = pools.is_none_or(|pools| pools.contains(&pool.name));
+            if is_there {
+                wanted.extend(self.of(chain, &pool, Some(&there.entries), now)?);
+            } else if has_expired(&there.entries, &pool.certificate(), now) {
+                gone.extend([pool.certificate(), pool.private_key()]);
+            }
         }
         let changed = wanted.contains_key(TRUST);
-        if !wanted.is_empty() {
-            kept.add(Some(&there), wanted).await?;
+        if !wanted.is_empty() || !gone.is_empty() {
+            kept.change(Some(&there), wanted, &gone).await?;
         }
         Ok(changed)
     }
@@ -194,10 +226,7 @@ impl Certificates {
         let kept = self.chain.lock();
         match &*kept {
             Some(kept) => Ok(Chain::from_entries(&kept.entries())?),
-            None => {
-                tracing::info!("the authority of the inner ports is made");
-                Ok(Chain::first(&self.release, &self.terms.terms, now)?)
-            }
+            None => Ok(Chain::first(&self.release, &self.terms.terms, now)?),
         }
     }
 
@@ -286,7 +315,6 @@ impl Certificates {
         let mut wanted = BTreeMap::new();
         if is_due(chain, there, names, &identity, now) {
             let pair = chain.sign(&identity, &self.terms.terms, now)?;
-            tracing::info!(%identity, "a certificate of the inner ports is made");
             wanted.insert(names.cert.clone(), ByteString(pair.cert.into_bytes()));
             wanted.insert(names.key.clone(), ByteString(pair.key.into_bytes()));
         }
@@ -299,13 +327,23 @@ impl Certificates {
 
 /// The pools that have a certificate in the Secret of their namespace; pure.
 fn certified(namespace: &str, there: &Entries) -> Vec<PoolName> {
-    let certificates = there.keys().filter(|name| *name != TRUST);
-    let pools = certificates.filter_map(|name| name.strip_suffix(".crt"));
-    let pool = |name: &str| PoolName {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
+    let pool = |name: &String| {
+        let of = name.strip_suffix(".tls.crt").unwrap_or_default();
+        let pool = PoolName {
+            namespace: namespace.to_owned(),
+            name: of.to_owned(),
+        };
+        (!of.is_empty() && pool.certificate() == *name).then_some(pool)
     };
-    pools.map(pool).collect()
+    there.keys().filter_map(pool).collect()
+}
+
+/// Whether a certificate has ended, or can't be read; pure.
+fn has_expired(there: &Entries, name: &str, now: SystemTime) -> bool {
+    let text = there.get(name).map(|ByteString(bytes)| bytes.as_slice());
+    let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let read = text.and_then(|text| Certificate::from_pem(text).ok());
+    read.is_none_or(|read| read.validity().has_expired(now))
 }
 
 /// Whether a Secret's trust is that of now; pure.

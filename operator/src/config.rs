@@ -10,6 +10,11 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// The longest life of an authority.
+const LONGEST: Duration = Duration::from_secs(3653 * 86_400);
+/// The shortest time in which a Secret can be hoped to reach all pods.
+const LEAST_SPREAD: Duration = Duration::from_secs(30);
+
 /// Which release a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct OfRelease {
@@ -117,12 +122,12 @@ pub struct RunArgs {
     )]
     managers_secret: Option<String>,
     /// How long an authority is good; it is replaced at two thirds of that
-    #[arg(long, env = "DFS_AUTHORITY_LIFE", value_name = "TIME", default_value = "17520h", value_parser = long_time)]
+    #[arg(long, env = "DFS_AUTHORITY_LIFE", value_name = "TIME", default_value = "17520h", value_parser = years)]
     authority_life: Duration,
     /// How long a certificate is good; it is replaced at two thirds of that
     #[arg(long, env = "DFS_CERTIFICATE_LIFE", value_name = "TIME", default_value = "720h", value_parser = long_time)]
     certificate_life: Duration,
-    /// How long a new authority is trusted before it signs: longer than a Secret takes to reach all pods
+    /// How long a new authority is trusted before it signs, 30s at the least: longer than a Secret takes to reach all pods
     #[arg(long, env = "DFS_AUTHORITY_SPREAD", value_name = "TIME", default_value = "10m", value_parser = long_time)]
     authority_spread: Duration,
     /// Lease by which one of several operators leads
@@ -141,6 +146,11 @@ pub struct RunArgs {
     pub(crate) ops: SocketAddr,
 }
 
+/// A time of up to ten years.
+fn years(text: &str) -> Result<Duration, String> {
+    kit::units::time_up_to(text, LONGEST, "must be ten years at the most")
+}
+
 fn resources(text: &str) -> Result<ResourceRequirements, String> {
     serde_json::from_str(text)
         .map_err(|error| format!("must be JSON with requests and limits: {error}"))
@@ -152,17 +162,27 @@ impl RunArgs {
     /// # Errors
     /// Names the flag and its limit.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let third = self.authority_life / 3;
-        for (flag, time) in [
-            ("--certificate-life", self.certificate_life),
-            ("--authority-spread", self.authority_spread),
-        ] {
-            anyhow::ensure!(
-                time <= third,
-                "{flag}: must be a third of --authority-life at the most, which is {}",
-                humantime::format_duration(third)
-            );
-        }
+        let [authority, certificate, spread] = [
+            self.authority_life / 3,
+            self.certificate_life,
+            self.authority_spread,
+        ];
+        let shown = humantime::format_duration;
+        anyhow::ensure!(
+            certificate <= authority,
+            "--certificate-life: must be a third of --authority-life at the most, {}",
+            shown(authority)
+        );
+        anyhow::ensure!(
+            spread <= certificate,
+            "--authority-spread: must be --certificate-life at the most, {}",
+            shown(certificate)
+        );
+        anyhow::ensure!(
+            spread >= LEAST_SPREAD,
+            "--authority-spread: must be {} at the least",
+            shown(LEAST_SPREAD)
+        );
         Ok(())
     }
 
@@ -224,26 +244,57 @@ mod tests {
         run: RunArgs,
     }
 
-    fn parsed(further: &[&str]) -> Result<Release, String> {
+    fn parsed(more: &[&str]) -> Result<RunArgs, String> {
         let needed = [
             "operator",
             "--namespace=dfs",
             "--release=files",
-            "--manager=http://m:9000",
+            "--manager=http://managers:9000",
             "--node-image=node:1",
-            "--token-secret=t",
-            "--keys-secret=k",
-            "--lease=l",
-            "--identity=o",
+            "--token-secret=token",
+            "--keys-secret=keys",
+            "--lease=lease",
+            "--identity=me",
         ];
-        let all = needed.iter().chain(further);
-        let cli = Cli::try_parse_from(all).map_err(|error| error.to_string());
-        cli.map(|cli| cli.run.release())
+        let cli = Cli::try_parse_from(needed.iter().chain(more));
+        cli.map(|cli| cli.run).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_taken() {
+        let args = parsed(&[]).expect("parsed");
+        args.check().expect("the times fit each other");
+        assert!(args.release().certificates.is_none());
+        let secrets = ["--authority-secret=a", "--managers-secret=m"];
+        let args = parsed(&secrets).expect("parsed");
+        let made = args.release().certificates.expect("certificates");
+        assert_eq!(made.terms, Terms::default());
+        assert!(parsed(&secrets[..1]).is_err() && parsed(&secrets[1..]).is_err());
+    }
+
+    #[test]
+    fn times_that_do_not_fit_each_other_are_refused_by_name() {
+        let refused = |flags: &[&str]| match parsed(flags) {
+            Ok(args) => args.check().expect_err("refused").to_string(),
+            Err(why) => why,
+        };
+        for (flags, named) in [
+            (&["--authority-life=100years"][..], "--authority-life"),
+            (&["--authority-life=30d"], "--certificate-life: "),
+            (&["--certificate-life=5m"], "--authority-spread: "),
+            (
+                &["--authority-spread=29s"],
+                "--authority-spread: must be 30s",
+            ),
+        ] {
+            let why = refused(flags);
+            assert!(why.contains(named), "{flags:?}: {why}");
+        }
     }
 
     #[test]
     fn what_nodes_reach_is_limited_unless_a_flag_says_otherwise() {
-        let rules = |further: &[&str]| parsed(further).map(|release| release.node_egress);
+        let rules = |further: &[&str]| parsed(further).map(|args| args.release().node_egress);
         assert_eq!(rules(&[]), Ok(Some(EgressRules::default())));
         assert_eq!(rules(&["--node-egress=false"]), Ok(None));
         let extra = r#"--node-egress-extra=[{"to":[]}]"#;

@@ -152,7 +152,10 @@ impl Context {
             instance: Some(identity),
         };
         let terms = release.certificates.clone();
-        let certificates = terms.map(|terms| Arc::new(Certificates::new(&release, terms)));
+        let certificates = terms.map(|terms| {
+            let failing = metrics.certificates_failing.clone();
+            Arc::new(Certificates::new(&release, terms, failing))
+        });
         Ok(Self {
             managers: Managers::at(&release.manager, certificates.clone())?,
             certificates,

@@ -85,7 +85,10 @@ pub(crate) async fn keep(
     if lacking.is_empty() {
         return Ok(there);
     }
-    let patch = Patch::Merge(json!({ "data": lacking }));
+    let patch = Patch::Merge(json!({
+        "metadata": { "resourceVersion": there.resource_version() },
+        "data": lacking,
+    }));
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

@@ -3,7 +3,7 @@
 use crate::certificates::Certificates;
 use crate::names::PoolName;
 use crate::plan::{About, DrainFacts, Known, Refusal};
-use kit::inner::{Inner, Way};
+use kit::inner::{Inner, Way, chain};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{
     AbandonReply, AbandonRequest, DrainLine, DrainRequest, ListDrainsRequest, ListNodesRequest,
@@ -85,7 +85,7 @@ impl Managers {
         if channel.is_none() {
             let connected = self.way()?.connect(&self.endpoint).await;
             *channel = Some(connected.map_err(|error| {
-                Status::unavailable(format!("{}: {error}", self.endpoint.uri()))
+                Status::unavailable(format!("{}: {}", self.endpoint.uri(), chain(&error)))
             })?);
         }
         channel

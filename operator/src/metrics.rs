@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) leader: Gauge,
     /// Pools that can't be read, and are left as they are.
     pub(crate) unreadable: Gauge,
+    /// 1 while certificates of the inner ports can't be renewed.
+    pub(crate) certificates_failing: Gauge,
 }
 
 impl Metrics {
@@ -34,6 +36,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("dfs_operator");
         let (reconciles, errors) = (Counter::default(), Counter::default());
         let (leader, unreadable) = (Gauge::default(), Gauge::default());
+        let certificates_failing = Gauge::default();
         registry.register("reconciles", "Passes over a pool", reconciles.clone());
         registry.register(
             "reconcile_errors",
@@ -46,12 +49,18 @@ impl Default for Metrics {
             "Pools that this operator can't read and leaves as they are",
             unreadable.clone(),
         );
+        registry.register(
+            "certificates_failing",
+            "1 while certificates of the inner ports can't be renewed",
+            certificates_failing.clone(),
+        );
         Self {
             registry: Arc::new(Mutex::new(registry)),
             reconciles,
             errors,
             leader,
             unreadable,
+            certificates_failing,
         }
     }
 }

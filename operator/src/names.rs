@@ -61,12 +61,12 @@ impl PoolName {
 
     /// The entry with its nodes' certificate, in the Secret with its key.
     pub(crate) fn certificate(&self) -> String {
-        format!("{}.crt", self.name)
+        format!("{}.tls.crt", self.name)
     }
 
     /// The entry with that certificate's private key.
     pub(crate) fn private_key(&self) -> String {
-        format!("{}.key", self.name)
+        format!("{}.tls.key", self.name)
     }
 
     /// The ordinal of a node id or pod name of this pool.

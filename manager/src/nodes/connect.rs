@@ -4,7 +4,7 @@ use super::exchange::{NotOpened, Opens, Streams};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use kit::inner::{Inner, Way};
+use kit::inner::{Inner, Way, chain};
 use manager_protocol::nodes::{Another, Expected, Network, Node};
 use proto::FileId;
 use proto::v1::storage_client::StorageClient;
@@ -172,13 +172,6 @@ pub(super) async fn client(endpoint: &str, way: &Way) -> Result<Client, tonic::S
         .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {}", chain(&e))))?;
     let client = StorageClient::with_interceptor(channel, way.clone());
     Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
-}
-
-/// An error with its causes: only these say that another one answers, or that a
-/// certificate is not taken.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Whether the connection failed, and not the call: a node's own statuses have no

@@ -97,11 +97,13 @@ impl StorageService {
         Ok(claim)
     }
 
-    /// Tickets are made with the key that this node gave the managers, or else with the
-    /// pool's.
+    /// Tickets are made with the key that this node gave the managers, or without
+    /// certificates with the pool's.
     fn takes(&self, claim: &Claim) -> bool {
-        let own = proto::ticket::is_of(claim, &self.node.ticket_key);
-        (self.inner.is_secured() && own) || self.inner.takes(&self.pool, claim)
+        match self.inner.is_secured() {
+            true => proto::ticket::is_of(claim, &self.node.ticket_key),
+            false => self.inner.takes(&self.pool, claim),
+        }
     }
 }
 

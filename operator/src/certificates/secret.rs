@@ -5,7 +5,7 @@ use crate::names::{self, FIELD_MANAGER, component, unowned, unpruned};
 use crate::release::Release;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value, json};
@@ -27,6 +27,15 @@ pub(super) struct Found {
     /// What it has.
     pub(super) entries: Entries,
     version: Option<String>,
+}
+
+impl Found {
+    fn of(secret: Secret) -> Self {
+        Self {
+            version: secret.resource_version(),
+            entries: secret.data.unwrap_or_default(),
+        }
+    }
 }
 
 impl<'a> Kept<'a> {
@@ -55,60 +64,84 @@ impl<'a> Kept<'a> {
         format!("Secret {}/{}", self.namespace, self.name)
     }
 
+    /// Its namespace.
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace
+    }
+
     /// As it is now, if it is there.
     ///
     /// # Errors
     /// Where it is somebody else's, or can't be read.
     pub(super) async fn read(&self) -> Result<Option<Found>> {
-        let found = self.secrets.get_opt(&self.name).await;
-        let Some(found) = found.with_context(|| self.what())? else {
-            return Ok(None);
-        };
-        if found.annotations().get(MANAGED_BY) != Some(&self.release.owner()) {
+        let found = self.get().await?;
+        if let Some(found) = &found
+            && !self.is_ours(found)
+        {
             bail!(
                 "{} is there and is not the operator's of {}: remove or rename it",
                 self.what(),
                 self.release.owner()
             );
         }
-        Ok(Some(Found {
-            version: found.resource_version(),
-            entries: found.data.unwrap_or_default(),
-        }))
+        Ok(found.map(Found::of))
+    }
+
+    /// The same, where somebody else's counts as none: its pools report that.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub(super) async fn read_if_ours(&self) -> Result<Option<Found>> {
+        let found = self.get().await?;
+        Ok(found.filter(|found| self.is_ours(found)).map(Found::of))
+    }
+
+    async fn get(&self) -> Result<Option<Secret>> {
+        let found = self.secrets.get_opt(&self.name).await;
+        found.with_context(|| self.what())
+    }
+
+    fn is_ours(&self, secret: &Secret) -> bool {
+        secret.annotations().get(MANAGED_BY) == Some(&self.release.owner())
     }
 
     /// Makes it have these entries and no others, if it is as it was read.
     pub(super) async fn write(&self, there: Option<&Found>, entries: Entries) -> Result<()> {
         let gone = there.iter().flat_map(|there| there.entries.keys());
         let gone = gone.filter(|name| !entries.contains_key(*name));
-        let mut data: Map<String, Value> = gone.map(|name| (name.clone(), Value::Null)).collect();
-        for (name, bytes) in &entries {
-            data.insert(name.clone(), json!(bytes));
-        }
-        self.change(there, entries, data).await
+        let gone: Vec<String> = gone.cloned().collect();
+        self.change(there, entries, &gone).await
     }
 
     /// Makes it have these entries beside those that it has, if it is as it was read.
     pub(super) async fn add(&self, there: Option<&Found>, entries: Entries) -> Result<()> {
-        let data = entries
-            .iter()
-            .map(|(name, bytes)| (name.clone(), json!(bytes)));
-        let data = data.collect();
-        self.change(there, entries, data).await
+        self.change(there, entries, &[]).await
     }
 
-    async fn change(
+    /// The same, and without those that are gone.
+    pub(super) async fn change(
         &self,
         there: Option<&Found>,
         entries: Entries,
-        data: Map<String, Value>,
+        gone: &[String],
     ) -> Result<()> {
+        let names: Vec<_> = entries.keys().chain(gone).map(String::as_str).collect();
+        let names = names.join(", ");
         let done = match there {
             None => {
                 let secret = self.first(entries);
                 self.secrets.create(&PostParams::default(), &secret).await
             }
             Some(there) => {
+                let mut data: Map<String, Value> = gone
+                    .iter()
+                    .map(|name| (name.clone(), Value::Null))
+                    .collect();
+                data.extend(
+                    entries
+                        .iter()
+                        .map(|(name, bytes)| (name.clone(), json!(bytes))),
+                );
                 let patch = Patch::Merge(json!({
                     "metadata": { "resourceVersion": there.version },
                     "data": data,
@@ -120,7 +153,13 @@ impl<'a> Kept<'a> {
                 self.secrets.patch(&self.name, &params, &patch).await
             }
         };
-        done.map(drop).with_context(|| self.what())
+        done.with_context(|| self.what())?;
+        tracing::info!(
+            secret = self.what(),
+            names,
+            "inner certificates were written"
+        );
+        Ok(())
     }
 
     fn first(&self, entries: Entries) -> Secret {
@@ -134,6 +173,15 @@ impl<'a> Kept<'a> {
         secret.metadata.annotations = Some(annotations);
         secret.data = Some(entries);
         secret
+    }
+}
+
+/// Whether a namespace is gone, or goes: then its rights may be gone before it.
+pub(super) async fn is_gone(client: &Client, namespace: &str) -> bool {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    match namespaces.get_opt(namespace).await {
+        Ok(found) => found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()),
+        Err(_) => false,
     }
 }
 

@@ -12,7 +12,7 @@ fn pool(name: &str) -> PoolName {
 fn made() -> Certificates {
     let release = Release::sample();
     let terms = release.certificates.clone().expect("it has TLS");
-    let made = Certificates::new(&release, terms);
+    let made = Certificates::new(&release, terms, Gauge::default());
     let (release, terms) = (release.in_identities(), Terms::default());
     let chain = Chain::first(&release, &terms, SystemTime::now()).expect("made");
     *made.chain.lock() = Some(chain);
@@ -32,7 +32,7 @@ fn a_pool_has_its_own_certificate_beside_those_of_others() {
     let [p, q] = ["p", "q"].map(pool);
     let first = certificates.of_pool(&p, None).expect("made");
     let names: Vec<_> = first.keys().map(String::as_str).collect();
-    assert_eq!(names, ["ca.crt", "p.crt", "p.key"]);
+    assert_eq!(names, ["ca.crt", "p.tls.crt", "p.tls.key"]);
     assert!(certificates.are_in(&first, &p));
     assert!(!certificates.are_in(&first, &q));
     assert!(
@@ -43,16 +43,25 @@ fn a_pool_has_its_own_certificate_beside_those_of_others() {
     );
     let second = certificates.of_pool(&q, Some(&first)).expect("made");
     let names: Vec<_> = second.keys().map(String::as_str).collect();
-    assert_eq!(names, ["q.crt", "q.key"]);
+    assert_eq!(names, ["q.tls.crt", "q.tls.key"]);
     let both = written(&first, second);
     assert!(certificates.are_in(&both, &p) && certificates.are_in(&both, &q));
     let texts = secret::texts(&both).expect("texts");
-    let used = ["p.crt", "p.key", "ca.crt"].map(|name| texts[name].clone());
+    let used = ["p.tls.crt", "p.tls.key", "ca.crt"].map(|name| texts[name].clone());
     let used = Mutual::of(&used).expect("usable");
     assert_eq!(
         used.identity().to_string(),
         "spiffe://files.dfs/node/team/p"
     );
+}
+
+#[test]
+fn no_pool_can_have_the_name_of_the_trust() {
+    let certificates = made();
+    let all = certificates.of_pool(&pool("ca"), None).expect("made");
+    let names: Vec<_> = all.keys().map(String::as_str).collect();
+    assert_eq!(names, ["ca.crt", "ca.tls.crt", "ca.tls.key"]);
+    assert!(certificates.are_in(&all, &pool("ca")));
 }
 
 #[test]
@@ -66,10 +75,10 @@ fn what_does_not_fit_is_made_anew() {
         wanted.into_keys().collect::<Vec<_>>()
     };
     assert!(renews(&good).is_empty());
-    for name in ["p.crt", "p.key"] {
+    for name in ["p.tls.crt", "p.tls.key"] {
         let mut without = good.clone();
         without.remove(name);
-        assert_eq!(renews(&without), ["p.crt", "p.key"], "{name}");
+        assert_eq!(renews(&without), ["p.tls.crt", "p.tls.key"], "{name}");
     }
     let mut untrusted = good.clone();
     untrusted.remove("ca.crt");
@@ -77,22 +86,22 @@ fn what_does_not_fit_is_made_anew() {
     // Of another pool, and the key of another certificate.
     let other = certificates.of_pool(&q, None).expect("made");
     let mut of_other = good.clone();
-    of_other.insert("p.crt".to_owned(), other["q.crt"].clone());
-    of_other.insert("p.key".to_owned(), other["q.key"].clone());
-    assert_eq!(renews(&of_other), ["p.crt", "p.key"]);
+    of_other.insert("p.tls.crt".to_owned(), other["q.tls.crt"].clone());
+    of_other.insert("p.tls.key".to_owned(), other["q.tls.key"].clone());
+    assert_eq!(renews(&of_other), ["p.tls.crt", "p.tls.key"]);
     let mut mixed = good.clone();
-    mixed.insert("p.key".to_owned(), other["q.key"].clone());
-    assert_eq!(renews(&mixed), ["p.crt", "p.key"]);
+    mixed.insert("p.tls.key".to_owned(), other["q.tls.key"].clone());
+    assert_eq!(renews(&mixed), ["p.tls.crt", "p.tls.key"]);
     // Signed by an authority that is none of ours.
     let strange = made().of_pool(&p, None).expect("made");
-    assert_eq!(renews(&strange), ["ca.crt", "p.crt", "p.key"]);
+    assert_eq!(renews(&strange), ["ca.crt", "p.tls.crt", "p.tls.key"]);
 }
 
 #[test]
 fn before_there_is_an_authority_nothing_is_made() {
     let release = Release::sample();
     let terms = release.certificates.clone().expect("it has TLS");
-    let none = Certificates::new(&release, terms);
+    let none = Certificates::new(&release, terms, Gauge::default());
     assert!(none.of_pool(&pool("p"), None).is_err());
     assert!(!none.are_in(&Entries::new(), &pool("p")));
     assert!(none.own().is_none());
@@ -135,13 +144,18 @@ fn an_authority_signs_only_once_all_secrets_have_had_it_for_long_enough() {
         !certificates.may_advance(&chain, later),
         "nobody has it yet"
     );
-    let since = |ago: Duration| Instant::now().checked_sub(ago);
-    *certificates.given_since.lock() = since(terms.spread / 2);
+    let given = |trust: String, ago: Duration| {
+        let since = Instant::now().checked_sub(ago);
+        *certificates.given.lock() = since.map(|since| (trust, since));
+    };
+    given(chain.trust(), terms.spread / 2);
     assert!(!certificates.may_advance(&chain, later));
-    *certificates.given_since.lock() = since(terms.spread);
+    given("another one".to_owned(), 2 * terms.spread);
+    assert!(!certificates.may_advance(&chain, later));
+    given(chain.trust(), terms.spread);
     assert!(certificates.may_advance(&chain, later));
     // Nothing is left to lose.
-    *certificates.given_since.lock() = None;
+    *certificates.given.lock() = None;
     assert!(certificates.may_advance(&chain, now + 2 * terms.authority));
 }
 
@@ -151,7 +165,9 @@ fn the_pools_of_a_secret_are_those_that_have_a_certificate() {
     let mut all = certificates.of_pool(&pool("p"), None).expect("made");
     let more = certificates.of_pool(&pool("q"), Some(&all)).expect("made");
     all.extend(more);
-    all.insert("r".to_owned(), ByteString(b"a key".to_vec()));
+    for other in ["r", ".tls.crt", "r.crt", "tls.crt"] {
+        all.insert(other.to_owned(), ByteString(b"a key".to_vec()));
+    }
     let found = certified("team", &all);
     assert_eq!(found, [pool("p"), pool("q")]);
 }

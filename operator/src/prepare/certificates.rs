@@ -36,7 +36,9 @@ pub(super) fn have(set: &StatefulSet) -> Have {
     let status = set.status.as_ref();
     let there = status.map_or(0, |status| status.replicas);
     let updated = status.and_then(|status| status.updated_replicas);
-    match updated.unwrap_or(0) >= there {
+    // Before that the numbers are those of the template before.
+    let seen = status.and_then(|status| status.observed_generation);
+    match updated.unwrap_or(0) >= there && seen >= set.metadata.generation {
         true => Have::All,
         false => Have::Some,
     }
@@ -50,7 +52,7 @@ pub(super) fn refusal(wanted: Wanted, sets: &[(String, Have)]) -> Option<String>
         Wanted::Required => with(|have| have != Have::All).map(|(set, _)| {
             format!(
                 "tls.inner: nodes of {set} have no certificate yet, and the managers would not \
-                 let them in: upgrade with tls.inner.plain=true first, and without it once all \
+                 let them in: upgrade with tls.inner.acceptPlain=true first, and without it once all \
                  nodes have restarted"
             )
         }),
@@ -69,13 +71,19 @@ mod tests {
     use serde_json::{Value, json};
 
     fn set(volumes: Value, replicas: i32, updated: i32) -> StatefulSet {
+        seen(volumes, replicas, updated, 7)
+    }
+
+    fn seen(volumes: Value, replicas: i32, updated: i32, generation: i64) -> StatefulSet {
         serde_json::from_value(json!({
-            "metadata": { "name": "p-node" },
+            "metadata": { "name": "p-node", "generation": 7 },
             "spec": {
                 "selector": {}, "serviceName": "p-node",
                 "template": { "spec": { "containers": [], "volumes": volumes } },
             },
-            "status": { "replicas": replicas, "updatedReplicas": updated },
+            "status": {
+                "replicas": replicas, "updatedReplicas": updated, "observedGeneration": generation,
+            },
         }))
         .expect("a set")
     }
@@ -86,7 +94,8 @@ mod tests {
         assert_eq!(have(&set(without, 3, 3)), Have::None);
         assert_eq!(have(&set(with.clone(), 3, 2)), Have::Some);
         assert_eq!(have(&set(with.clone(), 3, 3)), Have::All);
-        assert_eq!(have(&set(with, 0, 0)), Have::All);
+        assert_eq!(have(&set(with.clone(), 0, 0)), Have::All);
+        assert_eq!(have(&seen(with, 3, 3, 6)), Have::Some, "not looked at yet");
     }
 
     #[test]

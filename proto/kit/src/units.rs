@@ -38,7 +38,7 @@ pub fn size_above_0(text: &str) -> Result<u64, String> {
 /// # Errors
 /// Says what is wanted.
 pub fn time(text: &str) -> Result<Duration, String> {
-    bounded(text, DAY, "must be a day at the most")
+    time_up_to(text, DAY, "must be a day at the most")
 }
 
 /// The same, up to a year: `12h`, `7days`.
@@ -46,10 +46,14 @@ pub fn time(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// Says what is wanted.
 pub fn long_time(text: &str) -> Result<Duration, String> {
-    bounded(text, YEAR, "must be a year at the most")
+    time_up_to(text, YEAR, "must be a year at the most")
 }
 
-fn bounded(text: &str, longest: Duration, too_long: &str) -> Result<Duration, String> {
+/// The same, up to any time; `too_long` says how long it may be.
+///
+/// # Errors
+/// Says what is wanted.
+pub fn time_up_to(text: &str, longest: Duration, too_long: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|_| "a time such as 500ms, 30s or 5m is wanted".to_owned())?;
     match time {

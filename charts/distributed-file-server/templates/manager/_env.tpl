@@ -11,10 +11,6 @@
 {{- include "dfs.tlsEnv" . }}
 {{ include "dfs.storeEnv" . }}
 {{- include "dfs.innerTlsEnv" . }}
-{{- if include "dfs.innerTlsPlain" . }}
-- name: DFS_ACCEPT_PLAIN
-  value: "true"
-{{- end }}
 - name: DFS_CACHED_FILES
   value: {{ .Values.manager.cachedFiles | int64 | quote }}
 - name: DFS_MOVE_FILES_PER_SECOND

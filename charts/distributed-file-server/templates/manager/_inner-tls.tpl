@@ -12,7 +12,7 @@
 
 {{/* Says something where nodes without a certificate are let in beside the others. */}}
 {{- define "dfs.innerTlsPlain" -}}
-{{- if and (include "dfs.innerTls" .) .Values.tls.inner.plain -}}yes{{- end -}}
+{{- if and (include "dfs.innerTls" .) .Values.tls.inner.acceptPlain -}}yes{{- end -}}
 {{- end -}}
 
 {{/* The Secret with the authorities, which only the operator reads. */}}
@@ -29,6 +29,10 @@
 {{- if include "dfs.innerTls" . }}
 - name: DFS_CERTS
   value: /etc/dfs/certs
+{{- if include "dfs.innerTlsPlain" . }}
+- name: DFS_ACCEPT_PLAIN
+  value: "true"
+{{- end }}
 {{- end }}
 {{- end -}}
 

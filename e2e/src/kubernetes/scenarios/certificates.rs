@@ -131,7 +131,7 @@ fn seen_now(release: &Release) -> Result<BTreeMap<String, String>> {
     for (what, secret, entry) in [
         ("authority", "authority", "tls.crt"),
         ("manager", "manager-certs", "tls.crt"),
-        ("node", "nodes", "main.crt"),
+        ("node", "nodes", "main.tls.crt"),
         ("trust of nodes", "nodes", "ca.crt"),
         ("trust of managers", "manager-certs", "ca.crt"),
     ] {

@@ -25,7 +25,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let release = world.release.clone();
     let client = release.client()?;
     let mut open = values();
-    open["tls"] = json!({ "inner": { "plain": true } });
+    open["tls"] = json!({ "inner": { "acceptPlain": true } });
     upgrade(&release, &open)?;
     let old = token(&release)?;
     let before = pods(&release)?;

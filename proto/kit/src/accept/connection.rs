@@ -73,7 +73,7 @@ impl Socket {
             return Ok(());
         }
         if deadline.as_mut().poll(cx).is_ready() {
-            let why = "no request with a key within the deadline";
+            let why = "no request that was let in within the deadline";
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         if self.ended.as_mut().poll(cx).is_ready() {

@@ -5,7 +5,7 @@ mod args;
 mod way;
 
 pub use args::{InnerArgs, InnerError};
-pub use way::Way;
+pub use way::{Way, chain};
 
 use crate::accept::{self, Connection};
 use crate::tls::{Mutual, Whom};
@@ -149,10 +149,9 @@ impl Inner {
         self.token.of_pool(pool).ticket(id, generation, session)
     }
 
-    /// Whether a node of this pool takes a copy by this ticket, made with the token or the
-    /// pool's key.
+    /// Whether a node of this pool that has no certificate takes a copy by this ticket,
+    /// made with the token or the pool's key.
     pub fn takes(&self, pool: &str, claim: &Claim) -> bool {
-        let open = self.tls.is_some() && !self.token.is_set();
-        !open && (self.token.takes(claim) || self.token.of_pool(pool).takes(claim))
+        self.token.takes(claim) || self.token.of_pool(pool).takes(claim)
     }
 }

@@ -2,13 +2,16 @@
 
 use crate::tls::{Mutual, Whom};
 use crate::token::Bearer;
+use futures::future::BoxFuture;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use std::io;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tonic::service::Interceptor;
 use tonic::transport::{Channel, Endpoint, Error, Uri};
 use tonic::{Request, Status};
+use tower::Service;
 use tower::util::ServiceFn;
 
 /// How a peer is reached. On a [`Channel`] without TLS it is the interceptor that sends
@@ -39,7 +42,8 @@ impl Way {
         match &self.0 {
             Kind::Plain(_) => endpoint.connect().await,
             Kind::Secured(tls, whom) => {
-                let connector = connector(tls.clone(), whom.clone());
+                let connector =
+                    connector(tls.clone(), whom.clone(), endpoint.get_connect_timeout());
                 endpoint.connect_with_connector(connector).await
             }
         }
@@ -49,9 +53,11 @@ impl Way {
     pub fn connect_lazy(&self, endpoint: &Endpoint) -> Channel {
         match &self.0 {
             Kind::Plain(_) => endpoint.connect_lazy(),
-            Kind::Secured(tls, whom) => {
-                endpoint.connect_with_connector_lazy(connector(tls.clone(), whom.clone()))
-            }
+            Kind::Secured(tls, whom) => endpoint.connect_with_connector_lazy(connector(
+                tls.clone(),
+                whom.clone(),
+                endpoint.get_connect_timeout(),
+            )),
         }
     }
 }
@@ -65,17 +71,32 @@ impl Interceptor for Way {
     }
 }
 
-type Connecting = futures::future::BoxFuture<'static, io::Result<TokioIo<TlsStream<TcpStream>>>>;
+type Connecting =
+    BoxFuture<'static, Result<TokioIo<TlsStream<TokioIo<TokioIo<TcpStream>>>>, BoxError>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn connector(tls: Mutual, whom: Whom) -> ServiceFn<impl FnMut(Uri) -> Connecting + Send> {
+/// Connects as the library does without TLS, and speaks TLS on that connection.
+fn connector(
+    tls: Mutual,
+    whom: Whom,
+    within: Option<Duration>,
+) -> ServiceFn<impl FnMut(Uri) -> Connecting + Send> {
+    let mut plain = HttpConnector::new();
+    plain.set_nodelay(true);
+    // Divided among the addresses of a name, so that a dead one leaves time for others.
+    plain.set_connect_timeout(within);
     tower::service_fn(move |uri: Uri| -> Connecting {
-        let (tls, whom) = (tls.clone(), whom.clone());
+        let (tls, whom, connecting) = (tls.clone(), whom.clone(), plain.call(uri));
         Box::pin(async move {
-            let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16());
-            let port = port.ok_or_else(|| io::Error::other("an address without a port"))?;
-            let socket = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-            socket.set_nodelay(true)?;
+            let socket = TokioIo::new(connecting.await?);
             Ok(TokioIo::new(tls.connect(&whom, socket).await?))
         })
     })
+}
+
+/// An error with its causes: only these say that another one answers, or that a
+/// certificate is not taken.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
