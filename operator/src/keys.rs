@@ -1,6 +1,6 @@
-//! The keys of a namespace's pools, and their certificates, in one Secret. It has a name that is known
-//! beforehand, so that the operator need not be allowed to read any other: the rights
-//! of an account name objects, they can't say "those that I made".
+//! The keys of a namespace's pools, and their certificates, in one Secret. It has a name
+//! that is known beforehand, so that the operator need not be allowed to read any other:
+//! the rights of an account name objects, they can't say "those that I made".
 
 use crate::apply::ApplyError;
 use crate::build::MANAGED_BY;

@@ -20,7 +20,7 @@ pub(super) const TOKEN: &str = "token";
 /// Where the token is mounted.
 const SECRET: &str = "/etc/dfs/token";
 /// The volume with the certificates of the inner ports.
-pub(crate) const CERTIFICATES: &str = "certs";
+pub(super) const CERTIFICATES: &str = "certs";
 /// Where they are mounted, in the files that the program reads.
 const CERTS: &str = "/etc/dfs/certs";
 /// How long nobody sends new requests to a node that is being stopped, in seconds.

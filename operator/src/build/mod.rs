@@ -8,7 +8,7 @@ mod pod;
 mod set;
 
 pub(crate) use claim::claim;
-pub(crate) use container::{CERTIFICATES, CONTAINER};
+pub(crate) use container::CONTAINER;
 pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::labels;
@@ -100,6 +100,16 @@ impl Parts<'_> {
             block_owner_deletion: Some(true),
         }
     }
+}
+
+/// Whether the pods of a set have the certificates of the inner ports.
+pub(crate) fn mounts_certificates(set: &StatefulSet) -> bool {
+    let pod = set.spec.template.spec.as_ref();
+    let volumes = pod.and_then(|pod| pod.volumes.as_deref());
+    let volumes = volumes.unwrap_or_default();
+    volumes
+        .iter()
+        .any(|volume| volume.name == container::CERTIFICATES)
 }
 
 /// Selects what has these labels.

@@ -312,3 +312,44 @@ fn nodes_reach_anything_where_the_release_says_so_and_are_reached_as_before() {
     assert_eq!(open["ingress"], closed["ingress"]);
     assert_eq!(open["ingress"][0]["ports"][0]["port"], "grpc");
 }
+
+#[test]
+fn nodes_have_the_certificate_of_their_pool_where_the_release_has_any() {
+    let with = set(json!({}));
+    assert!(mounts_certificates(&with));
+    let spec = with.spec.template.spec.expect("a pod");
+    let certs = &spec.volumes.expect("volumes")[1];
+    let secret = certs.secret.as_ref().expect("a Secret");
+    assert_eq!(secret.secret_name.as_deref(), Some("dfs.files-nodes"));
+    let items = secret.items.iter().flatten();
+    let items: Vec<_> = items.map(|i| (i.key.as_str(), i.path.as_str())).collect();
+    let wanted = [
+        ("p.tls.crt", "tls.crt"),
+        ("p.tls.key", "tls.key"),
+        ("ca.crt", "ca.crt"),
+    ];
+    assert_eq!(items, wanted);
+    let node = &spec.containers[0];
+    let mut mounts = node.volume_mounts.iter().flatten();
+    let mount = mounts
+        .find(|mount| mount.name == certs.name)
+        .expect("a mount");
+    let mut env = node.env.iter().flatten();
+    let folder = env.find(|env| env.name == "DFS_CERTS").expect("a variable");
+    assert_eq!(folder.value.as_ref(), Some(&mount.mount_path));
+
+    let release = Release {
+        certificates: None,
+        ..Release::sample()
+    };
+    let pool = pool(json!({}));
+    let parts = Parts {
+        release: &release,
+        pool: &pool,
+        frozen: false,
+    };
+    let without = parts.set(&Shape::default());
+    assert!(!mounts_certificates(&without));
+    let text = serde_json::to_string(&without).expect("JSON");
+    assert!(!text.contains("DFS_CERTS") && !text.contains("/etc/dfs/certs"));
+}

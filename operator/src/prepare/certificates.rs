@@ -1,6 +1,6 @@
 //! Whether a change of the inner ports' certificates leaves nodes behind.
 
-use crate::build::CERTIFICATES;
+use crate::build::mounts_certificates;
 use k8s_openapi::api::apps::v1::StatefulSet;
 
 /// What the release is to have.
@@ -27,10 +27,7 @@ pub(super) enum Have {
 
 /// Which nodes have certificates; pure.
 pub(super) fn have(set: &StatefulSet) -> Have {
-    let pod = set.spec.template.spec.as_ref();
-    let volumes = pod.and_then(|pod| pod.volumes.as_deref());
-    let volumes = volumes.unwrap_or_default();
-    if !volumes.iter().any(|volume| volume.name == CERTIFICATES) {
+    if !mounts_certificates(set) {
         return Have::None;
     }
     let status = set.status.as_ref();

@@ -6,7 +6,7 @@ use super::report::Outcome;
 use crate::abandon::abandon;
 use crate::adopt::Owner;
 use crate::apply::{Applied, ApplyError, Change, Judged, Prepared};
-use crate::build::{Parts, Shape, claim};
+use crate::build::{Parts, Shape, claim, mounts_certificates};
 use crate::context::Context;
 use crate::drain::drain;
 use crate::events::event;
@@ -44,7 +44,10 @@ impl Pass<'_> {
         }
         if let Err(error) = self.apply_guards(decided).await {
             // A failure with the objects around the pods holds up no pod that is there.
-            if self.observed.set.is_none() || matches!(error, ApplyError::Raced(_)) {
+            if self.observed.set.is_none()
+                || self.may_mount_what_is_not_there()
+                || matches!(error, ApplyError::Raced(_))
+            {
                 return Err(error);
             }
             outcome.trouble = Some(error.trouble());
@@ -108,9 +111,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Sees to it that the pool's keys and certificates are there. No watch shows them, so that they are
-    /// read from the API server; at rest only now and then, and for all pools of a
-    /// namespace at once.
+    /// Whether the next template mounts certificates that the present one does not: a node
+    /// that restarts would wait for them.
+    fn may_mount_what_is_not_there(&self) -> bool {
+        let set = self.observed.set.as_ref();
+        self.context.certificates.is_some() && set.is_some_and(|set| !mounts_certificates(set))
+    }
+
+    /// Sees to it that the pool's keys and certificates are there. No watch shows them, so
+    /// that they are read from the API server; at rest only now and then, and for all pools
+    /// of a namespace at once.
     async fn apply_keys(&self, rests: bool) -> Result<(), ApplyError> {
         let Context {
             client, release, ..

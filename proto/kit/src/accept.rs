@@ -217,9 +217,11 @@ async fn secure(mut socket: Socket, tls: Mutual, plain: bool) -> io::Result<Conn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Whom;
+    use crate::tls::issue::Authority;
     use futures::StreamExt;
     use std::net::SocketAddr;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tonic::transport::server::Connected;
 
@@ -286,6 +288,62 @@ mod tests {
         let mut connection = incoming.next().await.expect("endless").expect("accepted");
         let aborted = cut_off(&mut connection).await;
         assert_eq!(aborted, io::ErrorKind::ConnectionAborted);
+    }
+
+    fn manager(authority: &Authority) -> Mutual {
+        let pair = authority.member("spiffe://files/manager");
+        Mutual::of(&[pair.cert, pair.key, authority.pem()]).expect("usable")
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_in_a_handshake_makes_room_as_a_stranger() {
+        let (listener, at) = listening().await;
+        let tls = Some((manager(&Authority::new("ca")), false));
+        let incoming = incoming(listener, CancellationToken::new(), tls);
+        tokio::spawn(async move {
+            let mut incoming = std::pin::pin!(incoming);
+            let _ = incoming.next().await;
+        });
+        let mut first = TcpStream::connect(at).await.expect("connected");
+        let mut others = Vec::new();
+        for _ in 0..STRANGERS {
+            others.push(TcpStream::connect(at).await.expect("connected"));
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(5), first.read_u8()).await;
+        ended.expect("it is cut off").expect_err("nothing is sent");
+    }
+
+    #[tokio::test]
+    async fn peers_without_tls_are_let_in_beside_others_only_where_they_may() {
+        let authority = Authority::new("ca");
+        for plain in [true, false] {
+            let (listener, at) = listening().await;
+            let tls = Some((manager(&authority), plain));
+            let mut incoming = std::pin::pin!(incoming(listener, CancellationToken::new(), tls));
+            let mut bare = TcpStream::connect(at).await.expect("connected");
+            bare.write_all(b"PRI").await.expect("sent");
+            let next = tokio::time::timeout(Duration::from_millis(300), incoming.next()).await;
+            assert_eq!(next.is_ok(), plain);
+            if let Ok(Some(Ok(mut connection))) = next {
+                assert_eq!(connection.connect_info().identity(), None);
+                let mut read = [0; 3];
+                connection.read_exact(&mut read).await.expect("read");
+                assert_eq!(&read, b"PRI", "nothing is lost");
+            }
+            let client = manager(&authority);
+            let connecting = async {
+                let socket = TcpStream::connect(at).await.expect("connected");
+                client.connect(&Whom::Manager, socket).await
+            };
+            let (connected, next) = tokio::join!(connecting, incoming.next());
+            connected.expect("secured");
+            let connection = next.expect("endless").expect("accepted");
+            let identity = connection
+                .connect_info()
+                .identity()
+                .map(ToString::to_string);
+            assert_eq!(identity.as_deref(), Some("spiffe://files/manager"));
+        }
     }
 
     #[tokio::test(start_paused = true)]

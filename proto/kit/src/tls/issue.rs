@@ -6,16 +6,16 @@ use rcgen::{
 };
 
 /// An authority that signs certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, as PEM.
-pub(super) struct Pair {
-    pub(super) cert: String,
-    pub(super) key: String,
+pub(crate) struct Pair {
+    pub(crate) cert: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -23,44 +23,44 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("signed"))
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// For `localhost`.
-    pub(super) fn server(&self) -> Pair {
+    pub(crate) fn server(&self) -> Pair {
         self.sign(|params| params.not_after = date_time_ymd(4000, 1, 1))
     }
 
     /// For `localhost`, and expired.
-    pub(super) fn server_until(&self, year: i32) -> Pair {
+    pub(crate) fn server_until(&self, year: i32) -> Pair {
         self.sign(|params| params.not_after = date_time_ymd(year, 1, 1))
     }
 
     /// For `localhost`, and not good yet.
-    pub(super) fn server_from(&self, year: i32) -> Pair {
+    pub(crate) fn server_from(&self, year: i32) -> Pair {
         self.sign(|params| params.not_before = date_time_ymd(year, 1, 1))
     }
 
     /// For a client.
-    pub(super) fn client(&self) -> Pair {
+    pub(crate) fn client(&self) -> Pair {
         self.sign(|params| {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         })
     }
 
     /// For a member of a release, with its identity.
-    pub(super) fn member(&self, identity: &str) -> Pair {
+    pub(crate) fn member(&self, identity: &str) -> Pair {
         self.sign(|params| *params = of(&[identity]))
     }
 
     /// The same, with several identities or none.
-    pub(super) fn member_of_many(&self, identities: &[&str]) -> Pair {
+    pub(crate) fn member_of_many(&self, identities: &[&str]) -> Pair {
         self.sign(|params| *params = of(identities))
     }
 
     /// The same, and expired.
-    pub(super) fn member_until(&self, identity: &str, year: i32) -> Pair {
+    pub(crate) fn member_until(&self, identity: &str, year: i32) -> Pair {
         self.sign(|params| {
             *params = of(&[identity]);
             params.not_after = date_time_ymd(year, 1, 1);

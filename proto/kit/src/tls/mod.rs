@@ -5,7 +5,7 @@
 mod client;
 mod identity;
 #[cfg(test)]
-mod issue;
+pub(crate) mod issue;
 mod mutual;
 mod pem;
 mod server;

@@ -177,7 +177,7 @@ async fn the_certificate_of_another_process_is_not_taken_while_this_one_runs() {
 }
 
 #[tokio::test]
-async fn files_are_followed() {
+async fn what_files_say_is_taken_and_what_is_missing_is_named() {
     let authority = Authority::new("ca");
     let folder = tempfile::tempdir().expect("a folder");
     let missing = Mutual::load(folder.path())
@@ -187,12 +187,10 @@ async fn files_are_followed() {
         missing.starts_with("--certs ") && missing.contains("tls.crt"),
         "{missing}"
     );
-    let write = |texts: Texts| {
-        for (name, text) in FILES.iter().zip(texts) {
-            std::fs::write(folder.path().join(name), text).expect("written");
-        }
-    };
-    write(texts(authority.member(NODE), &[&authority]));
+    let texts = texts(authority.member(NODE), &[&authority]);
+    for (name, text) in FILES.iter().zip(texts) {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
     let loaded = Mutual::load(folder.path()).expect("usable");
     assert_eq!(loaded.identity().to_string(), NODE);
 }
