@@ -35,12 +35,13 @@ fn commands(called: &str, command: &Command, found: &mut Vec<(String, Command)>)
 }
 
 fn row(flag: &Arg) -> Result<String> {
-    let name = flag.get_long().context("a flag without a name")?;
     let takes = flag.get_action().takes_values();
     let values = flag.get_value_names().filter(|_| takes).unwrap_or_default();
-    let usage = values.iter().fold(format!("--{name}"), |usage, value| {
-        format!("{usage} {value}")
-    });
+    let name = flag.get_long().map(|name| format!("--{name}"));
+    let values = values.iter().map(ToString::to_string);
+    let usage: Vec<_> = name.into_iter().chain(values).collect();
+    let usage = usage.join(" ");
+    ensure!(!usage.is_empty(), "a flag without a name");
     let code = |text: &str| match text {
         "" => String::new(),
         text => format!("`{text}`"),
@@ -55,7 +56,7 @@ fn row(flag: &Arg) -> Result<String> {
         .map(|value| value.to_string_lossy().into_owned())
         .collect();
     let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
-    ensure!(!help.is_empty(), "--{name} has no help");
+    ensure!(!help.is_empty(), "{usage} has no help");
     let required = match flag.is_required_set() {
         true => " (required)",
         false => "",

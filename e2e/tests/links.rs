@@ -66,6 +66,7 @@ fn nothing_but_operator_definition_and_callers_knows_kubernetes() -> Result<()> 
         ("manager-store", &[]),
         ("node", &[]),
         ("proto", &[]),
+        ("authority", &[]),
     ];
     for (package, flags) in others {
         let linked = linked(package, flags)?;

@@ -1,8 +1,10 @@
 //! The flags of the manager's commands, parsed once.
 
+mod certs;
 mod inner;
 mod tls;
 
+pub use certs::{CertsArgs, CertsCommand, InitCertsArgs};
 pub use inner::OwnInnerArgs;
 pub use tls::TlsArgs;
 
@@ -54,6 +56,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Make tokens for callers of the REST API
     Token(CallerTokenArgs),
+    /// Make certificates for the inner ports
+    Certs(CertsArgs),
 }
 
 /// Flags of `token`.

@@ -3,7 +3,7 @@
 use clap::Parser;
 #[cfg(feature = "standalone")]
 use manager::commands::standalone;
-use manager::commands::{check, rebuild, remote, token};
+use manager::commands::{certs, check, rebuild, remote, token};
 use manager::config::{Cli, Command};
 use std::process::ExitCode;
 
@@ -39,6 +39,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Abandon(args) => return remote::abandon(args).await,
         Command::Check(args) => check::run(args).await?,
         Command::Token(args) => token::run(args)?,
+        Command::Certs(args) => certs::run(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

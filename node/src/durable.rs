@@ -3,7 +3,6 @@
 use rustix::fs::fsync;
 use serde::Serialize;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 /// Replaces a file by a value's JSON: a power cut leaves the old one or the new
@@ -12,13 +11,9 @@ use std::path::Path;
 /// # Errors
 /// When it can't be written; the old one is still there then.
 pub(crate) fn replace(dir: &Path, name: &str, value: &impl Serialize) -> std::io::Result<()> {
-    let next = dir.join(format!("{name}.new"));
-    let mut file = File::create(&next)?;
-    serde_json::to_writer_pretty(&mut file, value)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&next, dir.join(name))?;
-    fsync(File::open(dir)?)?;
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    kit::private::replace(dir, name, &bytes)?;
     // The volume's own directory may be new as well, unless we may not open its parent:
     // then somebody else made it.
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {

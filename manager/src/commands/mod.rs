@@ -1,5 +1,6 @@
 //! The commands of `manager` beside `serve`.
 
+pub mod certs;
 pub mod check;
 pub mod rebuild;
 pub mod remote;
