@@ -48,7 +48,7 @@ async fn to_manager(inner: &Inner, cluster: &Cluster) -> Result<Channel> {
 }
 
 async fn to_node(inner: &Inner, cluster: &Cluster, index: usize) -> Result<Channel> {
-    let way = inner.way_between_nodes();
+    let way = inner.way_between_nodes("");
     Ok(way.connect(&endpoint(cluster.inner_of(index))?).await?)
 }
 

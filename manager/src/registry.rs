@@ -60,8 +60,8 @@ impl Registry for RegistryService {
         request: Request<Streaming<NodeMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
         let caller = request.extensions().get::<PoolCaller>().cloned();
-        let peer = request.extensions().get::<Peer>();
-        let secured = peer.is_some_and(|peer| peer.identity().is_some());
+        let peer = request.extensions().get::<Peer>().cloned();
+        let secured = peer.as_ref().is_some_and(|peer| peer.identity().is_some());
         let mut messages = request.into_inner();
         let mut hello = match next(&mut messages).await? {
             node_message::Kind::Hello(hello) => hello,
@@ -89,26 +89,35 @@ impl Registry for RegistryService {
         }
         let way = self.inner.way_to_node(&hello.pool, secured);
         let shutdown = self.shutdown.clone();
+        let call = Call {
+            messages,
+            answers,
+            peer,
+        };
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = stay(core, way, hello, claim, row, messages, answers) => {}
+                () = stay(core, way, hello, claim, row, call) => {}
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
-/// The life of one node's join.
-async fn stay(
-    core: Arc<Core>,
-    way: Way,
-    hello: Hello,
-    claim: Claim,
-    row: NodeRow,
-    mut messages: Streaming<NodeMessage>,
+/// The call of a node that joins.
+struct Call {
+    messages: Streaming<NodeMessage>,
     answers: Answers,
-) {
+    peer: Option<Peer>,
+}
+
+/// The life of one node's join.
+async fn stay(core: Arc<Core>, way: Way, hello: Hello, claim: Claim, row: NodeRow, call: Call) {
+    let Call {
+        mut messages,
+        answers,
+        peer,
+    } = call;
     let first = match next(&mut messages).await {
         Ok(node_message::Kind::Report(report)) => report,
         Ok(node_message::Kind::Hello(_)) | Err(_) => return,
@@ -144,6 +153,9 @@ async fn stay(
         return;
     }
     core.nodes.insert(node.clone());
+    if let Some(peer) = peer {
+        peer.admit();
+    }
     tracing::info!(
         node = %node.id, endpoint = node.endpoint, files = first.files, session = first.session,
         "joined"

@@ -322,6 +322,10 @@ fn refused(status: &tonic::Status) -> Ended {
         | Code::InvalidArgument
         | Code::PermissionDenied
         | Code::Unauthenticated => Ended::Refused(status.message().to_owned()),
-        _ => Ended::Broken(status.message().to_owned()),
+        // Its causes say where a certificate was refused.
+        _ => Ended::Broken(match std::error::Error::source(status) {
+            Some(cause) => format!("{}: {}", status.message(), chain(cause)),
+            None => status.message().to_owned(),
+        }),
     }
 }

@@ -1,7 +1,7 @@
 //! What tests of several modules share.
 
 use crate::core::Core;
-use crate::nodes::{Network, Node};
+use crate::nodes::{Address, Network, Node};
 use crate::settings::Settings;
 use crate::sim::Memory;
 use crate::store::Store;
@@ -47,7 +47,7 @@ struct Silent;
 
 #[async_trait]
 impl Network for Silent {
-    async fn identify(&self, _: &str, _: &str, _: Duration) -> Option<IdentifyReply> {
+    async fn identify(&self, _: Address<'_>, _: Duration) -> Option<IdentifyReply> {
         None
     }
     fn ticket(&self, _: &Node, _: FileId, _: u32, _: u64) -> Bytes {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use kit::inner::{Inner, Way, chain};
-use manager_protocol::nodes::{Another, Expected, Network, Node};
+use manager_protocol::nodes::{Address, Another, Expected, Network, Node};
 use proto::FileId;
 use proto::v1::storage_client::StorageClient;
 use proto::v1::{IdentifyReply, IdentifyRequest};
@@ -121,23 +121,15 @@ impl NodeNetwork {
     pub(crate) fn new(inner: Inner) -> Self {
         Self { inner }
     }
-
-    async fn asked(&self, address: &str, pool: &str, secured: bool) -> Option<IdentifyReply> {
-        let way = self.inner.way_to_node(pool, secured);
-        let mut client = client(address, &way).await.ok()?;
-        Some(client.identify(IdentifyRequest {}).await.ok()?.into_inner())
-    }
 }
 
 #[async_trait]
 impl Network for NodeNetwork {
-    async fn identify(&self, address: &str, pool: &str, time: Duration) -> Option<IdentifyReply> {
+    async fn identify(&self, at: Address<'_>, time: Duration) -> Option<IdentifyReply> {
+        let way = self.inner.way_to_node(at.pool, at.secured);
         let asked = async {
-            match self.asked(address, pool, true).await {
-                // It may be a node that has no certificate yet.
-                None if self.inner.is_mixed() => self.asked(address, pool, false).await,
-                answer => answer,
-            }
+            let mut client = client(at.endpoint, &way).await.ok()?;
+            Some(client.identify(IdentifyRequest {}).await.ok()?.into_inner())
         };
         tokio::time::timeout(time, asked).await.ok()?
     }

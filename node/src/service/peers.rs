@@ -16,8 +16,8 @@ const WINDOW: u32 = 8 << 20;
 /// The connections of one node to its peers.
 pub(super) struct Peers {
     inner: Inner,
-    /// By endpoint, the latest used at the end.
-    channels: Mutex<Vec<(String, Channel)>>,
+    /// By endpoint and pool, the latest used at the end.
+    channels: Mutex<Vec<((String, String), Channel)>>,
 }
 
 impl Peers {
@@ -29,10 +29,12 @@ impl Peers {
         }
     }
 
-    /// A connection to `HOST:PORT`; made on first use, and again when it broke.
-    pub(super) fn channel(&self, endpoint: &str) -> Result<Channel, Failure> {
+    /// A connection to a node of a pool at `HOST:PORT`; made on first use, and again when
+    /// it broke.
+    pub(super) fn channel(&self, endpoint: &str, pool: &str) -> Result<Channel, Failure> {
         let mut channels = self.channels.lock();
-        if let Some(at) = channels.iter().position(|(known, _)| known == endpoint) {
+        let wanted = (endpoint.to_owned(), pool.to_owned());
+        if let Some(at) = channels.iter().position(|(known, _)| *known == wanted) {
             let kept = channels.remove(at);
             let channel = kept.1.clone();
             channels.push(kept);
@@ -48,11 +50,11 @@ impl Peers {
             .http2_keep_alive_interval(Duration::from_secs(10))
             // A transfer that is broken off must not end the others.
             .http2_max_local_error_reset_streams(None);
-        let channel = self.inner.way_between_nodes().connect_lazy(&target);
+        let channel = self.inner.way_between_nodes(pool).connect_lazy(&target);
         if channels.len() >= KEPT {
             channels.remove(0);
         }
-        channels.push((endpoint.to_owned(), channel.clone()));
+        channels.push((wanted, channel.clone()));
         Ok(channel)
     }
 }

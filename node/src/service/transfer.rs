@@ -76,7 +76,7 @@ pub(super) async fn serve(
     node.obey(request.leader).await?;
     let trace = Trace(request.trace);
     tracing::debug!(request = %trace, name = %copy.name, to = request.target_endpoint, "transfer");
-    let channel = peers.channel(&request.target_endpoint)?;
+    let channel = peers.channel(&request.target_endpoint, &request.target_pool)?;
     let (found, copy) = find(node, copy).await?;
     let mut arrives = Copy {
         leaf: None,

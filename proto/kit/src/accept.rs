@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,6 +26,12 @@ use tokio_util::sync::CancellationToken;
 /// Strangers held at once, and never more than half of all connections. The next one
 /// takes the place of the oldest, so that strangers can't keep out a caller with a key.
 pub const STRANGERS: usize = 32;
+/// Connections in a handshake of TLS held at once, and never more than half of all; the next
+/// one takes the place of the oldest. They hold little, and nobody gets further without a
+/// certificate, so that a flood of them leaves others the time for a few round trips.
+pub const HANDSHAKES: usize = 256;
+/// How often connections that were not secured are reported.
+const REPORT: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a request that was admitted.
 pub const STRANGER: Duration = Duration::from_secs(10);
 /// A pause after an accept that failed.
@@ -85,43 +91,44 @@ impl Peer {
 }
 
 /// The strangers of one port, the oldest first.
-#[derive(Debug)]
 struct Strangers {
     most: usize,
     held: Mutex<VecDeque<Weak<State>>>,
-    /// The end of the process: from then on no stranger is waited for.
-    shutdown: CancellationToken,
+    /// Whether one still is.
+    is: fn(&State) -> bool,
 }
 
 impl Strangers {
-    /// For a port with `places` connections, until `shutdown`.
-    fn among(places: usize, shutdown: CancellationToken) -> Self {
+    /// As many as `most` on a port with `places` connections, for as long as they are.
+    fn among(most: usize, places: usize, is: fn(&State) -> bool) -> Self {
         Self {
-            most: STRANGERS.min(places / 2).max(1),
+            most: most.min(places / 2).max(1),
             held: Mutex::default(),
-            shutdown,
+            is,
         }
     }
 
-    /// The next one, who takes the place of the oldest where there are as many as may be.
-    fn next(&self) -> Peer {
-        let peer = Peer::new(self.shutdown.child_token());
+    /// Takes one in, who takes the place of the oldest where there are as many as may be.
+    fn hold(&self, peer: &Peer) {
         let mut held = self.held.lock();
-        held.retain(is_stranger);
+        held.retain(|state| state.upgrade().is_some_and(|state| (self.is)(&state)));
         while held.len() >= self.most {
             if let Some(oldest) = held.pop_front().and_then(|oldest| oldest.upgrade()) {
                 oldest.end.cancel();
             }
         }
         held.push_back(Arc::downgrade(&peer.0));
-        peer
     }
 }
 
-fn is_stranger(state: &Weak<State>) -> bool {
-    state
-        .upgrade()
-        .is_some_and(|state| !state.known.load(Ordering::Relaxed))
+impl State {
+    fn is_stranger(&self) -> bool {
+        !self.known.load(Ordering::Relaxed)
+    }
+
+    fn is_unsecured(&self) -> bool {
+        self.is_stranger() && self.identity.get().is_none()
+    }
 }
 
 /// The connections of an inner port, as many as its share of the process's open
@@ -137,10 +144,13 @@ pub fn incoming(
     let places = descriptors::connections(limit, Port::Inner, descriptors::INNER);
     let port = InnerPort {
         listener,
-        strangers: Strangers::among(places, shutdown),
+        strangers: Arc::new(Strangers::among(STRANGERS, places, State::is_stranger)),
+        handshaking: Strangers::among(HANDSHAKES, places, State::is_unsecured),
         places: Arc::new(Semaphore::new(places)),
         tls,
         handshakes: JoinSet::new(),
+        unsecured: Reported::default(),
+        shutdown,
     };
     futures::stream::unfold(port, |mut port| async move {
         let connection = port.next().await;
@@ -151,21 +161,44 @@ pub fn incoming(
 struct InnerPort {
     listener: TcpListener,
     places: Arc<Semaphore>,
-    strangers: Strangers,
+    strangers: Arc<Strangers>,
+    /// Those in a handshake.
+    handshaking: Strangers,
     tls: Option<(Mutual, bool)>,
-    /// No more than there are strangers.
+    /// No more than there are of these.
     handshakes: JoinSet<io::Result<Connection>>,
+    unsecured: Reported,
+    /// The end of the process: from then on no stranger is waited for.
+    shutdown: CancellationToken,
+}
+
+/// What is written to the log now and then, however often it happens.
+#[derive(Default)]
+struct Reported {
+    last: Option<Instant>,
+    since: usize,
+}
+
+impl Reported {
+    fn unsecured(&mut self, error: &io::Error) {
+        self.since += 1;
+        if self.last.is_none_or(|last| last.elapsed() >= REPORT) {
+            let connections = self.since;
+            tracing::warn!(%error, connections, "inner connections were not secured");
+            (self.last, self.since) = (Some(Instant::now()), 0);
+        }
+    }
 }
 
 impl InnerPort {
     async fn next(&mut self) -> Connection {
         loop {
             let socket = tokio::select! {
-                socket = accept(&self.listener, &self.places, &self.strangers) => socket,
+                socket = accept(&self.listener, &self.places, &self.shutdown) => socket,
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(Ok(connection)) => return connection,
                     Ok(Err(error)) => {
-                        tracing::debug!(%error, "a connection to the inner port is not secured");
+                        self.unsecured.unsecured(&error);
                         continue;
                     }
                     // It was not cancelled, and has nothing that panics.
@@ -173,16 +206,26 @@ impl InnerPort {
                 },
             };
             match self.tls.clone() {
-                None => return Connection::plain(socket),
+                None => {
+                    self.strangers.hold(socket.peer());
+                    return Connection::plain(socket);
+                }
                 Some((tls, plain)) => {
-                    self.handshakes.spawn(secure(socket, tls, plain));
+                    self.handshaking.hold(socket.peer());
+                    let strangers = Arc::clone(&self.strangers);
+                    let secure = secure(socket, tls, plain, strangers);
+                    self.handshakes.spawn(secure);
                 }
             }
         }
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, strangers: &Strangers) -> Socket {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Socket {
     let place = loop {
         if let Ok(place) = Arc::clone(places).acquire_owned().await {
             break place;
@@ -193,7 +236,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, strangers: &Str
             Ok((socket, _)) => {
                 // One that is gone already fails at its first read.
                 let _ = socket.set_nodelay(true);
-                return Socket::new(socket, strangers.next(), place);
+                return Socket::new(socket, Peer::new(shutdown.child_token()), place);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -204,13 +247,20 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, strangers: &Str
 }
 
 /// The handshake of a connection, unless it begins without TLS and may.
-async fn secure(mut socket: Socket, tls: Mutual, plain: bool) -> io::Result<Connection> {
+async fn secure(
+    mut socket: Socket,
+    tls: Mutual,
+    plain: bool,
+    strangers: Arc<Strangers>,
+) -> io::Result<Connection> {
+    let peer = socket.peer().clone();
     if plain && std::future::poll_fn(|cx| socket.poll_first(cx)).await? != HANDSHAKE {
+        strangers.hold(&peer);
         return Ok(Connection::plain(socket));
     }
-    let peer = socket.peer().clone();
     let (stream, identity) = tls.accept(socket).await?;
     let _ = peer.0.identity.set(identity);
+    strangers.hold(&peer);
     Ok(Connection::secured(peer, stream))
 }
 
@@ -306,7 +356,7 @@ mod tests {
         });
         let mut first = TcpStream::connect(at).await.expect("connected");
         let mut others = Vec::new();
-        for _ in 0..STRANGERS {
+        for _ in 0..HANDSHAKES {
             others.push(TcpStream::connect(at).await.expect("connected"));
         }
         let ended = tokio::time::timeout(Duration::from_secs(5), first.read_u8()).await;

@@ -127,12 +127,21 @@ async fn nodes(release: &Release, token: &str) -> Result<Told> {
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": false,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": 10001,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
             "containers": [{
                 "name": "manager",
                 "image": format!("localhost/distributed-file-server/manager:{tag}"),
                 "imagePullPolicy": "Never",
                 "args": ["nodes", "--manager", managers],
                 "env": [{ "name": "DFS_TOKEN", "value": token }],
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": { "drop": ["ALL"] },
+                },
             }],
         },
     }))?;

@@ -3,7 +3,7 @@
 
 use crate::core::Core;
 use crate::node_rows::row;
-use crate::nodes::Expected;
+use crate::nodes::{Address, Expected};
 use crate::recovery::set_back;
 use crate::state::HIGHEST;
 use crate::store::{Lease, NodeRow, Stay, StoreError};
@@ -22,6 +22,9 @@ const TRIES: usize = 5;
 /// How far the leader's number that a node has seen may be above the store's. The store's
 /// grows by one with each leader, and after a set-back it is raised to the nodes' one by one.
 const FARTHEST: u64 = 1 << 16;
+/// The same for the lease's counter, which grows several times a second at the most: a
+/// store may be set back by years.
+const FARTHEST_BEAT: u64 = 1 << 32;
 
 /// Why a node may not join now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,8 @@ pub struct Claim {
     pub pool: String,
     /// Where it is reached.
     pub endpoint: String,
+    /// Whether it came with a certificate.
+    pub secured: bool,
     /// Its volume's cluster, if it has one.
     pub cluster_id: Option<Uuid>,
     /// The protocol to speak with it.
@@ -97,12 +102,22 @@ impl Claim {
             session: hello.session,
             pool: hello.pool.clone(),
             endpoint: hello.endpoint.clone(),
+            secured: !hello.ticket_key.is_empty(),
             cluster_id,
             protocol,
             beat_seen: hello.beat_seen,
             term_seen: hello.term_seen,
             leader_seen: hello.leader_seen,
         })
+    }
+
+    /// Where the node says that it is.
+    fn address(&self) -> Address<'_> {
+        Address {
+            endpoint: &self.endpoint,
+            pool: &self.pool,
+            secured: self.secured,
+        }
     }
 
     /// Which node must answer at the endpoint that the claim names.
@@ -129,13 +144,13 @@ fn common_protocol(min: u32, max: u32) -> Result<u32, Refusal> {
     ))
 }
 
-/// Refuses a node whose advertised address is another node's, before anything is
-/// written: requests for its files would go to that node.
+/// Refuses a node that does not answer at the address that it advertises, or where another
+/// one does, before anything is written: requests for its files would go there.
 async fn refuse_wrong_address(core: &Core, claim: &Claim) -> Result<(), Refusal> {
-    let (network, at) = (&core.network, &claim.endpoint);
-    // Where nobody answers, the connection that is opened later fails with the reason.
-    let Some(who) = network.identify(at, &claim.pool, ADDRESS).await else {
-        return Ok(());
+    let Some(who) = core.network.identify(claim.address(), ADDRESS).await else {
+        // Nor is anything written for a node that is not there.
+        let why = format!("nobody answers at {} as that node", claim.endpoint);
+        return Err(Refusal::new(Grpc::Unavailable, why));
     };
     claim
         .expected()
@@ -247,25 +262,27 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Refusal>
     let Some(holder) = core.nodes.joined(&claim.id) else {
         return Ok(());
     };
-    if holder.session() == claim.session {
+    if holder.session() == claim.session && holder.endpoint == claim.endpoint {
         return Ok(());
     }
     // A node that comes back after a crash must not wait until its earlier stream is
     // found dead: the holder's endpoint is asked which node is there.
     let lives = core
         .network
-        .identify(&holder.endpoint, &holder.pool, HOLDER)
+        .identify(holder.address(), HOLDER)
         .await
         .is_some_and(|who| who.session == holder.session());
     if lives {
+        // Volume and session are in the log alone: with them another one could take its place.
+        tracing::warn!(
+            node = %claim.id, at = claim.endpoint, volume = %claim.volume_id,
+            holder = holder.endpoint, held = %holder.volume_id, "refused: the id is held"
+        );
         return Err(Refusal::new(
             Grpc::AlreadyExists,
             format!(
-                "node id {} is held by the node at {} (volume {}, session {:016x})",
-                claim.id,
-                holder.endpoint,
-                holder.volume_id,
-                holder.session()
+                "node id {} is held by the node at {}",
+                claim.id, holder.endpoint
             ),
         ));
     }
@@ -278,6 +295,16 @@ async fn refuse_second_holder(core: &Core, claim: &Claim) -> Result<(), Refusal>
 async fn note_set_back(core: &Arc<Core>, claim: &Claim) -> Result<(), Refusal> {
     let lease = core.store.lease().await.map_err(unavailable)?;
     let number = lease.as_ref().map_or(0, |lease| lease.number);
+    let beat = lease.as_ref().map_or(0, |lease| lease.counter);
+    if claim.beat_seen > beat.saturating_add(FARTHEST_BEAT) {
+        return Err(Refusal::new(
+            Grpc::InvalidArgument,
+            format!(
+                "beat_seen is {}: more than {FARTHEST_BEAT} beyond the lease's {beat}",
+                claim.beat_seen
+            ),
+        ));
+    }
     if claim.leader_seen > number.saturating_add(FARTHEST) {
         return Err(Refusal::new(
             Grpc::InvalidArgument,
@@ -322,7 +349,14 @@ async fn claim_row(core: &Core, claim: &Claim) -> Result<Option<NodeRow>, Refusa
                  its records stay untouched and answer code 4 until that volume is back",
                 claim.id, found.volume_id, claim.volume_id
             );
-            return Err(refused(core, claim, why, RefusedFor::Volume));
+            let noted = refused(core, claim, why, RefusedFor::Volume);
+            // The node does not learn which volume it would have to name.
+            let why = format!(
+                "VolumeReplaced: node id {} has records on another volume than this one, {}; they \
+                 stay untouched and answer code 4 until that volume is back",
+                claim.id, claim.volume_id
+            );
+            return Err(Refusal { why, ..noted });
         }
         // A drain that was ordered before the node ever joined stays in force.
         let stay = match found.volume_id.is_nil() {

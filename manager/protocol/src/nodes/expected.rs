@@ -12,12 +12,22 @@ use uuid::Uuid;
 /// nodes of a pool speak to each other.
 #[async_trait]
 pub trait Network: Send + Sync + 'static {
-    /// Asks who serves at the address of a node of a pool; nothing where nobody
-    /// answers within the time.
-    async fn identify(&self, address: &str, pool: &str, time: Duration) -> Option<IdentifyReply>;
+    /// Asks who serves at an address; nothing where nobody answers within the time.
+    async fn identify(&self, at: Address<'_>, time: Duration) -> Option<IdentifyReply>;
     /// The ticket with which a node takes a copy from another node; empty where none is
     /// needed.
     fn ticket(&self, to: &Node, id: FileId, generation: u32, session: u64) -> Bytes;
+}
+
+/// Where a node is reached, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Address<'a> {
+    /// The endpoint that it advertises.
+    pub endpoint: &'a str,
+    /// Its pool.
+    pub pool: &'a str,
+    /// Whether it joined with a certificate, and so speaks TLS.
+    pub secured: bool,
 }
 
 /// Who is expected at an endpoint.
@@ -34,9 +44,8 @@ pub struct Expected {
 /// Another node answers than the one expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "at {endpoint} node {id} answers (volume {volume}, session {session:016x}), not node \
-     {wanted} (volume {wanted_volume}): correct the address that {wanted} is given by \
-     --advertise"
+    "at {endpoint} {} answers, not node {wanted}: correct the address that {wanted} is given \
+     by --advertise", who(.id, .wanted)
 )]
 pub struct Another {
     /// Where.
@@ -51,6 +60,14 @@ pub struct Another {
     wanted: NodeId,
     /// Its volume.
     wanted_volume: Uuid,
+}
+
+/// Its volume and session are not said: with them another one could take its place.
+fn who(id: &str, wanted: &NodeId) -> String {
+    match id == wanted.as_str() {
+        true => format!("another node {id}, of another volume or session,"),
+        false => format!("node {id}"),
+    }
 }
 
 impl Expected {

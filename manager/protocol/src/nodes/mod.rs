@@ -15,7 +15,7 @@ mod table;
 pub use call_error::CallError;
 pub use calls::{Calls, Inventory, Outcome, Parts};
 pub use counted::NodeCount;
-pub use expected::{Another, Expected, Network};
+pub use expected::{Address, Another, Expected, Network};
 pub use node::{Node, NodeReport, SILENCE};
 pub(crate) use node::{copy_ref, home_ref, listed_ref};
 pub use shares::{NodeShares, Share};

@@ -1,5 +1,6 @@
 //! One joined node: its link, its last report, and the count that placement uses.
 
+use super::Address;
 use super::calls::Calls;
 use super::pace::Pace;
 use crate::store::{Copy, Record};
@@ -128,6 +129,15 @@ impl Node {
                 troubles: Arc::new(first.troubles.clone()),
                 pace: Pace::default(),
             }),
+        }
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> Address<'_> {
+        Address {
+            endpoint: &self.endpoint,
+            pool: &self.pool,
+            secured: self.is_secured(),
         }
     }
 

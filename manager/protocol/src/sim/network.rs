@@ -2,7 +2,7 @@
 
 use super::node::{Peers, ticket};
 use super::wire::Wire;
-use crate::nodes::{Network, Node};
+use crate::nodes::{Address, Network, Node};
 use crate::world::World;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,8 +19,8 @@ pub(super) struct SimNetwork {
 
 #[async_trait]
 impl Network for SimNetwork {
-    async fn identify(&self, address: &str, _: &str, time: Duration) -> Option<IdentifyReply> {
-        let node = self.peers.at(address)?;
+    async fn identify(&self, at: Address<'_>, time: Duration) -> Option<IdentifyReply> {
+        let node = self.peers.at(at.endpoint)?;
         let answer = self.wire.send("a question who is there", None, async move {
             node.reach().ok().map(|()| node.identify())
         });

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::files::copies::confirmed;
 use crate::files::delete::remove_doomed;
 use crate::node_rows::{row, set_stay};
+use crate::nodes::Address;
 use crate::recovery::listed::Listed;
 use crate::recovery::unsettled::{Unsettled, commit};
 use crate::store::{NodeRow, Record, State, Stay, StoreError};
@@ -134,10 +135,13 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
             found.volume_id
         )));
     }
-    let alive = core
-        .network
-        .identify(&found.endpoint, &found.pool, HOLDER)
-        .await;
+    let at = Address {
+        endpoint: &found.endpoint,
+        pool: &found.pool,
+        // One without a certificate is let in, and so available, or not there at all.
+        secured: true,
+    };
+    let alive = core.network.identify(at, HOLDER).await;
     let alive = alive.is_some_and(|who| who.volume_id[..] == volume.as_bytes()[..]);
     if alive || core.nodes.available(id).is_some() {
         return Err(invalid(format!(

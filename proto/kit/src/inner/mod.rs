@@ -121,9 +121,14 @@ impl Inner {
         }
     }
 
-    /// The way from a node to another one, to which a ticket admits.
-    pub fn way_between_nodes(&self) -> Way {
-        self.way(Token::default().bearer(), Whom::Node)
+    /// The way from a node to another one of a pool, or of any where that is empty. A
+    /// ticket admits to it.
+    pub fn way_between_nodes(&self, pool: &str) -> Way {
+        let whom = match pool {
+            "" => Whom::Node,
+            pool => Whom::NodeOf(pool.to_owned()),
+        };
+        self.way(Token::default().bearer(), whom)
     }
 
     fn way(&self, bearer: Bearer, whom: Whom) -> Way {
@@ -136,11 +141,6 @@ impl Inner {
     /// Whether there are certificates.
     pub fn is_secured(&self) -> bool {
         self.tls.is_some()
-    }
-
-    /// Whether some peers have certificates and some may have none.
-    pub fn is_mixed(&self) -> bool {
-        self.plain
     }
 
     /// A permit to bring one copy to a node of this pool that has given no key for it.

@@ -13,6 +13,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Why a certificate says nobody's identity.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +34,18 @@ pub enum NoIdentity {
 
 /// The identity in a certificate; who signed that is not checked here.
 pub(super) fn of(certificate: &CertificateDer<'_>) -> Result<Identity, NoIdentity> {
-    let parsed = webpki::EndEntityCert::try_from(certificate);
-    let parsed = parsed.map_err(|_| NoIdentity::Malformed)?;
-    let uris: Vec<&str> = parsed.valid_uri_names().collect();
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| NoIdentity::Malformed)?;
+    let names = parsed.subject_alternative_name();
+    let names = names.map_err(|_| NoIdentity::Malformed)?;
+    let mut uris = Vec::new();
+    for name in names.iter().flat_map(|names| &names.value.general_names) {
+        match name {
+            GeneralName::URI(uri) => uris.push(*uri),
+            // It may be one that others read as a URI.
+            GeneralName::Invalid(..) => return Err(NoIdentity::Malformed),
+            _ => {}
+        }
+    }
     match uris.as_slice() {
         [one] => Ok(one.parse()?),
         others => Err(NoIdentity::Uris(others.len())),

@@ -9,14 +9,17 @@ use proto::identity::{Identity, Role};
 use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server as accepted};
 
+/// How often it is checked whether the certificate has ended.
+const WATCH: Duration = Duration::from_secs(60);
 /// What is spoken over it.
 const PROTOCOL: &[u8] = b"h2";
 /// The flag that names the folder.
@@ -61,6 +64,7 @@ struct Current(RwLock<Configs>);
 
 struct Configs {
     own: Identity,
+    certificate: CertificateDer<'static>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -84,6 +88,7 @@ impl Mutual {
             let texts = Texts::try_from(texts.to_vec()).unwrap_or_default();
             current.take(&named, &texts).map_err(|why| why.to_string())
         };
+        watch_end(files[0].clone(), held.clone());
         let (files, texts) = (files.to_vec(), texts.to_vec());
         reread::follow("the inner certificate", files, texts, held, take);
         Ok(made)
@@ -142,7 +147,8 @@ impl Mutual {
         let config = self.0.0.read().client.clone();
         // Peers are checked by their identity, and the name is not sent.
         let name = ServerName::from(std::net::IpAddr::from([0, 0, 0, 0]));
-        let stream = TlsConnector::from(config).connect(name, socket).await?;
+        let stream = TlsConnector::from(config).connect(name, socket).await;
+        let stream = stream.map_err(without_the_time)?;
         let peer = peer(stream.get_ref().1.peer_certificates())?;
         match whom.is(peer.role()) {
             true => Ok(stream),
@@ -162,6 +168,42 @@ impl fmt::Debug for Mutual {
 
 fn sources(folder: &Path) -> [Source; 3] {
     FILES.map(|name| Source::new(FLAG, folder.join(name)))
+}
+
+/// Says once when the certificate ends while nobody replaces it, for as long as it is held.
+fn watch_end(file: Source, held: Weak<Current>) {
+    std::thread::spawn(move || {
+        let mut ended = false;
+        loop {
+            std::thread::sleep(WATCH);
+            let Some(current) = held.upgrade() else {
+                return;
+            };
+            let certificate = current.0.read().certificate.clone();
+            drop(current);
+            let ends = server::lapses(&certificate);
+            if ends && !ended {
+                server::warn_of_lapse(&file, &certificate);
+            }
+            ended = ends;
+        }
+    });
+}
+
+/// The same failure in the same words each time, so that it is logged once: the library's
+/// have the time in them.
+fn without_the_time(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|error| error.downcast_ref());
+    let why = match inner {
+        Some(Error::InvalidCertificate(CertificateError::ExpiredContext { .. })) => {
+            "the certificate there has expired"
+        }
+        Some(Error::InvalidCertificate(CertificateError::NotValidYetContext { .. })) => {
+            "the certificate there is not good yet"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), why)
 }
 
 /// The identity of a peer, whose certificate was verified in the handshake.
@@ -192,6 +234,7 @@ impl Configs {
         server::warn_of_lapse(cert, first);
         let own = super::identity::of(first);
         let own = own.map_err(|why| TlsError::NotOfARelease(cert.clone(), why))?;
+        let certificate = first.clone();
         let key = server::certified(cert, key, certs, &texts[1])?;
         let roots: Arc<RootCertStore> = pem::authorities(ca, &texts[2])?.into();
         let members = Members::new(roots, own.release())
@@ -218,6 +261,7 @@ impl Configs {
         client.enable_sni = false;
         Ok(Self {
             own,
+            certificate,
             server: Arc::new(server),
             client: Arc::new(client),
         })

@@ -161,6 +161,11 @@ pub(super) fn certified(
     }
 }
 
+/// Whether a certificate is not good now.
+pub(super) fn lapses(certificate: &CertificateDer<'_>) -> bool {
+    validity::lapse(certificate, UnixTime::now()).is_some()
+}
+
 /// A certificate that is not good now is served, and the log has a warning.
 pub(super) fn warn_of_lapse(file: &Source, certificate: &CertificateDer<'_>) {
     if let Some(lapse) = validity::lapse(certificate, UnixTime::now()) {

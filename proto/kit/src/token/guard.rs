@@ -44,7 +44,10 @@ impl Interceptor for Guard {
             Some(identity) => self.admit_as(identity.role(), request)?,
             None => self.admit_by_token(request)?,
         };
-        if let Some(peer) = peer {
+        // A node is let in by its join, if that succeeds: until then it is a stranger, or
+        // calls that never join would hold the port's connections.
+        let joins = matches!(self.admits, Admits::Nodes);
+        if let Some(peer) = peer.filter(|_| !joins) {
             peer.admit();
         }
         Ok(admitted)

@@ -304,6 +304,9 @@ pub struct TransferRequest {
     /// Lets this node bring that copy to the target, and nothing else.
     #[prost(bytes = "bytes", tag = "7")]
     pub ticket: ::prost::bytes::Bytes,
+    /// The target's pool, which its certificate must name; empty for any.
+    #[prost(string, tag = "8")]
+    pub target_pool: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransferStep {

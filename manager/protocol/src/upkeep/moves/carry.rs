@@ -48,6 +48,7 @@ pub(super) async fn carry(
     let transfer = TransferRequest {
         copy: Some(home_ref(&record)),
         target_endpoint: target.endpoint.clone(),
+        target_pool: target.pool.clone(),
         target_generation: generation,
         target_session: session,
         leader: core.lead.number(),
