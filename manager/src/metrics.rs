@@ -1,5 +1,9 @@
 //! What Prometheus sees of the manager.
 
+mod callers;
+
+pub(crate) use callers::{CallerMetrics, Counts};
+
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -35,10 +39,8 @@ pub(crate) struct Metrics {
     pub(crate) registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
-    /// Bytes of files received.
-    pub(crate) received_bytes: Counter,
-    /// Bytes of files sent.
-    pub(crate) sent_bytes: Counter,
+    /// What each caller asks for and moves.
+    pub(crate) callers: Arc<CallerMetrics>,
     /// What is in flight at the REST port's bounds.
     pub(crate) in_flight: InFlight,
 }
@@ -99,7 +101,6 @@ impl Metrics {
         let mut registry = Registry::with_prefix("dfs_manager");
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latency);
-        let (received_bytes, sent_bytes) = (Counter::default(), Counter::default());
         registry.register(
             "http_requests",
             "Requests by route, status and code",
@@ -111,18 +112,7 @@ impl Metrics {
             Unit::Seconds,
             seconds.clone(),
         );
-        registry.register_with_unit(
-            "received",
-            "Bytes of files received",
-            Unit::Bytes,
-            received_bytes.clone(),
-        );
-        registry.register_with_unit(
-            "sent",
-            "Bytes of files sent",
-            Unit::Bytes,
-            sent_bytes.clone(),
-        );
+        let callers = Arc::new(CallerMetrics::new(&mut registry));
         let in_flight = InFlight::default();
         in_flight.register(&mut registry);
         let registry = Arc::new(Mutex::new(registry));
@@ -130,8 +120,7 @@ impl Metrics {
             registry,
             requests,
             seconds,
-            received_bytes,
-            sent_bytes,
+            callers,
             in_flight,
         }
     }

@@ -20,7 +20,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How many of each kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Numbers {
-    /// Connections without a request.
+    /// Connections that ask for one small thing, without which they would soon be closed,
+    /// and then for nothing.
     pub idle: usize,
     /// Downloads of a large file that are hardly read.
     pub readers: usize,
@@ -44,7 +45,11 @@ impl Crowd {
         let mut clients = JoinSet::new();
         let open = Arc::new(AtomicU64::new(0));
         let kinds = [
-            (numbers.idle, String::new(), Act::Wait),
+            (
+                numbers.idle,
+                "GET /files?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+                Act::Wait,
+            ),
             (
                 numbers.readers,
                 format!("GET /file/{large} HTTP/1.1\r\nHost: localhost\r\n\r\n"),

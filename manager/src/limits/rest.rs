@@ -51,7 +51,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_MAX_HEADER_BYTES", value_name = "SIZE", default_value = "32KiB",
           value_parser = header_size)]
     pub max_header_bytes: u64,
-    /// How long a client may take to send the head of a request, from its first byte, and for the handshake of TLS
+    /// How long a client may take to send the head of a request, from its first byte; of the first request of a connection, from when it is accepted, the handshake of TLS included
     #[arg(long, env = "DFS_HEADER_TIMEOUT", value_name = "TIME", default_value = "15s",
           value_parser = time)]
     pub header_timeout: Duration,
@@ -59,7 +59,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_BODY_IDLE_TIMEOUT", value_name = "TIME", default_value = "30s",
           value_parser = time)]
     pub body_idle_timeout: Duration,
-    /// How long a connection may stay open without a request
+    /// How long a connection may stay open without a request, once it has brought one
     #[arg(long, env = "DFS_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s",
           value_parser = time)]
     pub idle_timeout: Duration,
@@ -79,7 +79,7 @@ pub struct RestLimits {
     #[arg(long, env = "DFS_RATE_GRACE", value_name = "TIME", default_value = "60s",
           value_parser = time)]
     pub rate_grace: Duration,
-    /// Share, in percent, of each of the bounds below, and of each node's streams for large files, that one client address (for IPv6 one /64) may take
+    /// Share, in percent, of each of the bounds below, and of each node's streams for large files, that one client address (for IPv6 one /64), or one caller that is known, may take
     #[arg(long, env = "DFS_CLIENT_SHARE", value_name = "PERCENT", default_value = "75",
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub client_share: u8,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long a connection without a request is kept once the manager leaves.
@@ -31,6 +32,10 @@ pub(super) struct Activity {
     /// Wakes the task that reads from the socket, which has no deadline while a request
     /// goes on.
     reader: AtomicWaker,
+    /// The connection ends with the requests that it has.
+    ends: AtomicBool,
+    /// Tells so to the task that drives it.
+    told: Notify,
     /// The host that the client names.
     pub(super) host: KnownHost,
     /// Whether the connection has TLS.
@@ -118,6 +123,22 @@ impl Activity {
     /// The connection ends with an answer to a request that was not read.
     pub(super) fn leave_unread(&self) {
         self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection ends once the requests on it are answered.
+    pub(super) fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+        self.told.notify_one();
+    }
+
+    /// Whether it ends.
+    pub(super) fn ends(&self) -> bool {
+        self.ends.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is to end; one task at a time can.
+    pub(super) async fn told_to_end(&self) {
+        self.told.notified().await;
     }
 
     /// Whether the client may still be sending a body that nobody reads.

@@ -8,7 +8,7 @@ use crate::callers::Admits;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 use manager_callers::link::{Allows, Terms};
-use manager_callers::{Denied, Known, Share, Verb};
+use manager_callers::{Account, Denied, Known, Share, Verb};
 use proto::FileName;
 use std::fmt;
 
@@ -52,6 +52,15 @@ impl Who {
                 Err(outside(known, Verb::List, &what))
             }
             Self::Anyone | Self::Known(_) | Self::Holder(_) => Ok(()),
+        }
+    }
+
+    /// Whose share is taken, if not that of an address: a link counts as its maker.
+    pub(super) fn account(&self) -> Option<Account> {
+        match self {
+            Self::Anyone => None,
+            Self::Known(known) => Some(known.identity().account()),
+            Self::Holder(terms) => Some(terms.by),
         }
     }
 

@@ -5,14 +5,17 @@
 use super::admit::Who;
 use super::allowance::Allowance;
 use crate::limits::RestLimits;
+use crate::metrics::{CallerMetrics, Counts};
 use manager_callers::{Account, Rates, Share};
+use manager_protocol::failure::Failure;
 use manager_protocol::nodes::NodeShares;
 use manager_protocol::world::World;
 use parking_lot::Mutex;
+use proto::Code;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
@@ -30,7 +33,7 @@ impl Key {
     }
 }
 
-/// One client's shares. Its address may have many connections.
+/// One client's shares.
 pub(super) struct Client {
     pub(super) uploads: Arc<Semaphore>,
     pub(super) upload_bytes: Arc<Semaphore>,
@@ -47,6 +50,10 @@ pub(super) struct Client {
     pub(super) strangers: Share,
     /// Its rates.
     pub(super) allowance: Allowance,
+    /// What it asks for and moves, counted by its name.
+    named: OnceLock<Arc<Counts>>,
+    /// The same while it has told no name.
+    unnamed: Arc<Counts>,
     most_at_once: usize,
 }
 
@@ -69,7 +76,17 @@ impl Client {
         self.most_at_once
     }
 
-    pub(super) fn new(world: &World, limits: &RestLimits, rates: &Rates) -> Arc<Self> {
+    /// What it asks for and moves, for the metrics.
+    pub(super) fn counts(&self) -> &Arc<Counts> {
+        self.named.get().unwrap_or(&self.unnamed)
+    }
+
+    pub(super) fn new(
+        world: &World,
+        limits: &RestLimits,
+        rates: &Rates,
+        unnamed: &Arc<Counts>,
+    ) -> Arc<Self> {
         let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
@@ -87,6 +104,8 @@ impl Client {
             wide: share(H2_WIDE_PLACES),
             strangers: Share::new(limits.client_share),
             allowance: Allowance::new(rates, limits),
+            named: OnceLock::new(),
+            unnamed: unnamed.clone(),
             most_at_once: bytes_share - BESIDE_FIRST,
         })
     }
@@ -96,6 +115,7 @@ impl Client {
 pub(super) struct Clients {
     world: World,
     limits: RestLimits,
+    metrics: Arc<CallerMetrics>,
     connected: Mutex<Remembered<Key>>,
     callers: Mutex<Remembered<Account>>,
 }
@@ -130,20 +150,35 @@ impl<K: Eq + Hash> Remembered<K> {
         }
         self.clients.entry(key).or_insert_with(|| (0, make()))
     }
+
+    /// One connection less is counted.
+    fn release(&mut self, key: &K) {
+        if let Some((count, _)) = self.clients.get_mut(key) {
+            *count -= 1;
+        }
+    }
 }
 
-/// One connection of a client, until it is dropped.
+/// One connection, until it is dropped. It counts to the address that it comes from, until
+/// a request on it is let in for a caller: from then on it counts to that one.
 pub(super) struct Connected {
     clients: Arc<Clients>,
     address: IpAddr,
     client: Arc<Client>,
+    /// The caller that it counts to.
+    caller: OnceLock<(Account, Arc<Client>)>,
 }
 
 impl Clients {
-    pub(super) fn new(world: &World, limits: &RestLimits) -> Arc<Self> {
+    pub(super) fn new(
+        world: &World,
+        limits: &RestLimits,
+        metrics: &Arc<CallerMetrics>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             world: world.clone(),
             limits: limits.clone(),
+            metrics: metrics.clone(),
             connected: Mutex::new(Remembered::new()),
             callers: Mutex::new(Remembered::new()),
         })
@@ -153,7 +188,8 @@ impl Clients {
     pub(super) fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
         let mut connected = self.connected.lock();
         let (count, client) = connected.of(Key::of(address), || {
-            Client::new(&self.world, &self.limits, &Rates::default())
+            let anyone = self.metrics.anyone();
+            Client::new(&self.world, &self.limits, &Rates::default(), anyone)
         });
         if *count >= self.limits.share_of(self.limits.max_connections) {
             return None;
@@ -163,6 +199,7 @@ impl Clients {
             clients: self.clone(),
             address,
             client: client.clone(),
+            caller: OnceLock::new(),
         })
     }
 }
@@ -186,8 +223,11 @@ impl Connected {
             Who::Known(known) => {
                 let identity = known.identity();
                 let client = self.of_account(identity.account(), identity.rates());
-                // Where a link of its was used before, its own rates were not known.
+                // Where a link of its was used before, neither its name nor its own rates
+                // were known.
                 client.allowance.set(identity.rates(), limits);
+                let metrics = &self.clients.metrics;
+                client.named.get_or_init(|| metrics.of(identity));
                 client
             }
             Who::Holder(terms) => self.of_account(terms.by, &Rates::default()),
@@ -195,11 +235,51 @@ impl Connected {
         }
     }
 
-    /// The shares of a caller, wherever its requests come from. Whoever has requests in
-    /// flight holds them, which bounds how many there are.
+    /// Counts the connection to the caller of the first request that is let in on it, in
+    /// place of its address.
+    ///
+    /// # Errors
+    /// Code 9 where that caller has its share of connections already.
+    pub(super) fn belongs_to(&self, who: &Who, client: &Arc<Client>) -> Result<(), Failure> {
+        let Some(account) = who.account() else {
+            return Ok(());
+        };
+        if self.caller.get().is_some() {
+            return Ok(());
+        }
+        let Clients { limits, .. } = &*self.clients;
+        {
+            let mut callers = self.clients.callers.lock();
+            if self.caller.get().is_some() {
+                // Another request on it was faster.
+                return Ok(());
+            }
+            let (count, _) = callers.of(account, || client.clone());
+            if *count >= limits.share_of(limits.max_connections) {
+                let why = "--max-connections of --client-share of this caller are open";
+                return Err(Failure::new(Code::TooManyRequests).because(why));
+            }
+            *count += 1;
+            self.caller.get_or_init(|| (account, client.clone()));
+        }
+        let mut connected = self.clients.connected.lock();
+        connected.release(&Key::of(self.address));
+        Ok(())
+    }
+
+    /// The shares of a caller, wherever its requests come from. Whoever has connections or
+    /// requests in flight holds them, which bounds how many there are.
     fn of_account(&self, account: Account, rates: &Rates) -> Arc<Client> {
+        if let Some((own, client)) = self.caller.get()
+            && *own == account
+        {
+            return client.clone();
+        }
         let clients = &self.clients;
-        let new = || Client::new(&clients.world, &clients.limits, rates);
+        let new = || {
+            let unnamed = clients.metrics.of_account(account);
+            Client::new(&clients.world, &clients.limits, rates, &unnamed)
+        };
         clients.callers.lock().of(account, new).1.clone()
     }
 }
@@ -207,13 +287,20 @@ impl Connected {
 impl Drop for Connected {
     fn drop(&mut self) {
         let key = Key::of(self.address);
+        if let Some((account, _)) = self.caller.get() {
+            self.clients.callers.lock().release(account);
+        }
         let mut connected = self.clients.connected.lock();
-        if let Some((count, client)) = connected.clients.get_mut(&key) {
-            *count -= 1;
-            // Whoever is over a rate does not get around it by another connection.
-            if *count == 0 && !client.allowance.owes(Instant::now()) {
-                connected.clients.remove(&key);
-            }
+        if self.caller.get().is_none() {
+            connected.release(&key);
+        }
+        // Connections that count to callers and requests in flight hold it too, and
+        // whoever is over a rate does not get around it by another connection.
+        let needless = |(count, client): &(usize, Arc<Client>)| {
+            *count == 0 && Arc::strong_count(client) <= 2 && !client.allowance.owes(Instant::now())
+        };
+        if connected.clients.get(&key).is_some_and(needless) {
+            connected.clients.remove(&key);
         }
     }
 }
@@ -221,13 +308,18 @@ impl Drop for Connected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
     use crate::world::world;
     use manager_callers::link::{Allows, Number, Terms};
     use proto::FileName;
 
     fn clients() -> Arc<Clients> {
         let limits = RestLimits::given(&["--max-connections=4", "--client-share=50"]);
-        Clients::new(&world(), &limits.expect("good flags"))
+        with(&limits.expect("good flags"))
+    }
+
+    fn with(limits: &RestLimits) -> Arc<Clients> {
+        Clients::new(&world(), limits, &Metrics::new().callers)
     }
 
     fn address(text: &str) -> IpAddr {
@@ -254,10 +346,92 @@ mod tests {
         );
     }
 
+    /// A caller, as one of its links names it.
+    fn caller(number: u64) -> Who {
+        Who::Holder(Terms {
+            number: Number(1),
+            name: FileName::new("a").expect("a name"),
+            allows: Allows::Put(1),
+            ends: 1,
+            by: Account(number),
+        })
+    }
+
+    /// A request on a connection, by a caller that was let in.
+    fn asks(connected: &Connected, who: &Who) -> Result<(), Failure> {
+        connected.belongs_to(who, &connected.client_of(who))
+    }
+
+    #[test]
+    fn a_connection_counts_to_its_caller_and_leaves_its_place_to_the_neighbours() {
+        let clients = clients();
+        let connect = || clients.connect(address("10.0.0.1"));
+        let held = [connect(), connect()].map(|place| place.expect("a place"));
+        assert!(connect().is_none());
+        for connected in &held {
+            asks(connected, &caller(1)).expect("within its share");
+        }
+        let third = connect().expect("those of a caller count to it alone");
+        asks(&third, &Who::Anyone).expect("nobody's request counts to the address");
+        let fourth = connect().expect("a place");
+        let refused = asks(&fourth, &caller(1)).expect_err("it has its share");
+        assert_eq!(refused.code, Code::TooManyRequests);
+        let why = refused.detail.expect("why");
+        assert!(
+            why.contains("--max-connections") && why.contains("--client-share"),
+            "{why}"
+        );
+        asks(&fourth, &caller(2)).expect("another caller has a share of its own");
+        drop(held);
+        asks(&third, &caller(1)).expect("there is room again");
+        drop((third, fourth));
+        assert!(clients.connected.lock().clients.is_empty());
+        let callers = clients.callers.lock();
+        assert!(callers.clients.values().all(|(count, _)| *count == 0));
+    }
+
+    #[test]
+    fn one_caller_can_not_hold_more_by_many_addresses() {
+        let clients = clients();
+        let from = |number| {
+            let connected = clients.connect(address(&format!("10.0.0.{number}")));
+            connected.expect("each address has a share of its own")
+        };
+        let connections: Vec<_> = (1..=4).map(from).collect();
+        let asked = connections.iter().map(|each| asks(each, &caller(1)));
+        assert_eq!(asked.filter(Result::is_ok).count(), 2);
+    }
+
+    #[test]
+    fn a_connection_stays_with_its_first_caller() {
+        let clients = clients();
+        let shared = clients.connect(address("10.0.0.1")).expect("a place");
+        for number in [1, 2, 1, 3] {
+            asks(&shared, &caller(number)).expect("let in");
+        }
+        let count = |number| {
+            let callers = clients.callers.lock();
+            callers.clients[&Account(number)].0
+        };
+        assert_eq!([1, 2, 3].map(count), [1, 0, 0]);
+    }
+
+    #[test]
+    fn an_address_whose_connections_are_all_callers_keeps_its_shares() {
+        let clients = clients();
+        let first = clients.connect(address("10.0.0.1")).expect("a place");
+        asks(&first, &caller(1)).expect("let in");
+        let second = clients.connect(address("10.0.0.1")).expect("a place");
+        assert!(Arc::ptr_eq(first.client(), second.client()));
+        drop(second);
+        let third = clients.connect(address("10.0.0.1")).expect("a place");
+        assert!(Arc::ptr_eq(first.client(), third.client()));
+    }
+
     #[test]
     fn another_connection_gets_nobody_around_a_rate() {
         let limits = RestLimits::given(&["--caller-requests-per-second=1"]);
-        let clients = Clients::new(&world(), &limits.expect("good flags"));
+        let clients = with(&limits.expect("good flags"));
         let ask = |from| {
             let connected = clients.connect(address(from)).expect("a place");
             connected.client().allowance.ask(Instant::now()).is_ok()
@@ -276,14 +450,8 @@ mod tests {
         let one = here.of_account(Account(1), &known);
         assert!(Arc::ptr_eq(&one, &there.of_account(Account(1), &known)));
         assert!(!Arc::ptr_eq(&one, &here.of_account(Account(2), &known)));
-        let link = Who::Holder(Terms {
-            number: Number(1),
-            name: FileName::new("a").expect("a name"),
-            allows: Allows::Put(1),
-            ends: 1,
-            by: Account(1),
-        });
-        assert!(Arc::ptr_eq(&one, &there.client_of(&link)), "its links too");
+        let link = there.client_of(&caller(1));
+        assert!(Arc::ptr_eq(&one, &link), "its links too");
         assert!(!Arc::ptr_eq(&one, here.client()));
         for many in 0..3 * REMEMBERED as u64 {
             here.of_account(Account(100 + many), &known);

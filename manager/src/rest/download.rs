@@ -5,6 +5,7 @@ use super::answer::Refusal;
 use super::caller::Caller;
 use super::{Rest, answer, file_body, name};
 use crate::format;
+use crate::metrics::Counts;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{
@@ -60,7 +61,7 @@ async fn serve(rest: &Arc<Rest>, parts: &Parts) -> Result<Response<Body>, Failur
         {
             return Err(Failure::new(Code::FileDoesNotExist).because(OTHER_FILE));
         }
-        match respond(rest, parts, found).await {
+        match respond(caller.client.counts(), parts, found).await {
             Ok(response) => {
                 caller.hold(place);
                 return Ok(response);
@@ -114,7 +115,7 @@ fn plan(method: &Method, headers: &HeaderMap, record: &Record, json: bool) -> Pl
 }
 
 async fn respond(
-    rest: &Arc<Rest>,
+    counts: &Arc<Counts>,
     parts: &Parts,
     mut found: Found,
 ) -> Result<Response<Body>, ReadError> {
@@ -138,15 +139,15 @@ async fn respond(
             }
         }
         Plan::Json => {
-            let body = file_body::json(rest, &mut found).await?;
+            let body = file_body::json(counts, &mut found).await?;
             json_head(&found.record, body)
         }
         Plan::Whole => {
-            let body = file_body::range(rest, &mut found, None).await?;
+            let body = file_body::range(counts, &mut found, None).await?;
             whole_head(&found.record, &kind, body)
         }
         Plan::One(part) => {
-            let body = file_body::range(rest, &mut found, Some(part)).await?;
+            let body = file_body::range(counts, &mut found, Some(part)).await?;
             let size = found.record.size;
             let mut response =
                 answer::head(StatusCode::PARTIAL_CONTENT, part.len, value(&kind), body);
@@ -164,7 +165,7 @@ async fn respond(
                 value(framing.content_type()),
             );
             let record = found.record.clone();
-            let body = file_body::several(rest, found, framing, ranges).await?;
+            let body = file_body::several(counts, found, framing, ranges).await?;
             let mut response = answer::head(StatusCode::PARTIAL_CONTENT, length, kind, body);
             raw_fields(response.headers_mut(), &record);
             validators(response.headers_mut(), &record, json);

@@ -1,6 +1,6 @@
 //! The bodies of downloads.
 
-use super::Rest;
+use crate::metrics::Counts;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -13,19 +13,19 @@ use std::sync::Arc;
 
 /// The bytes of one part, or of the whole file with its checksum checked.
 pub(super) async fn range(
-    rest: &Arc<Rest>,
+    counts: &Arc<Counts>,
     found: &mut Found,
     part: Option<Part>,
 ) -> Result<Body, ReadError> {
     let bytes = found.read(part.map(|part| (part.start, part.len))).await?;
-    Ok(counted(rest, bytes))
+    Ok(counted(counts, bytes))
 }
 
 /// The file within JSON, in base64.
-pub(super) async fn json(rest: &Arc<Rest>, found: &mut Found) -> Result<Body, ReadError> {
+pub(super) async fn json(counts: &Arc<Counts>, found: &mut Found) -> Result<Body, ReadError> {
     let bytes = found.read(None).await?;
     let id = found.record.id.to_string();
-    Ok(counted(rest, envelope(&found.record, &id).encode(bytes)))
+    Ok(counted(counts, envelope(&found.record, &id).encode(bytes)))
 }
 
 /// What stands around the base64.
@@ -41,7 +41,7 @@ pub(super) fn envelope<'a>(record: &'a Record, id: &'a str) -> FileAnswer<'a> {
 /// Several parts, framed. The first is opened before the answer begins, so that an
 /// unavailable node can still be answered with code 4.
 pub(super) async fn several(
-    rest: &Arc<Rest>,
+    counts: &Arc<Counts>,
     mut found: Found,
     framing: Framing,
     parts: Vec<Part>,
@@ -66,7 +66,7 @@ pub(super) async fn several(
         }
         yield framing.tail();
     };
-    Ok(counted(rest, body))
+    Ok(counted(counts, body))
 }
 
 /// A file that was deleted or lost between two parts breaks the answer off
@@ -79,11 +79,11 @@ fn broken(error: ReadError) -> io::Error {
 }
 
 fn counted(
-    rest: &Arc<Rest>,
+    counts: &Arc<Counts>,
     bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Body {
-    let rest = rest.clone();
+    let counts = counts.clone();
     Body::from_stream(bytes.inspect_ok(move |piece| {
-        rest.metrics.sent_bytes.inc_by(piece.len() as u64);
+        counts.sent(piece.len() as u64);
     }))
 }

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
@@ -75,7 +75,11 @@ impl Front {
             .await;
         let client = connected.client_of(&who);
         let admitted = admitted.and_then(|head| {
-            operation.map_or(Ok(()), |_| client.allowance.ask(begun))?;
+            // A request that is refused for its connection costs of the rate too.
+            let asked = operation.map_or(Ok(()), |_| client.allowance.ask(begun));
+            let belongs = connected.belongs_to(&who, &client);
+            belongs.inspect_err(|_| in_flight.activity().end())?;
+            asked?;
             Ok(head)
         });
         let tls = in_flight.activity().is_over_tls();
@@ -102,14 +106,11 @@ impl Front {
         };
         let unread = lender.settle(&mut response, in_flight.activity()).await;
         let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID.clone(), id_value(trace));
-        // What was uploaded is never a script, a style or a page of this origin.
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CORP.clone(), HeaderValue::from_static("same-origin"));
-        if tls {
-            headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+        always(headers, trace, tls);
+        if !http2 && in_flight.activity().ends() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.count(&response, &method, asked.path, trace, begun);
+        self.count(&response, &method, asked.path, &caller, begun);
         line.answered(&response);
         if http2 && !response.body().is_end_stream() {
             in_flight.answered(self.rest.limits.download_rate());
@@ -191,7 +192,7 @@ impl Front {
         response: &Response<AxumBody>,
         method: &Method,
         route: &'static str,
-        trace: Trace,
+        caller: &Caller,
         begun: Instant,
     ) {
         let took = begun.elapsed();
@@ -207,12 +208,24 @@ impl Front {
             code,
         };
         self.rest.metrics.request(&labels, took);
-        let (method, status) = (labels.method, labels.status);
+        caller.client.counts().answered(labels.status);
+        let (method, status, trace) = (labels.method, labels.status, caller.trace);
         if status >= 500 {
             tracing::warn!(request = %trace, method, route, status, code, ?took, "answered");
         } else {
             tracing::debug!(request = %trace, method, route, status, code, ?took, "answered");
         }
+    }
+}
+
+/// The fields that every answer has.
+fn always(headers: &mut HeaderMap, trace: Trace, tls: bool) {
+    headers.insert(X_REQUEST_ID.clone(), id_value(trace));
+    // What was uploaded is never a script, a style or a page of this origin.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CORP.clone(), HeaderValue::from_static("same-origin"));
+    if tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS);
     }
 }
 

@@ -1,5 +1,5 @@
 //! How TLS begins on a connection: in the connection's own task, so that nobody waits for
-//! it, and within the time that a head may take.
+//! it, and within the time that the first request may take.
 
 use super::activity::Activity;
 use super::answer::Refusal;
@@ -20,7 +20,7 @@ const USE_HTTPS: &str = "this port speaks TLS: use https://";
 /// More than that answer's body is long.
 const ANSWER: usize = 4096;
 
-/// TLS over a connection, once its client has done its part.
+/// TLS over a connection, once its client has done its part, which it has to by `until`.
 ///
 /// # Errors
 /// Where the client does not speak TLS, shows no certificate that is wanted, breaks off or
@@ -30,8 +30,8 @@ pub(super) async fn secured(
     mut socket: TcpStream,
     deadlines: Deadlines,
     activity: &Arc<Activity>,
+    until: Instant,
 ) -> io::Result<TlsStream<Writes<TcpStream>>> {
-    let until = Instant::now() + deadlines.head;
     if timeout_at(until, first_byte(&socket)).await?? != HANDSHAKE {
         leave(&mut socket, &plain_answer().await, until).await;
         return Err(io::Error::other("its client does not speak TLS"));

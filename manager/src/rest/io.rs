@@ -1,5 +1,6 @@
-//! What a connection is read from, with the deadlines for the head of a request and for
-//! being idle. Those of a reader that takes nothing are in [`super::writes`].
+//! What a connection is read from, with the deadlines for its first request, for the head
+//! of a later one and for being idle. Those of a reader that takes nothing are in
+//! [`super::writes`].
 
 use super::activity::Activity;
 use crate::limits::MinRate;
@@ -22,9 +23,9 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
-    /// From the first byte of a head to its last.
+    /// From the first byte of a head to its last; of the first one, from the accept.
     pub(super) head: Duration,
-    /// Without a request.
+    /// Without a request, after the first one.
     pub(super) idle: Duration,
     /// Without a byte taken of what there is to send.
     pub(super) write: Duration,
@@ -72,6 +73,8 @@ pub(super) struct Guarded<T> {
     socket: T,
     deadlines: Deadlines,
     activity: Arc<Activity>,
+    /// When the head of the first request has to be whole; `None` once it was.
+    first: Option<Instant>,
     /// Requests begun when `phase` was last set back.
     seen: u64,
     phase: Phase,
@@ -85,11 +88,18 @@ pub(super) struct Guarded<T> {
 }
 
 impl<T> Guarded<T> {
-    pub(super) fn new(socket: T, deadlines: Deadlines, activity: Arc<Activity>) -> Self {
+    /// `first` is when the head of the first request has to be whole.
+    pub(super) fn new(
+        socket: T,
+        deadlines: Deadlines,
+        activity: Arc<Activity>,
+        first: Instant,
+    ) -> Self {
         Self {
             socket,
             deadlines,
             activity,
+            first: Some(first),
             seen: 0,
             phase: Phase::Idle,
             http2: false,
@@ -104,6 +114,14 @@ impl<T> Guarded<T> {
             self.phase = Phase::Head;
             self.reading.disarm();
         }
+    }
+
+    /// When the head of the first request has to be whole, while it is not.
+    fn first(&mut self) -> Option<Instant> {
+        if self.first.is_some() && self.activity.look().0 > 0 {
+            self.first = None;
+        }
+        self.first
     }
 
     /// Nothing to read: how long that may go on depends on what is awaited.
@@ -121,15 +139,22 @@ impl<T> Guarded<T> {
         if busy {
             return Poll::Pending;
         }
-        let (after, what) = match self.phase {
-            Phase::Idle => (self.deadlines.idle, "idle for too long"),
-            Phase::Head => (self.deadlines.head, "the head of a request takes too long"),
+        let (after, what) = match (self.first(), self.phase) {
+            (Some(first), _) => (first.saturating_duration_since(Instant::now()), NO_FIRST),
+            (None, Phase::Idle) => (self.deadlines.idle, "idle for too long"),
+            (None, Phase::Head) => (self.deadlines.head, "the head of a request takes too long"),
         };
         match self.reading.poll(after, cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, what))),
+            Poll::Ready(()) => Poll::Ready(late(what)),
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+const NO_FIRST: &str = "the first request takes too long";
+
+fn late(what: &str) -> io::Result<()> {
+    Err(io::Error::new(ErrorKind::TimedOut, what))
 }
 
 impl<T: AsyncRead + Unpin> Guarded<T> {
@@ -189,6 +214,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.socket).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
+                // Whoever never stops sending has no pause in which the alarm is asked.
+                if self.first().is_some_and(|first| Instant::now() >= first) {
+                    return Poll::Ready(late(NO_FIRST));
+                }
                 self.took(&buffer.filled()[before..]);
                 Poll::Ready(Ok(()))
             }
@@ -258,11 +287,9 @@ mod tests {
         let (client, server) = tokio::io::duplex(64);
         let deadlines = Deadlines::of_tests();
         let activity = Arc::new(Activity::default());
-        (
-            client,
-            Guarded::new(server, deadlines, activity.clone()),
-            activity,
-        )
+        let first = Instant::now() + deadlines.head;
+        let server = Guarded::new(server, deadlines, activity.clone(), first);
+        (client, server, activity)
     }
 
     /// Seconds until reading fails.
@@ -274,14 +301,52 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_connection_is_closed_at_the_idle_deadline() {
+    async fn a_connection_that_never_asked_for_anything_may_not_idle() {
         let (_client, mut server, _) = guarded();
-        assert_eq!(read_fails_after(&mut server).await, 60);
+        assert_eq!(read_fails_after(&mut server).await, 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_stops_is_closed_at_its_own_deadline() {
+    async fn the_time_of_the_first_head_goes_by_before_its_first_byte_too() {
         let (mut client, mut server, _) = guarded();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        client.write_all(b"G").await.expect("written");
+        server.read_u8().await.expect("a byte");
+        assert_eq!(read_fails_after(&mut server).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_that_bring_no_request_win_no_time() {
+        let (mut client, mut server, _) = guarded();
+        client.write_all(&H2_PREFACE).await.expect("written");
+        assert!(server.speaks_http2().await.expect("begun"));
+        let begun = Instant::now();
+        let frames = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        while server.read_u8().await.is_ok() {}
+        assert_eq!(begun.elapsed().as_secs(), 5);
+        drop(server);
+        frames.await.expect("ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_pauses_is_late_as_well() {
+        let (mut client, mut server, _) = guarded();
+        client.write_all(b"GE").await.expect("written");
+        server.read_u8().await.expect("a byte");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(read_fails_after(&mut server).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_head_that_stops_is_closed_at_its_own_deadline() {
+        let (mut client, mut server, activity) = guarded();
+        drop(activity.begin());
+        let idle = tokio::time::timeout(Duration::from_secs(50), server.read_u8()).await;
+        assert!(idle.is_err(), "it may idle");
         client.write_all(b"G").await.expect("written");
         assert_eq!(server.read_u8().await.expect("a byte"), b'G');
         assert_eq!(read_fails_after(&mut server).await, 5);
@@ -362,6 +427,6 @@ mod tests {
             server.speaks_http2().await.is_err(),
             "silence has its deadline"
         );
-        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert_eq!(begun.elapsed().as_secs(), 5);
     }
 }

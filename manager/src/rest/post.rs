@@ -89,7 +89,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         });
     }
     let received = upload.end();
-    rest.metrics.received_bytes.inc_by(received.size);
+    caller.client.counts().received(received.size);
     body.checked()?;
     if let Some(checker) = form.checker {
         checker

@@ -66,7 +66,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         upload.push(admitted.hold(piece).await?).await?;
     }
     let received = upload.end();
-    rest.metrics.received_bytes.inc_by(received.size);
+    caller.client.counts().received(received.size);
     for checker in checkers.into_iter().flatten() {
         checker
             .finish(Some(&received.sha256), body.trailers())

@@ -9,7 +9,7 @@ use super::clients::{Clients, Connected};
 use super::front::Front;
 use super::handshake::secured;
 use super::hosts::Hosts;
-use super::io::{Deadlines, Guarded};
+use super::io::{Deadlines, Guarded, LINGER};
 use super::listeners::{Accepted, Listener, Listeners};
 use super::protocols::{H2_NARROW, H2_WIDE, Protocols};
 use super::writes::Writes;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let clients = Clients::new(&core.world, &limits);
+    let clients = Clients::new(&core.world, &limits, &metrics.callers);
     let protocols = Protocols::new(&limits);
     let deadlines = Deadlines {
         head: limits.header_timeout,
@@ -126,27 +126,31 @@ struct Serving {
 impl Serving {
     async fn connection(&self, accepted: Accepted, connected: Connected) {
         let activity = Arc::new(Activity::over(accepted.tls.is_some()));
+        let (deadlines, first) = (self.deadlines, Instant::now() + self.deadlines.head);
         let Some(tls) = &accepted.tls else {
-            let socket = Writes::new(accepted.socket, self.deadlines, activity.clone());
+            let socket = Writes::new(accepted.socket, deadlines, activity.clone());
+            let socket = Guarded::new(socket, deadlines, activity.clone(), first);
             return self.serve(socket, activity, connected).await;
         };
         let secured = tokio::select! {
-            secured = secured(tls, accepted.socket, self.deadlines, &activity) => secured,
+            secured = secured(tls, accepted.socket, deadlines, &activity, first) => secured,
             () = self.shutdown.cancelled() => return,
         };
         match secured {
             // In a piece of memory of its own: a plain connection does without it.
-            Ok(stream) => Box::pin(self.serve(stream, activity, connected)).await,
+            Ok(stream) => {
+                let socket = Guarded::new(stream, deadlines, activity.clone(), first);
+                Box::pin(self.serve(socket, activity, connected)).await;
+            }
             Err(why) => tracing::debug!(peer = %accepted.peer, %why, "no TLS came about"),
         }
     }
 
     /// Serves what a client sends, over TLS or without.
-    async fn serve<T>(&self, socket: T, activity: Arc<Activity>, connected: Connected)
+    async fn serve<T>(&self, mut socket: Guarded<T>, activity: Arc<Activity>, connected: Connected)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let mut socket = Guarded::new(socket, self.deadlines, activity.clone());
         let http2 = tokio::select! {
             begun = socket.speaks_http2() => match begun {
                 Ok(http2) => http2,
@@ -197,12 +201,23 @@ impl Serving {
         let mut connection = pin!(connection);
         let mut looks = tokio::time::interval(look_every(self.deadlines.rate.grace));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut leaving = false;
+        let (mut leaving, mut over) = (false, false);
         let mut quiet = pin!(activity.quiet());
+        // A client that does not end what it was told to end; what it still sends is read
+        // for a while, so that the answer reaches it.
+        let mut farewell = pin!(async {
+            tokio::time::sleep(LINGER).await;
+            activity.quiet().await;
+        });
         let ended = loop {
             let leave = tokio::select! {
                 ended = connection.as_mut() => break ended,
                 () = self.shutdown.cancelled(), if !leaving => true,
+                () = activity.told_to_end(), if !over => {
+                    over = true;
+                    true
+                }
+                () = farewell.as_mut(), if over => return,
                 () = quiet.as_mut(), if leaving && self.shutdown.is_cancelled() => return,
                 _ = looks.tick() => match activity.slow() {
                     (0, _) => false,

@@ -145,10 +145,7 @@ async fn what_changed_is_for_new_connections_and_what_is_bad_changes_nothing() {
     let pair = new.server();
     write(dir.path(), "tls.crt", &pair.cert);
     let half = reload(&tls, &files).expect_err("the key is still the old one");
-    assert!(
-        half.contains("does not belong to --tls-cert tls.crt"),
-        "{half}"
-    );
+    assert!(half.contains("does not belong to --tls-cert "), "{half}");
     assert!(talk(&tls, client(&old, None)).await.is_ok(), "as before");
     write(dir.path(), "tls.key", &pair.key);
     reload(&tls, &files).expect("they belong to each other");
