@@ -10,6 +10,7 @@ use e2e::members::{
     LONG, RELEASE, authority_of, folder, issue, member, member_until, node_of, secure, secured,
     write,
 };
+use futures::StreamExt;
 use kit::inner::Inner;
 use kit::tls::Mutual;
 use proto::identity::Role;
@@ -17,7 +18,9 @@ use proto::v1::admin_client::AdminClient;
 use proto::v1::handover_client::HandoverClient;
 use proto::v1::registry_client::RegistryClient;
 use proto::v1::storage_client::StorageClient;
-use proto::v1::{IdentifyRequest, ListNodesRequest, NodeMessage, ResumeRequest};
+use proto::v1::{
+    Hello, IdentifyRequest, ListNodesRequest, NodeMessage, ResumeRequest, node_message,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -257,6 +260,94 @@ async fn a_node_joins_nobody_but_a_manager_of_its_release() -> Result<()> {
     })
     .await?;
     ensure!(cluster.client().status().await?.nodes.is_empty());
+    Ok(())
+}
+
+/// What a manager answers to a node that introduces itself so.
+async fn hello(channel: &Channel, hello: Hello) -> tonic::Status {
+    let kind = Some(node_message::Kind::Hello(hello));
+    let said = futures::stream::iter([NodeMessage { kind }]).chain(futures::stream::pending());
+    let joined = RegistryClient::new(channel.clone()).join(said).await;
+    match joined {
+        Err(status) => status,
+        Ok(answers) => match answers.into_inner().message().await {
+            Err(status) => status,
+            Ok(answer) => tonic::Status::ok(format!("{answer:?}")),
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_answers_nowhere_leaves_nothing_and_learns_nothing() -> Result<()> {
+    let authority = authority_of(RELEASE)?;
+    let cluster = secured(1, &authority).await?;
+    let volume = e2e::wait::until(SOON, async || {
+        let (_, lines) = ask(&cluster, "nodes", "operator").await?;
+        let volume = lines.split_once("volume=").context("no volume")?.1;
+        let volume = volume.split_whitespace().next();
+        Ok(volume.context("no volume")?.to_owned())
+    })
+    .await?;
+    let inner = with(&member(&authority, node_of("default"))?, &[&authority])?;
+    let channel = to_manager(&inner, &cluster).await?;
+    let nowhere = "127.0.0.1:9".to_owned();
+    let real = cluster.inner_of(0).to_string();
+    let says = |node_id: &str, endpoint: &str| Hello {
+        node_id: node_id.to_owned(),
+        volume_id: vec![7; 16].into(),
+        session: 7,
+        pool: "default".to_owned(),
+        endpoint: endpoint.to_owned(),
+        protocol_min: proto::PROTOCOL_MIN,
+        protocol_max: proto::PROTOCOL,
+        beat_seen: 1 << 63,
+        ticket_key: vec![7; 32].into(),
+        ..Hello::default()
+    };
+    let mut refused = Vec::new();
+    for n in 0..20 {
+        refused.push(hello(&channel, says(&format!("invented-{n}"), &nowhere)).await);
+    }
+    for endpoint in [&nowhere, &real] {
+        refused.push(hello(&channel, says("node-1", endpoint)).await);
+    }
+    for status in refused {
+        ensure!(status.code() != Code::Ok, "{status:?}");
+        let told = status.message();
+        ensure!(!told.contains(&volume), "it learns the volume: {told}");
+    }
+    let status = cluster.client().status().await?;
+    ensure!(status.nodes.len() == 1, "{status:?}");
+    let log = cluster.manager()?.log();
+    ensure!(!log.contains("was set back"), "{log}");
+    put_and_get(&cluster.client(), 0..3).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_never_join_hold_no_connection() -> Result<()> {
+    let authority = authority_of(RELEASE)?;
+    let cluster = secured(1, &authority).await?;
+    let inner = with(&member(&authority, node_of("default"))?, &[&authority])?;
+    let begun = std::time::Instant::now();
+    let mut calls = Vec::new();
+    for _ in 0..2 * kit::accept::STRANGERS {
+        let channel = to_manager(&inner, &cluster).await?;
+        calls.push(tokio::spawn(async move {
+            let silent = futures::stream::pending::<NodeMessage>();
+            let joined = RegistryClient::new(channel).join(silent).await;
+            joined.map_or_else(|status| status.code(), |_| Code::Ok)
+        }));
+    }
+    let first = calls.swap_remove(0).await?;
+    ensure!(first != Code::Ok, "{first:?}");
+    // Before the manager's own patience with it ends.
+    ensure!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    let (code, out) = ask(&cluster, "nodes", "operator").await?;
+    ensure!(code == 0, "{out}");
     Ok(())
 }
 

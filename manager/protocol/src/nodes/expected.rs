@@ -1,6 +1,6 @@
 //! Which node is expected at an address, and who answers there.
 
-use super::Node;
+use super::{Address, Node};
 use async_trait::async_trait;
 use bytes::Bytes;
 use messages::v1::IdentifyReply;
@@ -17,17 +17,6 @@ pub trait Network: Send + Sync + 'static {
     /// The ticket with which a node takes a copy from another node; empty where none is
     /// needed.
     fn ticket(&self, to: &Node, id: FileId, generation: u32, session: u64) -> Bytes;
-}
-
-/// Where a node is reached, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Address<'a> {
-    /// The endpoint that it advertises.
-    pub endpoint: &'a str,
-    /// Its pool.
-    pub pool: &'a str,
-    /// Whether it joined with a certificate, and so speaks TLS.
-    pub secured: bool,
 }
 
 /// Who is expected at an endpoint.
