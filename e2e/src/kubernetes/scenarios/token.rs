@@ -108,7 +108,17 @@ fn upgrade(release: &Release, values: &Value) -> Result<()> {
 }
 
 /// `manager nodes` with a token and no certificate, in a pod that may reach the managers.
+/// The cluster's network may take a moment until it lets a new pod out.
 async fn nodes(release: &Release, token: &str) -> Result<Told> {
+    wait::until(SETTLE, async || {
+        let told = nodes_now(release, token).await?;
+        ensure!(!told.text.contains("Connection refused"), "{}", told.text);
+        Ok(told)
+    })
+    .await
+}
+
+async fn nodes_now(release: &Release, token: &str) -> Result<Told> {
     let (namespace, kube) = (release.namespace.as_str(), &release.kube);
     let managers = format!(
         "http://{}-managers.{namespace}.svc:9000",
