@@ -157,9 +157,18 @@ async fn a_certificate_opens_only_what_its_role_is_for() -> Result<()> {
     let denied = ask(&cluster, "nodes", "node-default").await;
     let denied = format!("{:#}", denied.unwrap_err());
     ensure!(denied.contains("an operator's"), "{denied}");
-    ensure!(cluster.ask(&["nodes"]).await.is_err());
+    let bare = format!("{:#}", cluster.ask(&["nodes"]).await.unwrap_err());
+    ensure!(bare.contains("may want --certs"), "{bare}");
     let (code, out) = ask(&cluster, "nodes", "operator").await?;
     ensure!(code == 0 && out.contains("node-1"), "{out}");
+    let url = format!("https://{}", cluster.grpc());
+    let certs = folder(&cluster, "operator").display().to_string();
+    let with = ["nodes", "--manager", &url, "--certs", &certs];
+    let (status, out, log) = cluster.manager_command(with).output(SOON).await?;
+    ensure!(status.success() && out.contains("node-1"), "{out}{log}");
+    let without = cluster.manager_command(["nodes", "--manager", &url]);
+    let (status, _, log) = without.output(SOON).await?;
+    ensure!(!status.success() && log.contains("needs --certs"), "{log}");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("manager: {error:#}");
+            eprintln!("manager: {}", remote::said(&error));
             ExitCode::from(FAILED)
         }
     }

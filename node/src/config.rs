@@ -168,6 +168,12 @@ impl ServeArgs {
     pub fn into_config(self) -> anyhow::Result<Config> {
         let inner = self.inner.load()?;
         inner.allows_listening("--listen", self.listen)?;
+        let secure = |manager: &&Uri| manager.scheme_str() == Some("https");
+        if let Some(manager) = self.manager.iter().find(secure)
+            && !inner.is_secured()
+        {
+            anyhow::bail!("--manager {manager}: needs --certs");
+        }
         if self.advertise.is_none() && self.listen.ip().is_unspecified() {
             anyhow::bail!(
                 "--advertise: is needed where --listen is {}",
@@ -202,14 +208,15 @@ impl ServeArgs {
 /// Parses a manager's address.
 ///
 /// # Errors
-/// When it is no `http://HOST:PORT`.
+/// When it is no `http://HOST:PORT` or `https://HOST:PORT`.
 pub fn manager(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
         .map_err(|_| "must be http://HOST:PORT".to_owned())?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if uri.scheme_str() != Some("http") || uri.host().is_none() || !bare {
-        return Err("must be http://HOST:PORT".to_owned());
+    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !scheme || uri.host().is_none() || !bare {
+        return Err("must be http://HOST:PORT, or https:// with --certs".to_owned());
     }
     Ok(uri)
 }

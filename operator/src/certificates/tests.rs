@@ -1,5 +1,7 @@
 use super::*;
+use crate::played::Played;
 use authority::Terms;
+use serde_json::{Value, json};
 
 fn pool(name: &str) -> PoolName {
     PoolName {
@@ -170,4 +172,111 @@ fn the_pools_of_a_secret_are_those_that_have_a_certificate() {
     }
     let found = certified("team", &all);
     assert_eq!(found, [pool("p"), pool("q")]);
+}
+
+fn refusal(code: u16) -> (u16, Value) {
+    let reason = match code {
+        404 => "NotFound",
+        _ => "Forbidden",
+    };
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+        "reason": reason, "message": "no", "metadata": {},
+    });
+    (code, body)
+}
+
+fn taken() -> (u16, Value) {
+    let body = json!({ "kind": "Secret", "apiVersion": "v1", "metadata": { "name": "taken" } });
+    (201, body)
+}
+
+/// What one turn of a release without any Secret asks, where this is answered.
+async fn turned(answers: Vec<(u16, Value)>) -> (Certificates, Result<()>, Vec<String>) {
+    let release = Release::sample();
+    let terms = release.certificates.clone().expect("it has TLS");
+    let certificates = Certificates::new(&release, terms, Gauge::default());
+    let played = Played::new(answers).await;
+    let client = played.client();
+    let turned = certificates
+        .turn(&client, &release, &|_| None, SystemTime::now())
+        .await;
+    (certificates, turned, played.asked())
+}
+
+const AUTHORITY: &str = "/api/v1/namespaces/dfs/secrets/files-authority";
+const MANAGERS: &str = "/api/v1/namespaces/dfs/secrets/files-managers";
+const POOLS: [&str; 2] = [
+    "/api/v1/namespaces/dfs/secrets/files-nodes",
+    "/api/v1/namespaces/team/secrets/dfs.files-nodes",
+];
+
+/// Without the query.
+fn asks(asked: &[String]) -> Vec<&str> {
+    let path = |text: &String| text.split('?').next().map_or(0, str::len);
+    asked.iter().map(|text| &text[..path(text)]).collect()
+}
+
+#[tokio::test]
+async fn an_authority_is_kept_before_anything_is_signed_with_it() {
+    let none = || refusal(404);
+    let all = vec![none(), taken(), none(), taken(), none(), none()];
+    let (certificates, turned, asked) = turned(all).await;
+    turned.expect("all is made");
+    let secrets = "POST /api/v1/namespaces/dfs/secrets";
+    let get = |path: &str| format!("GET {path}");
+    let wanted = [
+        get(AUTHORITY),
+        secrets.to_owned(),
+        get(MANAGERS),
+        secrets.to_owned(),
+        get(POOLS[0]),
+        get(POOLS[1]),
+    ];
+    assert_eq!(asks(&asked), wanted);
+    assert!(certificates.own().is_some());
+    assert!(certificates.of_pool(&pool("p"), None).is_ok());
+}
+
+#[tokio::test]
+async fn what_can_not_be_kept_is_given_to_nobody() {
+    let (certificates, turned, asked) = turned(vec![refusal(404), refusal(403)]).await;
+    assert!(turned.is_err());
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(certificates.own().is_none());
+    assert!(certificates.of_pool(&pool("p"), None).is_err());
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_gone_holds_up_no_authority_and_one_that_is_closed_does() {
+    let none = || refusal(404);
+    let made = || vec![none(), taken(), none(), taken(), none(), refusal(403)];
+    for (namespace, held_up) in [
+        (none(), false),
+        (
+            (
+                200,
+                json!({ "kind": "Namespace", "apiVersion": "v1", "metadata": { "name": "team" } }),
+            ),
+            true,
+        ),
+    ] {
+        let mut answers = made();
+        answers.push(namespace);
+        let (_, turned, asked) = turned(answers).await;
+        assert_eq!(turned.is_err(), held_up, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_of_somebody_else_is_left_alone() {
+    let others = json!({
+        "kind": "Secret", "apiVersion": "v1", "data": {},
+        "metadata": { "name": "files-authority", "annotations": {} },
+    });
+    let (certificates, turned, asked) = turned(vec![(200, others)]).await;
+    let why = format!("{:#}", turned.expect_err("it is another's"));
+    assert!(why.contains("Secret dfs/files-authority is there"), "{why}");
+    assert_eq!(asked.len(), 1);
+    assert!(certificates.own().is_none());
 }

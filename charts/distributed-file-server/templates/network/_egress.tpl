@@ -36,7 +36,7 @@ ports:
 {{/* The API server. No chart knows its address. */}}
 {{- define "dfs.egressApiServer" -}}
 {{- $server := (.Values.networkPolicy.egress).apiServer | default dict -}}
-- {{ include "dfs.egressPorts" ($server.ports | default (list 443 6443)) | indent 2 | trim }}
+- {{ include "dfs.egressPorts" ($server.ports | default (list 443 6443 8443 16443)) | indent 2 | trim }}
   {{- with $server.cidrs }}
   to:
     {{- range . }}

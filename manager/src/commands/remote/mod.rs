@@ -7,8 +7,8 @@ pub use nodes::{abandon, drain, drains, nodes};
 pub use quarantine::quarantine;
 
 use crate::config::RemoteArgs;
-use anyhow::Context;
-use kit::inner::Way;
+use anyhow::{Context, bail};
+use kit::inner::{Way, chain};
 use proto::FileId;
 use proto::v1::FsckRequest;
 use proto::v1::admin_client::AdminClient;
@@ -25,8 +25,15 @@ const DIFFERENT: u8 = 1;
 type Client = AdminClient<InterceptedService<Channel, Way>>;
 
 async fn connect(args: &RemoteArgs) -> anyhow::Result<Client> {
-    let way = args.inner.load()?.way_of_commands();
-    let endpoint = Endpoint::from_shared(args.manager.clone())
+    let inner = args.inner.load()?;
+    // TLS is spoken with --certs, whatever the scheme; the library knows but one.
+    let url = match args.manager.strip_prefix("https://") {
+        Some(_) if !inner.is_secured() => bail!("--manager {}: needs --certs", args.manager),
+        Some(rest) => format!("http://{rest}"),
+        None => args.manager.clone(),
+    };
+    let way = inner.way_of_commands();
+    let endpoint = Endpoint::from_shared(url)
         .with_context(|| format!("--manager {}", args.manager))?
         .connect_timeout(CONNECT);
     let channel = way
@@ -35,6 +42,22 @@ async fn connect(args: &RemoteArgs) -> anyhow::Result<Client> {
         .with_context(|| format!("--manager {}: no manager answers", args.manager))?;
     let client = AdminClient::with_interceptor(channel, way);
     Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
+}
+
+/// An error as people read it: of a manager's answer its words alone, and of a connection
+/// that broke what that may mean.
+pub fn said(error: &anyhow::Error) -> String {
+    let Some(status) = error.downcast_ref::<tonic::Status>() else {
+        return format!("{error:#}");
+    };
+    match std::error::Error::source(status) {
+        None => status.message().to_owned(),
+        Some(cause) => format!(
+            "the manager broke the connection ({}): its inner port may want --certs, or refuse \
+             the certificate",
+            chain(cause)
+        ),
+    }
 }
 
 /// A file's id as people read it; empty where there is none.
