@@ -124,6 +124,17 @@ pub async fn secured(nodes: usize, signs: &Authority) -> Result<Cluster> {
 /// Where it does not start.
 pub async fn secured_with(options: Options, signs: &Authority) -> Result<Cluster> {
     let nodes = options.nodes;
+    let cluster = started_with(options, signs).await?;
+    cluster.wait_available(nodes).await?;
+    Ok(cluster)
+}
+
+/// The same, and whether its nodes have joined is not waited for.
+///
+/// # Errors
+/// Where it does not start.
+pub async fn started_with(options: Options, signs: &Authority) -> Result<Cluster> {
+    let nodes = options.nodes;
     let mut cluster = Cluster::prepare(options)?;
     for _ in 0..nodes {
         cluster.new_node()?;
@@ -134,6 +145,5 @@ pub async fn secured_with(options: Options, signs: &Authority) -> Result<Cluster
     for index in 0..nodes {
         cluster.start_node(index).await?;
     }
-    cluster.wait_available(nodes).await?;
     Ok(cluster)
 }

@@ -3,10 +3,10 @@
 
 use super::cells::{Cell, Content, Operation, Stage};
 use crate::certificates;
-use crate::client::Tls;
-use crate::cluster::{Cluster, Options};
-use crate::members::{RELEASE, authority_of, secured_with};
-use crate::report;
+use crate::client::{Client, Tls};
+use crate::cluster::{Cluster, Options, SOON};
+use crate::members::{RELEASE, authority_of, secured_with, started_with};
+use crate::{report, wait};
 use anyhow::{Result, ensure};
 use std::path::Path;
 use std::time::Duration;
@@ -45,10 +45,18 @@ pub(super) async fn run(length: Duration, folder: &Path) -> Result<String> {
         both.manager_args.extend([(*flag).to_owned(), file]);
     }
     let trusts = Tls::trusting(&authority.pem())?;
+    let both = started_with(both, &members).await?;
+    let client = Client::over_tls(both.http(), trusts.clone());
+    wait::until(SOON, async || {
+        let status = client.status().await?;
+        ensure!(status.available() == 1, "{status:?}");
+        Ok(())
+    })
+    .await?;
     let services = [
         (Cluster::start_with(options()).await?, None),
         (secured_with(options(), &members).await?, None),
-        (secured_with(both, &members).await?, Some(trusts)),
+        (both, Some(trusts)),
     ];
     let mut rows = Vec::new();
     for (operation, size, clients) in CELLS {
