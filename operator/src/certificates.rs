@@ -5,8 +5,7 @@
 
 mod secret;
 
-pub(crate) use secret::Entries;
-
+use crate::kept::{Entries, Kept};
 use crate::names::PoolName;
 use crate::release::{CertificateTerms, Release};
 use anyhow::{Context as _, Result};
@@ -15,18 +14,18 @@ use k8s_openapi::ByteString;
 use kit::tls::{FILES, Mutual};
 use kube::Client;
 use parking_lot::Mutex;
-use proto::identity::{Identity, Role};
-use secret::Kept;
-
 use prometheus_client::metrics::gauge::Gauge;
+use proto::identity::{Identity, Role};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often it is checked what has to be renewed.
 const EVERY: Duration = Duration::from_secs(10);
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+/// What the Secrets of the release itself are for.
+const COMPONENT: &str = "certificates";
 /// The entry with the authorities that are trusted.
 const TRUST: &str = FILES[2];
 
@@ -36,7 +35,7 @@ pub(crate) struct Certificates {
     /// The release, as identities name it.
     release: String,
     /// As it was kept last; nothing before that.
-    chain: Mutex<Option<Chain>>,
+    chain: Mutex<Option<Arc<Chain>>>,
     /// The operator's own, and what it was made of.
     own: OnceLock<Mutual>,
     entries: Mutex<Entries>,
@@ -122,24 +121,27 @@ impl Certificates {
         pools: Pools<'_>,
         now: SystemTime,
     ) -> Result<()> {
-        let authorities = Kept::new(client, release, &self.terms.authority_secret);
-        let found = authorities.read().await?;
+        let authorities = Kept::new(client, release, &self.terms.authority_secret, COMPONENT);
+        let found = secret::read(&authorities).await?;
+        let empty = Entries::new();
+        let entries = secret::entries(found.as_ref()).unwrap_or(&empty);
         let mut chain = match &found {
-            Some(found) => Chain::from_entries(&secret::texts(&found.entries)?)
-                .with_context(|| authorities.what())?,
+            Some(_) => {
+                Chain::from_entries(&secret::texts(entries)?).with_context(|| authorities.what())?
+            }
             None => self.lost_or_first(now)?,
         };
         let advanced = self.may_advance(&chain, now) && chain.advance(&self.terms.terms, now)?;
         if advanced || found.is_none() {
             // Only what is kept may be trusted by anybody.
-            let entries = secret::bytes(chain.entries());
-            authorities.write(found.as_ref(), entries).await?;
+            let kept = secret::bytes(chain.entries());
+            let gone = entries.keys().filter(|name| !kept.contains_key(*name));
+            let gone: Vec<String> = gone.cloned().collect();
+            secret::change(&authorities, found.as_ref(), kept, &gone).await?;
         }
-        let trust = chain.trust();
-        let authorities = chain.entries();
+        let (trust, chain) = (chain.trust(), Arc::new(chain));
         // Reconciles sign with the same ones from here on.
-        *self.chain.lock() = Some(chain);
-        let chain = Chain::from_entries(&authorities)?;
+        *self.chain.lock() = Some(chain.clone());
         let given = self.give(client, release, pools, &chain, now).await;
         let all_have_it = given.as_ref().is_ok_and(|changed| !changed);
         let mut before = self.given.lock();
@@ -171,13 +173,13 @@ impl Certificates {
         now: SystemTime,
     ) -> Result<bool> {
         self.renew_own(chain, now)?;
-        let managers = Kept::new(client, release, &self.terms.managers_secret);
-        let there = managers.read().await?;
-        let has = there.as_ref().map(|there| &there.entries);
+        let managers = Kept::new(client, release, &self.terms.managers_secret, COMPONENT);
+        let there = secret::read(&managers).await?;
+        let has = secret::entries(there.as_ref());
         let wanted = self.renewed(chain, has, &Names::of_files(), Role::Manager, now)?;
         let mut changed = wanted.contains_key(TRUST);
         if !wanted.is_empty() {
-            managers.add(there.as_ref(), wanted).await?;
+            secret::change(&managers, there.as_ref(), wanted, &[]).await?;
         }
         // Each namespace stands by itself, and one that is gone holds up nothing.
         let mut failed = None;
@@ -202,29 +204,29 @@ impl Certificates {
         chain: &Chain,
         now: SystemTime,
     ) -> Result<bool> {
-        let Some(there) = kept.read_if_ours().await? else {
+        let found = secret::read_if_ours(kept).await?;
+        let Some(there) = secret::entries(found.as_ref()) else {
             return Ok(false);
         };
         let (mut wanted, mut gone) = (Entries::new(), Vec::new());
-        for pool in certified(kept.namespace(), &there.entries) {
+        for pool in certified(kept.namespace(), there) {
             let is_there = pools.is_none_or(|pools| pools.contains(&pool.name));
             if is_there {
-                wanted.extend(self.of(chain, &pool, Some(&there.entries), now)?);
-            } else if has_expired(&there.entries, &pool.certificate(), now) {
+                wanted.extend(self.of(chain, &pool, Some(there), now)?);
+            } else if has_expired(there, &pool.certificate(), now) {
                 gone.extend([pool.certificate(), pool.private_key()]);
             }
         }
         let changed = wanted.contains_key(TRUST);
         if !wanted.is_empty() || !gone.is_empty() {
-            kept.change(Some(&there), wanted, &gone).await?;
+            secret::change(kept, found.as_ref(), wanted, &gone).await?;
         }
         Ok(changed)
     }
 
     /// The authorities that were kept before somebody deleted their Secret, or new ones.
     fn lost_or_first(&self, now: SystemTime) -> Result<Chain> {
-        let kept = self.chain.lock();
-        match &*kept {
+        match self.kept() {
             Some(kept) => Ok(Chain::from_entries(&kept.entries())?),
             None => Ok(Chain::first(&self.release, &self.terms.terms, now)?),
         }
@@ -262,11 +264,13 @@ impl Certificates {
     /// # Errors
     /// Where no authority is kept yet.
     pub(crate) fn of_pool(&self, pool: &PoolName, there: Option<&Entries>) -> Result<Entries> {
-        let chain = self.chain.lock();
-        let chain = chain
-            .as_ref()
-            .context("the inner ports have no authority yet")?;
-        self.of(chain, pool, there, SystemTime::now())
+        let chain = self.kept();
+        let chain = chain.context("the inner ports have no authority yet")?;
+        self.of(&chain, pool, there, SystemTime::now())
+    }
+
+    fn kept(&self) -> Option<Arc<Chain>> {
+        self.chain.lock().clone()
     }
 
     fn of(
@@ -284,16 +288,15 @@ impl Certificates {
 
     /// Whether nothing of a pool has to be written.
     pub(crate) fn are_in(&self, there: &Entries, pool: &PoolName) -> bool {
-        let chain = self.chain.lock();
         let role = Role::Node {
             pool: pool.at_manager(),
         };
         let identity = Identity::new(&self.release, role);
-        match (chain.as_ref(), identity) {
+        match (self.kept(), identity) {
             (Some(chain), Ok(identity)) => {
                 let names = Names::of_pool(pool);
-                is_trusted(chain, there)
-                    && !is_due(chain, there, &names, &identity, SystemTime::now())
+                is_trusted(&chain, there)
+                    && !is_due(&chain, there, &names, &identity, SystemTime::now())
             }
             _ => false,
         }

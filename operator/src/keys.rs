@@ -1,19 +1,18 @@
-//! The keys of a namespace's pools, and their certificates, in one Secret. It has a name
-//! that is known beforehand, so that the operator need not be allowed to read any other:
-//! the rights of an account name objects, they can't say "those that I made".
+//! The keys of a namespace's pools, and their certificates, in one Secret of a name that is
+//! known beforehand: the rights of an account name objects, they can't say "those that I
+//! made".
 
 use crate::apply::ApplyError;
 use crate::build::MANAGED_BY;
-use crate::certificates::{Certificates, Entries};
+use crate::certificates::Certificates;
 use crate::conflict::Conflict;
-use crate::names::{self, FIELD_MANAGER, PoolName, component, unowned, unpruned};
+use crate::kept::{self, Entries, Kept};
+use crate::names::PoolName;
 use crate::release::Release;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use proto::keys::pool_key;
-use serde_json::json;
 
 /// What opens the inner ports to the nodes of a pool: keys that are made of the token, and
 /// certificates where there are any.
@@ -42,7 +41,7 @@ impl Openers<'_> {
 
     /// Whether a Secret is the release's and nothing of a pool has to be written.
     pub(crate) fn are_in(&self, secret: &Secret, release: &Release, pool: &PoolName) -> bool {
-        let ours = secret.annotations().get(MANAGED_BY) == Some(&release.owner());
+        let ours = kept::is_of(secret, release);
         let has_keys = of_pool(secret, pool) == Some(&keys(self.token, pool));
         let has_certificates = self.certificates.is_none_or(|certificates| {
             let data = secret.data.as_ref();
@@ -63,38 +62,28 @@ pub(crate) async fn keep(
     pool: &PoolName,
     openers: Openers<'_>,
 ) -> Result<Secret, ApplyError> {
-    let name = release.keys_secret(&pool.namespace);
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
-    let what = format!("Secret {}/{name}", pool.namespace);
+    let kept = Kept::of_pools(client, release, &pool.namespace);
+    let what = kept.what();
     let failed = |source| ApplyError::of(&what, source);
-    let Some(there) = secrets.get_opt(&name).await.map_err(failed)? else {
-        let secret = first(release, &name, openers.lacking(None, pool)?);
-        let made = secrets.create(&PostParams::default(), &secret).await;
-        return made.map_err(failed);
-    };
-    let (says, owner) = (there.annotations().get(MANAGED_BY), release.owner());
-    if says != Some(&owner) {
+    let there = kept.get().await.map_err(failed)?;
+    if let Some(there) = &there
+        && !kept.is_ours(there)
+    {
         return Err(ApplyError::NameConflict(vec![Conflict::Keys {
             namespace: pool.namespace.clone(),
-            name,
-            says: says.cloned(),
-            release: owner,
+            name: release.keys_secret(&pool.namespace),
+            says: there.annotations().get(MANAGED_BY).cloned(),
+            release: release.owner(),
         }]));
     }
-    let lacking = openers.lacking(Some(&there), pool)?;
-    if lacking.is_empty() {
-        return Ok(there);
+    let lacking = openers.lacking(there.as_ref(), pool)?;
+    match there {
+        Some(there) if lacking.is_empty() => Ok(there),
+        there => {
+            let changed = kept.change(there.as_ref(), lacking, &[]).await;
+            changed.map_err(failed)
+        }
     }
-    let patch = Patch::Merge(json!({
-        "metadata": { "resourceVersion": there.resource_version() },
-        "data": lacking,
-    }));
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let written = secrets.patch(&name, &params, &patch).await;
-    written.map_err(failed)
 }
 
 fn of_pool<'a>(secret: &'a Secret, pool: &PoolName) -> Option<&'a ByteString> {
@@ -106,20 +95,6 @@ fn keys(token: &str, pool: &PoolName) -> ByteString {
     let pool = pool.at_manager();
     let keys: Vec<String> = token.lines().map(|token| pool_key(token, &pool)).collect();
     ByteString(keys.join("\n").into_bytes())
-}
-
-/// The Secret with what its first pool needs; pure. Pools come and go, it stays.
-fn first(release: &Release, name: &str, entries: Entries) -> Secret {
-    let mut labels = unowned(component(release, "node"));
-    labels.insert(names::MANAGED_BY.to_owned(), FIELD_MANAGER.to_owned());
-    let mut annotations = unpruned();
-    annotations.insert(MANAGED_BY.to_owned(), release.owner());
-    let mut secret = Secret::default();
-    secret.metadata.name = Some(name.to_owned());
-    secret.metadata.labels = Some(labels);
-    secret.metadata.annotations = Some(annotations);
-    secret.data = Some(entries);
-    secret
 }
 
 #[cfg(test)]
@@ -140,7 +115,7 @@ mod tests {
         };
         let own = openers("a token that is long enough");
         let entries = own.lacking(None, &p).expect("made");
-        let mut secret = first(&release, "dfs.files-nodes", entries);
+        let mut secret = kept::first(&release, "dfs.files-nodes", "node", entries);
         assert!(own.are_in(&secret, &release, &p));
         assert!(own.lacking(Some(&secret), &p).expect("made").is_empty());
         assert!(!own.are_in(&secret, &release, &q), "another pool");

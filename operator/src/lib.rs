@@ -18,6 +18,7 @@ mod differs;
 mod drain;
 mod egress;
 mod events;
+mod kept;
 mod keys;
 mod lately;
 pub mod leave;

@@ -17,7 +17,7 @@ fn made() -> Certificates {
     let made = Certificates::new(&release, terms, Gauge::default());
     let (release, terms) = (release.in_identities(), Terms::default());
     let chain = Chain::first(&release, &terms, SystemTime::now()).expect("made");
-    *made.chain.lock() = Some(chain);
+    *made.chain.lock() = Some(Arc::new(chain));
     made
 }
 
