@@ -8,10 +8,15 @@ use crate::config::{CertsArgs, CertsCommand, InitCertsArgs};
 use anyhow::{Context, bail, ensure};
 use authority::{Authority, Certificate, Validity};
 use folders::Folders;
+use kit::tls::FILES;
 use plan::{AUTHORITY, Found, State, Wanted};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+/// The files of a folder.
+const CERT: &str = FILES[0];
+const KEY: &str = FILES[1];
+const TRUST: &str = FILES[2];
 /// The life of an authority: ten years.
 const LIFE: Duration = Duration::from_secs(3650 * 86_400);
 
@@ -68,10 +73,7 @@ fn authority(
             );
         }
         let made = Authority::new(release, LIFE, now)?;
-        folders.write(
-            AUTHORITY,
-            &[("tls.key", made.key()), ("tls.crt", made.cert())],
-        )?;
+        folders.write(AUTHORITY, &[(KEY, made.key()), (CERT, made.cert())])?;
         return Ok((made, State::Made));
     };
     let key = found
@@ -107,9 +109,9 @@ fn certificate(
             let pair = authority.sign(identity, life, now)?;
             // The certificate comes last: with it all is there.
             let files = [
-                ("ca.crt", authority.cert()),
-                ("tls.key", &pair.key),
-                ("tls.crt", &pair.cert),
+                (TRUST, authority.cert()),
+                (KEY, &pair.key),
+                (CERT, &pair.cert),
             ];
             folders.write(folder, &files)?;
             pair.cert

@@ -1,6 +1,7 @@
 //! The folders of certificates on the disk.
 
 use super::plan::{AUTHORITY, Found, NODE};
+use super::{CERT, KEY, TRUST};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, TryLockError};
@@ -76,12 +77,12 @@ impl Folders {
                 Err(error) => Err(error).with_context(|| file.display().to_string()),
             }
         };
-        let key = read("tls.key")?;
+        let key = read(KEY)?;
         let ca = match folder {
             AUTHORITY => None,
-            _ => read("ca.crt")?,
+            _ => read(TRUST)?,
         };
-        let cert = read("tls.crt")?;
+        let cert = read(CERT)?;
         Ok(Found { ca, cert, key })
     }
 

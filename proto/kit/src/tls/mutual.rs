@@ -181,11 +181,11 @@ fn watch_end(file: Source, held: Weak<Current>) {
             };
             let certificate = current.0.read().certificate.clone();
             drop(current);
-            let ends = server::lapses(&certificate);
-            if ends && !ended {
-                server::warn_of_lapse(&file, &certificate);
+            let lapse = server::lapse_now(&certificate);
+            if let Some(lapse) = lapse.as_ref().filter(|_| !ended) {
+                server::warn_of(&file, lapse);
             }
-            ended = ends;
+            ended = lapse.is_some();
         }
     });
 }

@@ -113,10 +113,9 @@ impl ServerFiles {
     fn config(&self, texts: &[String]) -> Result<ServerConfig, TlsError> {
         let text = |at: usize| texts.get(at).map_or("", String::as_str);
         let certs = pem::certificates(&self.cert, text(0))?;
-        certs
-            .iter()
-            .take(1)
-            .for_each(|own| warn_of_lapse(&self.cert, own));
+        if let Some(own) = certs.first() {
+            warn_of_lapse(&self.cert, own);
+        }
         let key = certified(&self.cert, &self.key, certs, text(1))?;
         let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_protocol_versions(VERSIONS)?;
@@ -161,16 +160,19 @@ pub(super) fn certified(
     }
 }
 
-/// Whether a certificate is not good now.
-pub(super) fn lapses(certificate: &CertificateDer<'_>) -> bool {
-    validity::lapse(certificate, UnixTime::now()).is_some()
-}
-
 /// A certificate that is not good now is served, and the log has a warning.
 pub(super) fn warn_of_lapse(file: &Source, certificate: &CertificateDer<'_>) {
-    if let Some(lapse) = validity::lapse(certificate, UnixTime::now()) {
-        tracing::warn!(%file, "the certificate is served, but {lapse}");
+    if let Some(lapse) = lapse_now(certificate) {
+        warn_of(file, &lapse);
     }
+}
+
+pub(super) fn warn_of(file: &Source, lapse: &validity::Lapse) {
+    tracing::warn!(%file, "the certificate is served, but {lapse}");
+}
+
+pub(super) fn lapse_now(certificate: &CertificateDer<'_>) -> Option<validity::Lapse> {
+    validity::lapse(certificate, UnixTime::now())
 }
 
 fn finished(mut config: ServerConfig) -> ServerConfig {
