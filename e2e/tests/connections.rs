@@ -143,12 +143,9 @@ async fn connections_of_a_caller_are_its_own_wherever_they_come_from() -> Result
     let all = service.cluster.client();
     all.put("f", "x").await?.expect(201)?;
     // This is the first of its four connections.
-    let link = one.link("f", r#"{"method":"GET","expires":"1h"}"#).await?;
-    let link = link.expect(201)?.json()?["url"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let link = link.strip_prefix(&one.url()).unwrap();
+    let link = one
+        .link_path("f", r#"{"method":"GET","expires":"1h"}"#)
+        .await?;
 
     let (proxy, files) = ("127.0.0.3", "/files");
     let mut held = Vec::new();
@@ -160,7 +157,7 @@ async fn connections_of_a_caller_are_its_own_wherever_they_come_from() -> Result
     for (from, path, bearer) in [
         (proxy, files, Some(&*token)),
         ("127.0.0.4", files, Some(&token)),
-        ("127.0.0.5", link, None),
+        ("127.0.0.5", &link, None),
     ] {
         is_turned_away(ask(&service, from, path, bearer).await?).await?;
     }

@@ -16,16 +16,6 @@ async fn closed(flags: &[&str]) -> Result<Cluster> {
     Ok(Closed::start(flags).await?.cluster)
 }
 
-/// The path of a new link.
-async fn link(client: &Client, name: &str, body: &str) -> Result<String> {
-    let made = client.link(name, body).await?.expect(201)?.json()?;
-    let url = made["url"].as_str().context("no url")?;
-    let path = url
-        .strip_prefix(&client.url())
-        .with_context(|| url.to_owned())?;
-    Ok(path.to_owned())
-}
-
 const GET: &str = r#"{"method":"GET","expires":"1h"}"#;
 
 async fn put(client: &Client, path: &str, data: bytes::Bytes) -> Result<e2e::client::Answer> {
@@ -42,7 +32,7 @@ async fn a_link_opens_its_file_and_nothing_else() -> Result<()> {
         all.put(name, content::bytes(1, 100_000))
             .await?
             .expect(201)?;
-        let path = link(&all, name, GET).await?;
+        let path = all.link_path(name, GET).await?;
         let whole = holder.call(Method::GET, &path).await?.expect(200)?;
         ensure!(whole.body == content::bytes(1, 100_000));
         holder.call(Method::HEAD, &path).await?.expect(200)?;
@@ -54,7 +44,7 @@ async fn a_link_opens_its_file_and_nothing_else() -> Result<()> {
             ensure!(holder.call(method, &path).await?.outcome() == REFUSED);
         }
     }
-    let path = link(&all, "a", GET).await?;
+    let path = all.link_path("a", GET).await?;
     let query = path.split_once('?').unwrap().1;
     for other in [
         "/files",
@@ -84,14 +74,11 @@ async fn each_part_of_a_link_is_signed() -> Result<()> {
     let (all, holder) = (cluster.client(), Client::new(cluster.http()));
     all.put("a", "x").await?.expect(201)?;
     all.put("b", "y").await?.expect(201)?;
-    let to_get = link(&all, "a", GET).await?;
-    let to_put = link(
-        &all,
-        "c",
-        r#"{"method":"PUT","expires":"1h","max_bytes":10}"#,
-    )
-    .await?;
-    let of_b = link(&all, "b", GET).await?;
+    let to_get = all.link_path("a", GET).await?;
+    let to_put = all
+        .link_path("c", r#"{"method":"PUT","expires":"1h","max_bytes":10}"#)
+        .await?;
+    let of_b = all.link_path("b", GET).await?;
     let part = |path: &str, field: &str| {
         let (_, rest) = path.split_once(&format!("{field}=")).unwrap();
         rest.split('&').next().unwrap().to_owned()
@@ -145,7 +132,7 @@ async fn a_link_dies_with_its_files_id() -> Result<()> {
     let cluster = closed(&[]).await?;
     let (all, holder) = (cluster.client(), Client::new(cluster.http()));
     all.put("a", "first").await?.expect(201)?;
-    let path = link(&all, "a", GET).await?;
+    let path = all.link_path("a", GET).await?;
     holder.call(Method::GET, &path).await?.expect(200)?;
     all.delete("a").await?.expect(204)?;
     ensure!(holder.call(Method::GET, &path).await?.outcome() == (404, Some(2)));
@@ -167,7 +154,7 @@ async fn a_link_to_store_takes_one_new_name_and_its_bytes() -> Result<()> {
     let cluster = closed(&[]).await?;
     let (all, holder) = (cluster.client(), Client::new(cluster.http()));
     let ask = r#"{"method":"PUT","expires":"1h","max_bytes":100000}"#;
-    let path = link(&all, "a", ask).await?;
+    let path = all.link_path("a", ask).await?;
     for framed in [true, false] {
         let long = content::bytes(1, 100_001);
         let answer = match framed {
@@ -257,8 +244,10 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
     let cluster = closed(&[&format!("--link-key-file={}", file.display())]).await?;
     let (all, holder) = (cluster.client(), Client::new(cluster.http()));
     all.put("a", "x").await?.expect(201)?;
-    let short = link(&all, "a", r#"{"method":"GET","expires":"2s"}"#).await?;
-    let first = link(&all, "a", GET).await?;
+    let short = all
+        .link_path("a", r#"{"method":"GET","expires":"2s"}"#)
+        .await?;
+    let first = all.link_path("a", GET).await?;
     let status = async |path: &str, wanted: u16| {
         wait::until(SOON, async || {
             let status = holder.call(Method::GET, path).await?.status.as_u16();
@@ -277,7 +266,7 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
         Ok(())
     })
     .await?;
-    let second = link(&all, "a", GET).await?;
+    let second = all.link_path("a", GET).await?;
     status(&first, 200).await?;
     std::fs::write(&file, new)?;
     status(&first, 401).await?;
@@ -327,7 +316,7 @@ async fn a_link_counts_as_its_maker() -> Result<()> {
     all.put("large", content::bytes(1, 40_000_000))
         .await?
         .expect(201)?;
-    let path = link(&all, "large", GET).await?;
+    let path = all.link_path("large", GET).await?;
     let other = service.caller(&["--name=other", "--rights=get"]).await?;
     let mut held = Vec::new();
     for _ in 0..3 {

@@ -329,6 +329,14 @@ impl Client {
         self.send(request.body(body.into())?).await
     }
 
+    /// A link that is made so, as a path and query below this client's URL.
+    pub async fn link_path(&self, name: &str, body: &str) -> Result<String> {
+        let made = self.link(name, body).await?.expect(201)?.json()?;
+        let url = made["url"].as_str().context("no url")?;
+        let path = url.strip_prefix(&self.url());
+        Ok(path.with_context(|| url.to_owned())?.to_owned())
+    }
+
     /// `GET /status`.
     pub async fn status(&self) -> Result<Status> {
         let answer = self.call(Method::GET, "/status").await?.expect(200)?;
