@@ -283,15 +283,23 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_is_an_http_address() {
+    fn a_manager_is_an_http_address_with_or_without_tls() {
         for good in [
             "http://m:9000",
+            "https://m:9000",
             "http://127.0.0.1:9000/",
             "http://[::1]:9000",
         ] {
             assert!(manager(good).is_ok(), "{good}");
         }
-        for bad in ["m:9000", "https://m:9000", "http://m:9000/x", "http://", ""] {
+        for bad in [
+            "m:9000",
+            "https://m:9000/x",
+            "http://m:9000/x",
+            "http://",
+            "https://",
+            "",
+        ] {
             assert!(manager(bad).is_err(), "{bad}");
         }
     }
