@@ -4,6 +4,7 @@
 use crate::kubernetes::{Kubernetes, User};
 use crate::tokens::{Named, Tokens};
 use crate::{Denied, Identity, Share, Verb};
+use names::{Budget, Owner, Quota};
 use std::sync::Arc;
 
 /// A caller that is known.
@@ -75,5 +76,23 @@ impl Callers {
                 None => Ok(false),
             },
         }
+    }
+
+    /// For whom a file counts that the holder of a link stores, which names the owner.
+    pub fn budget(&self, owner: Owner) -> Budget {
+        Budget {
+            owner,
+            whose: "whoever made the link".into(),
+            quota: self.quota(owner).unwrap_or_default(),
+        }
+    }
+
+    fn quota(&self, owner: Owner) -> Option<Quota> {
+        let of_prefix = self.tokens.as_ref().and_then(|tokens| tokens.quota(owner));
+        #[cfg(feature = "kubernetes")]
+        if let Some(kubernetes) = &self.kubernetes {
+            return of_prefix.or_else(|| kubernetes.quota(owner));
+        }
+        of_prefix
     }
 }

@@ -1,8 +1,7 @@
 //! Who somebody is, once that is known.
 
-use crate::hex::written_in_hex;
-use names::FileName;
-use sha2::{Digest, Sha256};
+use crate::budget::digest;
+use names::{Budget, FileName, written_in_hex};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,12 +30,7 @@ impl Account {
             Kind::Token => b"token\n",
             Kind::Kubernetes => b"kubernetes\n",
         };
-        let digest = Sha256::new()
-            .chain_update(kind)
-            .chain_update(name)
-            .finalize();
-        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(digest);
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        Self(digest(kind, name))
     }
 }
 
@@ -57,6 +51,7 @@ pub struct Identity {
     account: Account,
     prefix: Option<Arc<str>>,
     rates: Rates,
+    budget: Option<Budget>,
 }
 
 impl Identity {
@@ -69,6 +64,7 @@ impl Identity {
             account: Account::of(kind, name),
             prefix: prefix.map(Into::into),
             rates: Rates::default(),
+            budget: None,
         }
     }
 
@@ -76,6 +72,17 @@ impl Identity {
     #[must_use]
     pub fn with_rates(self, rates: Rates) -> Self {
         Self { rates, ..self }
+    }
+
+    /// The same caller, whose files count for somebody.
+    #[must_use]
+    pub fn with_budget(self, budget: Option<Budget>) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// For whom its files count, if for anybody.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
     }
 
     /// Its own rates.

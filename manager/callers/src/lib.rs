@@ -2,8 +2,8 @@
 //! more than the text of a bearer token and the terms of a signed link.
 
 mod access;
+mod budget;
 mod denied;
-mod hex;
 mod identity;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
@@ -14,7 +14,6 @@ pub mod tokens;
 
 pub use access::{Callers, Known};
 pub use denied::Denied;
-pub use hex::NotHex;
 pub use identity::{Account, Identity, Kind, Rates};
 pub use rights::{Rights, UnknownVerb, Verb};
 pub use share::Share;

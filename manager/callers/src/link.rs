@@ -1,9 +1,8 @@
 //! Links that carry their own right: an HMAC over what they allow.
 
-use crate::hex::written_in_hex;
 use crate::{Account, Verb};
 use hmac::{Hmac, KeyInit, Mac};
-use names::{FileId, FileName};
+use names::{FileId, FileName, Owner, written_in_hex};
 use sha2::Sha256;
 use std::fmt;
 
@@ -48,6 +47,8 @@ pub struct Terms {
     pub ends: u64,
     /// Whoever made it, for what is counted.
     pub by: Account,
+    /// Whom a file that is stored by it counts for.
+    pub owner: Option<Owner>,
 }
 
 /// A signature, of 32 bytes.
@@ -89,10 +90,15 @@ fn mac(key: &[u8], terms: &Terms) -> Hmac<Sha256> {
         allows,
         ends,
         by,
+        owner,
     } = terms;
     let allows = match allows {
         Allows::Get(id) => format!("GET\n{id}"),
         Allows::Put(most) => format!("PUT\n{most}"),
+    };
+    let by = match owner {
+        Some(owner) => format!("{by} {owner}"),
+        None => by.to_string(),
     };
     // No part has a line break: a name is without control characters.
     let text = format!("{CONTEXT}\n{number}\n{by}\n{ends}\n{allows}\n{name}");
@@ -116,6 +122,7 @@ mod tests {
             allows: Allows::Get(FileId::from([1; 16])),
             ends: 1_000,
             by: Account(9),
+            owner: Some(Owner(5)),
         }
     }
 
@@ -155,6 +162,14 @@ mod tests {
             },
             Terms {
                 by: Account(8),
+                ..terms()
+            },
+            Terms {
+                owner: Some(Owner(6)),
+                ..terms()
+            },
+            Terms {
+                owner: None,
                 ..terms()
             },
             Terms {

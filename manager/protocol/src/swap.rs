@@ -3,7 +3,8 @@
 //! means that it happened.
 
 use crate::core::Core;
-use crate::store::{Insert, Record, StoreError, Swap};
+use crate::store::{Insert, Record, StoreError, Swap, Totals};
+use messages::Quota;
 use std::time::Duration;
 
 /// Tries to read a record back after an unknown outcome.
@@ -22,6 +23,19 @@ pub(crate) enum Changed {
     Done,
     /// Another change came first; the record as it is now.
     Lost(Option<Record>),
+}
+
+/// How an insert within a quota ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "judged at once, where it is made"
+)]
+#[derive(Debug)]
+pub(crate) enum Inserted {
+    /// As far as the quota goes, it may be there; also whether the store gave no outcome.
+    Within(Changed, bool),
+    /// The quota has no room for it beside what is stored.
+    Over(Totals),
 }
 
 /// Swaps a record in.
@@ -55,25 +69,33 @@ pub(crate) async fn try_swap(core: &Core, new: &Record) -> Result<(Changed, bool
 /// When the store refuses it, or gives no outcome and does not have it: whoever repeats
 /// the work begins it anew (rule 1).
 pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreError> {
-    match try_insert(core, new).await? {
-        (Changed::Lost(_), true) => Err(StoreError::unavailable("no outcome of an insert")),
-        (changed, _) => Ok(changed),
+    match insert_within(core, new, Quota::default()).await? {
+        Inserted::Within(Changed::Lost(_), true) => {
+            Err(StoreError::unavailable("no outcome of an insert"))
+        }
+        Inserted::Within(changed, _) => Ok(changed),
+        Inserted::Over(_) => Err(StoreError::Invalid("its owner's sum has no room for it")),
     }
 }
 
-/// As [`insert`]; also whether the store gave no outcome. A record that is not found then
-/// may have been there, and been settled and removed by another: it must not be inserted
-/// again, since no change tells two records of one id and rev apart.
+/// As [`insert`], within a quota; also whether the store gave no outcome. A record that is
+/// not found then may have been there, and been settled and removed by another: it must not
+/// be inserted again, since no change tells two records of one id and rev apart.
 ///
 /// # Errors
 /// When the store refuses it, or can't be read back after an unknown outcome.
-pub(crate) async fn try_insert(core: &Core, new: &Record) -> Result<(Changed, bool), StoreError> {
-    match core.store.insert(new.clone()).await {
-        Ok(Insert::Inserted) => Ok((Changed::Done, false)),
-        Ok(Insert::Exists(found)) => Ok((judge(new, Some(found)), false)),
+pub(crate) async fn insert_within(
+    core: &Core,
+    new: &Record,
+    quota: Quota,
+) -> Result<Inserted, StoreError> {
+    match core.store.insert_within(new.clone(), quota).await {
+        Ok(Insert::Inserted) => Ok(Inserted::Within(Changed::Done, false)),
+        Ok(Insert::Exists(found)) => Ok(Inserted::Within(judge(new, Some(found)), false)),
+        Ok(Insert::Over(stored)) => Ok(Inserted::Over(stored)),
         Err(error) if error.outcome_unknown() => {
             let found = read_back(core, new, error).await?;
-            Ok((judge(new, found), true))
+            Ok(Inserted::Within(judge(new, found), true))
         }
         Err(error) => Err(error),
     }

@@ -1,5 +1,6 @@
 //! The flags about callers.
 
+use super::quotas::{NamespaceQuota, once};
 use clap::Args;
 use kit::units::time;
 use std::net::SocketAddr;
@@ -72,6 +73,14 @@ pub struct AuthArgs {
     #[arg(long, env = "DFS_AUTH_CACHED_CALLERS", value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub auth_cached_callers: u32,
+    /// Files and bytes that the ServiceAccounts of a namespace may have stored together, such as team-a=1000/10GiB, separated by commas; *=0/1TiB holds for each namespace that is not named; 0 is no bound (--auth kubernetes)
+    #[arg(
+        long,
+        env = "DFS_NAMESPACE_QUOTAS",
+        value_name = "NAMESPACE=FILES/BYTES",
+        value_delimiter = ','
+    )]
+    pub namespace_quotas: Vec<NamespaceQuota>,
     /// File with the key that signs links, or with two that are accepted, the first to sign; it is read again when it changes; without it the store keeps a key
     #[arg(long, env = "DFS_LINK_KEY_FILE", value_name = "FILE")]
     pub link_key_file: Option<PathBuf>,
@@ -105,6 +114,13 @@ impl AuthArgs {
         }
         if tokens > 1 || kubernetes > 1 {
             return Err("--auth: each way is given once".to_owned());
+        }
+        once(&self.namespace_quotas).map_err(|why| format!("--namespace-quotas: {why}"))?;
+        if kubernetes == 0 && !self.namespace_quotas.is_empty() {
+            return Err(
+                "--namespace-quotas: bounds callers whose namespace is known, by --auth kubernetes"
+                    .to_owned(),
+            );
         }
         match http.iter().find(|(_, address)| !address.ip().is_loopback()) {
             Some((flag, reached)) if self.auth.is_empty() => Err(format!(
@@ -185,6 +201,8 @@ mod tests {
             &["--public-url=https://user@files.example"],
             &["--audit=maybe"],
             &["--auth-cached-callers=0"],
+            &["--auth=tokens:a", "--namespace-quotas=*=1/1"],
+            &["--namespace-quotas=*=1"],
         ] {
             assert!(open(flags, here).is_err(), "{flags:?}");
         }
@@ -202,5 +220,8 @@ mod tests {
             Ok(false)
         );
         assert!(open(&["--auth=kubernetes,kubernetes"], "0.0.0.0:1").is_err());
+        let bounded = |quotas| open(&["--auth=kubernetes", quotas], "0.0.0.0:1");
+        assert_eq!(bounded("--namespace-quotas=a=1/1,*=2/2"), Ok(false));
+        assert!(bounded("--namespace-quotas=a=1/1,a=2/2").is_err());
     }
 }

@@ -108,6 +108,7 @@ mod tests {
             allows: manager_callers::link::Allows::Put(1),
             ends: 1,
             by: manager_callers::Account(1),
+            owner: None,
         };
         let (one, other) = (links(), links());
         let signature = one.keys().await.expect("a key").sign(&terms);

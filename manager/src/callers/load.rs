@@ -98,12 +98,15 @@ async fn kubernetes(args: &AuthArgs) -> anyhow::Result<kubernetes::Kubernetes> {
         None => std::fs::read_to_string(OWN_NAMESPACE)
             .context("--auth-namespace: is needed where the manager runs in no pod")?,
     };
+    let quotas = args.namespace_quotas.iter();
+    let quotas = quotas.map(|quota| (quota.namespace.as_deref(), quota.quota));
     let settings = kubernetes::Settings {
         audience: args.auth_audience.clone(),
         namespace: namespace.trim().to_owned(),
         fresh: args.auth_cache_time,
         stale: args.auth_stale_time,
         most: args.auth_cached_callers as usize,
+        quotas: kubernetes::Quotas::new(quotas),
     };
     let connected = kubernetes::Kubernetes::connect(settings).await;
     connected.context("--auth kubernetes: no way to the cluster's API server")

@@ -3,6 +3,8 @@
 mod flags;
 mod links;
 mod load;
+mod quotas;
 
 pub use flags::{Audit, AuthArgs, Way};
 pub(crate) use load::Admits;
+pub use quotas::NamespaceQuota;

@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 use manager_callers::link::{Allows, Terms};
 use manager_callers::{Account, Denied, Known, Share, Verb};
-use proto::FileName;
+use proto::{Budget, FileName};
 use std::fmt;
 
 /// Who sent a request.
@@ -154,6 +154,15 @@ impl Admits {
             });
         }
         name.map_or(Ok(()), |name| within(known, verb, name))
+    }
+
+    /// For whom a file counts that somebody stores.
+    pub(super) fn budget(&self, who: &Who) -> Option<Budget> {
+        match (who, &self.callers) {
+            (Who::Known(known), _) => known.identity().budget().cloned(),
+            (Who::Holder(terms), Some(callers)) => terms.owner.map(|owner| callers.budget(owner)),
+            (Who::Holder(_), None) | (Who::Anyone, _) => None,
+        }
     }
 
     /// The terms of a link that holds now, for this request.

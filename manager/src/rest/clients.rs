@@ -354,6 +354,7 @@ mod tests {
             allows: Allows::Put(1),
             ends: 1,
             by: Account(number),
+            owner: None,
         })
     }
 

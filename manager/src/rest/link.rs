@@ -99,12 +99,15 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
         .await?;
     let allows = allows(rest, caller, &name, &wanted).await?;
     let now = rest.core.world.unix_ms() / 1000;
+    let budget = known.identity().budget();
+    let stores = matches!(allows, Allows::Put(_));
     let terms = Terms {
         number: Number(rand::random()),
         name,
         allows,
         ends: now + lasts.as_secs(),
         by: known.identity().account(),
+        owner: budget.filter(|_| stores).map(|budget| budget.owner),
     };
     caller.made(terms.number);
     let keys = rest.admits.links.keys().await.map_err(Failure::from)?;

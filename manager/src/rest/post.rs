@@ -18,7 +18,7 @@ use manager_body::{BodyError, Event, UploadKind, decode, media};
 use manager_callers::{Denied, Verb};
 use manager_protocol::failure::Failure;
 use manager_protocol::files::upload::{Stored, Upload, UploadMeta};
-use proto::{FileName, SMALL};
+use proto::{Budget, FileName, SMALL};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -67,13 +67,14 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     if let Some(checker) = Checker::of(headers, CONTENT_DIGEST, false).map_err(Refusal::bad)? {
         body.check(checker);
     }
+    let caller = Caller::of(parts)?;
     let mut form = Form {
         has_key: key.is_some(),
+        budget: rest.admits.budget(&caller.who),
         ..Form::default()
     };
     form.checker = checker(headers, REPR_DIGEST)?;
     let length = body.length()?;
-    let caller = Caller::of(parts)?;
     let mut admitted = rest.gates.upload(&caller.client, &caller.waiters).await?;
     let mut upload = Upload::begin(
         &rest.core,
@@ -104,6 +105,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         name,
         content_type: form.content_type,
         idempotency_key: key,
+        budget: form.budget,
     };
     Ok(received.commit(meta).await?)
 }
@@ -123,6 +125,7 @@ fn likely_size(kind: &UploadKind, length: Option<u64>) -> Option<u64> {
 #[derive(Default)]
 struct Form {
     has_key: bool,
+    budget: Option<Budget>,
     name: Option<FileName>,
     content_type: Option<String>,
     checker: Option<Checker>,
@@ -145,6 +148,10 @@ impl Form {
                     caller.is_about(&name, None);
                     caller.who.may_name(Verb::Create, &name)?;
                     upload.name(&name, self.has_key).await?;
+                    if !self.has_key {
+                        // The body's length says of the file's only how long it may be.
+                        upload.within(self.budget.as_ref(), None).await?;
+                    }
                     self.name = Some(name);
                 }
                 Event::ContentType(text) => {

@@ -58,6 +58,10 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     allowed(rest, parts, &name, key.as_deref()).await?;
     let mut upload = Upload::begin(&rest.core, caller.trace, caller.writes(), size);
     upload.name(&name, key.is_some()).await?;
+    let budget = rest.admits.budget(&caller.who);
+    if key.is_none() {
+        upload.within(budget.as_ref(), size).await?;
+    }
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| body.refusal(error))?;
         for checker in checkers.iter_mut().flatten() {
@@ -76,6 +80,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
         name: name.clone(),
         content_type,
         idempotency_key: key,
+        budget,
     };
     match received.commit(meta).await {
         Ok(stored) => Ok(stored),

@@ -25,12 +25,21 @@ impl Link {
     }
 
     fn parse(uri: &Uri, query: &str) -> Option<Self> {
-        let [mut link, mut by, mut id, mut most, mut ends, mut signature] = [None; 6];
+        let [
+            mut link,
+            mut by,
+            mut owner,
+            mut id,
+            mut most,
+            mut ends,
+            mut signature,
+        ] = [None; 7];
         for pair in query.split('&') {
             let (field, value) = pair.split_once('=')?;
             let slot = match field {
                 "link" => &mut link,
                 "by" => &mut by,
+                "for" => &mut owner,
                 "id" => &mut id,
                 "max_bytes" => &mut most,
                 "expires" => &mut ends,
@@ -53,6 +62,7 @@ impl Link {
                 allows,
                 ends: number(ends?)?,
                 by: by?.parse().ok()?,
+                owner: owner.map(str::parse).transpose().ok()?,
             },
             signature: signature.try_into().ok()?,
         })
@@ -65,11 +75,13 @@ pub(super) fn written(terms: &Terms, signature: &Signature) -> String {
         Allows::Get(id) => format!("id={id}"),
         Allows::Put(most) => format!("max_bytes={most}"),
     };
+    let owner = terms.owner.map(|owner| format!("&for={owner}"));
     format!(
-        "{}?link={}&by={}&{allows}&expires={}&signature={}",
+        "{}?link={}&by={}{}&{allows}&expires={}&signature={}",
         name::path_of(&terms.name),
         terms.number,
         terms.by,
+        owner.unwrap_or_default(),
         terms.ends,
         format::hex(signature)
     )
@@ -80,7 +92,7 @@ mod tests {
     use super::*;
     use manager_callers::Account;
     use manager_callers::link::Number;
-    use proto::{FileId, FileName};
+    use proto::{FileId, FileName, Owner};
 
     fn terms(allows: Allows) -> Terms {
         Terms {
@@ -89,13 +101,18 @@ mod tests {
             allows,
             ends: 1_700_000_000,
             by: Account(0xdef),
+            owner: None,
         }
     }
 
     #[test]
     fn a_link_is_read_as_it_is_written() {
         for allows in [Allows::Get(FileId::from([7; 16])), Allows::Put(u64::MAX)] {
-            let terms = terms(allows);
+            let owner = matches!(allows, Allows::Put(_)).then_some(Owner(0x123));
+            let terms = Terms {
+                owner,
+                ..terms(allows)
+            };
             let uri: Uri = written(&terms, &[0xab; 32]).parse().expect("a path");
             let link = Link::of(&uri).expect("a link").expect("well-formed");
             assert_eq!(link.signature, [0xab; 32]);
@@ -116,6 +133,7 @@ mod tests {
             good.replace("expires=17", "expires=%3117"),
             good[..good.len() - 1].to_owned(),
             format!("{good}0"),
+            format!("{good}&for=1"),
             format!("{good}&id=00000000-0000-0000-0000-000000000000"),
             "/file/a?signature=".to_owned(),
         ] {

@@ -2,7 +2,7 @@
 //! Protocol Buffers number them, so that a field added later is skipped by
 //! versions that don't know it. The name is the key and is not repeated.
 
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner};
 use prost::Message;
 use uuid::Uuid;
 
@@ -59,6 +59,8 @@ struct RecordFields {
     idempotency_key: Option<String>,
     #[prost(uint64, tag = "15")]
     moved_event: u64,
+    #[prost(fixed64, optional, tag = "16")]
+    owner: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -101,6 +103,9 @@ struct TotalsFields {
     files: u64,
     #[prost(uint64, tag = "2")]
     bytes: u64,
+    /// In the sum of all files: whoever wrote it keeps those of owners as well.
+    #[prost(bool, tag = "3")]
+    owners: bool,
 }
 
 fn pack(fields: &impl Message) -> Vec<u8> {
@@ -170,6 +175,7 @@ pub(crate) fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
         created_ms,
         idempotency_key,
         moved_event,
+        owner,
     } = record;
     let counts = copies
         .iter()
@@ -209,6 +215,7 @@ pub(crate) fn encode_record(record: &Record) -> Result<Vec<u8>, StoreError> {
         created_ms: *created_ms,
         idempotency_key: idempotency_key.clone(),
         moved_event: *moved_event,
+        owner: owner.map(|Owner(owner)| owner),
     }))
 }
 
@@ -250,6 +257,7 @@ pub(crate) fn decode_record(name: FileName, bytes: &[u8]) -> Result<Record, Stor
         created_ms: fields.created_ms,
         idempotency_key: fields.idempotency_key,
         moved_event: fields.moved_event,
+        owner: fields.owner.map(Owner),
         copies,
         name,
     })
@@ -332,19 +340,35 @@ pub(crate) fn decode_lease(bytes: &[u8]) -> Result<Lease, StoreError> {
     })
 }
 
-/// Writes the totals down.
+/// Writes the sum of all files down.
 pub(crate) fn encode_totals(totals: &Totals) -> Vec<u8> {
     let Totals { files, bytes } = totals;
     pack(&TotalsFields {
         files: *files,
         bytes: *bytes,
+        owners: true,
     })
 }
 
-/// Reads the totals.
+/// Writes the sum of an owner down.
+pub(crate) fn encode_sum(sum: &Totals) -> Vec<u8> {
+    let Totals { files, bytes } = sum;
+    pack(&TotalsFields {
+        files: *files,
+        bytes: *bytes,
+        owners: false,
+    })
+}
+
+/// Reads a sum.
 pub(crate) fn decode_totals(bytes: &[u8]) -> Result<Totals, StoreError> {
-    let TotalsFields { files, bytes } = unpack("totals", bytes)?;
+    let TotalsFields { files, bytes, .. } = unpack("totals", bytes)?;
     Ok(Totals { files, bytes })
+}
+
+/// Whether who wrote the sum of all files keeps those of owners.
+pub(crate) fn keeps_owners(totals: &[u8]) -> Result<bool, StoreError> {
+    Ok(unpack::<TotalsFields>("totals", totals)?.owners)
 }
 
 /// Reads the 16 bytes of a UUID.

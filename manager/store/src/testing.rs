@@ -1,6 +1,6 @@
 //! Random records for this crate's own tests.
 
-use names::{FileName, NodeId};
+use names::{FileName, NodeId, Owner};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -42,6 +42,7 @@ prop_compose! {
         counting in any::<prop::sample::Index>(),
         sha256 in any::<[u8; 32]>(),
         texts in (option::of(".{0,40}"), option::of(".{0,40}")),
+        owner in option::of(any::<u64>()),
     ) -> Record {
         let (rev, token, next_generation, size, crc64, created_ms, moved_event) = numbers;
         let counts = copies[counting.index(copies.len())].clone();
@@ -52,6 +53,7 @@ prop_compose! {
             node: counts.node, generation: counts.generation,
             copies, next_generation, leaf, size, sha256, crc64,
             content_type: texts.0, created_ms, idempotency_key: texts.1, moved_event,
+            owner: owner.map(Owner),
         }
     }
 }

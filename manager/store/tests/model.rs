@@ -10,7 +10,7 @@ use std::sync::Arc;
 use manager_protocol::sim::sample::{name, next, node, record};
 use manager_protocol::store::{Copy, Insert, Record, State, Store, Swap, Totals};
 use manager_store::Embedded;
-use names::FileId;
+use names::{FileId, Owner};
 use proptest::prelude::*;
 
 const NAMES: [&str; 7] = ["a", "ab", "abc", "b", "é", "\u{10ffff}", "\u{10ffff}a"];
@@ -96,6 +96,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Files of two owners, and of nobody.
+fn owner(name: usize) -> Option<Owner> {
+    [None, Some(Owner(0)), Some(Owner(1))][name % 3]
+}
+
 /// What a store must be indistinguishable from.
 #[derive(Default)]
 struct Model(BTreeMap<String, Record>);
@@ -135,6 +140,7 @@ impl Model {
                     state: STATES[*state],
                     node: copy.node.clone(),
                     copies: vec![copy],
+                    owner: owner(*name),
                     ..record(NAMES[*name], *size)
                 })
             }
@@ -242,6 +248,14 @@ impl Model {
             bytes: visible.iter().map(|r| r.size).sum(),
         };
         assert_eq!(store.totals().await.unwrap(), totals);
+        for owner in [Owner(0), Owner(1)] {
+            let its = self.all(|r| r.owner == Some(owner));
+            let sum = Totals {
+                files: its.len() as u64,
+                bytes: its.iter().map(|r| r.size).sum(),
+            };
+            assert_eq!(store.stored_for(owner).await.unwrap(), sum);
+        }
     }
 }
 

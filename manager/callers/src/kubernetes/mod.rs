@@ -6,6 +6,7 @@
 mod asking;
 mod cluster;
 mod decision;
+mod quotas;
 mod reviews;
 mod seen;
 mod slot;
@@ -13,6 +14,7 @@ mod token;
 mod user;
 
 pub use cluster::ConnectError;
+pub use quotas::Quotas;
 use reviews::{Away, Reviews};
 pub use user::User;
 
@@ -20,6 +22,7 @@ use crate::{Denied, Share, Verb};
 use asking::{Asking, Place};
 use cluster::Cluster;
 use decision::{Decision, Spans};
+use names::{Owner, Quota};
 use seen::{Seen, TokenSlot};
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub stale: Duration,
     /// How many tokens of known users are remembered.
     pub most: usize,
+    /// How much the callers of a namespace may store.
+    pub quotas: Quotas,
 }
 
 /// The users of a cluster.
@@ -102,6 +107,11 @@ impl Kubernetes {
         slot.decide(place, review).await?.ok_or(Denied::Unknown)
     }
 
+    /// What bounds an owner, if it is a namespace.
+    pub(crate) fn quota(&self, owner: Owner) -> Option<Quota> {
+        self.0.settings.quotas.of(owner)
+    }
+
     /// Whether a user has a right.
     ///
     /// # Errors
@@ -126,7 +136,10 @@ impl Shared {
         // A user of whom nothing has changed keeps the rights that were asked for.
         let user = info.map(|info| match slot.last().flatten() {
             Some(last) if *last.info() == info => last,
-            _ => Arc::new(User::new(info)),
+            _ => {
+                let budget = self.settings.quotas.budget(&info.username);
+                Arc::new(User::new(info, budget))
+            }
         });
         let answered = Instant::now();
         let is_known = user.is_some();

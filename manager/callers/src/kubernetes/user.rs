@@ -3,6 +3,7 @@
 use super::reviews::UserInfo;
 use super::slot::Slot;
 use crate::{Identity, Kind, Verb};
+use names::Budget;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,9 +16,9 @@ pub struct User {
 
 impl User {
     /// A user whose rights nobody has asked for yet.
-    pub(super) fn new(info: UserInfo) -> Self {
+    pub(super) fn new(info: UserInfo, budget: Option<Budget>) -> Self {
         Self {
-            identity: Identity::new(Kind::Kubernetes, &info.username, None),
+            identity: Identity::new(Kind::Kubernetes, &info.username, None).with_budget(budget),
             info,
             rights: Default::default(),
         }

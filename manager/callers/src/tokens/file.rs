@@ -1,6 +1,7 @@
 //! The file of tokens.
 
 use crate::Verb;
+use names::Quota;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::error::Category;
@@ -27,6 +28,15 @@ pub enum TokensError {
     /// A token that another line has too.
     #[error("line {line}: another line has the same `sha256`")]
     Twice {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Limits other than those that another line has for its prefix.
+    #[error(
+        "line {line}: `stored_files` and `stored_bytes` hold for all callers of a prefix, and \
+         another line has other ones"
+    )]
+    Limits {
         /// Counted from 1.
         line: usize,
     },
@@ -98,9 +108,24 @@ pub struct Entry {
     /// Bytes of files a second, in place of what holds for all; 0 for no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
+    /// Files that callers of the prefix may have stored; 0 for no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_files: Option<u64>,
+    /// Bytes of these; 0 for no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
 }
 
 impl Entry {
+    /// What bounds the callers of its prefix, if it says so.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        let said = self.stored_files.is_some() || self.stored_bytes.is_some();
+        said.then(|| Quota {
+            files: self.stored_files.filter(|most| *most > 0),
+            bytes: self.stored_bytes.filter(|most| *most > 0),
+        })
+    }
+
     /// What is wrong with it, if anything is.
     pub(super) fn fault(&self) -> Option<String> {
         let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -117,6 +142,12 @@ impl Entry {
         if prefix.len() > 255 || prefix.contains(|c: char| c == '/' || c.is_control()) {
             return Some(
                 "`prefix` must be 255 bytes at the most, without / and control characters"
+                    .to_owned(),
+            );
+        }
+        if prefix.is_empty() && self.quota().is_some() {
+            return Some(
+                "`stored_files` and `stored_bytes` bound callers of a `prefix`, which is missing"
                     .to_owned(),
             );
         }
@@ -153,8 +184,8 @@ fn said(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => {
             "is not what is wanted: \"name\", \"sha256\" of 64 hex digits, \"rights\" of get, list, \
-             create, delete and admin, and perhaps \"prefix\", \"requests_per_second\" and \
-             \"bytes_per_second\""
+             create, delete and admin, and perhaps \"prefix\", \"requests_per_second\", \
+             \"bytes_per_second\", \"stored_files\" and \"stored_bytes\""
         }
         Category::Syntax | Category::Eof | Category::Io => "is no JSON object",
     };

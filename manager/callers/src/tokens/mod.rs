@@ -7,8 +7,10 @@ mod new;
 pub use file::{Entry, TokensError};
 pub use new::new;
 
+use crate::budget::{of_prefix, prefix_owner};
 use crate::{Identity, Kind, Rates, Rights};
 use file::Digest;
+use names::{Owner, Quota};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +24,13 @@ pub struct Named {
     pub rights: Rights,
 }
 
-type Table = HashMap<Digest, Arc<Named>>;
+/// The lines of a file.
+#[derive(Debug, Default)]
+struct Table {
+    named: HashMap<Digest, Arc<Named>>,
+    /// What bounds the callers of a prefix.
+    quotas: HashMap<Owner, Quota>,
+}
 
 /// The callers of a file, as it was read last.
 #[derive(Debug)]
@@ -49,22 +57,45 @@ impl Tokens {
 
     /// Whose token it is.
     pub fn find(&self, token: &str) -> Option<Arc<Named>> {
-        self.0.read().get(&Digest::of(token)).cloned()
+        self.0.read().named.get(&Digest::of(token)).cloned()
+    }
+
+    /// What bounds an owner, if it is a prefix of the file.
+    pub(crate) fn quota(&self, owner: Owner) -> Option<Quota> {
+        self.0.read().quotas.get(&owner).copied()
     }
 }
 
 fn table(text: &str) -> Result<Table, TokensError> {
-    let mut table = Table::new();
-    for (line, entry) in file::entries(text)? {
-        let prefix = entry.prefix.as_deref();
-        let named = Named {
-            identity: Identity::new(Kind::Token, &entry.name, prefix).with_rates(Rates {
-                requests: entry.requests_per_second,
-                bytes: entry.bytes_per_second,
-            }),
-            rights: entry.rights.into_iter().collect(),
+    let entries = file::entries(text)?;
+    let mut table = Table::default();
+    for (line, entry) in &entries {
+        let (Some(prefix), Some(quota)) = (&entry.prefix, entry.quota()) else {
+            continue;
         };
-        if table.insert(entry.sha256, Arc::new(named)).is_some() {
+        let other = table.quotas.insert(prefix_owner(prefix), quota);
+        if other.is_some_and(|other| other != quota) {
+            return Err(TokensError::Limits { line: *line });
+        }
+    }
+    for (line, entry) in entries {
+        let prefix = entry.prefix.as_deref().filter(|prefix| !prefix.is_empty());
+        let budget = prefix.map(|prefix| {
+            let quota = table.quotas.get(&prefix_owner(prefix));
+            of_prefix(prefix, quota.copied().unwrap_or_default())
+        });
+        let rates = Rates {
+            requests: entry.requests_per_second,
+            bytes: entry.bytes_per_second,
+        };
+        let identity = Identity::new(Kind::Token, &entry.name, prefix)
+            .with_rates(rates)
+            .with_budget(budget);
+        let named = Arc::new(Named {
+            identity,
+            rights: entry.rights.into_iter().collect(),
+        });
+        if table.named.insert(entry.sha256, named).is_some() {
             return Err(TokensError::Twice { line });
         }
     }

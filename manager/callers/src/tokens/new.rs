@@ -26,6 +26,8 @@ pub fn new(
         prefix,
         requests_per_second: None,
         bytes_per_second: None,
+        stored_files: None,
+        stored_bytes: None,
     };
     if let Some(fault) = entry.fault() {
         return Err(fault);

@@ -50,6 +50,18 @@ fn a_bad_line_is_named_and_not_repeated() {
         (line("", "token-b", rights), "`name` must"),
         (of(&long), "`prefix` must"),
         (of(r#""rights":["get"],"prefix":"a/b""#), "`prefix` must"),
+        (
+            of(r#""rights":["get"],"stored_files":1"#),
+            "which is missing",
+        ),
+        (
+            of(r#""rights":["get"],"prefix":"","stored_bytes":1"#),
+            "which is missing",
+        ),
+        (
+            of(r#""rights":["get"],"prefix":"p","stored_files":-1"#),
+            "is not what is wanted",
+        ),
         (line("b", "token-a", rights), "same `sha256`"),
         (of(r#""rights":["dfs_secret"]"#), "is not what is wanted"),
         (
@@ -81,4 +93,31 @@ fn a_bad_line_is_named_and_not_repeated() {
     for empty in ["", "\n# nobody\n"] {
         assert!(Tokens::parse(empty).is_err());
     }
+}
+
+#[test]
+fn callers_of_a_prefix_share_its_limits() {
+    let line = |name: &str, rest: &str| line(name, name, &format!(r#""rights":["get"]{rest}"#));
+    let bounded = r#","prefix":"p-","stored_files":7,"stored_bytes":0"#;
+    let (a, b) = (line("a", bounded), line("b", r#","prefix":"p-""#));
+    let (c, d) = (line("c", r#","prefix":"q-""#), line("d", ""));
+    let tokens = Tokens::parse(&[b, a.clone(), c, d].join("\n")).expect("a file");
+    let budget = |token| {
+        let named = tokens.find(token).expect("known");
+        named.identity.budget().cloned()
+    };
+    let shared = budget("a").expect("a budget");
+    assert_eq!((shared.quota.files, shared.quota.bytes), (Some(7), None));
+    assert_eq!(budget("b").as_ref(), Some(&shared));
+    assert!(&*shared.whose == r#"the prefix "p-""#);
+    assert_eq!(tokens.quota(shared.owner), Some(shared.quota));
+    let other = budget("c").expect("counted, and not bounded");
+    assert!(other.quota.is_none() && other.owner != shared.owner);
+    assert_eq!(tokens.quota(other.owner), None);
+    assert_eq!(budget("d"), None);
+    let again = line("e", bounded);
+    assert!(Tokens::parse(&format!("{a}\n{again}")).is_ok());
+    let more = line("e", r#","prefix":"p-","stored_files":8"#);
+    let refused = Tokens::parse(&format!("{a}\n{more}")).expect_err("two limits");
+    assert!(refused.to_string().starts_with("line 2: `stored_files`"));
 }

@@ -102,6 +102,8 @@ pub(crate) fn record_of(
         content_type: text(&meta.content_type),
         created_ms: meta.created_ms,
         idempotency_key: text(&meta.idempotency_key),
+        // A node does not keep it.
+        owner: None,
         moved_event: 0,
     })
 }

@@ -126,6 +126,7 @@ mod tests {
             content_type: None,
             created_ms,
             idempotency_key: None,
+            owner: None,
             moved_event: 0,
         }
     }

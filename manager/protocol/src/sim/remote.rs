@@ -10,7 +10,7 @@ use crate::store::{
 };
 use crate::world::Runtime;
 use async_trait::async_trait;
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner, Quota};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,9 +125,9 @@ impl Store for Remote {
         Ok(found)
     }
 
-    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+    async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         let memory = self.memory.clone();
-        let change = async move { memory.insert(record).await };
+        let change = async move { memory.insert_within(record, quota).await };
         self.change("an insert", change).await
     }
 
@@ -175,6 +175,10 @@ impl Store for Remote {
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
         self.read(self.memory.listed_on(node, after, limit)).await
+    }
+
+    async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
+        self.read(self.memory.stored_for(owner)).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

@@ -39,6 +39,7 @@ pub fn record(file: &str, size: u64) -> Record {
         content_type: None,
         created_ms: 1_700_000_000_000,
         idempotency_key: None,
+        owner: None,
         moved_event: 0,
     }
 }

@@ -10,7 +10,7 @@ pub use record::{Copy, Lease, NodeRow, Record, State, Stay, Totals};
 pub use stats::{StoreStats, Waits};
 
 use async_trait::async_trait;
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner, Quota};
 use uuid::Uuid;
 
 /// What became of an insert.
@@ -24,6 +24,8 @@ pub enum Insert {
     Inserted,
     /// The name has a record already, which is this one.
     Exists(Record),
+    /// With it there would be more than the quota allows; so much is there.
+    Over(Totals),
 }
 
 /// What became of a compare-and-swap.
@@ -94,7 +96,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Self::get`] may say that a name has none.
     async fn get_many(&self, names: &[FileName]) -> Result<Vec<Option<Record>>, StoreError>;
     /// Adds a record if the name has none.
-    async fn insert(&self, record: Record) -> Result<Insert, StoreError>;
+    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+        self.insert_within(record, Quota::default()).await
+    }
+    /// Adds a record if the name has none, and what there is of its owner stays within
+    /// the quota. A record without an owner is not bounded.
+    async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError>;
     /// Replaces the record of the same name and id whose `rev` is one less than
     /// `new.rev` (rule 1).
     async fn swap(&self, new: Record) -> Result<Swap, StoreError>;
@@ -125,6 +132,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Record>, StoreError>;
     /// The sum of all visible files: the embedded store keeps it, MongoDB counts.
     async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// The sum of an owner's records, in any state. It is kept: nothing is counted. In a
+    /// shared store what a change gave no outcome for may be counted although it is not
+    /// there, until [`Self::recount`] puts it right.
+    async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError>;
+    /// Puts the sums of owners right, as far as they may be wrong. It is called again and
+    /// again, a minute apart, by one manager.
+    async fn recount(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Counts at most `limit` records in name order after `after`, so that no count
     /// takes longer than a call may, however many there are. The embedded store returns

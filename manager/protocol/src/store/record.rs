@@ -1,6 +1,6 @@
 //! What is stored: a file's record, a node's row, the leader's lease.
 
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner};
 use uuid::Uuid;
 
 /// Where a file's life stands (rule 7).
@@ -85,6 +85,8 @@ pub struct Record {
     pub idempotency_key: Option<String>,
     /// The number of the event that last moved the file (rule 10).
     pub moved_event: u64,
+    /// Whom it counts for, where its caller had a prefix or a namespace.
+    pub owner: Option<Owner>,
 }
 
 impl Record {
@@ -194,7 +196,7 @@ impl Lease {
     }
 }
 
-/// The sum of all visible files.
+/// A sum of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// How many.

@@ -6,3 +6,4 @@ pub mod drain;
 pub mod missing;
 pub mod moves;
 pub mod settle;
+pub mod sums;

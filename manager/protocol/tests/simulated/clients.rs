@@ -104,6 +104,7 @@ impl Clients {
                 name: name.clone(),
                 content_type: None,
                 idempotency_key: key.clone(),
+                budget: None,
             };
             let (bytes, world) = (bytes.clone(), self.world.clone());
             let request = move |core| async move {

@@ -68,6 +68,7 @@ fn is_not_made_again(seed: u64) {
             name: FileName::new("f0").expect("a name"),
             content_type: None,
             idempotency_key: None,
+            budget: None,
         };
         let bytes = Bytes::from_static(b"a file");
         let failure = upload(manager.core.clone(), &world, meta, bytes).await;

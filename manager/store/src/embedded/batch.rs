@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Quota};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::owners::{Owners, Weight};
 use super::tables::{
     CLUSTER_ID, LEASE, LINK_KEY, REBUILT_AT, TOTALS, Tables, copy_key, node_key, number,
 };
@@ -25,6 +26,7 @@ pub(super) type LeaseOutcome = Result<Lease, Option<Lease>>;
 pub(super) enum Change {
     Insert {
         record: Record,
+        quota: Quota,
         reply: Reply<Insert>,
     },
     Swap {
@@ -128,6 +130,7 @@ struct Slot {
 pub(super) struct Batch<'a> {
     tables: &'a Tables,
     files: HashMap<FileName, Slot>,
+    owners: Owners<'a>,
     /// Values of the `meta` table that this transaction writes.
     meta: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
@@ -137,6 +140,7 @@ impl<'a> Batch<'a> {
         Self {
             tables,
             files: HashMap::new(),
+            owners: Owners::new(tables),
             meta: BTreeMap::new(),
         }
     }
@@ -144,7 +148,11 @@ impl<'a> Batch<'a> {
     /// Applies a change; the outcome holds once the transaction is durable.
     pub(super) fn apply(&mut self, change: Change) -> Answer {
         match change {
-            Change::Insert { record, reply } => Answer::Insert(reply, self.insert(record)),
+            Change::Insert {
+                record,
+                quota,
+                reply,
+            } => Answer::Insert(reply, self.insert(record, quota)),
             Change::Swap { new, reply } => Answer::Swap(reply, self.swap(new)),
             Change::Remove {
                 name,
@@ -187,16 +195,19 @@ impl<'a> Batch<'a> {
             .expect("inserted above if it was missing"))
     }
 
-    fn insert(&mut self, record: Record) -> Result<Insert, StoreError> {
+    fn insert(&mut self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         check(&record)?;
         let slot = self.slot(&record.name)?;
-        match &slot.now {
-            Some(existing) => Ok(Insert::Exists(existing.clone())),
-            None => {
-                slot.now = Some(record);
-                Ok(Insert::Inserted)
-            }
+        if let Some(existing) = &slot.now {
+            return Ok(Insert::Exists(existing.clone()));
         }
+        if let Some(stored) = self.owners.over(&record, quota)? {
+            return Ok(Insert::Over(stored));
+        }
+        self.owners.replaced(None, Weight::of(&record))?;
+        let name = record.name.clone();
+        self.slot(&name)?.now = Some(record);
+        Ok(Insert::Inserted)
     }
 
     fn swap(&mut self, new: Record) -> Result<Swap, StoreError> {
@@ -216,17 +227,15 @@ impl<'a> Batch<'a> {
         rev: u64,
         new: Option<Record>,
     ) -> Result<Swap, StoreError> {
-        let slot = self.slot(&name)?;
-        if slot
-            .now
-            .as_ref()
-            .is_some_and(|now| now.id == id && now.rev == rev)
-        {
-            slot.now = new;
-            Ok(Swap::Done)
-        } else {
-            Ok(Swap::Mismatch(slot.now.clone()))
-        }
+        let now = &self.slot(&name)?.now;
+        let before = match now {
+            Some(now) if now.id == id && now.rev == rev => Weight::of(now),
+            _ => return Ok(Swap::Mismatch(now.clone())),
+        };
+        let after = new.as_ref().and_then(Weight::of);
+        self.owners.replaced(before, after)?;
+        self.slot(&name)?.now = new;
+        Ok(Swap::Done)
     }
 
     fn meta(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -333,6 +342,7 @@ impl<'a> Batch<'a> {
         let Self {
             tables,
             files,
+            owners,
             meta,
         } = self;
         let mut out = Writes::new(tables);
@@ -345,6 +355,9 @@ impl<'a> Batch<'a> {
         }
         if after != *totals {
             out.put(Table::Meta, TOTALS, encoding::encode_totals(&after));
+        }
+        for (key, sum) in owners.changed() {
+            out.put(Table::Meta, &key, encoding::encode_sum(&sum));
         }
         for (key, value) in meta {
             match value {

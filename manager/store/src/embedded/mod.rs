@@ -5,6 +5,7 @@
 mod batch;
 mod committer;
 mod directory;
+mod owners;
 mod room;
 mod tables;
 mod writes;
@@ -12,7 +13,7 @@ mod writes;
 use std::path::Path;
 
 use async_trait::async_trait;
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner, Quota};
 use uuid::Uuid;
 
 use crate::encoding;
@@ -55,6 +56,7 @@ impl Embedded {
             disk.release();
         }
         let tables = Tables::open(&engine)?;
+        owners::settle(&tables)?;
         disk.lay_ballast();
         let committer = Committer::start(tables.clone(), disk)?;
         Ok(Self {
@@ -128,9 +130,13 @@ impl Store for Embedded {
             .await
     }
 
-    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+    async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         self.committer
-            .ask(|reply| Change::Insert { record, reply })
+            .ask(|reply| Change::Insert {
+                record,
+                quota,
+                reply,
+            })
             .await
     }
 
@@ -186,6 +192,10 @@ impl Store for Embedded {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.tables.totals()
+    }
+
+    async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
+        self.tables.stored_for(owner)
     }
 
     async fn count(

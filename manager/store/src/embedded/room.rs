@@ -234,6 +234,7 @@ mod tests {
         assert!(!frees(&swap(record("file", 1))));
         let insert = Change::Insert {
             record: record("file", 1),
+            quota: names::Quota::default(),
             reply: oneshot::channel().0,
         };
         assert!(!frees(&insert));

@@ -6,6 +6,7 @@
 //! | unsettled | name | – (records in any state but `Stored`) |
 //! | copies | node id, NUL, name | – (records that list a copy on the node) |
 //! | meta | `cluster-id`, `rebuilt-at-ms`, `totals`, `lease`, `node/` and node id | |
+//! | meta | `owner/` and 8 bytes | the sum of an owner's records |
 //!
 //! Neither ids nor names contain NUL, so keys of different nodes never mix.
 
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
-use names::{FileName, NodeId};
+use names::{FileName, NodeId, Owner};
 use uuid::Uuid;
 
 use crate::encoding;
@@ -43,6 +44,7 @@ pub(super) const REBUILT_AT: &[u8] = b"rebuilt-at-ms";
 pub(super) const TOTALS: &[u8] = b"totals";
 pub(super) const LEASE: &[u8] = b"lease";
 const NODE: &[u8] = b"node/";
+pub(super) const OWNER: &[u8] = b"owner/";
 
 /// The engine's tables; cheap to clone.
 #[derive(Clone)]
@@ -63,6 +65,11 @@ pub(super) fn failed(e: fjall::Error) -> StoreError {
 /// The key of a node's row.
 pub(super) fn node_key(id: &NodeId) -> Vec<u8> {
     [NODE, id.as_str().as_bytes()].concat()
+}
+
+/// The key of an owner's sum.
+pub(super) fn owner_key(Owner(owner): Owner) -> Vec<u8> {
+    [OWNER, &owner.to_be_bytes()].concat()
 }
 
 /// The key that lists a file on a node.
@@ -150,6 +157,13 @@ impl Tables {
 
     pub(super) fn totals(&self) -> Result<Totals, StoreError> {
         self.meta(TOTALS)?.map_or(Ok(Totals::default()), |bytes| {
+            encoding::decode_totals(&bytes)
+        })
+    }
+
+    pub(super) fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
+        let sum = self.meta(&owner_key(owner))?;
+        sum.map_or(Ok(Totals::default()), |bytes| {
             encoding::decode_totals(&bytes)
         })
     }
@@ -288,7 +302,7 @@ impl Tables {
     }
 }
 
-fn file_name(key: &[u8]) -> Result<FileName, StoreError> {
+pub(super) fn file_name(key: &[u8]) -> Result<FileName, StoreError> {
     FileName::from_bytes(key)
         .map_err(|e| StoreError::Corrupt(format!("the key {}: {e}", key.escape_ascii())))
 }

@@ -44,7 +44,7 @@ impl Table {
 
 /// How a transaction becomes durable. A test may leave the flush out, to see
 /// that its absence is noticed.
-fn persist_mode() -> PersistMode {
+pub(super) fn persist_mode() -> PersistMode {
     #[cfg(feature = "failpoints")]
     if fail::eval("store::skip_flush", |_| ()).is_some() {
         return PersistMode::Buffer;

@@ -34,6 +34,7 @@ pub(super) const CLUSTER: &str = "cluster";
 /// The document of [`META`] about the leader.
 pub(super) const LEASE: &str = "lease";
 pub(super) const FILES: &str = "files";
+pub(super) const OWNERS: &str = "owners";
 pub(super) const NODES: &str = "nodes";
 pub(super) const META: &str = "meta";
 
@@ -153,32 +154,43 @@ async fn make_indexes(database: &Database) -> Result<(), StoreError> {
         .keys(doc! {"copies.node": 1, "_id": 1})
         .options(IndexOptions::builder().name("listed".to_owned()).build())
         .build();
-    let unsettled = IndexOptions::builder()
-        .name("unsettled".to_owned())
-        .partial_filter_expression(doc! {"unsettled": true})
-        .build();
-    let unsettled = IndexModel::builder()
-        .keys(doc! {"unsettled": 1, "_id": 1})
-        .options(unsettled)
-        .build();
     files.create_index(listed).await.map_err(failed)?;
-    if let Err(error) = files.create_index(unsettled).await {
-        // Only what the server itself says: a connection that breaks says nothing of
-        // what it can do.
-        let ErrorKind::Command(command) = &*error.kind else {
-            return Err(failed(error));
-        };
-        tracing::warn!(
-            code = command.code,
-            why = command.message,
-            "the server takes no partial index; a plain one, which lists all files, serves instead"
-        );
-        let options = IndexOptions::builder().name("unsettled-plain".to_owned());
-        let plain = IndexModel::builder()
-            .keys(doc! {"unsettled": 1, "_id": 1})
-            .options(options.build())
-            .build();
-        files.create_index(plain).await.map_err(failed)?;
-    }
-    Ok(())
+    let unsettled = doc! {"unsettled": 1, "_id": 1};
+    make_partial(&files, "unsettled", unsettled, doc! {"unsettled": true}).await?;
+    let owned = doc! {"owner": 1, "_id": 1};
+    make_partial(&files, "owned", owned, doc! {"owner": {"$exists": true}}).await
+}
+
+/// An index of the documents that match; of all, where the server has no such indexes.
+async fn make_partial(
+    files: &Collection<Document>,
+    name: &str,
+    keys: Document,
+    matching: Document,
+) -> Result<(), StoreError> {
+    let options = IndexOptions::builder().name(name.to_owned());
+    let partial = IndexModel::builder()
+        .keys(keys.clone())
+        .options(options.partial_filter_expression(matching).build())
+        .build();
+    let Err(error) = files.create_index(partial).await else {
+        return Ok(());
+    };
+    // Only what the server itself says: a connection that breaks says nothing of
+    // what it can do.
+    let ErrorKind::Command(command) = &*error.kind else {
+        return Err(failed(error));
+    };
+    tracing::warn!(
+        index = name,
+        code = command.code,
+        why = command.message,
+        "the server takes no partial index; a plain one, which lists all files, serves instead"
+    );
+    let options = IndexOptions::builder().name(format!("{name}-plain"));
+    let plain = IndexModel::builder()
+        .keys(keys)
+        .options(options.build())
+        .build();
+    files.create_index(plain).await.map(drop).map_err(failed)
 }

@@ -1,10 +1,10 @@
 //! Records, rows and the lease as documents. Numbers of 64 bits are kept with
 //! their bits, since BSON's are signed.
 
-use manager_protocol::store::{Copy, Lease, NodeRow, Record, State, Stay, StoreError};
-use mongodb::bson::Binary;
+use manager_protocol::store::{Copy, Lease, NodeRow, Record, State, Stay, StoreError, Totals};
 use mongodb::bson::spec::BinarySubtype;
-use names::{FileId, FileName, NodeId};
+use mongodb::bson::{Binary, Document, doc};
+use names::{FileId, FileName, NodeId, Owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -47,6 +47,60 @@ pub(super) struct RecordDocument {
     created_ms: i64,
     idempotency_key: Option<String>,
     moved_event: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<i64>,
+}
+
+/// What a record counts for its owner.
+#[derive(Debug, Deserialize)]
+pub(super) struct Weight {
+    #[serde(default)]
+    owner: Option<i64>,
+    size: i64,
+}
+
+impl Weight {
+    /// The fields of a record that it is read from.
+    pub(super) fn fields() -> Document {
+        doc! {"_id": 0, "owner": 1, "size": 1}
+    }
+
+    /// The owner and the bytes, where it has an owner.
+    pub(super) fn owned(&self) -> Option<(Owner, u64)> {
+        let owner = self.owner?;
+        Some((Owner(owner.cast_unsigned()), self.size.cast_unsigned()))
+    }
+}
+
+/// The sum of an owner's records.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OwnerDocument {
+    #[serde(rename = "_id")]
+    pub(super) id: String,
+    files: i64,
+    bytes: i64,
+    /// Raised by one with each change of the sum.
+    pub(super) changes: i64,
+}
+
+impl OwnerDocument {
+    /// That of nothing.
+    pub(super) fn new(id: String) -> Self {
+        Self {
+            id,
+            files: 0,
+            bytes: 0,
+            changes: 0,
+        }
+    }
+
+    /// What there is. A count that came between two changes may be below nothing.
+    pub(super) fn sum(&self) -> Totals {
+        Totals {
+            files: u64::try_from(self.files).unwrap_or(0),
+            bytes: u64::try_from(self.bytes).unwrap_or(0),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -166,6 +220,7 @@ impl TryFrom<&Record> for RecordDocument {
             created_ms,
             idempotency_key,
             moved_event,
+            owner,
         } = record;
         let copies = copies.iter().map(|copy| CopyDocument {
             node: copy.node.as_str().to_owned(),
@@ -193,6 +248,7 @@ impl TryFrom<&Record> for RecordDocument {
             created_ms: created_ms.cast_signed(),
             idempotency_key: idempotency_key.clone(),
             moved_event: moved_event.cast_signed(),
+            owner: owner.map(|Owner(owner)| owner.cast_signed()),
         })
     }
 }
@@ -230,6 +286,7 @@ impl TryFrom<RecordDocument> for Record {
             created_ms: document.created_ms.cast_unsigned(),
             idempotency_key: document.idempotency_key,
             moved_event: document.moved_event.cast_unsigned(),
+            owner: document.owner.map(|owner| Owner(owner.cast_unsigned())),
         })
     }
 }

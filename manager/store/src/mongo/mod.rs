@@ -8,6 +8,8 @@ mod health;
 mod key;
 mod lease;
 mod outcome;
+mod owners;
+mod recount;
 mod sums;
 
 use std::collections::HashMap;
@@ -18,13 +20,13 @@ use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner, Quota};
 use uuid::Uuid;
 
-use connect::{CLUSTER, FILES, META, NODES};
+use connect::{CLUSTER, FILES, META, NODES, OWNERS};
 use document::{
-    ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
-    uuid_of,
+    ClusterDocument, LeaseDocument, NodeDocument, OwnerDocument, RecordDocument, Weight, binary,
+    id_binary, state_name, uuid_of,
 };
 use health::Health;
 use manager_protocol::store::{
@@ -32,6 +34,8 @@ use manager_protocol::store::{
     Totals, Which,
 };
 use outcome::{failed, is_duplicate};
+use parking_lot::Mutex;
+use recount::Known;
 
 /// Tries of an insert: the record that it collided with may just have gone.
 const INSERTS: usize = 8;
@@ -42,6 +46,9 @@ pub struct Mongo {
     nodes: Collection<NodeDocument>,
     leases: Collection<LeaseDocument>,
     clusters: Collection<ClusterDocument>,
+    owners: Collection<OwnerDocument>,
+    /// What was found at the last turn of a recount, by owner.
+    known: Mutex<HashMap<String, Known>>,
     read_one: ReadConcern,
     read_many: ReadConcern,
     health: Health,
@@ -64,6 +71,8 @@ impl Mongo {
             nodes: database.collection(NODES),
             leases: database.collection(META),
             clusters: database.collection(META),
+            owners: database.collection(OWNERS),
+            known: Mutex::default(),
             read_one: connected.read_one,
             read_many: connected.read_many,
             health: Health::watch(
@@ -88,6 +97,25 @@ impl Mongo {
             self.stats.committed(1, begun.elapsed());
         }
         done
+    }
+
+    /// Inserts a record that is counted for its owner, if it has one.
+    async fn insert_new(
+        &self,
+        new: &RecordDocument,
+        record: &Record,
+    ) -> Result<Insert, StoreError> {
+        for _ in 0..INSERTS {
+            match self.files.insert_one(new).await {
+                Ok(_) => return Ok(Insert::Inserted),
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            if let Some(found) = self.read_record(&record.name).await? {
+                return Ok(Insert::Exists(found));
+            }
+        }
+        Err(StoreError::unavailable("the name keeps coming and going"))
     }
 
     async fn read_record(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
@@ -225,20 +253,24 @@ impl Store for Mongo {
         Ok(names.iter().map(|name| found.remove(name)).collect())
     }
 
-    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+    async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         let new = RecordDocument::try_from(&record)?;
+        let Some(owner) = record.owner else {
+            return self.change(self.insert_new(&new, &record)).await;
+        };
         self.change(async {
-            for _ in 0..INSERTS {
-                match self.files.insert_one(&new).await {
-                    Ok(_) => return Ok(Insert::Inserted),
-                    Err(error) if is_duplicate(&error) => {}
-                    Err(error) => return Err(failed(error)),
-                }
-                if let Some(found) = self.read_record(&record.name).await? {
-                    return Ok(Insert::Exists(found));
-                }
+            if let Some(stored) = self.reserve(owner, record.size, quota).await? {
+                let found = self.read_record(&record.name).await?;
+                return Ok(found.map_or(Insert::Over(stored), Insert::Exists));
             }
-            Err(StoreError::unavailable("the name keeps coming and going"))
+            let inserted = self.insert_new(&new, &record).await;
+            // Of its own that it finds the outcome had got lost on the way.
+            if let Ok(Insert::Exists(found)) = &inserted
+                && found.id != record.id
+            {
+                self.release(owner, record.size).await;
+            }
+            inserted
         })
         .await
     }
@@ -270,11 +302,16 @@ impl Store for Mongo {
             "rev": rev.cast_signed(),
         };
         self.change(async {
-            let done = self.files.delete_one(as_seen).await;
-            match done.map_err(failed)?.deleted_count {
-                0 => Ok(Swap::Mismatch(self.read_record(name).await?)),
-                _ => Ok(Swap::Done),
+            let files = self.files.clone_with_type::<Weight>();
+            let gone = files.find_one_and_delete(as_seen);
+            let gone = gone.projection(Weight::fields()).await.map_err(failed)?;
+            let Some(gone) = gone else {
+                return Ok(Swap::Mismatch(self.read_record(name).await?));
+            };
+            if let Some((owner, size)) = gone.owned() {
+                self.release(owner, size).await;
             }
+            Ok(Swap::Done)
         })
         .await
     }
@@ -319,6 +356,14 @@ impl Store for Mongo {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.sum_all().await
+    }
+
+    async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
+        self.health.call(self.stored(owner)).await
+    }
+
+    async fn recount(&self) -> Result<(), StoreError> {
+        self.recount_owners().await
     }
 
     async fn count(

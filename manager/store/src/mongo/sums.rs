@@ -35,10 +35,20 @@ impl Mongo {
         after: Option<&FileName>,
         limit: usize,
     ) -> Result<CountStep, StoreError> {
-        let mut wanted = match which {
+        let wanted = match which {
             Which::Visible => doc! {"state": {"$ne": state_name(State::Pending)}},
             Which::ListedOn(node) => doc! {"copies.node": node.as_str()},
         };
+        self.sum_matching(wanted, after, limit).await
+    }
+
+    /// The same of records that match.
+    pub(super) async fn sum_matching(
+        &self,
+        mut wanted: Document,
+        after: Option<&FileName>,
+        limit: usize,
+    ) -> Result<CountStep, StoreError> {
         wanted.insert("_id", key::range("", after.map(FileName::as_str)));
         let sums = doc! {"$group": {
             "_id": null,

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod listings;
+mod owners;
 mod records;
 
 use std::sync::Arc;
@@ -52,6 +53,10 @@ pub async fn run<P: Place>(make: impl Fn() -> P) {
         listings::totals_count_visible_files_and_their_bytes,
         listings::steps_of_a_count_add_up_and_end,
         listings::many_names_are_looked_up_at_once,
+        owners::an_owners_sum_follows_its_records,
+        owners::a_quota_is_kept_to_the_file_and_to_the_byte,
+        owners::of_many_at_once_no_more_than_the_quota_get_in,
+        owners::a_sum_that_is_right_stays_as_it_is,
         cluster::a_new_store_has_a_cluster_id_of_its_own_and_keeps_it,
         cluster::the_cluster_id_changes_only_while_there_are_no_records,
         cluster::a_rebuild_is_remembered,

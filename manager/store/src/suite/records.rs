@@ -1,6 +1,6 @@
 //! Records: unique names, compare-and-swap, durability (rules 1 and 12).
 
-use names::FileId;
+use names::{FileId, Owner};
 
 use super::{Place, add, change, remove};
 use manager_protocol::sim::sample::{name, next, node, record};
@@ -34,6 +34,7 @@ pub(super) async fn what_was_inserted_is_read_back_in_full(place: &dyn Place) {
         content_type: Some("text/plain; charset=utf-8".into()),
         idempotency_key: Some("ключ \"1\"".into()),
         moved_event: u64::MAX,
+        owner: Some(Owner(u64::MAX)),
         ..record("a name with spaces, ü and 名前.txt", 0)
     };
     let bare = Record {
@@ -72,6 +73,7 @@ pub(super) async fn of_many_concurrent_inserts_of_one_name_one_wins(place: &dyn 
         match task.await.expect("no panic") {
             (id, Insert::Inserted) => winners.push(id),
             (_, Insert::Exists(record)) => seen.push(record.id),
+            (_, Insert::Over(stored)) => panic!("nobody's quota is full: {stored:?}"),
         }
     }
     let kept = store

@@ -37,6 +37,7 @@ fn settings() -> Settings {
         fresh: Duration::from_secs(FRESH),
         stale: Duration::from_secs(STALE),
         most: 4096,
+        quotas: Quotas::default(),
     }
 }
 

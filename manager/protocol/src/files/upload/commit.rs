@@ -87,7 +87,10 @@ impl Received {
             )
         };
         let mut wait = NameWait::new(&self.core.world);
-        match self.list(&record, false, &mut wait).await? {
+        match self
+            .list(&record, meta.budget.as_ref(), false, &mut wait)
+            .await?
+        {
             Reserved::Yes => {}
             Reserved::Repeated(earlier) => return Ok(Stored::Repeated(earlier)),
         }
@@ -133,7 +136,7 @@ impl Received {
         );
         let mut stream = opened.await.ok()?;
         match self
-            .list(&relisted, true, &mut NameWait::new(&self.core.world))
+            .list(&relisted, None, true, &mut NameWait::new(&self.core.world))
             .await
         {
             Ok(Reserved::Yes) => *record = relisted,
@@ -172,7 +175,7 @@ impl Received {
             // The node writes while the reservation becomes durable.
             let (staged, listed) = tokio::join!(
                 self.stage(&record, &placement),
-                self.list(&record, reserved.is_some(), &mut wait)
+                self.list(&record, meta.budget.as_ref(), reserved.is_some(), &mut wait)
             );
             match listed {
                 Ok(Reserved::Yes) => {}
@@ -317,6 +320,7 @@ impl Received {
             created_ms: self.core.world.unix_ms(),
             idempotency_key: meta.idempotency_key.clone(),
             moved_event: 0,
+            owner: meta.budget.as_ref().map(|budget| budget.owner),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the name is reserved, then the node is permitted to link, then the record
 //! is committed (rule 6). Here: the bytes.
 
+mod budget;
 mod commit;
 mod received;
 mod reserve;
@@ -13,12 +14,12 @@ pub use received::Received;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Share};
-use crate::store::State;
+use crate::store::{State, Totals};
 use crate::trace::Trace;
 use crate::waiters::Waiters;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
-use messages::{Code, FaultMeaning, FileId, FileName, NodeId, SMALL};
+use messages::{Budget, Code, FaultMeaning, FileId, FileName, NodeId, SMALL};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct UploadMeta {
     pub content_type: Option<String>,
     /// The `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// For whom it counts.
+    pub budget: Option<Budget>,
 }
 
 /// An upload whose bytes are arriving.
@@ -68,6 +71,8 @@ pub struct Upload {
     kept: Kept,
     /// Nodes that failed it.
     tried: Vec<NodeId>,
+    /// What its owner may have stored, and had when its bytes began to come.
+    room: Option<(Budget, Totals)>,
 }
 
 /// All bytes of a body so far, while they are few and there is room to keep them. They
@@ -129,6 +134,7 @@ impl Upload {
             stream: None,
             kept: Kept::default(),
             tried: Vec::new(),
+            room: None,
         }
     }
 
@@ -141,8 +147,7 @@ impl Upload {
         if has_key {
             return Ok(());
         }
-        // A small body costs less than another read of the record: the reservation finds out.
-        if self.size_hint.is_some_and(|size| size <= SMALL as u64) {
+        if self.is_small() {
             return Ok(());
         }
         match self.core.store.get(name).await? {
@@ -153,12 +158,19 @@ impl Upload {
         }
     }
 
+    /// Whether its body costs less than another read of the store: the reservation finds
+    /// out.
+    fn is_small(&self) -> bool {
+        self.size_hint.is_some_and(|size| size <= SMALL as u64)
+    }
+
     /// Takes in bytes of the file.
     ///
     /// # Errors
     /// When no node can take them.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
         self.size += bytes.len() as u64;
+        self.has_room(self.size)?;
         self.sha256.update(&bytes);
         self.crc64.update(&bytes);
         if self.stream.is_none() {

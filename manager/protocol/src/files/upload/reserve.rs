@@ -1,14 +1,15 @@
 //! Reserving a name: one `pending` record per name decides between uploads
 //! (invariant 4), and distinguishes a repetition from a name in use.
 
+use super::budget::over;
 use super::received::Received;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::Placement;
 use crate::store::{Copy, Record, State};
-use crate::swap::{Changed, swap, try_insert};
+use crate::swap::{Changed, Inserted, insert_within, swap};
 use crate::world::World;
-use messages::Code;
+use messages::{Budget, Code, Quota};
 use std::time::{Duration, Instant};
 
 /// How long an upload waits for another one of its name, or for a delete, to end.
@@ -34,6 +35,7 @@ impl Received {
     pub(super) async fn list(
         &self,
         record: &Record,
+        budget: Option<&Budget>,
         reserved: bool,
         wait: &mut NameWait,
     ) -> Result<Reserved, Failure> {
@@ -45,7 +47,7 @@ impl Received {
             };
         }
         loop {
-            match self.reserve(record).await? {
+            match self.reserve(record, budget).await? {
                 Some(reserved) => return Ok(reserved),
                 None => wait.pause().await?,
             }
@@ -53,11 +55,16 @@ impl Received {
     }
 
     /// Tries once; nothing, where the name is about to be free or taken.
-    async fn reserve(&self, record: &Record) -> Result<Option<Reserved>, Failure> {
-        let (changed, unknown) = try_insert(&self.core, record).await?;
-        let found = match changed {
-            Changed::Done => return Ok(Some(Reserved::Yes)),
-            Changed::Lost(found) => found,
+    async fn reserve(
+        &self,
+        record: &Record,
+        budget: Option<&Budget>,
+    ) -> Result<Option<Reserved>, Failure> {
+        let quota = budget.map_or_else(Quota::default, |budget| budget.quota);
+        let (found, unknown) = match insert_within(&self.core, record, quota).await? {
+            Inserted::Within(Changed::Done, _) => return Ok(Some(Reserved::Yes)),
+            Inserted::Within(Changed::Lost(found), unknown) => (found, unknown),
+            Inserted::Over(stored) => return Err(over(budget, stored, record.size)),
         };
         match found {
             Some(other) if matches!(other.state, State::Stored | State::Moving) => {

@@ -1,8 +1,8 @@
 //! What the store in memory holds.
 
 use crate::sim::dooms::Dooms;
-use crate::store::{Lease, LinkKey, NodeRow, Record, State, StoreError};
-use names::{FileName, NodeId};
+use crate::store::{Lease, LinkKey, NodeRow, Record, State, StoreError, Totals};
+use names::{FileName, NodeId, Owner};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use uuid::Uuid;
@@ -54,6 +54,17 @@ impl Held {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.records.range::<FileName, _>((from, Bound::Unbounded));
         range.map(|(_, record)| record)
+    }
+
+    /// What there is of an owner.
+    pub(super) fn stored_for(&self, owner: Owner) -> Totals {
+        let mut sum = Totals::default();
+        let its = self.records.values();
+        for record in its.filter(|record| record.owner == Some(owner)) {
+            sum.files += 1;
+            sum.bytes = sum.bytes.saturating_add(record.size);
+        }
+        sum
     }
 
     pub(super) fn some(

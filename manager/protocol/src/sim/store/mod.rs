@@ -9,7 +9,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use held::{Held, check, lists};
-use names::{FileId, FileName, NodeId};
+use names::{FileId, FileName, NodeId, Owner, Quota};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -103,14 +103,20 @@ impl Store for Memory {
         Ok(names.iter().map(record).collect())
     }
 
-    async fn insert(&self, record: Record) -> Result<Insert, StoreError> {
+    async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         check(&record)?;
-        self.change(|held| match held.records.get(&record.name) {
-            Some(found) => Ok(Insert::Exists(found.clone())),
-            None => {
-                held.write(record);
-                Ok(Insert::Inserted)
+        self.change(|held| {
+            if let Some(found) = held.records.get(&record.name) {
+                return Ok(Insert::Exists(found.clone()));
             }
+            let stored = record.owner.map(|owner| held.stored_for(owner));
+            if let Some(stored) = stored
+                && !quota.has_room(stored.files, stored.bytes, record.size)
+            {
+                return Ok(Insert::Over(stored));
+            }
+            held.write(record);
+            Ok(Insert::Inserted)
         })
     }
 
@@ -177,6 +183,10 @@ impl Store for Memory {
             files: counted.files,
             bytes: counted.bytes,
         })
+    }
+
+    async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
+        Ok(self.held()?.stored_for(owner))
     }
 
     async fn count(

@@ -1,4 +1,4 @@
-//! Numbers as links and the audit write them: 16 hex digits.
+//! Numbers that are written in 16 hex digits.
 
 /// What is not written so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -6,7 +6,10 @@
 pub struct NotHex;
 
 /// Reads one.
-pub(crate) fn parse(text: &str) -> Result<u64, NotHex> {
+///
+/// # Errors
+/// When the text is anything else than 16 hex digits.
+pub fn parse(text: &str) -> Result<u64, NotHex> {
     let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match hex {
         true => u64::from_str_radix(text, 16).map_err(|_| NotHex),
@@ -15,6 +18,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, NotHex> {
 }
 
 /// A type that holds one is written and read so.
+#[macro_export]
 macro_rules! written_in_hex {
     ($type:ident) => {
         impl std::fmt::Display for $type {
@@ -32,4 +36,3 @@ macro_rules! written_in_hex {
         }
     };
 }
-pub(crate) use written_in_hex;

@@ -1,0 +1,103 @@
+//! What an upload's owner may have stored.
+
+use super::Upload;
+use crate::failure::Failure;
+use crate::store::Totals;
+use messages::{Budget, Code};
+
+impl Upload {
+    /// Called after [`Self::name`], where no key may turn the upload into a repetition:
+    /// refuses a file that its owner has no room for before its bytes are sent, and one that
+    /// outgrows that room while they come. What is stored in the end is decided by the
+    /// reservation. `size` is that of the file, where it is known for certain.
+    ///
+    /// # Errors
+    /// Code 8, or the store's failure.
+    pub async fn within(
+        &mut self,
+        budget: Option<&Budget>,
+        size: Option<u64>,
+    ) -> Result<(), Failure> {
+        let Some(budget) = budget.filter(|budget| !budget.quota.is_none()) else {
+            return Ok(());
+        };
+        if self.is_small() {
+            return Ok(());
+        }
+        let stored = self.core.store.stored_for(budget.owner).await?;
+        self.room = Some((budget.clone(), stored));
+        self.has_room(size.unwrap_or(0).max(self.size))
+    }
+
+    /// Refuses what has outgrown its owner's room.
+    pub(super) fn has_room(&self, size: u64) -> Result<(), Failure> {
+        match &self.room {
+            Some((budget, stored)) if !budget.quota.has_room(stored.files, stored.bytes, size) => {
+                Err(over(Some(budget), *stored, size))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The refusal of a file that there is no room for beside what its owner has stored; pure.
+pub(super) fn over(budget: Option<&Budget>, stored: Totals, size: u64) -> Failure {
+    let failure = Failure::new(Code::InsufficientStorage);
+    let Some(Budget { whose, quota, .. }) = budget else {
+        return failure;
+    };
+    match (quota.files, quota.bytes) {
+        (Some(most), _) if stored.files >= most => failure.because(format_args!(
+            "{most} files may be stored for {whose}, and {} are",
+            stored.files
+        )),
+        (_, Some(most)) => failure.because(format_args!(
+            "{most} bytes may be stored for {whose}, {} are, and the file has {size}",
+            stored.bytes
+        )),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use messages::{Owner, Quota};
+
+    #[test]
+    fn a_refusal_names_the_limit_that_is_reached() {
+        let detail = |files, bytes, stored| {
+            let budget = Budget {
+                owner: Owner(1),
+                whose: "the namespace a".into(),
+                quota: Quota { files, bytes },
+            };
+            let failure = over(Some(&budget), stored, 7);
+            assert_eq!(failure.code, Code::InsufficientStorage);
+            failure.detail.unwrap_or_default()
+        };
+        let stored = Totals {
+            files: 3,
+            bytes: 40,
+        };
+        for (files, bytes, said) in [
+            (
+                Some(3),
+                None,
+                "3 files may be stored for the namespace a, and 3 are",
+            ),
+            (
+                Some(3),
+                Some(41),
+                "3 files may be stored for the namespace a, and 3 are",
+            ),
+            (
+                Some(4),
+                Some(41),
+                "41 bytes may be stored for the namespace a, 40 are, and the file has 7",
+            ),
+        ] {
+            assert_eq!(detail(files, bytes, stored), said);
+        }
+    }
+}
