@@ -17,6 +17,18 @@
 {{- $ways | default (list "none") | join "," -}}
 {{- end -}}
 
+{{/* NAMESPACE=FILES/BYTES, separated by commas. YAML reads large numbers as floats. */}}
+{{- define "dfs.namespaceQuotas" -}}
+{{- $quotas := list -}}
+{{- range $namespace, $quota := (.Values.auth.clients).namespaceQuotas -}}
+{{- $quota := $quota | default dict -}}
+{{- $bytes := $quota.bytes | default 0 -}}
+{{- $bytes = ternary $bytes ($bytes | int64 | toString) (kindIs "string" $bytes) -}}
+{{- $quotas = append $quotas (printf "%s=%d/%s" $namespace ($quota.files | default 0 | int64) $bytes) -}}
+{{- end -}}
+{{- $quotas | join "," -}}
+{{- end -}}
+
 {{- define "dfs.callersEnv" -}}
 {{- $clients := .Values.auth.clients | default dict -}}
 - name: DFS_AUTH
@@ -32,6 +44,12 @@
   value: {{ $clients.cacheTime | quote }}
 - name: DFS_AUTH_STALE_TIME
   value: {{ $clients.staleTime | quote }}
+{{- with include "dfs.namespaceQuotas" . }}
+- name: DFS_NAMESPACE_QUOTAS
+  value: {{ . | quote }}
+{{- end }}
+{{- else if $clients.namespaceQuotas }}
+{{- fail "auth.clients.namespaceQuotas: bounds callers that the cluster knows, and auth.clients.mode is not kubernetes" }}
 {{- end }}
 {{- /* YAML reads on and off as booleans. */}}
 {{- $audit := get (dict "true" "on" "false" "off") (toString $clients.audit) | default $clients.audit }}

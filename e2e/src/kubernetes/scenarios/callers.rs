@@ -19,6 +19,8 @@ const AUDIENCE: &str = "distributed-file-server";
 const FRESH: Duration = Duration::from_secs(6);
 /// How much longer while the API server does not answer.
 const STALE: Duration = Duration::from_secs(15);
+/// Files that the first team may have stored.
+const MOST_FILES: u64 = 3;
 /// How long a change may take until the manager follows it.
 const FOLLOWED: Duration = Duration::from_secs(40);
 
@@ -34,6 +36,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         "mode": "kubernetes",
         "cacheTime": format!("{}s", FRESH.as_secs()),
         "staleTime": format!("{}s", STALE.as_secs()),
+        "namespaceQuotas": {TEAMS[0]: {"files": MOST_FILES}, "*": {"bytes": "1MiB"}},
     }});
     release.helm("upgrade", &closed)?;
     let seen = closed_to_strangers(&release).await?;
@@ -41,6 +44,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     release
         .kube
         .helm(&["test", &release.name, "-n", &release.namespace], "")?;
+    quotas(&teams).await?;
     let away = without_answers(&release, &teams).await?;
     let gone = deleted_account(&release, &teams).await?;
     secrets_stay_secret(&release, &teams)?;
@@ -55,7 +59,9 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     let client = release.client()?;
     reaches(&client, "/status", 200).await?;
     let compared = world.compare().await?;
-    Ok(format!("{seen}; {away}; {gone}; {compared} compared"))
+    Ok(format!(
+        "{seen}; a namespace held to its {MOST_FILES} files; {away}; {gone}; {compared} compared"
+    ))
 }
 
 /// Waits until a path is answered so.
@@ -155,6 +161,30 @@ async fn rights(release: &Release) -> Result<[(Client, String); 2]> {
         );
     }
     Ok(teams)
+}
+
+/// The first team's namespace is bounded by files, which is counted from what it has.
+async fn quotas(teams: &[(Client, String); 2]) -> Result<()> {
+    let (writer, _) = &teams[0];
+    for number in 1..MOST_FILES {
+        let stored = writer.put(&format!("more-{number}"), "x").await?;
+        stored.expect(201)?;
+    }
+    let refused = writer.put("one-too-many", "x").await?;
+    ensure!(refused.outcome() == (507, Some(8)), "{refused:?}");
+    let told = refused.json()?["detail"].to_string();
+    let wanted = format!(
+        "{MOST_FILES} files may be stored for the namespace {}",
+        TEAMS[0]
+    );
+    ensure!(told.contains(&wanted), "{told}");
+    for number in 1..MOST_FILES {
+        let deleted = writer.delete(&format!("more-{number}")).await?;
+        deleted.expect(204)?;
+    }
+    writer.put("more-1", "x").await?.expect(201)?;
+    writer.delete("more-1").await?.expect(204)?;
+    Ok(())
 }
 
 /// What the API server says of a right, as a person asks it.
