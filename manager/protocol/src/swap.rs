@@ -32,8 +32,13 @@ pub(crate) enum Changed {
 )]
 #[derive(Debug)]
 pub(crate) enum Inserted {
-    /// As far as the quota goes, it may be there; also whether the store gave no outcome.
-    Within(Changed, bool),
+    /// The quota did not stand against it.
+    Within {
+        /// What came of it.
+        changed: Changed,
+        /// Whether the store gave no outcome.
+        unknown: bool,
+    },
     /// The quota has no room for it beside what is stored.
     Over(Totals),
 }
@@ -70,10 +75,12 @@ pub(crate) async fn try_swap(core: &Core, new: &Record) -> Result<(Changed, bool
 /// the work begins it anew (rule 1).
 pub(crate) async fn insert(core: &Core, new: &Record) -> Result<Changed, StoreError> {
     match insert_within(core, new, Quota::default()).await? {
-        Inserted::Within(Changed::Lost(_), true) => {
-            Err(StoreError::unavailable("no outcome of an insert"))
-        }
-        Inserted::Within(changed, _) => Ok(changed),
+        Inserted::Within {
+            changed: Changed::Lost(_),
+            unknown: true,
+        } => Err(StoreError::unavailable("no outcome of an insert")),
+        Inserted::Within { changed, .. } => Ok(changed),
+        // No quota: only a sum that no number can hold is over it.
         Inserted::Over(_) => Err(StoreError::Invalid("its owner's sum has no room for it")),
     }
 }
@@ -89,16 +96,17 @@ pub(crate) async fn insert_within(
     new: &Record,
     quota: Quota,
 ) -> Result<Inserted, StoreError> {
-    match core.store.insert_within(new.clone(), quota).await {
-        Ok(Insert::Inserted) => Ok(Inserted::Within(Changed::Done, false)),
-        Ok(Insert::Exists(found)) => Ok(Inserted::Within(judge(new, Some(found)), false)),
-        Ok(Insert::Over(stored)) => Ok(Inserted::Over(stored)),
+    let (changed, unknown) = match core.store.insert_within(new.clone(), quota).await {
+        Ok(Insert::Inserted) => (Changed::Done, false),
+        Ok(Insert::Exists(found)) => (judge(new, Some(found)), false),
+        Ok(Insert::Over(stored)) => return Ok(Inserted::Over(stored)),
         Err(error) if error.outcome_unknown() => {
             let found = read_back(core, new, error).await?;
-            Ok(Inserted::Within(judge(new, found), true))
+            (judge(new, found), true)
         }
-        Err(error) => Err(error),
-    }
+        Err(error) => return Err(error),
+    };
+    Ok(Inserted::Within { changed, unknown })
 }
 
 fn judge(new: &Record, found: Option<Record>) -> Changed {

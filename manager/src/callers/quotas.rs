@@ -26,7 +26,10 @@ impl FromStr for NamespaceQuota {
         let (namespace, quota) = text.split_once('=').ok_or(wanted)?;
         let (files, bytes) = quota.split_once('/').ok_or(wanted)?;
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let named = (1..=LONGEST).contains(&namespace.len()) && namespace.chars().all(good);
+        let named = (1..=LONGEST).contains(&namespace.len())
+            && namespace.chars().all(good)
+            && !namespace.starts_with('-')
+            && !namespace.ends_with('-');
         if namespace != OTHERS && !named {
             return Err(format!("{namespace:?} is no namespace"));
         }
@@ -88,6 +91,8 @@ mod tests {
             "=1/1",
             "A=1/1",
             "a_b=1/1",
+            "-a=1/1",
+            "a-=1/1",
             "a=-1/1",
             "a=1/-1",
             "a=1/2/3",

@@ -95,6 +95,9 @@ struct LeaseFields {
     term: u64,
     #[prost(uint64, tag = "5")]
     begun: u64,
+    /// Whoever wrote it keeps the sums of owners.
+    #[prost(bool, tag = "6")]
+    owners: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -103,9 +106,6 @@ struct TotalsFields {
     files: u64,
     #[prost(uint64, tag = "2")]
     bytes: u64,
-    /// In the sum of all files: whoever wrote it keeps those of owners as well.
-    #[prost(bool, tag = "3")]
-    owners: bool,
 }
 
 fn pack(fields: &impl Message) -> Vec<u8> {
@@ -319,7 +319,13 @@ pub(crate) fn encode_lease(lease: &Lease) -> Vec<u8> {
         counter: *counter,
         term: *term,
         begun: *begun,
+        owners: true,
     })
+}
+
+/// Whether who wrote the lease keeps the sums of owners.
+pub(crate) fn keeps_owners(lease: &[u8]) -> Result<bool, StoreError> {
+    Ok(unpack::<LeaseFields>("lease", lease)?.owners)
 }
 
 /// Reads the lease.
@@ -330,6 +336,7 @@ pub(crate) fn decode_lease(bytes: &[u8]) -> Result<Lease, StoreError> {
         counter,
         term,
         begun,
+        owners: _,
     } = unpack("lease", bytes)?;
     Ok(Lease {
         holder,
@@ -340,35 +347,19 @@ pub(crate) fn decode_lease(bytes: &[u8]) -> Result<Lease, StoreError> {
     })
 }
 
-/// Writes the sum of all files down.
+/// Writes a sum down.
 pub(crate) fn encode_totals(totals: &Totals) -> Vec<u8> {
     let Totals { files, bytes } = totals;
     pack(&TotalsFields {
         files: *files,
         bytes: *bytes,
-        owners: true,
-    })
-}
-
-/// Writes the sum of an owner down.
-pub(crate) fn encode_sum(sum: &Totals) -> Vec<u8> {
-    let Totals { files, bytes } = sum;
-    pack(&TotalsFields {
-        files: *files,
-        bytes: *bytes,
-        owners: false,
     })
 }
 
 /// Reads a sum.
 pub(crate) fn decode_totals(bytes: &[u8]) -> Result<Totals, StoreError> {
-    let TotalsFields { files, bytes, .. } = unpack("totals", bytes)?;
+    let TotalsFields { files, bytes } = unpack("totals", bytes)?;
     Ok(Totals { files, bytes })
-}
-
-/// Whether who wrote the sum of all files keeps those of owners.
-pub(crate) fn keeps_owners(totals: &[u8]) -> Result<bool, StoreError> {
-    Ok(unpack::<TotalsFields>("totals", totals)?.owners)
 }
 
 /// Reads the 16 bytes of a UUID.

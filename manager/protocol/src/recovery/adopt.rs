@@ -305,6 +305,7 @@ async fn replace(core: &Core, found: &Record, mut record: Record) -> Result<Reco
         // The same file at a later step of a move: it exists all the time.
         record.rev = found.rev + 1;
         record.next_generation = record.next_generation.max(found.next_generation);
+        record.owner = found.owner;
         return match swap(core, &record).await? {
             Changed::Done => Ok(record),
             Changed::Lost(_) => Err(changing()),

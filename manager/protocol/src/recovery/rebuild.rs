@@ -75,6 +75,7 @@ async fn list(
             Some(found) if found.id == record.id => {
                 // The same file, at a later step of a move.
                 record.rev = core.next_rev(&found).rev;
+                record.owner = found.owner;
                 swap(core, &record).await?
             }
             Some(found) => {

@@ -103,7 +103,8 @@ pub trait Store: Send + Sync + 'static {
     /// the quota. A record without an owner is not bounded.
     async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError>;
     /// Replaces the record of the same name and id whose `rev` is one less than
-    /// `new.rev` (rule 1).
+    /// `new.rev` (rule 1). The owner's sum in a shared store does not follow a change of
+    /// owner or size, which no file of one id has.
     async fn swap(&self, new: Record) -> Result<Swap, StoreError>;
     /// Removes the record if it still has this id and this rev (rule 1).
     async fn remove(&self, name: &FileName, id: FileId, rev: u64) -> Result<Swap, StoreError>;

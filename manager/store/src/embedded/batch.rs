@@ -357,7 +357,10 @@ impl<'a> Batch<'a> {
             out.put(Table::Meta, TOTALS, encoding::encode_totals(&after));
         }
         for (key, sum) in owners.changed() {
-            out.put(Table::Meta, &key, encoding::encode_sum(&sum));
+            match sum {
+                Some(sum) => out.put(Table::Meta, &key, encoding::encode_totals(&sum)),
+                None => out.remove(Table::Meta, &key),
+            }
         }
         for (key, value) in meta {
             match value {

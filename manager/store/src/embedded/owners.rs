@@ -1,7 +1,7 @@
 //! The sums of owners: kept in the transactions that change records, and counted anew
 //! after a version that does not keep them has written.
 
-use super::tables::{OWNER, TOTALS, Tables, failed, file_name, owner_key};
+use super::tables::{LEASE, OWNER, Tables, failed, file_name, owner_key};
 use super::writes::persist_mode;
 use crate::encoding;
 use fjall::{Readable, Snapshot};
@@ -58,7 +58,11 @@ impl<'a> Owners<'a> {
         }
         if let Some(Weight { owner, size }) = before {
             let now = &mut self.sum(owner)?.now;
-            // A sum is never a reason to refuse a delete.
+            // That should never be. It is no reason to keep a file, whose delete would
+            // fail for ever then.
+            if now.files < 1 || now.bytes < size {
+                tracing::error!(%owner, ?now, size, "an owner's sum is too low");
+            }
             now.files = now.files.saturating_sub(1);
             now.bytes = now.bytes.saturating_sub(size);
         }
@@ -70,13 +74,14 @@ impl<'a> Owners<'a> {
         Ok(())
     }
 
-    /// The keys and values that the transaction writes.
-    pub(super) fn changed(self) -> impl Iterator<Item = (Vec<u8>, Totals)> {
-        let changed = self
-            .sums
-            .into_iter()
-            .filter(|(_, sum)| sum.stored != sum.now);
-        changed.map(|(owner, sum)| (owner_key(owner), sum.now))
+    /// The keys and values that the transaction writes; those without a value go.
+    pub(super) fn changed(self) -> impl Iterator<Item = (Vec<u8>, Option<Totals>)> {
+        let changed = |(_, sum): &(Owner, Sum)| sum.stored != sum.now;
+        let written = |(owner, Sum { now, .. })| {
+            let some = (now != Totals::default()).then_some(now);
+            (owner_key(owner), some)
+        };
+        self.sums.into_iter().filter(changed).map(written)
     }
 
     fn sum(&mut self, owner: Owner) -> Result<&mut Sum, StoreError> {
@@ -111,14 +116,16 @@ impl Weight {
 }
 
 /// Counts the sums anew, where the last to write did not keep them: a version that does
-/// not know of them, to which somebody went back.
+/// not know of them, to which somebody went back. It writes the lease as long as it runs,
+/// and leaves out of it that the sums are kept.
 ///
 /// # Errors
 /// What the engine says.
 pub(super) fn settle(tables: &Tables) -> Result<(), StoreError> {
-    let totals = tables.meta(TOTALS)?;
-    let kept = totals.as_deref().map(encoding::keeps_owners).transpose()?;
-    if kept == Some(true) {
+    let Some(lease) = tables.meta(LEASE)? else {
+        return Ok(());
+    };
+    if encoding::keeps_owners(&lease)? {
         return Ok(());
     }
     let snapshot = tables.db.snapshot();
@@ -126,17 +133,20 @@ pub(super) fn settle(tables: &Tables) -> Result<(), StoreError> {
     for row in snapshot.prefix(&tables.meta, OWNER) {
         sums.insert(row.key().map_err(failed)?.to_vec(), Totals::default());
     }
-    // Without any sum there was no record with an owner yet.
+    // Without any sum there is no record with an owner.
     if !sums.is_empty() {
         tracing::info!("counts what there is of each owner: another version wrote last");
         count(tables, &snapshot, &mut sums)?;
     }
     let mut batch = tables.db.batch().durability(Some(persist_mode()));
     for (key, sum) in sums {
-        batch.insert(&tables.meta, key, encoding::encode_sum(&sum));
+        match sum == Totals::default() {
+            true => batch.remove(&tables.meta, key),
+            false => batch.insert(&tables.meta, key, encoding::encode_totals(&sum)),
+        }
     }
-    let totals = tables.totals()?;
-    batch.insert(&tables.meta, TOTALS, encoding::encode_totals(&totals));
+    let lease = encoding::decode_lease(&lease)?;
+    batch.insert(&tables.meta, LEASE, encoding::encode_lease(&lease));
     batch.commit().map_err(failed)
 }
 
@@ -147,11 +157,17 @@ fn count(
 ) -> Result<(), StoreError> {
     for row in snapshot.iter(&tables.files) {
         let (key, value) = row.into_inner().map_err(failed)?;
-        let record = encoding::decode_record(file_name(&key)?, &value)?;
-        if let Some(Weight { owner, size }) = Weight::of(&record) {
-            let sum = sums.entry(owner_key(owner)).or_default();
-            sum.files = sum.files.saturating_add(1);
-            sum.bytes = sum.bytes.saturating_add(size);
+        let record = file_name(&key).and_then(|name| encoding::decode_record(name, &value));
+        match record {
+            Ok(record) => {
+                if let Some(Weight { owner, size }) = Weight::of(&record) {
+                    let sum = sums.entry(owner_key(owner)).or_default();
+                    sum.files = sum.files.saturating_add(1);
+                    sum.bytes = sum.bytes.saturating_add(size);
+                }
+            }
+            // The rest of the store is to be read all the same.
+            Err(error) => tracing::error!(%error, "a record counts for nobody"),
         }
     }
     Ok(())
@@ -181,18 +197,28 @@ mod tests {
             assert_eq!(inserted, Insert::Inserted);
         }
         assert_eq!(store.stored_for(Owner(7)).await.unwrap(), sum(3, 321));
-        // As such a version writes: a record goes, its owner's sum stays.
-        let mut batch = store.tables.db.batch();
-        batch.remove(&store.tables.files, "b");
-        let totals = sum(2, 301);
-        let mut bytes = encoding::encode_sum(&totals);
-        batch.insert(&store.tables.meta, TOTALS, bytes.as_slice());
-        batch.commit().unwrap();
+        let held = store.take_lease(None, "one").await.unwrap().unwrap();
+        drop(store);
+        // As such a version writes: a file is moved, whereby its owner gets lost, and the
+        // lease is renewed. Neither changes the sum of all files.
+        let tables = Tables::open(&dir.path().join("engine")).unwrap();
+        let mut batch = tables.db.batch();
+        let moved = encoding::encode_record(&record("b", 20)).unwrap();
+        batch.insert(&tables.files, "b", moved);
+        let mut lease = encoding::encode_lease(&held);
+        // The last field, of two bytes.
+        lease.truncate(lease.len() - 2);
+        assert!(!encoding::keeps_owners(&lease).unwrap());
+        batch.insert(&tables.meta, LEASE, lease);
+        batch.durability(Some(persist_mode())).commit().unwrap();
+        drop(tables);
+        let store = Embedded::open(dir.path()).await.unwrap();
+        assert_eq!(store.stored_for(Owner(7)).await.unwrap(), sum(2, 301));
+        let lease = store.tables.meta(LEASE).unwrap().unwrap();
+        assert!(encoding::keeps_owners(&lease).unwrap(), "counted once");
+        assert_eq!(store.lease().await.unwrap(), Some(held));
         drop(store);
         let store = Embedded::open(dir.path()).await.unwrap();
         assert_eq!(store.stored_for(Owner(7)).await.unwrap(), sum(2, 301));
-        assert_eq!(store.totals().await.unwrap(), totals);
-        bytes = store.tables.meta(TOTALS).unwrap().unwrap();
-        assert!(encoding::keeps_owners(&bytes).unwrap(), "counted once");
     }
 }

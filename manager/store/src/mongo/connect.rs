@@ -156,14 +156,12 @@ async fn make_indexes(database: &Database) -> Result<(), StoreError> {
         .build();
     files.create_index(listed).await.map_err(failed)?;
     let unsettled = doc! {"unsettled": 1, "_id": 1};
-    make_partial(&files, "unsettled", unsettled, doc! {"unsettled": true}).await?;
-    let owned = doc! {"owner": 1, "_id": 1};
-    make_partial(&files, "owned", owned, doc! {"owner": {"$exists": true}}).await
+    make_partial(&files, "unsettled", unsettled, doc! {"unsettled": true}).await
 }
 
 /// An index of the documents that match; of all, where the server has no such indexes.
-async fn make_partial(
-    files: &Collection<Document>,
+pub(super) async fn make_partial<T: Send + Sync>(
+    files: &Collection<T>,
     name: &str,
     keys: Document,
     matching: Document,

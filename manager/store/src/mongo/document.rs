@@ -94,7 +94,7 @@ impl OwnerDocument {
         }
     }
 
-    /// What there is. A count that came between two changes may be below nothing.
+    /// What there is; nothing, where a sum that was too low has been lowered below that.
     pub(super) fn sum(&self) -> Totals {
         Totals {
             files: u64::try_from(self.files).unwrap_or(0),

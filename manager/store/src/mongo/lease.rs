@@ -14,7 +14,7 @@ impl Mongo {
         let found = self
             .leases
             .find_one(doc! {"_id": LEASE})
-            .read_concern(self.read_one.clone());
+            .read_concern(self.counted.read_one.clone());
         Ok(found.await.map_err(failed)?.map(Lease::from))
     }
 

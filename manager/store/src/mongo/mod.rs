@@ -1,5 +1,5 @@
 //! The MongoDB engine: any number of managers on one database. Majority writes,
-//! one document a change, no transactions and no pipeline updates, so that it
+//! one document a step, no transactions and no pipeline updates, so that it
 //! runs on a single server, a replica set and servers that speak the protocol.
 
 mod connect;
@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use connect::{CLUSTER, FILES, META, NODES, OWNERS};
 use document::{
-    ClusterDocument, LeaseDocument, NodeDocument, OwnerDocument, RecordDocument, Weight, binary,
-    id_binary, state_name, uuid_of,
+    ClusterDocument, LeaseDocument, NodeDocument, RecordDocument, binary, id_binary, state_name,
+    uuid_of,
 };
 use health::Health;
 use manager_protocol::store::{
@@ -34,8 +34,10 @@ use manager_protocol::store::{
     Totals, Which,
 };
 use outcome::{failed, is_duplicate};
+use owners::{Counted, to_its_end};
 use parking_lot::Mutex;
 use recount::Known;
+use tokio::sync::OnceCell;
 
 /// Tries of an insert: the record that it collided with may just have gone.
 const INSERTS: usize = 8;
@@ -46,10 +48,11 @@ pub struct Mongo {
     nodes: Collection<NodeDocument>,
     leases: Collection<LeaseDocument>,
     clusters: Collection<ClusterDocument>,
-    owners: Collection<OwnerDocument>,
+    counted: Counted,
+    /// Whether owners' records have their index.
+    owned: OnceCell<()>,
     /// What was found at the last turn of a recount, by owner.
     known: Mutex<HashMap<String, Known>>,
-    read_one: ReadConcern,
     read_many: ReadConcern,
     health: Health,
     stats: StoreStats,
@@ -66,14 +69,19 @@ impl Mongo {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let connected = connect::connect(url).await?;
         let database: Database = connected.database;
+        let files = database.collection(FILES);
         Ok(Self {
-            files: database.collection(FILES),
+            counted: Counted {
+                files: files.clone(),
+                owners: database.collection(OWNERS),
+                read_one: connected.read_one,
+            },
+            files,
             nodes: database.collection(NODES),
             leases: database.collection(META),
             clusters: database.collection(META),
-            owners: database.collection(OWNERS),
+            owned: OnceCell::new(),
             known: Mutex::default(),
-            read_one: connected.read_one,
             read_many: connected.read_many,
             health: Health::watch(
                 database.collection(META),
@@ -97,37 +105,6 @@ impl Mongo {
             self.stats.committed(1, begun.elapsed());
         }
         done
-    }
-
-    /// Inserts a record that is counted for its owner, if it has one.
-    async fn insert_new(
-        &self,
-        new: &RecordDocument,
-        record: &Record,
-    ) -> Result<Insert, StoreError> {
-        for _ in 0..INSERTS {
-            match self.files.insert_one(new).await {
-                Ok(_) => return Ok(Insert::Inserted),
-                Err(error) if is_duplicate(&error) => {}
-                Err(error) => return Err(failed(error)),
-            }
-            if let Some(found) = self.read_record(&record.name).await? {
-                return Ok(Insert::Exists(found));
-            }
-        }
-        Err(StoreError::unavailable("the name keeps coming and going"))
-    }
-
-    async fn read_record(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
-        let found = self
-            .files
-            .find_one(doc! {"_id": key::key(name.as_str())})
-            .read_concern(self.read_one.clone());
-        found
-            .await
-            .map_err(failed)?
-            .map(Record::try_from)
-            .transpose()
     }
 
     /// Reads records that rest on what most servers keep.
@@ -159,6 +136,17 @@ impl Mongo {
             .await?;
         // Emptied while this manager runs: another cluster, or none yet.
         found.ok_or_else(|| StoreError::unavailable("the database has no cluster id"))
+    }
+
+    /// Makes the index by which an owner's records are counted, and nothing else needs. It
+    /// may take minutes where there are many.
+    async fn index_owners(&self) -> Result<(), StoreError> {
+        let make = || {
+            let keys = doc! {"owner": 1, "_id": 1, "size": 1};
+            let owned = doc! {"owner": {"$exists": true}};
+            connect::make_partial(&self.files, "owned", keys, owned)
+        };
+        self.owned.get_or_try_init(make).await.map(drop)
     }
 
     async fn change_cluster(&self, fields: Document) -> Result<(), StoreError> {
@@ -230,7 +218,7 @@ impl Store for Mongo {
     async fn get(&self, name: &FileName) -> Result<Option<Record>, StoreError> {
         self.health
             .call(async {
-                let found = self.read_record(name).await?;
+                let found = self.counted.record(name).await?;
                 if found.is_none() {
                     // A database that was emptied or swapped knows no file:
                     // that must not be answered as code 2 (rule 12).
@@ -256,23 +244,10 @@ impl Store for Mongo {
     async fn insert_within(&self, record: Record, quota: Quota) -> Result<Insert, StoreError> {
         let new = RecordDocument::try_from(&record)?;
         let Some(owner) = record.owner else {
-            return self.change(self.insert_new(&new, &record)).await;
+            return self.change(self.counted.insert(&new, &record)).await;
         };
-        self.change(async {
-            if let Some(stored) = self.reserve(owner, record.size, quota).await? {
-                let found = self.read_record(&record.name).await?;
-                return Ok(found.map_or(Insert::Over(stored), Insert::Exists));
-            }
-            let inserted = self.insert_new(&new, &record).await;
-            // Of its own that it finds the outcome had got lost on the way.
-            if let Ok(Insert::Exists(found)) = &inserted
-                && found.id != record.id
-            {
-                self.release(owner, record.size).await;
-            }
-            inserted
-        })
-        .await
+        let insert = self.counted.clone().insert_for(owner, new, record, quota);
+        self.change(to_its_end(insert)).await
     }
 
     async fn swap(&self, new: Record) -> Result<Swap, StoreError> {
@@ -288,7 +263,7 @@ impl Store for Mongo {
         self.change(async {
             let done = self.files.replace_one(earlier, &document).await;
             match done.map_err(failed)?.matched_count {
-                0 => Ok(Swap::Mismatch(self.read_record(&new.name).await?)),
+                0 => Ok(Swap::Mismatch(self.counted.record(&new.name).await?)),
                 _ => Ok(Swap::Done),
             }
         })
@@ -302,16 +277,10 @@ impl Store for Mongo {
             "rev": rev.cast_signed(),
         };
         self.change(async {
-            let files = self.files.clone_with_type::<Weight>();
-            let gone = files.find_one_and_delete(as_seen);
-            let gone = gone.projection(Weight::fields()).await.map_err(failed)?;
-            let Some(gone) = gone else {
-                return Ok(Swap::Mismatch(self.read_record(name).await?));
-            };
-            if let Some((owner, size)) = gone.owned() {
-                self.release(owner, size).await;
+            match to_its_end(self.counted.clone().remove(as_seen)).await? {
+                true => Ok(Swap::Done),
+                false => Ok(Swap::Mismatch(self.counted.record(name).await?)),
             }
-            Ok(Swap::Done)
         })
         .await
     }
@@ -359,7 +328,7 @@ impl Store for Mongo {
     }
 
     async fn stored_for(&self, owner: Owner) -> Result<Totals, StoreError> {
-        self.health.call(self.stored(owner)).await
+        self.health.call(self.counted.stored(owner)).await
     }
 
     async fn recount(&self) -> Result<(), StoreError> {

@@ -26,17 +26,22 @@ impl Upload {
         }
         let stored = self.core.store.stored_for(budget.owner).await?;
         self.room = Some((budget.clone(), stored));
-        self.has_room(size.unwrap_or(0).max(self.size))
+        self.has_room(size.unwrap_or(0).max(self.size)).await
     }
 
-    /// Refuses what has outgrown its owner's room.
-    pub(super) fn has_room(&self, size: u64) -> Result<(), Failure> {
-        match &self.room {
-            Some((budget, stored)) if !budget.quota.has_room(stored.files, stored.bytes, size) => {
-                Err(over(Some(budget), *stored, size))
+    /// Refuses what has outgrown its owner's room: what is stored is read again before that.
+    pub(super) async fn has_room(&mut self, size: u64) -> Result<(), Failure> {
+        let Some((budget, stored)) = &mut self.room else {
+            return Ok(());
+        };
+        let fits = |stored: &Totals| budget.quota.has_room(stored.files, stored.bytes, size);
+        if !fits(stored) {
+            *stored = self.core.store.stored_for(budget.owner).await?;
+            if !fits(stored) {
+                return Err(over(Some(budget), *stored, size));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
@@ -52,7 +57,7 @@ pub(super) fn over(budget: Option<&Budget>, stored: Totals, size: u64) -> Failur
             stored.files
         )),
         (_, Some(most)) => failure.because(format_args!(
-            "{most} bytes may be stored for {whose}, {} are, and the file has {size}",
+            "{most} bytes may be stored for {whose}, {} are, and the file has {size} or more",
             stored.bytes
         )),
         _ => failure,
@@ -94,7 +99,7 @@ mod tests {
             (
                 Some(4),
                 Some(41),
-                "41 bytes may be stored for the namespace a, 40 are, and the file has 7",
+                "41 bytes may be stored for the namespace a, 40 are, and the file has 7 or more",
             ),
         ] {
             assert_eq!(detail(files, bytes, stored), said);

@@ -170,7 +170,7 @@ impl Upload {
     /// When no node can take them.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
         self.size += bytes.len() as u64;
-        self.has_room(self.size)?;
+        self.has_room(self.size).await?;
         self.sha256.update(&bytes);
         self.crc64.update(&bytes);
         if self.stream.is_none() {

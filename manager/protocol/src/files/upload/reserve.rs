@@ -47,11 +47,21 @@ impl Received {
             };
         }
         loop {
-            match self.reserve(record, budget).await? {
-                Some(reserved) => return Ok(reserved),
-                None => wait.pause().await?,
+            if let Some(reserved) = self.reserve(record, budget).await? {
+                return Ok(reserved);
+            }
+            wait.pause().await?;
+            // A look costs less than a try, which counts for its owner.
+            while self.is_about_to_change(record).await? {
+                wait.pause().await?;
             }
         }
+    }
+
+    /// Whether the name's record is one that comes or goes.
+    async fn is_about_to_change(&self, record: &Record) -> Result<bool, Failure> {
+        let found = self.core.store.get(&record.name).await?;
+        Ok(found.is_some_and(|found| matches!(found.state, State::Pending | State::Deleting)))
     }
 
     /// Tries once; nothing, where the name is about to be free or taken.
@@ -62,8 +72,14 @@ impl Received {
     ) -> Result<Option<Reserved>, Failure> {
         let quota = budget.map_or_else(Quota::default, |budget| budget.quota);
         let (found, unknown) = match insert_within(&self.core, record, quota).await? {
-            Inserted::Within(Changed::Done, _) => return Ok(Some(Reserved::Yes)),
-            Inserted::Within(Changed::Lost(found), unknown) => (found, unknown),
+            Inserted::Within {
+                changed: Changed::Done,
+                ..
+            } => return Ok(Some(Reserved::Yes)),
+            Inserted::Within {
+                changed: Changed::Lost(found),
+                unknown,
+            } => (found, unknown),
             Inserted::Over(stored) => return Err(over(budget, stored, record.size)),
         };
         match found {
