@@ -125,6 +125,7 @@ fn likely_size(kind: &UploadKind, length: Option<u64>) -> Option<u64> {
 #[derive(Default)]
 struct Form {
     has_key: bool,
+    has_begun: bool,
     budget: Option<Budget>,
     name: Option<FileName>,
     content_type: Option<String>,
@@ -148,16 +149,17 @@ impl Form {
                     caller.is_about(&name, None);
                     caller.who.may_name(Verb::Create, &name)?;
                     upload.name(&name, self.has_key).await?;
-                    if !self.has_key {
-                        // The body's length says of the file's only how long it may be.
-                        upload.within(self.budget.as_ref(), None).await?;
-                    }
                     self.name = Some(name);
                 }
                 Event::ContentType(text) => {
                     self.content_type = Some(media::checked(&text)?.to_owned());
                 }
                 Event::Data(bytes) => {
+                    if !std::mem::replace(&mut self.has_begun, true) {
+                        // The body's length says of the file's only how long it may be.
+                        let budget = self.budget.as_ref();
+                        upload.within(budget, None, self.has_key).await?;
+                    }
                     if let Some(checker) = &mut self.checker {
                         checker.update(&bytes);
                     }

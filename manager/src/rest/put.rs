@@ -59,9 +59,7 @@ async fn store(rest: &Arc<Rest>, parts: &Parts, body: &mut RequestBody) -> Resul
     let mut upload = Upload::begin(&rest.core, caller.trace, caller.writes(), size);
     upload.name(&name, key.is_some()).await?;
     let budget = rest.admits.budget(&caller.who);
-    if key.is_none() {
-        upload.within(budget.as_ref(), size).await?;
-    }
+    upload.within(budget.as_ref(), size, key.is_some()).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| body.refusal(error))?;
         for checker in checkers.iter_mut().flatten() {

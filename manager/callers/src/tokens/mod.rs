@@ -10,7 +10,7 @@ pub use new::new;
 use crate::budget::{of_prefix, prefix_owner};
 use crate::{Identity, Kind, Rates, Rights};
 use file::Digest;
-use names::{Owner, Quota};
+use names::{Budget, Owner, Quota};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub struct Named {
 #[derive(Debug, Default)]
 struct Table {
     named: HashMap<Digest, Arc<Named>>,
-    /// What bounds the callers of a prefix.
-    quotas: HashMap<Owner, Quota>,
+    /// What bounds the callers of a prefix, where that is bounded.
+    bounded: HashMap<Owner, Budget>,
 }
 
 /// The callers of a file, as it was read last.
@@ -51,6 +51,9 @@ impl Tokens {
     /// As [`Self::parse`]; then nothing changes.
     pub fn replace(&self, text: &str) -> Result<(), TokensError> {
         let table = table(text)?;
+        for whose in unbounded(&self.0.read(), &table) {
+            tracing::warn!("the file of callers has no limits for {whose} any more");
+        }
         *self.0.write() = table;
         Ok(())
     }
@@ -62,8 +65,16 @@ impl Tokens {
 
     /// What bounds an owner, if it is a prefix of the file.
     pub(crate) fn quota(&self, owner: Owner) -> Option<Quota> {
-        self.0.read().quotas.get(&owner).copied()
+        let table = self.0.read();
+        table.bounded.get(&owner).map(|budget| budget.quota)
     }
+}
+
+/// Whose limits a file has no more that the one before had; pure.
+fn unbounded(before: &Table, after: &Table) -> Vec<Arc<str>> {
+    let gone = |(owner, _): &(&Owner, &Budget)| !after.bounded.contains_key(owner);
+    let gone = before.bounded.iter().filter(gone);
+    gone.map(|(_, budget)| budget.whose.clone()).collect()
 }
 
 fn table(text: &str) -> Result<Table, TokensError> {
@@ -73,16 +84,17 @@ fn table(text: &str) -> Result<Table, TokensError> {
         let (Some(prefix), Some(quota)) = (&entry.prefix, entry.quota()) else {
             continue;
         };
-        let other = table.quotas.insert(prefix_owner(prefix), quota);
-        if other.is_some_and(|other| other != quota) {
+        let budget = of_prefix(prefix, quota);
+        let other = table.bounded.insert(budget.owner, budget);
+        if other.is_some_and(|other| other.quota != quota) {
             return Err(TokensError::Limits { line: *line });
         }
     }
     for (line, entry) in entries {
         let prefix = entry.prefix.as_deref().filter(|prefix| !prefix.is_empty());
         let budget = prefix.map(|prefix| {
-            let quota = table.quotas.get(&prefix_owner(prefix));
-            of_prefix(prefix, quota.copied().unwrap_or_default())
+            let bounded = table.bounded.get(&prefix_owner(prefix)).cloned();
+            bounded.unwrap_or_else(|| of_prefix(prefix, Quota::default()))
         });
         let rates = Rates {
             requests: entry.requests_per_second,

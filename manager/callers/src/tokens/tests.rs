@@ -120,4 +120,13 @@ fn callers_of_a_prefix_share_its_limits() {
     let more = line("e", r#","prefix":"p-","stored_files":8"#);
     let refused = Tokens::parse(&format!("{a}\n{more}")).expect_err("two limits");
     assert!(refused.to_string().starts_with("line 2: `stored_files`"));
+    let gone = |before: &str, after: &str| {
+        let [before, after] = [before, after].map(|text| table(text).expect("a file"));
+        unbounded(&before, &after).len()
+    };
+    let unbound = line("b", r#","prefix":"p-""#);
+    assert_eq!(
+        [gone(&a, &unbound), gone(&unbound, &a), gone(&a, &a)],
+        [1, 0, 0]
+    );
 }

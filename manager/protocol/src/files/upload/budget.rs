@@ -5,11 +5,30 @@ use crate::failure::Failure;
 use crate::store::Totals;
 use messages::{Budget, Code};
 
+/// What an upload may bring, as far as it is known while its bytes come.
+pub(super) struct Room {
+    budget: Budget,
+    /// What was stored when that was last read.
+    stored: Totals,
+    /// Whether it may be the repetition of one that is stored, which needs no room.
+    may_repeat: bool,
+}
+
+impl Room {
+    /// Whether a file of `size` or more may still be stored; pure.
+    fn has(&self, size: u64) -> bool {
+        let Totals { files, bytes } = self.stored;
+        // What is repeated is a part of what is stored.
+        let repeats = self.may_repeat && size <= bytes;
+        repeats || self.budget.quota.has_room(files, bytes, size)
+    }
+}
+
 impl Upload {
-    /// Called after [`Self::name`], where no key may turn the upload into a repetition:
-    /// refuses a file that its owner has no room for before its bytes are sent, and one that
-    /// outgrows that room while they come. What is stored in the end is decided by the
-    /// reservation. `size` is that of the file, where it is known for certain.
+    /// Called before the file's bytes come, once a name that is known is known to be free:
+    /// refuses a file that its owner has no room for, and one that outgrows that room on
+    /// its way. What is stored in the end is decided by the reservation. `size` is that of
+    /// the file, where it is known for certain.
     ///
     /// # Errors
     /// Code 8, or the store's failure.
@@ -17,6 +36,7 @@ impl Upload {
         &mut self,
         budget: Option<&Budget>,
         size: Option<u64>,
+        has_key: bool,
     ) -> Result<(), Failure> {
         let Some(budget) = budget.filter(|budget| !budget.quota.is_none()) else {
             return Ok(());
@@ -24,21 +44,23 @@ impl Upload {
         if self.is_small() {
             return Ok(());
         }
-        let stored = self.core.store.stored_for(budget.owner).await?;
-        self.room = Some((budget.clone(), stored));
-        self.has_room(size.unwrap_or(0).max(self.size)).await
+        self.room = Some(Room {
+            budget: budget.clone(),
+            stored: self.core.store.stored_for(budget.owner).await?,
+            may_repeat: has_key,
+        });
+        self.has_room(size.unwrap_or(0)).await
     }
 
     /// Refuses what has outgrown its owner's room: what is stored is read again before that.
     pub(super) async fn has_room(&mut self, size: u64) -> Result<(), Failure> {
-        let Some((budget, stored)) = &mut self.room else {
+        let Some(room) = &mut self.room else {
             return Ok(());
         };
-        let fits = |stored: &Totals| budget.quota.has_room(stored.files, stored.bytes, size);
-        if !fits(stored) {
-            *stored = self.core.store.stored_for(budget.owner).await?;
-            if !fits(stored) {
-                return Err(over(Some(budget), *stored, size));
+        if !room.has(size) {
+            room.stored = self.core.store.stored_for(room.budget.owner).await?;
+            if !room.has(size) {
+                return Err(over(Some(&room.budget), room.stored, size));
             }
         }
         Ok(())
@@ -68,6 +90,27 @@ pub(super) fn over(budget: Option<&Budget>, stored: Totals, size: u64) -> Failur
 mod tests {
     use super::*;
     use messages::{Owner, Quota};
+
+    #[test]
+    fn a_repetition_needs_no_room_and_is_no_larger_than_what_is_stored() {
+        let room = |may_repeat| Room {
+            budget: Budget {
+                owner: Owner(1),
+                whose: "the namespace a".into(),
+                quota: Quota {
+                    files: Some(1),
+                    bytes: Some(100),
+                },
+            },
+            stored: Totals {
+                files: 1,
+                bytes: 60,
+            },
+            may_repeat,
+        };
+        assert!(room(true).has(60) && !room(true).has(61));
+        assert!(!room(false).has(0));
+    }
 
     #[test]
     fn a_refusal_names_the_limit_that_is_reached() {

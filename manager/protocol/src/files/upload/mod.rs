@@ -14,9 +14,10 @@ pub use received::Received;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::nodes::{CallError, Share};
-use crate::store::{State, Totals};
+use crate::store::State;
 use crate::trace::Trace;
 use crate::waiters::Waiters;
+use budget::Room;
 use bytes::{Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use messages::{Budget, Code, FaultMeaning, FileId, FileName, NodeId, SMALL};
@@ -71,8 +72,8 @@ pub struct Upload {
     kept: Kept,
     /// Nodes that failed it.
     tried: Vec<NodeId>,
-    /// What its owner may have stored, and had when its bytes began to come.
-    room: Option<(Budget, Totals)>,
+    /// What there is room for, where that is bounded.
+    room: Option<Room>,
 }
 
 /// All bytes of a body so far, while they are few and there is room to keep them. They
