@@ -19,6 +19,7 @@ pub mod managers;
 pub mod many;
 pub mod members;
 pub mod memory;
+pub mod metrics;
 pub mod mongo;
 pub mod pages;
 pub mod pools;

@@ -10,6 +10,9 @@ use clap::Parser;
 enum Command {
     /// Throughput, latency and CPU beside the limit of the file system.
     Bench(e2e::bench::Args),
+    /// A client that takes all that it can get, as `bench --shares` starts it.
+    #[command(hide = true)]
+    Hog(e2e::bench::hog::Args),
     /// Real files in and out again while a node dies and another joins.
     Sources(e2e::sources::Args),
     /// A large number of files, every directory watched.
@@ -57,7 +60,8 @@ fn run() -> anyhow::Result<()> {
         Command::Bench(_) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,
-        Command::Sources(_)
+        Command::Hog(_)
+        | Command::Sources(_)
         | Command::Many(_)
         | Command::Managers(_)
         | Command::SetBack(_)
@@ -74,6 +78,7 @@ fn run() -> anyhow::Result<()> {
     runtime.block_on(async {
         match command {
             Command::Bench(args) => e2e::bench::run(args).await,
+            Command::Hog(args) => e2e::bench::hog::run(args).await,
             Command::Sources(args) => e2e::sources::run(args).await,
             Command::Many(args) => e2e::many::run(args).await,
             Command::Managers(args) => e2e::managers::run(args).await,

@@ -3,21 +3,16 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::callers::Closed;
-use e2e::client::Client;
 use e2e::cluster::{Cluster, Options};
 use e2e::content;
+use e2e::metrics::Metrics;
 use http::Method;
 
 /// The value of a metric with these labels.
 async fn value(cluster: &Cluster, metric: &str) -> Result<u64> {
-    let ops = Client::new(cluster.ops());
-    let answer = ops.call(Method::GET, "/metrics").await?.expect(200)?;
-    let text = String::from_utf8(answer.body.to_vec())?;
-    let wanted = format!("dfs_manager_{metric} ");
-    let mut lines = text.lines();
-    let line = lines.find_map(|line| line.strip_prefix(&wanted));
-    let line = line.with_context(|| format!("no {metric} in {text}"))?;
-    Ok(line.trim().parse()?)
+    let metrics = Metrics::of(cluster.ops()).await?;
+    let value = metrics.get(&format!("dfs_manager_{metric}"));
+    Ok(value.with_context(|| format!("no {metric} in {metrics:?}"))? as u64)
 }
 
 async fn are(cluster: &Cluster, wanted: &[(&str, u64)]) -> Result<()> {

@@ -4,7 +4,10 @@
 mod callers;
 mod cells;
 mod limit;
+mod shares;
 mod tls;
+
+pub use shares::hog;
 
 use crate::cluster::binaries;
 use crate::cluster::{Cluster, Options};
@@ -42,6 +45,15 @@ pub struct Args {
     /// Measure what TLS costs on the way to the nodes, and on the way of clients as well, and nothing else.
     #[arg(long, conflicts_with = "callers")]
     tls: bool,
+    /// Measure what a client that fills its share costs another one, and nothing else.
+    #[arg(long, conflicts_with_all = ["callers", "tls"])]
+    shares: bool,
+    /// With --shares, leave the client that fills its share the same priority as the others.
+    #[arg(long)]
+    same_priority: bool,
+    /// With --shares, what that client takes [default: each in turn].
+    #[arg(long, value_delimiter = ',', value_enum)]
+    attacks: Vec<hog::Attack>,
     /// Leave the limit of the file system out.
     #[arg(long)]
     no_limit: bool,
@@ -96,14 +108,27 @@ pub async fn run(args: Args) -> Result<()> {
         println!("{}", tls::run(args.length(), &folder).await?);
         return Ok(());
     }
+    if args.shares {
+        let plan = shares::Plan {
+            length: args.length(),
+            same_priority: args.same_priority,
+            only: args.attacks.clone(),
+            manager_args: words(&args.manager_args),
+        };
+        println!("{}", shares::run(&plan, &folder).await?);
+        return Ok(());
+    }
     for &nodes in &args.nodes {
         one_service(&args, nodes, &folder).await?;
     }
     Ok(())
 }
 
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 async fn one_service(args: &Args, nodes: usize, folder: &Path) -> Result<()> {
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
     let mut options = Options {
         nodes,
         folder: Some(folder.to_owned()),

@@ -21,11 +21,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -50,7 +50,23 @@ pub struct Answer {
 
 /// A connection to an address.
 async fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+    connect_from(None, address).await
+}
+
+/// The same from an address of this machine, if one is given.
+async fn connect_from(from: Option<IpAddr>, address: SocketAddr) -> Result<TcpStream> {
+    let connecting = async {
+        let Some(from) = from else {
+            return TcpStream::connect(address).await;
+        };
+        let socket = match from {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.bind((from, 0).into())?;
+        socket.connect(address).await
+    };
+    let stream = tokio::time::timeout(CONNECT, connecting).await;
     // The address may have been a Service's until a moment ago; then nobody answers.
     let stream = stream.unwrap_or_else(|late| Err(late.into()));
     let stream = stream.with_context(|| format!("connecting to {address}"))?;
@@ -163,6 +179,8 @@ pub struct Client {
     /// What is sent as `Authorization`.
     bearer: Option<HeaderValue>,
     tls: Option<Tls>,
+    /// The address of this machine that it calls from.
+    from: Option<IpAddr>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
@@ -179,7 +197,18 @@ impl Client {
             below: path.into(),
             bearer: None,
             tls: None,
+            from: None,
             idle: Arc::default(),
+        }
+    }
+
+    /// The same client calling from an address of this machine, without TLS.
+    pub fn calling_from(&self, from: IpAddr) -> Self {
+        Self {
+            tls: None,
+            from: Some(from),
+            idle: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -236,7 +265,10 @@ impl Client {
     async fn open(&self) -> Result<Connection> {
         match &self.tls {
             Some(tls) => Connection::open_tls(self.address, tls).await,
-            None => Connection::open(self.address).await,
+            None => {
+                let stream = connect_from(self.from, self.address).await?;
+                Connection::over(stream, self.address).await
+            }
         }
     }
 
