@@ -185,7 +185,7 @@ def tls(things):
         reached = [p["port"] for p in rule["ports"]]
         if (8000 in reached or 8080 in reached) and reached != list(wanted.values()):
             yield f"clients reach the ports {reached}"
-    certificates = [t for t in things if t["kind"] == "Certificate"]
+    certificates = [t for t in things if t["kind"] == "Certificate" and "dnsNames" in t["spec"]]
     # Nobody else makes a Secret of this name.
     if len(certificates) != (secure and volumes["http-tls"]["secretName"].endswith("-http-tls")):
         yield f"{len(certificates)} certificates"
@@ -226,33 +226,59 @@ def inner_tls(things):
         yield f"{len(managers)} managers, {len(operators)} operators, {len(jobs)} Jobs"
         return
     (_, manager), (_, operator), (_, job) = pod(managers[0]), pod(operators[0]), pod(jobs[0])
-    names = [value_of(operator, f"DFS_{v}") for v in ("AUTHORITY_SECRET", "MANAGERS_SECRET")]
-    lives = [value_of(operator, f"DFS_{v}") for v in ("CERTIFICATE_LIFE", "AUTHORITY_LIFE", "AUTHORITY_SPREAD")]
+    issued = value_of(operator, "DFS_ISSUER") is not None
+    own, ends = [value_of(operator, f"DFS_{v}") for v in ("AUTHORITY_SECRET", "MANAGERS_SECRET")], value_of(operator, "DFS_CERTIFICATE_LIFE")
+    lives = [value_of(operator, f"DFS_{v}") for v in ("AUTHORITY_LIFE", "AUTHORITY_SPREAD")]
+    asked = [value_of(operator, f"DFS_{v}") for v in ("ISSUER_KIND", "ISSUER_GROUP", "OPERATOR_SECRET")]
     secure, plain = value_of(manager, "DFS_CERTS"), value_of(manager, "DFS_ACCEPT_PLAIN")
-    if secure not in (None, "/etc/dfs/certs") or any((v is not None) != (secure is not None) for v in names + lives):
-        yield f"DFS_CERTS={secure}, {names}, {lives}"
+    there = [(v is not None, bool(secure and not issued)) for v in own + lives] + [(v is not None, issued) for v in asked]
+    if secure not in (None, "/etc/dfs/certs") or (ends is not None) != bool(secure) or (issued and not secure) or any(a != b for a, b in there):
+        yield f"DFS_CERTS={secure}, {ends}, {own}, {lives}, {asked}, issued: {issued}"
         return
-    if plain not in (None, "true") or (plain and not secure):
-        yield f"DFS_ACCEPT_PLAIN={plain} with DFS_CERTS={secure}"
-    if value_of(job, "DFS_CERTIFICATES") != ("optional" if plain else "required" if secure else "none"):
-        yield f"the Job checks for {value_of(job, 'DFS_CERTIFICATES')}"
+    without = value_of(operator, "DFS_PLAIN_NODES")
+    if {plain, without} - {None, "true"} or (plain and not secure) or (without and not plain):
+        yield f"DFS_ACCEPT_PLAIN={plain} with DFS_CERTS={secure} and DFS_PLAIN_NODES={without}"
+    checked = [value_of(job, f"DFS_{v}") for v in ("CERTIFICATES", "CERTIFICATES_BY")]
+    if checked != ["optional" if plain else "required" if secure else "none", "cert-manager" if issued else None]:
+        yield f"the Job checks for {checked}"
     volumes = [v["secret"] for v in manager["volumes"] if v["name"] == "certs"]
-    if [v["secretName"] for v in volumes] != ([names[1]] if secure else []):
+    certificates = {t["spec"]["uris"][0].rsplit("/")[-1]: t for t in things if t["kind"] == "Certificate" and "uris" in t["spec"]}
+    if sorted(certificates) != (["manager", "operator"] if issued else []):
+        yield f"certificates of {sorted(certificates)}"
+        return
+    made = {role: t["spec"]["secretName"] for role, t in certificates.items()}
+    if [v["secretName"] for v in volumes] != ([made["manager"] if issued else own[1]] if secure else []) or made.get("operator") != asked[2]:
+        yield f"the managers have {volumes}, the operator reads {asked[2]}, and cert-manager writes {made}"
+    for role, thing in certificates.items():
+        yield from inner_certificate(thing, role, operators[0])
+    if any(sorted(i["path"] for i in files["items"]) != ["ca.crt", "tls.crt", "tls.key"] for files in volumes):
         yield f"the managers have {volumes}"
-    for files in volumes:
-        if sorted(i["path"] for i in files["items"]) != ["ca.crt", "tls.crt", "tls.key"]:
-            yield f"the managers have {files}"
     for container in manager["containers"] + manager.get("initContainers", []):
         mounted = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "certs"]
         if mounted != ([secure] if secure else []):
             yield f"{container['name']} has certificates at {mounted}"
-    roles = [t for t in of(("Role",), "-operator") if t["metadata"]["namespace"] == operators[0]["metadata"]["namespace"]]
-    for role in roles:
-        named = {n for r in role["rules"] if "secrets" in r["resources"] for n in r.get("resourceNames", [])}
-        if secure and not set(names) <= named:
-            yield f"the operator may read {sorted(named)}"
-        if any(n.endswith("-authority") for n in named) != bool(secure):
-            yield f"the operator may read {sorted(named)}"
+    for role in of(("Role",), "-operator"):
+        at_home = role["metadata"]["namespace"] == operators[0]["metadata"]["namespace"]
+        named = {n: set(r["verbs"]) for r in role["rules"] if "secrets" in r["resources"] for n in r.get("resourceNames", [])}
+        lacks = secure and at_home and not ({asked[2]} if issued else set(own)) <= set(named)
+        writes = issued and at_home and named.get(asked[2]) != {"get"}
+        if lacks or writes or any(n.endswith("-authority") for n in named) != (at_home and bool(secure) and not issued):
+            yield f"the operator may do with Secrets: {named}"
+        asks = [r["verbs"] for r in role["rules"] if "cert-manager.io" in r["apiGroups"]]
+        if asks != ([["get", "list", "create", "patch"]] if issued else []):
+            yield f"{name(role)}: may {asks} certificates"
+
+
+def inner_certificate(thing, role, operator):
+    """Where a Certificate of the inner ports is not what proto/src/identity.rs reads."""
+    made, release = thing["spec"], operator["metadata"]["labels"]["app.kubernetes.io/instance"]
+    if made["uris"] != [f"spiffe://{release}.{operator['metadata']['namespace']}/{role}"] or "dnsNames" in made:
+        yield f"{name(thing)}: {made}"
+    lasts, before = (int(re.fullmatch("([0-9]+)s", made[v])[1]) for v in ("duration", "renewBefore"))
+    if lasts < 3600 or before != lasts // 3 or not made["issuerRef"]["name"]:
+        yield f"{name(thing)}: {made}"
+    if (made["usages"], made["privateKey"]) != (["digital signature", "server auth", "client auth"], {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"}):
+        yield f"{name(thing)}: {made['usages']}, {made['privateKey']}"
 
 
 def clients_policy(things):

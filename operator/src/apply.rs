@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::conflict::{self, Conflict};
 use crate::differs::{correction, lacks};
 use crate::names::FIELD_MANAGER;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, Uncertified};
 use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
@@ -39,6 +39,9 @@ pub(crate) enum ApplyError {
         /// Why.
         source: kube::Error,
     },
+    /// cert-manager has not made the certificate that its nodes need.
+    #[error("{0}")]
+    Uncertified(Uncertified),
     /// It is no object of that kind.
     #[error(transparent)]
     Malformed(#[from] anyhow::Error),
@@ -64,10 +67,20 @@ impl ApplyError {
         }
     }
 
+    /// Whether a pool only reports it, and goes on: nothing has failed.
+    pub(crate) fn is_reported(&self) -> bool {
+        match self {
+            Self::NameConflict(_) | Self::Uncertified(Uncertified::NotReady { .. }) => true,
+            Self::Uncertified(Uncertified::NoCertManager { .. }) => false,
+            Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => false,
+        }
+    }
+
     /// What a pool reports of it.
     pub(crate) fn trouble(&self) -> Trouble {
         match self {
             Self::NameConflict(conflicts) => Trouble::Conflicts(conflicts.clone()),
+            Self::Uncertified(why) => Trouble::Uncertified(why.clone()),
             Self::Raced(_) | Self::Api { .. } | Self::Malformed(_) => {
                 Trouble::NotApplied(self.to_string())
             }

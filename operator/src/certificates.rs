@@ -7,23 +7,20 @@ mod secret;
 
 use crate::kept::{Entries, Kept};
 use crate::names::PoolName;
+use crate::own::Own;
 use crate::release::{CertificateTerms, Release};
 use anyhow::{Context as _, Result};
 use authority::{Certificate, Chain, Pair};
 use k8s_openapi::ByteString;
-use kit::tls::{FILES, Mutual};
+use kit::tls::FILES;
 use kube::Client;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use proto::identity::{Identity, Role};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-/// How often it is checked what has to be renewed.
-const EVERY: Duration = Duration::from_secs(10);
-/// How long after a failure it is tried again.
-const RETRY: Duration = Duration::from_secs(2);
 /// What the Secrets of the release itself are for.
 const COMPONENT: &str = "certificates";
 /// The entry with the authorities that are trusted.
@@ -37,7 +34,7 @@ pub(crate) struct Certificates {
     /// As it was kept last; nothing before that.
     chain: Mutex<Option<Arc<Chain>>>,
     /// The operator's own, and what it was made of.
-    own: OnceLock<Mutual>,
+    own: Own,
     entries: Mutex<Entries>,
     /// What trust all Secrets have, and since when.
     given: Mutex<Option<(String, Instant)>>,
@@ -45,7 +42,7 @@ pub(crate) struct Certificates {
 }
 
 /// The pools that there are in a namespace, where that is known.
-type Pools<'a> = &'a (dyn Fn(&str) -> Option<BTreeSet<String>> + Sync);
+pub(crate) type Pools<'a> = &'a (dyn Fn(&str) -> Option<BTreeSet<String>> + Sync);
 
 /// Under which names a Secret has a certificate and its key.
 struct Names {
@@ -77,7 +74,7 @@ impl Certificates {
             terms,
             release: release.in_identities(),
             chain: Mutex::default(),
-            own: OnceLock::new(),
+            own: Own::default(),
             entries: Mutex::default(),
             given: Mutex::default(),
             failing,
@@ -86,32 +83,14 @@ impl Certificates {
 
     /// Renews what has to be renewed, for as long as the operator leads.
     pub(crate) async fn keep(&self, client: &Client, release: &Release, pools: Pools<'_>) {
-        let mut told = String::new();
-        loop {
-            let turned = self.turn(client, release, pools, SystemTime::now()).await;
-            self.failing.set(i64::from(turned.is_err()));
-            let pause = match turned {
-                Ok(()) => {
-                    told.clear();
-                    EVERY
-                }
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    // Logged once, not at each attempt.
-                    if why != told {
-                        tracing::warn!(error = why, "the inner certificates are not renewed");
-                        told = why;
-                    }
-                    RETRY
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
+        let what = "the inner certificates are not renewed";
+        let turn = async || self.turn(client, release, pools, SystemTime::now()).await;
+        self.own.keep(what, &self.failing, turn).await;
     }
 
     /// The operator's own, once they are made.
-    pub(crate) fn own(&self) -> Option<Mutual> {
-        self.own.get().cloned()
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
     }
 
     async fn turn(
@@ -248,13 +227,7 @@ impl Certificates {
         made.extend(wanted);
         let mut texts = secret::texts(&made)?;
         let texts = FILES.map(|name| texts.remove(name).unwrap_or_default());
-        match self.own.get() {
-            Some(own) => own.replace(&texts)?,
-            None => {
-                // Nobody else sets it.
-                let _ = self.own.set(Mutual::of(&texts)?);
-            }
-        }
+        self.own.take(&texts)?;
         *entries = made;
         Ok(())
     }

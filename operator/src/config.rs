@@ -1,19 +1,14 @@
 //! The flags of `operator run`. In a pod the chart sets them by their variables.
 
+mod certificates;
+
 use crate::egress::{self, EgressRules};
-use crate::release::{self, CertificateTerms, Release, TokenSource};
-use authority::Terms;
+use crate::release::{self, Release, TokenSource};
+use certificates::CertificateArgs;
 use clap::Args;
 use k8s_openapi::api::core::v1::ResourceRequirements;
-use kit::units::long_time;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// The longest life of an authority.
-const LONGEST: Duration = Duration::from_secs(3653 * 86_400);
-/// The shortest time in which a Secret can be hoped to reach all pods.
-const LEAST_SPREAD: Duration = Duration::from_secs(30);
 
 /// Which release a command is about.
 #[derive(Debug, Args)]
@@ -105,31 +100,9 @@ pub struct RunArgs {
     /// Secret with the keys of pools, in the release's namespace; elsewhere the namespace and a dot stand before it
     #[arg(long, env = "DFS_KEYS_SECRET", value_name = "SECRET")]
     keys_secret: String,
-    /// Secret with the authorities of the inner ports, in the release's namespace; with it these ports have TLS
-    #[arg(
-        long,
-        env = "DFS_AUTHORITY_SECRET",
-        value_name = "SECRET",
-        requires = "managers_secret"
-    )]
-    authority_secret: Option<String>,
-    /// Secret with the managers' certificate, in the same namespace
-    #[arg(
-        long,
-        env = "DFS_MANAGERS_SECRET",
-        value_name = "SECRET",
-        requires = "authority_secret"
-    )]
-    managers_secret: Option<String>,
-    /// How long an authority is good; it is replaced at two thirds of that
-    #[arg(long, env = "DFS_AUTHORITY_LIFE", value_name = "TIME", default_value = "17520h", value_parser = years)]
-    authority_life: Duration,
-    /// How long a certificate is good; it is replaced at two thirds of that
-    #[arg(long, env = "DFS_CERTIFICATE_LIFE", value_name = "TIME", default_value = "720h", value_parser = long_time)]
-    certificate_life: Duration,
-    /// How long a new authority is trusted before it signs, 30s at the least: longer than a Secret takes to reach all pods
-    #[arg(long, env = "DFS_AUTHORITY_SPREAD", value_name = "TIME", default_value = "10m", value_parser = long_time)]
-    authority_spread: Duration,
+    /// The certificates of the inner ports
+    #[command(flatten)]
+    certificates: CertificateArgs,
     /// Lease by which one of several operators leads
     #[arg(long, env = "DFS_LEASE", value_name = "LEASE")]
     pub(crate) lease: String,
@@ -146,11 +119,6 @@ pub struct RunArgs {
     pub(crate) ops: SocketAddr,
 }
 
-/// A time of up to ten years.
-fn years(text: &str) -> Result<Duration, String> {
-    kit::units::time_up_to(text, LONGEST, "must be ten years at the most")
-}
-
 fn resources(text: &str) -> Result<ResourceRequirements, String> {
     serde_json::from_str(text)
         .map_err(|error| format!("must be JSON with requests and limits: {error}"))
@@ -162,40 +130,7 @@ impl RunArgs {
     /// # Errors
     /// Names the flag and its limit.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let [authority, certificate, spread] = [
-            self.authority_life / 3,
-            self.certificate_life,
-            self.authority_spread,
-        ];
-        let shown = humantime::format_duration;
-        anyhow::ensure!(
-            certificate <= authority,
-            "--certificate-life: must be a third of --authority-life at the most, {}",
-            shown(authority)
-        );
-        anyhow::ensure!(
-            spread <= certificate,
-            "--authority-spread: must be --certificate-life at the most, {}",
-            shown(certificate)
-        );
-        anyhow::ensure!(
-            spread >= LEAST_SPREAD,
-            "--authority-spread: must be {} at the least",
-            shown(LEAST_SPREAD)
-        );
-        Ok(())
-    }
-
-    fn certificates(&self) -> Option<CertificateTerms> {
-        Some(CertificateTerms {
-            authority_secret: self.authority_secret.clone()?,
-            managers_secret: self.managers_secret.clone()?,
-            terms: Terms {
-                authority: self.authority_life,
-                certificate: self.certificate_life,
-                spread: self.authority_spread,
-            },
-        })
+        self.certificates.check()
     }
 
     /// What is the same for every pool.
@@ -228,7 +163,8 @@ impl RunArgs {
                 make: self.make_token,
             },
             keys: self.keys_secret.clone(),
-            certificates: self.certificates(),
+            certificates: self.certificates.source(),
+            plain_nodes: self.certificates.plain_nodes,
         }
     }
 }
@@ -261,35 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_taken() {
+    fn by_default_the_inner_ports_have_no_certificates() {
         let args = parsed(&[]).expect("parsed");
         args.check().expect("the times fit each other");
         assert!(args.release().certificates.is_none());
-        let secrets = ["--authority-secret=a", "--managers-secret=m"];
-        let args = parsed(&secrets).expect("parsed");
-        let made = args.release().certificates.expect("certificates");
-        assert_eq!(made.terms, Terms::default());
-        assert!(parsed(&secrets[..1]).is_err() && parsed(&secrets[1..]).is_err());
-    }
-
-    #[test]
-    fn times_that_do_not_fit_each_other_are_refused_by_name() {
-        let refused = |flags: &[&str]| match parsed(flags) {
-            Ok(args) => args.check().expect_err("refused").to_string(),
-            Err(why) => why,
-        };
-        for (flags, named) in [
-            (&["--authority-life=100years"][..], "--authority-life"),
-            (&["--authority-life=30d"], "--certificate-life: "),
-            (&["--certificate-life=5m"], "--authority-spread: "),
-            (
-                &["--authority-spread=29s"],
-                "--authority-spread: must be 30s",
-            ),
-        ] {
-            let why = refused(flags);
-            assert!(why.contains(named), "{flags:?}: {why}");
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::apply::{Applier, Judged};
 use crate::cache::Cache;
-use crate::certificates::Certificates;
+use crate::issued::Found;
 use crate::lately::Lately;
 use crate::managers::Managers;
 use crate::metrics::Metrics;
@@ -11,6 +11,7 @@ use crate::names::PoolName;
 use crate::obstacle::{Obstacle, Warnings};
 use crate::plan::autoscale::Window;
 use crate::release::Release;
+use crate::secured::Secured;
 use crds::FileServerPool;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Patch, PatchParams};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long keys that were read stay valid.
+/// How long keys and certificates that were read stay valid.
 const KEYS: Duration = Duration::from_secs(30);
 /// How long the cluster's warnings about objects of a namespace stay valid.
 const WARNINGS: Duration = Duration::from_secs(10);
@@ -109,7 +110,7 @@ pub(crate) struct Context {
     /// The managers.
     pub(crate) managers: Managers,
     /// The certificates of the inner ports, where they have TLS.
-    pub(crate) certificates: Option<Arc<Certificates>>,
+    pub(crate) secured: Option<Secured>,
     /// Writes objects.
     pub(crate) applier: Applier,
     /// What Prometheus sees.
@@ -126,6 +127,8 @@ pub(crate) struct Context {
     pub(crate) warnings: Lately<String, Arc<Warnings>>,
     /// The keys of a namespace's pools.
     pub(crate) keys: Lately<String, Arc<Secret>>,
+    /// The Certificates of a namespace's pools, where cert-manager issues them.
+    pub(crate) issued: Lately<String, Found>,
     /// Reconciles that have begun and not ended.
     pub(crate) under_way: UnderWay,
     reporter: Reporter,
@@ -151,14 +154,11 @@ impl Context {
             controller: crate::names::FIELD_MANAGER.to_owned(),
             instance: Some(identity),
         };
-        let terms = release.certificates.clone();
-        let certificates = terms.map(|terms| {
-            let failing = metrics.certificates_failing.clone();
-            Arc::new(Certificates::new(&release, terms, failing))
-        });
+        let secured = Secured::of(&release, metrics.certificates_failing.clone());
+        let own = secured.as_ref().map(|secured| secured.own().clone());
         Ok(Self {
-            managers: Managers::at(&release.manager, certificates.clone())?,
-            certificates,
+            managers: Managers::at(&release.manager, own)?,
+            secured,
             applier: Applier::new(client.clone()),
             reporter,
             client,
@@ -170,6 +170,7 @@ impl Context {
             token: Lately::default(),
             warnings: Lately::holding(WARNINGS),
             keys: Lately::holding(KEYS),
+            issued: Lately::holding(KEYS),
             under_way: UnderWay::default(),
             pools: Mutex::default(),
             unreadable: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The operator's client of the managers' Admin service.
 
-use crate::certificates::Certificates;
 use crate::names::PoolName;
+use crate::own::Own;
 use crate::plan::{About, DrainFacts, Known, Refusal};
 use kit::inner::{Inner, Way, chain};
 use proto::v1::admin_client::AdminClient;
@@ -10,7 +10,6 @@ use proto::v1::{
     NodeLine, PoolStatusReply, PoolStatusRequest, RefusedFor,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -40,7 +39,7 @@ pub(crate) struct View {
 pub(crate) struct Managers {
     endpoint: Endpoint,
     /// What they are called with, where the inner ports have TLS.
-    certificates: Option<Arc<Certificates>>,
+    own: Option<Own>,
     channel: Mutex<Option<Channel>>,
 }
 
@@ -65,7 +64,7 @@ impl Managers {
     ///
     /// # Errors
     /// Where it is no URL.
-    pub(crate) fn at(url: &str, certificates: Option<Arc<Certificates>>) -> anyhow::Result<Self> {
+    pub(crate) fn at(url: &str, own: Option<Own>) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -73,7 +72,7 @@ impl Managers {
             .keep_alive_timeout(Duration::from_secs(5));
         Ok(Self {
             endpoint,
-            certificates,
+            own,
             channel: Mutex::default(),
         })
     }
@@ -97,10 +96,14 @@ impl Managers {
     }
 
     fn way(&self) -> Result<Way, Status> {
-        let own = match &self.certificates {
+        let own = match &self.own {
             None => None,
-            Some(certificates) => Some(certificates.own().ok_or_else(|| {
-                Status::unavailable("the operator has no certificate of the inner ports yet")
+            Some(own) => Some(own.get().ok_or_else(|| {
+                let why = own.why();
+                let why = Some(why).filter(|why| !why.is_empty());
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                let what = "the operator has no certificate of the inner ports yet";
+                Status::unavailable(format!("{what}{why}"))
             })?),
         };
         // Calls carry the token themselves.

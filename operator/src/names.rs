@@ -69,6 +69,11 @@ impl PoolName {
         format!("{}.tls.key", self.name)
     }
 
+    /// The Secret with that certificate, where cert-manager makes it.
+    pub(crate) fn issued_secret(&self) -> String {
+        format!("{}-tls", self.nodes())
+    }
+
     /// The ordinal of a node id or pod name of this pool.
     pub(crate) fn ordinal(&self, node: &str) -> Option<i32> {
         let name = match node.split_once('/') {

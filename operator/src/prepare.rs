@@ -6,7 +6,7 @@
 
 mod certificates;
 
-use crate::build;
+use crate::build::{self, Maker};
 use crate::config::OfRelease;
 use crate::definition::bring;
 use crate::names::{FIELD_MANAGER, INSTANCE, MANAGED_BY};
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use certificates::{Have, Wanted};
 use clap::Args;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use std::io::Write;
@@ -50,6 +50,14 @@ pub struct PrepareArgs {
         default_value = "optional"
     )]
     certificates: Wanted,
+    /// Who makes them
+    #[arg(
+        long,
+        env = "DFS_CERTIFICATES_BY",
+        value_name = "WHO",
+        default_value = "operator"
+    )]
+    certificates_by: Maker,
     /// Bring the definitions of FileServerPool and files up to date: true or false
     #[arg(long, env = "DFS_DEFINITION", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
     definition: bool,
@@ -75,7 +83,8 @@ struct Found {
 pub async fn run(args: PrepareArgs) -> Result<()> {
     let client = Client::try_default().await.context("the cluster's API")?;
     let found = find(&client, &args.of).await?;
-    let certificates = certificates::refusal(args.certificates, &found.certified);
+    let by = args.certificates_by;
+    let certificates = certificates::refusal(args.certificates, by, &found.certified);
     if let Some(why) = refusal(&args, &found).or(certificates) {
         bail!("{why}");
     }
@@ -102,11 +111,15 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
     let (mut nodes, mut certified) = (Vec::new(), Vec::new());
     for namespace in of.namespaces() {
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+        let pods = pods.list(&of_nodes).await;
+        let pods = pods.with_context(|| format!("pods of {namespace}"))?;
         let found = sets.list(&of_nodes).await;
         for set in found.with_context(|| format!("StatefulSets of {namespace}"))? {
             if let Some(name) = selected_by(&set, &owner) {
                 let which = format!("{namespace}/{}", set.name_any());
-                certified.push((which.clone(), certificates::have(&set)));
+                let own = pods.iter().filter(|pod| is_of(&set, pod));
+                certified.push((which.clone(), certificates::have(&set, own)));
                 nodes.push((which, name.to_owned()));
             }
         }
@@ -117,6 +130,13 @@ async fn find(client: &Client, of: &OfRelease) -> Result<Found> {
         nodes,
         certified,
     })
+}
+
+/// Whether a pod is of a set; pure.
+fn is_of(set: &StatefulSet, pod: &Pod) -> bool {
+    let owners = pod.owner_references().iter();
+    let mut uids = owners.map(|owner| owner.uid.as_str());
+    uids.any(|uid| set.metadata.uid.as_deref() == Some(uid))
 }
 
 /// The name by which a pool's StatefulSet selects its pods, where it is the release's;
@@ -187,6 +207,7 @@ mod tests {
             store_claim: None,
             new_store: false,
             certificates: Wanted::Optional,
+            certificates_by: Maker::Operator,
             definition: true,
         }
     }

@@ -310,7 +310,7 @@ impl Pass<'_> {
         let mut outcome = Outcome::default();
         match self.act(&decided, &mut outcome).await {
             Ok(()) => self.adopted().await?,
-            Err(error @ ApplyError::NameConflict(_)) => {
+            Err(error) if error.is_reported() => {
                 outcome.trouble = Some(error.trouble());
             }
             // What was decided rests on something that is no more: decide anew.

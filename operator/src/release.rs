@@ -5,6 +5,7 @@ use authority::Terms;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 #[cfg(test)]
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::time::Duration;
 
 /// The release that this operator is part of.
 #[derive(Debug, Clone)]
@@ -35,7 +36,41 @@ pub(crate) struct Release {
     /// The Secret with the pools' keys in the release's namespace.
     pub(crate) keys: String,
     /// The certificates of the inner ports; none where these have no TLS.
-    pub(crate) certificates: Option<CertificateTerms>,
+    pub(crate) certificates: Option<CertificateSource>,
+    /// Whether nodes go without any, although the release has some.
+    pub(crate) plain_nodes: bool,
+}
+
+/// Who makes the certificates of the inner ports.
+#[derive(Debug, Clone)]
+pub(crate) enum CertificateSource {
+    /// The operator, with an authority of its own.
+    Operator(CertificateTerms),
+    /// cert-manager, with an issuer of a person's.
+    CertManager(IssuedTerms),
+}
+
+/// What cert-manager is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IssuedTerms {
+    /// The Secret with the operator's own certificate, in the release's namespace.
+    pub(crate) operator_secret: String,
+    /// Who signs.
+    pub(crate) issuer: IssuerRef,
+    /// How long a certificate is good.
+    pub(crate) life: Duration,
+}
+
+/// An issuer, as a Certificate names it. One that is not of the whole cluster is sought
+/// in the namespace of the Certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IssuerRef {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its kind.
+    pub(crate) kind: String,
+    /// The group of that kind.
+    pub(crate) group: String,
 }
 
 /// How the certificates of the inner ports are kept.
@@ -81,6 +116,11 @@ impl Release {
         format!("{}.{}", self.name, self.namespace)
     }
 
+    /// Who makes the certificates that nodes mount; nobody where they have none.
+    pub(crate) fn of_nodes(&self) -> Option<&CertificateSource> {
+        self.certificates.as_ref().filter(|_| !self.plain_nodes)
+    }
+
     /// What `status.managedBy` says of its pools.
     pub(crate) fn owner(&self) -> String {
         owner(&self.namespace, &self.name)
@@ -109,11 +149,29 @@ impl Release {
                 make: true,
             },
             keys: "files-nodes".to_owned(),
-            certificates: Some(CertificateTerms {
+            certificates: Some(CertificateSource::Operator(CertificateTerms {
                 authority_secret: "files-authority".to_owned(),
                 managers_secret: "files-managers".to_owned(),
                 terms: Terms::default(),
-            }),
+            })),
+            plain_nodes: false,
+        }
+    }
+
+    /// The same with certificates of cert-manager's.
+    #[cfg(test)]
+    pub(crate) fn sample_of_cert_manager() -> Self {
+        Self {
+            certificates: Some(CertificateSource::CertManager(IssuedTerms {
+                operator_secret: "files-operator-tls".to_owned(),
+                issuer: IssuerRef {
+                    name: "inner".to_owned(),
+                    kind: "ClusterIssuer".to_owned(),
+                    group: "cert-manager.io".to_owned(),
+                },
+                life: Duration::from_secs(720 * 3600),
+            })),
+            ..Self::sample()
         }
     }
 }

@@ -122,14 +122,14 @@ async fn make_token(context: &Context) {
 
 /// Renews the certificates of the inner ports, where they have any. Never ends.
 async fn keep_certificates(context: &Context) {
-    match &context.certificates {
-        Some(certificates) => {
+    match &context.secured {
+        Some(secured) => {
             let pools = |namespace: &str| {
                 let pools = context.caches.of(namespace)?.list::<RawPool>()?;
                 Some(pools.iter().map(|pool| pool.name_any()).collect())
             };
             let (client, release) = (&context.client, &context.release);
-            certificates.keep(client, release, &pools).await;
+            secured.keep(client, release, &pools).await;
         }
         None => std::future::pending().await,
     }

@@ -2,6 +2,7 @@
 //! scenario after scenario. The cluster is one of several nodes on this machine,
 //! brought up and taken down by `e2e/cluster`, or one that was there before.
 
+pub mod cert_manager;
 pub mod disks;
 pub mod existing;
 pub mod images;
@@ -43,6 +44,13 @@ pub struct Args {
     /// Set for the process that runs the scenarios.
     #[arg(long, hide = true)]
     inside: bool,
+}
+
+impl Args {
+    /// Whether a scenario is to run.
+    fn wants(&self, scenario: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == scenario)
+    }
 }
 
 /// Does the run and prints what came of it.
@@ -109,9 +117,7 @@ async fn all(args: &Args, kube: Kube) -> Result<()> {
     world.earlier = args.earlier.clone();
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
-        let wanted = scenario.always
-            || args.only.is_empty()
-            || args.only.iter().any(|name| name == scenario.name);
+        let wanted = scenario.always || args.wants(scenario.name);
         if !wanted || (scenario.own_cluster && !world.kube.is_own()) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! A cluster of our own, on this machine.
 
-use super::{Args, images};
+use super::{Args, cert_manager, images};
 use crate::cluster::binaries;
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
@@ -14,6 +14,9 @@ pub fn run(args: &Args) -> Result<()> {
     let program = std::env::current_exe()?;
     // Within the cluster's network no registry can be reached.
     crate::mongo::build()?;
+    if args.wants(cert_manager::SCENARIO) {
+        cert_manager::build()?;
+    }
     let cluster = Cluster::up(args.keep)?;
     let images = images::make_all(false)?;
     cluster.call("load", &images.tars)?;

@@ -90,7 +90,7 @@ fn mounts(release: &Release) -> Vec<VolumeMount> {
         ..VolumeMount::default()
     };
     let own = [mount(VOLUME, DATA, None), mount(TOKEN, SECRET, Some(true))];
-    let certificates = release.certificates.iter();
+    let certificates = release.of_nodes();
     let certificates = certificates.map(|_| mount(CERTIFICATES, CERTS, Some(true)));
     own.into_iter().chain(certificates).collect()
 }
@@ -159,7 +159,7 @@ fn environment(parts: &Parts<'_>) -> Vec<EnvVar> {
         value: Some(value),
         value_from: None,
     });
-    let certificates = parts.release.certificates.iter().map(|_| EnvVar {
+    let certificates = parts.release.of_nodes().map(|_| EnvVar {
         name: "DFS_CERTS".to_owned(),
         value: Some(CERTS.to_owned()),
         value_from: None,

@@ -4,6 +4,7 @@
 mod claim;
 mod container;
 mod guards;
+mod issued;
 mod pod;
 mod set;
 
@@ -13,15 +14,18 @@ pub(crate) use set::{DOOMED_FROM, LEAVING, MANAGED_BY};
 
 use crate::names::labels;
 use crate::quantity::Amount;
-use crate::release::Release;
+use crate::release::{CertificateSource, Release};
+use crate::requested::Certificate;
 use crate::validate::ValidatedPool;
 use crds::FileServerPool;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{PodSpec, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use kit::tls::FILES;
 use kube::Resource;
+use proto::identity::NotAnIdentity;
 use std::collections::BTreeMap;
 
 /// What the plan decided about the StatefulSet.
@@ -74,6 +78,11 @@ impl Parts<'_> {
         }
     }
 
+    /// The certificate of its nodes, where cert-manager makes it.
+    pub(crate) fn certificate(&self) -> Result<Option<Certificate>, NotAnIdentity> {
+        issued::certificate(self)
+    }
+
     /// The StatefulSet.
     pub(crate) fn set(&self, shape: &Shape) -> StatefulSet {
         set::set(self, shape)
@@ -102,14 +111,43 @@ impl Parts<'_> {
     }
 }
 
-/// Whether the pods of a set have the certificates of the inner ports.
-pub(crate) fn mounts_certificates(set: &StatefulSet) -> bool {
-    let pod = set.spec.template.spec.as_ref();
-    let volumes = pod.and_then(|pod| pod.volumes.as_deref());
-    let volumes = volumes.unwrap_or_default();
-    volumes
-        .iter()
-        .any(|volume| volume.name == container::CERTIFICATES)
+/// Who made the certificates that a pod of a pool mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Maker {
+    /// The operator.
+    Operator,
+    /// cert-manager.
+    CertManager,
+}
+
+impl Maker {
+    /// Who makes them of this source.
+    pub(crate) fn of(source: &CertificateSource) -> Self {
+        match source {
+            CertificateSource::Operator(_) => Self::Operator,
+            CertificateSource::CertManager(_) => Self::CertManager,
+        }
+    }
+}
+
+/// Who made the certificates that a pod mounts, where it mounts any: cert-manager's are in
+/// a Secret of the pool's own, in which they bear the names of the files.
+pub(crate) fn certified_by(pod: &PodSpec) -> Option<Maker> {
+    let volumes = pod.volumes.as_deref().unwrap_or_default();
+    let mut volumes = volumes.iter();
+    let certs = volumes.find(|volume| volume.name == container::CERTIFICATES)?;
+    let secret = certs.secret.as_ref();
+    let items = secret.and_then(|secret| secret.items.as_deref());
+    let mut items = items.unwrap_or_default().iter();
+    match items.any(|item| item.key == FILES[0]) {
+        true => Some(Maker::CertManager),
+        false => Some(Maker::Operator),
+    }
+}
+
+/// The same of the pods that a set makes from now on.
+pub(crate) fn set_certified_by(set: &StatefulSet) -> Option<Maker> {
+    set.spec.template.spec.as_ref().and_then(certified_by)
 }
 
 /// Selects what has these labels.

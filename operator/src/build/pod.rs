@@ -4,6 +4,7 @@
 use super::container::{CERTIFICATES, TOKEN, container};
 use super::{Parts, matching};
 use crate::names::{labels, selector};
+use crate::release::CertificateSource;
 use crate::validate::PodWishes;
 use k8s_openapi::api::core::v1::{
     KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
@@ -57,21 +58,30 @@ fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-/// The pool's own key and certificate, of the Secret with those of all pools of the
-/// namespace.
+/// The pool's own key, of the Secret with those of all pools of the namespace, and its
+/// certificate, which is there as well, or in a Secret of the pool's that cert-manager
+/// makes.
 fn volumes(parts: &Parts<'_>) -> Vec<Volume> {
-    let pool = &parts.pool.name.name;
-    let token = secret(parts, TOKEN, &[(pool, TOKEN)]);
-    let (cert, key) = (parts.pool.name.certificate(), parts.pool.name.private_key());
+    let pool = &parts.pool.name;
+    let shared = parts.release.keys_secret(&pool.namespace);
+    let token = secret(&shared, TOKEN, &[(&pool.name, TOKEN)]);
+    let (cert, key) = (pool.certificate(), pool.private_key());
     let [to_cert, to_key, trust] = FILES;
-    let files = [(cert.as_str(), to_cert), (&key, to_key), (trust, trust)];
-    let certificates = parts.release.certificates.iter();
-    let certificates = certificates.map(|_| secret(parts, CERTIFICATES, &files));
+    let certificates = parts.release.of_nodes().map(|source| match source {
+        CertificateSource::Operator(_) => {
+            let files = [(cert.as_str(), to_cert), (&key, to_key), (trust, trust)];
+            secret(&shared, CERTIFICATES, &files)
+        }
+        CertificateSource::CertManager(_) => {
+            let files = FILES.map(|name| (name, name));
+            secret(&pool.issued_secret(), CERTIFICATES, &files)
+        }
+    });
     std::iter::once(token).chain(certificates).collect()
 }
 
-/// A volume with some entries of that Secret, and the files that they are.
-fn secret(parts: &Parts<'_>, name: &str, entries: &[(&str, &str)]) -> Volume {
+/// A volume with some entries of a Secret, and the files that they are.
+fn secret(secret: &str, name: &str, entries: &[(&str, &str)]) -> Volume {
     let item = |(key, path): &(&str, &str)| KeyToPath {
         key: (*key).to_owned(),
         path: (*path).to_owned(),
@@ -80,7 +90,7 @@ fn secret(parts: &Parts<'_>, name: &str, entries: &[(&str, &str)]) -> Volume {
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(parts.release.keys_secret(&parts.pool.name.namespace)),
+            secret_name: Some(secret.to_owned()),
             items: Some(entries.iter().map(item).collect()),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()

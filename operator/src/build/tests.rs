@@ -316,7 +316,7 @@ fn nodes_reach_anything_where_the_release_says_so_and_are_reached_as_before() {
 #[test]
 fn nodes_have_the_certificate_of_their_pool_where_the_release_has_any() {
     let with = set(json!({}));
-    assert!(mounts_certificates(&with));
+    assert_eq!(set_certified_by(&with), Some(Maker::Operator));
     let spec = with.spec.template.spec.expect("a pod");
     let certs = &spec.volumes.expect("volumes")[1];
     let secret = certs.secret.as_ref().expect("a Secret");
@@ -338,18 +338,81 @@ fn nodes_have_the_certificate_of_their_pool_where_the_release_has_any() {
     let folder = env.find(|env| env.name == "DFS_CERTS").expect("a variable");
     assert_eq!(folder.value.as_ref(), Some(&mount.mount_path));
 
-    let release = Release {
+    let none = Release {
         certificates: None,
         ..Release::sample()
     };
+    let plain = Release {
+        plain_nodes: true,
+        ..Release::sample()
+    };
+    for release in [none, plain] {
+        let without = set_of(&release);
+        assert_eq!(set_certified_by(&without), None);
+        let text = serde_json::to_string(&without).expect("JSON");
+        assert!(!text.contains("DFS_CERTS") && !text.contains("/etc/dfs/certs"));
+    }
+}
+
+fn set_of(release: &Release) -> StatefulSet {
     let pool = pool(json!({}));
     let parts = Parts {
-        release: &release,
+        release,
         pool: &pool,
         frozen: false,
     };
-    let without = parts.set(&Shape::default());
-    assert!(!mounts_certificates(&without));
-    let text = serde_json::to_string(&without).expect("JSON");
-    assert!(!text.contains("DFS_CERTS") && !text.contains("/etc/dfs/certs"));
+    parts.set(&Shape::default())
+}
+
+#[test]
+fn nodes_mount_the_secret_that_cert_manager_makes_for_their_pool() {
+    let set = set_of(&Release::sample_of_cert_manager());
+    assert_eq!(set_certified_by(&set), Some(Maker::CertManager));
+    let spec = set.spec.template.spec.expect("a pod");
+    let volumes = spec.volumes.expect("volumes");
+    let secret = volumes[1].secret.as_ref().expect("a Secret");
+    assert_eq!(secret.secret_name.as_deref(), Some("p-node-tls"));
+    let items = secret.items.iter().flatten();
+    let items: Vec<_> = items.map(|i| (i.key.as_str(), i.path.as_str())).collect();
+    assert_eq!(items, FILES.map(|name| (name, name)));
+    let token = volumes[0].secret.as_ref().expect("a Secret");
+    assert_eq!(token.secret_name.as_deref(), Some("dfs.files-nodes"));
+}
+
+#[test]
+fn cert_manager_is_asked_for_the_identity_that_the_operator_would_write() {
+    let pool = pool(json!({}));
+    let asked = |release: &Release| {
+        let parts = Parts {
+            release,
+            pool: &pool,
+            frozen: false,
+        };
+        parts.certificate().expect("an identity")
+    };
+    let wanted = asked(&Release::sample_of_cert_manager()).expect("a Certificate");
+    let written = serde_json::to_value(&wanted).expect("JSON");
+    assert_eq!(written["apiVersion"], "cert-manager.io/v1");
+    assert_eq!(written["kind"], "Certificate");
+    assert_eq!(written["metadata"]["namespace"], "team");
+    assert_eq!(written["metadata"]["ownerReferences"][0]["name"], "p");
+    let spec = wanted.spec();
+    assert_eq!(spec["uris"], json!(["spiffe://files.dfs/node/team/p"]));
+    assert_eq!(spec["secretName"], "p-node-tls");
+    assert_eq!(spec["duration"], "2592000s");
+    assert_eq!(spec["renewBefore"], "864000s");
+    let issuer = json!({ "name": "inner", "kind": "ClusterIssuer", "group": "cert-manager.io" });
+    assert_eq!(spec["issuerRef"], issuer);
+    let key = json!({ "algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always" });
+    assert_eq!(spec["privateKey"], key);
+    assert_eq!(
+        spec["usages"],
+        json!(["digital signature", "server auth", "client auth"])
+    );
+    assert_eq!(asked(&Release::sample()), None);
+    let plain = Release {
+        plain_nodes: true,
+        ..Release::sample_of_cert_manager()
+    };
+    assert_eq!(asked(&plain), None);
 }

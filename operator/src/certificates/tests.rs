@@ -1,7 +1,10 @@
 use super::*;
 use crate::played::Played;
+use crate::release::CertificateSource;
 use authority::Terms;
+use kit::tls::Mutual;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn pool(name: &str) -> PoolName {
     PoolName {
@@ -10,10 +13,17 @@ fn pool(name: &str) -> PoolName {
     }
 }
 
+fn terms(release: &Release) -> CertificateTerms {
+    match &release.certificates {
+        Some(CertificateSource::Operator(terms)) => terms.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Those of the release that tests have, with authorities that are made now.
 fn made() -> Certificates {
     let release = Release::sample();
-    let terms = release.certificates.clone().expect("it has TLS");
+    let terms = terms(&release);
     let made = Certificates::new(&release, terms, Gauge::default());
     let (release, terms) = (release.in_identities(), Terms::default());
     let chain = Chain::first(&release, &terms, SystemTime::now()).expect("made");
@@ -102,11 +112,11 @@ fn what_does_not_fit_is_made_anew() {
 #[test]
 fn before_there_is_an_authority_nothing_is_made() {
     let release = Release::sample();
-    let terms = release.certificates.clone().expect("it has TLS");
+    let terms = terms(&release);
     let none = Certificates::new(&release, terms, Gauge::default());
     assert!(none.of_pool(&pool("p"), None).is_err());
     assert!(!none.are_in(&Entries::new(), &pool("p")));
-    assert!(none.own().is_none());
+    assert!(none.own().get().is_none());
 }
 
 #[test]
@@ -118,7 +128,7 @@ fn the_operators_own_is_made_once_and_renewed_with_the_authority() {
     let first = certificates.entries.lock().clone();
     certificates.renew_own(&chain, now).expect("kept");
     assert_eq!(*certificates.entries.lock(), first);
-    let own = certificates.own().expect("it is there");
+    let own = certificates.own().get().expect("it is there");
     assert_eq!(own.identity().to_string(), "spiffe://files.dfs/operator");
     let later = Chain::first("files.dfs", &Terms::default(), now).expect("made");
     certificates.renew_own(&later, now).expect("made");
@@ -194,7 +204,7 @@ fn taken() -> (u16, Value) {
 /// What one turn of a release without any Secret asks, where this is answered.
 async fn turned(answers: Vec<(u16, Value)>) -> (Certificates, Result<()>, Vec<String>) {
     let release = Release::sample();
-    let terms = release.certificates.clone().expect("it has TLS");
+    let terms = terms(&release);
     let certificates = Certificates::new(&release, terms, Gauge::default());
     let played = Played::new(answers).await;
     let client = played.client();
@@ -234,7 +244,7 @@ async fn an_authority_is_kept_before_anything_is_signed_with_it() {
         get(POOLS[1]),
     ];
     assert_eq!(asks(&asked), wanted);
-    assert!(certificates.own().is_some());
+    assert!(certificates.own().get().is_some());
     assert!(certificates.of_pool(&pool("p"), None).is_ok());
 }
 
@@ -243,7 +253,7 @@ async fn what_can_not_be_kept_is_given_to_nobody() {
     let (certificates, turned, asked) = turned(vec![refusal(404), refusal(403)]).await;
     assert!(turned.is_err());
     assert_eq!(asked.len(), 2, "{asked:?}");
-    assert!(certificates.own().is_none());
+    assert!(certificates.own().get().is_none());
     assert!(certificates.of_pool(&pool("p"), None).is_err());
 }
 
@@ -278,5 +288,5 @@ async fn the_secret_of_somebody_else_is_left_alone() {
     let why = format!("{:#}", turned.expect_err("it is another's"));
     assert!(why.contains("Secret dfs/files-authority is there"), "{why}");
     assert_eq!(asked.len(), 1);
-    assert!(certificates.own().is_none());
+    assert!(certificates.own().get().is_none());
 }

@@ -6,16 +6,19 @@ use super::report::Outcome;
 use crate::abandon::abandon;
 use crate::adopt::Owner;
 use crate::apply::{Applied, ApplyError, Change, Judged, Prepared};
-use crate::build::{Parts, Shape, claim, mounts_certificates};
+use crate::build::{Maker, Parts, Shape, claim, set_certified_by};
 use crate::context::Context;
 use crate::drain::drain;
 use crate::events::event;
+use crate::issued;
 use crate::keys::{self, Openers};
 use crate::mark;
 use crate::plan::Mark;
 use crate::plan::scale::Step;
 use crate::plan::storage::{self, ClaimFacts};
+use crate::secured::Secured;
 use crate::trouble::Trouble;
+use anyhow::Context as _;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::runtime::events::EventType;
 use std::sync::Arc;
@@ -86,11 +89,11 @@ impl Pass<'_> {
             network,
         } = self.parts(decided).objects();
         let applier = &self.context.applier;
+        let rests = cache.is_some();
         // One that can't be written holds up none of the others.
         let all = [
-            self.apply_keys(cache.is_some())
-                .await
-                .map(|()| Change::Same),
+            self.apply_keys(rests).await.map(|()| Change::Same),
+            self.apply_certificate(decided, rests).await,
             changed(applier.apply(Prepared::new(account), owner, cache).await),
             changed(applier.apply(Prepared::new(service), owner, cache).await),
             changed(applier.apply(Prepared::new(disruption), owner, cache).await),
@@ -115,7 +118,8 @@ impl Pass<'_> {
     /// that restarts would wait for them.
     fn may_mount_what_is_not_there(&self) -> bool {
         let set = self.observed.set.as_ref();
-        self.context.certificates.is_some() && set.is_some_and(|set| !mounts_certificates(set))
+        let next = self.context.release.of_nodes().map(Maker::of);
+        next.is_some() && set.is_some_and(|set| set_certified_by(set) != next)
     }
 
     /// Sees to it that the pool's keys and certificates are there. No watch shows them, so
@@ -128,7 +132,11 @@ impl Pass<'_> {
         let name = self.name();
         let openers = Openers {
             token: self.token,
-            certificates: self.context.certificates.as_deref(),
+            certificates: self
+                .context
+                .secured
+                .as_ref()
+                .and_then(Secured::certificates),
         };
         let known = self.context.keys.get(&name.namespace).filter(|_| rests);
         if known.is_some_and(|known| openers.are_in(&known, release, name)) {
@@ -138,6 +146,37 @@ impl Pass<'_> {
         let namespace = name.namespace.clone();
         self.context.keys.put(namespace, Arc::new(secret));
         Ok(())
+    }
+
+    /// Sees to it that cert-manager has made the pool's certificate, where that is its work.
+    /// Read in the same way.
+    async fn apply_certificate(
+        &self,
+        decided: &Decided,
+        rests: bool,
+    ) -> Result<Change, ApplyError> {
+        let Context {
+            client,
+            release,
+            applier,
+            issued,
+            ..
+        } = self.context;
+        let wanted = self.parts(decided).certificate();
+        let Some(wanted) = wanted.context("the nodes' certificate")? else {
+            return Ok(Change::Same);
+        };
+        let namespace = self.name().namespace.clone();
+        let known = issued.get(&namespace).filter(|_| rests);
+        if let Some(known) = known
+            && issued::is_in(&known, &wanted)?
+        {
+            return Ok(Change::Same);
+        }
+        let owner = Owner::of(self.pool);
+        let (change, found) = issued::ask(client, applier, release, wanted, owner).await?;
+        issued.put(namespace, found);
+        Ok(change)
     }
 
     /// Reports where somebody else keeps an object different from what is wanted.

@@ -240,7 +240,8 @@ pub(super) fn phase(facts: &Facts<'_>, is_ready: bool) -> Phase {
     if facts.deleting {
         return Phase::Deleting;
     }
-    if facts.trouble.is_some() || blocked(facts).holds == Holds::True {
+    let troubled = facts.trouble.is_some_and(|trouble| !trouble.is_brief());
+    if troubled || blocked(facts).holds == Holds::True {
         return Phase::Blocked;
     }
     if facts.view.is_err() {

@@ -155,6 +155,8 @@ spelled! {
         DrainRefused,
         /// Managers refuse an order of the operator.
         ManagerRefused,
+        /// cert-manager has not made the nodes' certificate.
+        NoCertificate,
         /// There is no token.
         TokenRefused,
         /// No release serves the pool.
@@ -192,6 +194,7 @@ impl Trouble {
         match self {
             Self::Token(_) => Reason::TokenRefused,
             Self::Conflicts(_) => Reason::NameConflict,
+            Self::Uncertified(_) => Reason::NoCertificate,
             Self::NotApplied(_) => Reason::Failed,
             Self::Abandon(_) => Reason::AbandonRefused,
             Self::Drain(_) => Reason::DrainRefused,

@@ -170,6 +170,7 @@ pub(super) fn is_or_are(more: usize) -> &'static str {
 pub(super) fn troubles(pool: &PoolName, trouble: &Trouble) -> String {
     match trouble {
         Trouble::Token(why) | Trouble::NotApplied(why) | Trouble::Manager(why) => why.clone(),
+        Trouble::Uncertified(why) => why.to_string(),
         Trouble::Conflicts(conflicts) => conflict::said(conflicts),
         Trouble::Abandon(refused) => abandon_refused(pool, refused),
         Trouble::Drain(refused) => drain_refused(pool, refused),

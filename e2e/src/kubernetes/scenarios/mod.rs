@@ -10,6 +10,7 @@ mod egress;
 mod gitops;
 mod heal;
 mod install;
+mod issued;
 mod machines;
 mod mongo;
 mod names;
@@ -26,6 +27,7 @@ mod upgrade;
 mod versions;
 mod watched;
 
+use super::cert_manager;
 use super::kube::Kube;
 use super::release::Release;
 use crate::files::Files;
@@ -40,7 +42,7 @@ const POOL: &str = "main";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The namespaces in which they work.
-pub const NAMESPACES: [&str; 13] = [
+pub const NAMESPACES: [&str; 16] = [
     "files",
     "still",
     callers::TEAMS[0],
@@ -54,6 +56,9 @@ pub const NAMESPACES: [&str; 13] = [
     namesakes::SERVED,
     gitops::PLAIN,
     gitops::PART,
+    issued::NAMESPACES[0],
+    issued::NAMESPACES[1],
+    cert_manager::NAMESPACE,
 ];
 
 /// What the scenarios share.
@@ -201,6 +206,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "certificates",
         "authority and certificates of the inner ports replaced under load",
         |w| Box::pin(certificates::run(w)),
+    )),
+    on_own_cluster(scenario(
+        cert_manager::SCENARIO,
+        "certificates of cert-manager's: issued, waited for, renewed, and back to the operator's",
+        |w| Box::pin(issued::run(w)),
     )),
     on_own_cluster(scenario(
         "callers",
