@@ -12,6 +12,7 @@ use crate::recovery::listed::Listed;
 use crate::recovery::unsettled::{Unsettled, commit};
 use crate::store::{NodeRow, Record, State, Stay, StoreError};
 use crate::trace::Trace;
+use futures::{StreamExt, stream};
 use messages::{Code, NodeId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use uuid::Uuid;
 
 /// Records that are read at a time.
 const PAGE: usize = 500;
+/// Of these, how many are worked on at a time: each change is durable before the next one
+/// of its record, and many share a commit.
+const AT_ONCE: usize = 32;
 /// How many names are reported.
 const NAMES: usize = 10;
 /// How long a process at the node's last address has to answer.
@@ -198,28 +202,28 @@ async fn count(core: &Core, id: &NodeId) -> Result<Loss, StoreError> {
 async fn clear(core: &Arc<Core>, id: &NodeId) -> Result<(), Failure> {
     let mut listed = Listed::on(core, id, PAGE);
     while let Some(page) = listed.next().await? {
-        for record in page {
-            let _busy = core.busy(record.id);
-            match settle(core, id, &record).await {
-                // One that changed meanwhile is seen again in the next round.
-                Ok(())
-                | Err(
-                    Unsettled::Raced
-                    | Unsettled::Underway(_)
-                    | Unsettled::NoneWhole
-                    | Unsettled::SetBack,
-                ) => {}
-                Err(Unsettled::Store(error)) => return Err(error.into()),
-                Err(Unsettled::Node(error)) => {
-                    return Err(Failure::new(Code::ServersUnavailable).because(format_args!(
-                        "{} has to wait: {error}; order it again later",
-                        record.name
-                    )));
-                }
-            }
+        let cleared = page.into_iter().map(|record| clear_one(core, id, record));
+        let mut cleared = stream::iter(cleared).buffer_unordered(AT_ONCE);
+        while let Some(one) = cleared.next().await {
+            one?;
         }
     }
     Ok(())
+}
+
+async fn clear_one(core: &Arc<Core>, id: &NodeId, record: Record) -> Result<(), Failure> {
+    let _busy = core.busy(record.id);
+    match settle(core, id, &record).await {
+        // One that changed meanwhile is seen again in the next round.
+        Ok(())
+        | Err(
+            Unsettled::Raced | Unsettled::Underway(_) | Unsettled::NoneWhole | Unsettled::SetBack,
+        ) => Ok(()),
+        Err(Unsettled::Store(error)) => Err(error.into()),
+        Err(Unsettled::Node(error)) => Err(Failure::new(Code::ServersUnavailable).because(
+            format_args!("{} has to wait: {error}; order it again later", record.name),
+        )),
+    }
 }
 
 async fn settle(core: &Arc<Core>, id: &NodeId, record: &Record) -> Result<(), Unsettled> {
