@@ -103,6 +103,27 @@ impl Release {
         self.kube.helm(&args, "").map(drop)
     }
 
+    /// Removes it, and waits until its pods have gone.
+    ///
+    /// # Errors
+    /// What Helm says where it fails.
+    pub fn uninstall(&self) -> Result<()> {
+        let args = ["uninstall", &self.name, "-n", &self.namespace, "--wait"];
+        self.kube.helm(&args, "").map(drop)
+    }
+
+    /// Waits until one of its objects, such as `sts` of `manager`, runs what it is to run.
+    ///
+    /// # Errors
+    /// Where that takes longer.
+    pub fn rolled_out(&self, kind: &str, component: &str, within: Duration) -> Result<()> {
+        let object = format!("{kind}/{}-{component}", self.full_name());
+        let timeout = format!("--timeout={}s", within.as_secs());
+        let args = ["rollout", "status", &object, &timeout];
+        let args = [&["-n", self.namespace.as_str()][..], &args].concat();
+        self.kube.kubectl(&args).map(drop)
+    }
+
     /// A client of its REST API.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The certificates of the inner ports and their authority are replaced under load, by the
 //! operator alone.
 
-use super::{POOL, World, token};
+use super::{POOL, ROLLED_OUT, World, token};
 use crate::kubernetes::release::{Release, values};
 use crate::kubernetes::traffic::{Traffic, compare};
 use anyhow::{Context, Result, ensure};
@@ -31,7 +31,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         "authoritySpread": seconds(SPREAD),
     }});
     release.helm("upgrade", &short)?;
-    one_operator(&release).await?;
+    one_operator(&release)?;
     let before = token::pods_of(&release, &["manager", "node"])?;
     let traffic = Traffic::start(&client, "certificates");
     // Nobody reconciles the pool meanwhile.
@@ -73,7 +73,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     world.nodes(4).await?;
     world.nodes(3).await?;
     release.helm("upgrade", &values())?;
-    one_operator(&release).await?;
+    one_operator(&release)?;
     let compared = world.compare().await? + compare(&client, "certificates", &answers).await?;
     Ok(format!(
         "the authority replaced twice in {:.0} s, {seen:?}, without a restart; {compared} compared; {}",
@@ -89,11 +89,8 @@ fn annotate(release: &Release, change: &str) -> Result<()> {
 }
 
 /// Waits until the operator of before has left.
-async fn one_operator(release: &Release) -> Result<()> {
-    let name = format!("deployment/{}-operator", release.full_name());
-    let args = ["rollout", "status", &name, "--timeout=120s"];
-    let args = [&["-n", release.namespace.as_str()][..], &args].concat();
-    release.kube.kubectl(&args).map(drop)
+fn one_operator(release: &Release) -> Result<()> {
+    release.rolled_out("deploy", "operator", ROLLED_OUT)
 }
 
 /// The texts that each entry had.

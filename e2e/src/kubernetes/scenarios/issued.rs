@@ -20,6 +20,8 @@ const POOLS: [&str; 2] = ["main", "away"];
 const ISSUER: &str = "inner";
 /// Within this a Secret has reached all pods of our own cluster, and was read again.
 const SPREAD: Duration = Duration::from_secs(40);
+/// Within this a change of the values has reached managers and operator.
+const GOES_OVER: Duration = Duration::from_secs(180);
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
     deletion::wipe(world)?;
@@ -206,22 +208,8 @@ async fn goes_over(release: &Release, away: &Release, files: &Files) -> Result<(
         ),
     ] {
         release.helm("upgrade", &with(&inner))?;
-        for component in ["statefulset", "deployment"] {
-            let end = match component {
-                "statefulset" => "manager",
-                _ => "operator",
-            };
-            let name = format!("{component}/{}-{end}", release.full_name());
-            let args = [
-                "-n",
-                NAMESPACES[0],
-                "rollout",
-                "status",
-                &name,
-                "--timeout=180s",
-            ];
-            release.kube.kubectl(&args)?;
-        }
+        release.rolled_out("sts", "manager", GOES_OVER)?;
+        release.rolled_out("deploy", "operator", GOES_OVER)?;
         mounts(release, POOLS[0], secret).await?;
         let elsewhere = secret.map(|secret| format!("{}.{secret}", NAMESPACES[0]));
         mounts(away, POOLS[1], elsewhere.as_deref()).await?;
@@ -251,14 +239,7 @@ async fn mounts(release: &Release, pool: &str, secret: Option<&str>) -> Result<(
 }
 
 fn remove(world: &World, release: &Release) -> Result<()> {
-    let args = [
-        "uninstall",
-        &release.name,
-        "-n",
-        &release.namespace,
-        "--wait",
-    ];
-    world.kube.helm(&args, "")?;
+    release.uninstall()?;
     for namespace in NAMESPACES.iter().chain(&[AUTHORITIES]) {
         let args = ["delete", "namespace", namespace, "--wait=false"];
         world.kube.kubectl(&args)?;

@@ -40,6 +40,8 @@ use std::time::{Duration, Instant};
 const POOL: &str = "main";
 /// How long an upload or read may be tried again in a scenario.
 const SOON: Duration = Duration::from_secs(30);
+/// How long managers or operator may take to restart.
+const ROLLED_OUT: Duration = Duration::from_secs(120);
 
 /// The namespaces in which they work.
 pub const NAMESPACES: [&str; 16] = [

@@ -46,16 +46,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     release.ready(POOL, 3).await?;
     values["manager"]["podAnnotations"] = json!({ "example.org/version": "2" });
     release.helm("upgrade", &values)?;
-    let deployment = format!("deploy/{}-manager", release.full_name());
-    let args = [
-        "-n",
-        &release.namespace,
-        "rollout",
-        "status",
-        &deployment,
-        "--timeout=180s",
-    ];
-    release.kube.kubectl(&args)?;
+    release.rolled_out("deploy", "manager", Duration::from_secs(180))?;
     let seen = traffic.stop().await;
     let failed = seen.failures("");
     ensure!(
@@ -64,16 +55,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
     );
     let away = database_away(&release, &mut server).await?;
     let compared = files.compare_all().await? + compare(&client, "shared", &seen).await?;
-    release.kube.helm(
-        &[
-            "uninstall",
-            &release.name,
-            "-n",
-            &release.namespace,
-            "--wait",
-        ],
-        "",
-    )?;
+    release.uninstall()?;
     release
         .kube
         .kubectl(&["delete", "namespace", &release.namespace, "--wait=false"])?;

@@ -51,8 +51,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         .kube
         .kubectl(&["-n", SERVED, "delete", &fsp, "--timeout=90s"])?;
     for twin in &twins {
-        let args = ["uninstall", NAME, "-n", &twin.namespace, "--wait"];
-        world.kube.helm(&args, "")?;
+        twin.uninstall()?;
     }
     for namespace in NAMESPACES.iter().chain(&[SERVED]) {
         let args = ["delete", "namespace", namespace, "--wait=false"];

@@ -2,7 +2,7 @@
 //! inner ports; the token does only while peers without one are let in.
 
 use super::readme::{blocks, page};
-use super::{POOL, World};
+use super::{POOL, ROLLED_OUT, World};
 use crate::kubernetes::kube::Kube;
 use crate::kubernetes::release::{Release, SETTLE, values};
 use crate::kubernetes::traffic::{Traffic, compare};
@@ -101,10 +101,7 @@ fn token(release: &Release) -> Result<String> {
 /// An upgrade that restarts the managers, until they are ready.
 fn upgrade(release: &Release, values: &Value) -> Result<()> {
     release.helm("upgrade", values)?;
-    let set = format!("statefulset/{}-manager", release.full_name());
-    let args = ["rollout", "status", &set, "--timeout=120s"];
-    let args = [&["-n", release.namespace.as_str()][..], &args].concat();
-    release.kube.kubectl(&args).map(drop)
+    release.rolled_out("sts", "manager", ROLLED_OUT)
 }
 
 /// `manager nodes` with a token and no certificate, in a pod that may reach the managers.

@@ -1,6 +1,6 @@
 //! An upgrade of the chart, the way back, an uninstall, and an install again.
 
-use super::{POOL, World};
+use super::{POOL, ROLLED_OUT, World};
 use crate::kubernetes::release::values;
 use crate::kubernetes::traffic::{Traffic, compare};
 use crate::wait;
@@ -60,21 +60,8 @@ async fn upgrade_and_back(world: &mut World) -> Result<String> {
 
 pub(super) fn rolled_out(world: &World) -> Result<()> {
     let release = &world.release;
-    for object in [
-        format!("sts/{}-manager", release.full_name()),
-        format!("deploy/{}-operator", release.full_name()),
-    ] {
-        let args = [
-            "-n",
-            &release.namespace,
-            "rollout",
-            "status",
-            &object,
-            "--timeout=120s",
-        ];
-        release.kube.kubectl(&args)?;
-    }
-    Ok(())
+    release.rolled_out("sts", "manager", ROLLED_OUT)?;
+    release.rolled_out("deploy", "operator", ROLLED_OUT)
 }
 
 /// The longest time without an answer.
@@ -106,14 +93,7 @@ async fn reinstall(world: &mut World) -> Result<()> {
         Ok(())
     })
     .await?;
-    let args = [
-        "uninstall",
-        &release.name,
-        "-n",
-        &release.namespace,
-        "--wait",
-    ];
-    release.kube.helm(&args, "")?;
+    release.uninstall()?;
     // No operator is left that could remove a finalizer.
     let left = finalizers()?;
     ensure!(left.is_null(), "finalizers are left: {left}");
