@@ -3,12 +3,11 @@
 use crate::client::Client;
 use anyhow::{Context, Result};
 use http::Method;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
-/// All metrics of a process, each by its name and labels as they are written.
+/// All metrics of a process, each by its name and labels as they are written, in their order.
 #[derive(Debug, Clone)]
-pub struct Metrics(HashMap<String, f64>);
+pub struct Metrics(Vec<(String, f64)>);
 
 impl Metrics {
     /// Those of the process with this ops port.
@@ -32,7 +31,18 @@ impl Metrics {
 
     /// One of them, where there is one.
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.0.get(name).copied()
+        self.find(|known| known == name)
+    }
+
+    /// The first one whose name begins so, whatever its labels.
+    pub fn first(&self, name: &str) -> Option<f64> {
+        self.find(|known| known.starts_with(name))
+    }
+
+    fn find(&self, wanted: impl Fn(&str) -> bool) -> Option<f64> {
+        let mut all = self.0.iter();
+        all.find(|(known, _)| wanted(known))
+            .map(|(_, value)| *value)
     }
 }
 
@@ -47,5 +57,6 @@ mod tests {
         let metrics = Metrics::parse(text).unwrap();
         assert_eq!(metrics.get("a{b=\"c d\"}"), Some(3.0));
         assert_eq!((metrics.get("e"), metrics.get("f")), (Some(0.5), None));
+        assert_eq!((metrics.get("a"), metrics.first("a")), (None, Some(3.0)));
     }
 }

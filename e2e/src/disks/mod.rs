@@ -8,6 +8,7 @@ mod volume;
 
 use crate::client::Client;
 use crate::cluster::{Cluster, NodeStatus, Options};
+use crate::metrics::Metrics;
 use crate::report::table;
 use crate::{tools, wait};
 use anyhow::{Context, Result, ensure};
@@ -185,13 +186,9 @@ impl Bad {
 
     /// A metric of the first node.
     async fn metric(&self, name: &str) -> Result<f64> {
-        let ops = Client::new(self.cluster.node(0)?.address("metrics")?);
-        let answer = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let line = text.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.rsplit_once(' '));
-        let value = value.with_context(|| format!("no metric {name}"))?.1;
-        Ok(value.parse()?)
+        let metrics = Metrics::of(self.cluster.node(0)?.address("metrics")?).await?;
+        let value = metrics.first(name);
+        value.with_context(|| format!("no metric {name}"))
     }
 
     /// Waits until uploads come to the first node again.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::Request;
 use http_body_util::BodyExt;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -71,7 +71,8 @@ pub struct Args {
 /// Takes what it can, until it is killed or whoever started it has ended.
 pub async fn run(args: Args) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    raise_descriptors()?;
+    // As many connections as the service has places for, and some more.
+    kit::descriptors::raise();
     let token = std::env::var(TOKEN).context(TOKEN)?;
     let client = Client::new(args.at).calling_from(FROM);
     let (clients, size) = match args.attack {
@@ -91,13 +92,6 @@ pub async fn run(args: Args) -> Result<()> {
     tokio::time::sleep(GATHERS).await;
     println!("ready");
     std::future::pending().await
-}
-
-/// As many as the service has connections for, and some more.
-fn raise_descriptors() -> Result<()> {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let current = maximum;
-    setrlimit(Resource::Nofile, Rlimit { current, maximum }).context("raising the limit of files")
 }
 
 /// Slow ones are spread evenly among the others.
