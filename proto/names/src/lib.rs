@@ -12,7 +12,6 @@ mod quota;
 pub use code::Code;
 pub use file_id::{FileId, InvalidFileId};
 pub use file_name::{FileName, InvalidFileName};
-pub use hex::NotHex;
 pub use leaf::{LEAF_COUNT, LEVELS, MAX_ENTRIES, leaf_path};
 pub use node_id::{InvalidNodeId, NodeId};
 pub use quota::{Budget, Owner, Quota};

@@ -205,6 +205,14 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    /// Counts a file of so many bytes in.
+    pub fn add(&mut self, size: u64) {
+        self.files = self.files.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(size);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,9 +67,7 @@ impl<'a> Owners<'a> {
             now.bytes = now.bytes.saturating_sub(size);
         }
         if let Some(Weight { owner, size }) = after {
-            let now = &mut self.sum(owner)?.now;
-            now.files = now.files.saturating_add(1);
-            now.bytes = now.bytes.saturating_add(size);
+            self.sum(owner)?.now.add(size);
         }
         Ok(())
     }
@@ -161,9 +159,7 @@ fn count(
         match record {
             Ok(record) => {
                 if let Some(Weight { owner, size }) = Weight::of(&record) {
-                    let sum = sums.entry(owner_key(owner)).or_default();
-                    sum.files = sum.files.saturating_add(1);
-                    sum.bytes = sum.bytes.saturating_add(size);
+                    sums.entry(owner_key(owner)).or_default().add(size);
                 }
             }
             // The rest of the store is to be read all the same.

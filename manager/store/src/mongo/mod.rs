@@ -44,11 +44,10 @@ const INSERTS: usize = 8;
 
 /// A store in a database that other managers use as well.
 pub struct Mongo {
-    files: Collection<RecordDocument>,
+    counted: Counted,
     nodes: Collection<NodeDocument>,
     leases: Collection<LeaseDocument>,
     clusters: Collection<ClusterDocument>,
-    counted: Counted,
     /// Whether owners' records have their index.
     owned: OnceCell<()>,
     /// What was found at the last turn of a recount, by owner.
@@ -69,14 +68,12 @@ impl Mongo {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let connected = connect::connect(url).await?;
         let database: Database = connected.database;
-        let files = database.collection(FILES);
         Ok(Self {
             counted: Counted {
-                files: files.clone(),
+                files: database.collection(FILES),
                 owners: database.collection(OWNERS),
                 read_one: connected.read_one,
             },
-            files,
             nodes: database.collection(NODES),
             leases: database.collection(META),
             clusters: database.collection(META),
@@ -119,7 +116,12 @@ impl Mongo {
         }
         let found = async {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = self.files.find(filter).sort(doc! {"_id": 1}).limit(limit);
+            let found = self
+                .counted
+                .files
+                .find(filter)
+                .sort(doc! {"_id": 1})
+                .limit(limit);
             let found = found.read_concern(self.read_many.clone());
             let cursor = found.await.map_err(failed)?;
             cursor.map_err(failed).try_collect::<Vec<_>>().await
@@ -144,7 +146,7 @@ impl Mongo {
         let make = || {
             let keys = doc! {"owner": 1, "_id": 1, "size": 1};
             let owned = doc! {"owner": {"$exists": true}};
-            connect::make_partial(&self.files, "owned", keys, owned)
+            connect::make_partial(&self.counted.files, "owned", keys, owned)
         };
         self.owned.get_or_try_init(make).await.map(drop)
     }
@@ -165,7 +167,7 @@ impl Store for Mongo {
 
     async fn set_cluster_id(&self, id: Uuid) -> Result<(), StoreError> {
         // A rebuild runs alone (rule 16), so that nothing comes between.
-        let any = self.files.find_one(doc! {});
+        let any = self.counted.files.find_one(doc! {});
         let any = self
             .health
             .call(async { any.await.map_err(failed) })
@@ -261,7 +263,7 @@ impl Store for Mongo {
             "rev": before.cast_signed(),
         };
         self.change(async {
-            let done = self.files.replace_one(earlier, &document).await;
+            let done = self.counted.files.replace_one(earlier, &document).await;
             match done.map_err(failed)?.matched_count {
                 0 => Ok(Swap::Mismatch(self.counted.record(&new.name).await?)),
                 _ => Ok(Swap::Done),

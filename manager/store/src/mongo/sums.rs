@@ -15,7 +15,12 @@ impl Mongo {
             let visible = doc! {"$match": {"state": {"$ne": state_name(State::Pending)}}};
             let sum =
                 doc! {"$group": {"_id": null, "files": {"$sum": 1}, "bytes": {"$sum": "$size"}}};
-            let cursor = self.files.aggregate([visible, sum]).await.map_err(failed)?;
+            let cursor = self
+                .counted
+                .files
+                .aggregate([visible, sum])
+                .await
+                .map_err(failed)?;
             cursor.map_err(failed).try_collect::<Vec<Document>>().await
         };
         let sums = self.health.call(sums).await?;
@@ -65,7 +70,7 @@ impl Mongo {
             sums,
         ];
         let found = async {
-            let sums = self.files.aggregate(steps);
+            let sums = self.counted.files.aggregate(steps);
             let sums = sums.read_concern(self.read_many.clone());
             let cursor = sums.await.map_err(failed)?;
             cursor.map_err(failed).try_collect::<Vec<Document>>().await

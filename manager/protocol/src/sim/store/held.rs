@@ -61,8 +61,7 @@ impl Held {
         let mut sum = Totals::default();
         let its = self.records.values();
         for record in its.filter(|record| record.owner == Some(owner)) {
-            sum.files += 1;
-            sum.bytes = sum.bytes.saturating_add(record.size);
+            sum.add(record.size);
         }
         sum
     }
