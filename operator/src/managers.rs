@@ -99,11 +99,11 @@ impl Managers {
         let own = match &self.own {
             None => None,
             Some(own) => Some(own.get().ok_or_else(|| {
-                let why = own.why();
-                let why = Some(why).filter(|why| !why.is_empty());
-                let why = why.map_or_else(String::new, |why| format!(": {why}"));
-                let what = "the operator has no certificate of the inner ports yet";
-                Status::unavailable(format!("{what}{why}"))
+                let why = own.why().map(|why| format!(": {why}"));
+                let why = why.unwrap_or_default();
+                Status::unavailable(format!(
+                    "the operator has no certificate of the inner ports yet{why}"
+                ))
             })?),
         };
         // Calls carry the token themselves.

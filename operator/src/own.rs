@@ -19,8 +19,8 @@ pub(crate) struct Own(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     mutual: OnceLock<Mutual>,
-    /// Why there is none yet.
-    why: Mutex<String>,
+    /// Why it was not kept good at the last turn.
+    why: Mutex<Option<String>>,
 }
 
 impl Own {
@@ -30,7 +30,7 @@ impl Own {
     }
 
     /// Why there is none yet, where that is known.
-    pub(crate) fn why(&self) -> String {
+    pub(crate) fn why(&self) -> Option<String> {
         self.0.why.lock().clone()
     }
 
@@ -58,25 +58,18 @@ impl Own {
         failing: &Gauge,
         turn: impl AsyncFn() -> Result<()>,
     ) {
-        let mut told = String::new();
+        // Whoever leads anew reports anew.
+        *self.0.why.lock() = None;
         loop {
-            let turned = turn().await;
-            failing.set(i64::from(turned.is_err()));
-            let pause = match turned {
-                Ok(()) => {
-                    told.clear();
-                    EVERY
-                }
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    if why != told {
-                        tracing::warn!(error = why, "{what}");
-                        self.0.why.lock().clone_from(&why);
-                        told = why;
-                    }
-                    RETRY
-                }
-            };
+            let why = turn().await.err().map(|error| format!("{error:#}"));
+            failing.set(i64::from(why.is_some()));
+            let pause = if why.is_some() { RETRY } else { EVERY };
+            let before = std::mem::replace(&mut *self.0.why.lock(), why.clone());
+            if let Some(error) = &why
+                && why != before
+            {
+                tracing::warn!(error, "{what}");
+            }
             tokio::time::sleep(pause).await;
         }
     }
