@@ -1,0 +1,79 @@
+//! `manager fsck` only reads, and reports each difference and no false ones.
+
+use anyhow::{Result, ensure};
+use e2e::cluster::{Cluster, SOON};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_at_work_has_no_differences() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..8 {
+        let (client, stop) = (client.clone(), Arc::clone(&stop));
+        tasks.spawn(async move {
+            let mut i = 0;
+            while !stop.load(Ordering::Relaxed) {
+                i += 1;
+                let name = format!("f{worker}-{i}");
+                client.put(&name, "x".repeat(i % 3000)).await?.expect(201)?;
+                if i % 2 == 0 {
+                    client.delete(&name).await?.expect(204)?;
+                }
+            }
+            anyhow::Ok(())
+        });
+    }
+    for round in 0..12 {
+        if round == 6 {
+            // Moves are under way from here on.
+            cluster.add_node().await?;
+        }
+        let (code, out) = cluster.ask(&["fsck"]).await?;
+        ensure!(code == 0, "round {round}: {out}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    cluster.wait_fsck_clean(SOON).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_difference_is_told_and_nothing_is_changed() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    let client = cluster.client();
+    for i in 0..20 {
+        client.put(&format!("f{i}"), "x").await?.expect(201)?;
+    }
+    let (code, out) = cluster.ask(&["fsck"]).await?;
+    ensure!(code == 0 && out.contains("0 differences"), "{out}");
+    // A person removes bytes behind the node's back.
+    let victim = cluster
+        .tree(0)?
+        .files
+        .iter()
+        .next()
+        .map(|(n, p)| (n.clone(), p.clone()));
+    let (name, path) = victim.unwrap();
+    cluster.kill_node(0).await?;
+    std::fs::remove_file(path)?;
+    cluster.start_node(0).await?;
+    cluster.wait_available(2).await?;
+    e2e::wait::until(SOON, async || {
+        let (code, out) = cluster.ask(&["fsck"]).await?;
+        ensure!(
+            code == 1 && out.contains(&name) && out.contains("missing"),
+            "{code}: {out}"
+        );
+        Ok(())
+    })
+    .await?;
+    // The record stays: only the store gives code 2 (rule 12).
+    let answer = client.get(&name).await?;
+    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    ensure!(client.names().await?.len() == 20);
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Tests that start the real programs. They are one program, since each further one would be
+//! linked with all that they share.
+#![allow(clippy::unwrap_used)]
+
+mod abandon;
+mod aborted_reads;
+mod balance;
+mod caller_metrics;
+mod callers;
+mod certificates;
+mod connections;
+mod corruption;
+mod crash_points;
+mod descriptors;
+mod drain;
+mod fsck;
+mod full_disk;
+mod http2_uploads;
+mod idempotency;
+mod inner_flood;
+mod inner_tls;
+mod leaving;
+mod limits;
+mod listing;
+mod one_name;
+mod ops;
+mod parallel_reads;
+mod processes;
+mod quarantine;
+mod quotas;
+mod rebuild;
+mod rest_bodies;
+mod rest_conditions;
+mod rest_downloads;
+mod rest_names;
+mod rest_refusals;
+mod restored;
+mod scrub;
+mod set_back;
+mod signed_links;
+mod slow_clients;
+mod stops_halfway;
+mod stuck;
+mod threads;
+mod tls;
+mod tls_refusals;
+mod token;
+mod transfers;
+mod unavailable;
+mod unread_leaf;
+mod vital;
+mod wrong_address;

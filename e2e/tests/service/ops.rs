@@ -1,0 +1,175 @@
+//! How people and machines watch the service.
+
+use anyhow::{Result, ensure};
+use e2e::client::Client;
+use e2e::cluster::{Cluster, Options, SOON};
+use http::Method;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_programs_tell_that_they_live_are_ready_and_their_metrics() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    cluster.client().put("f", "x").await?.expect(201)?;
+    cluster.client().get("f").await?.expect(200)?;
+    let node = cluster.node(0)?.address("metrics")?;
+    for address in [cluster.ops(), node] {
+        let ops = Client::new(address);
+        ops.call(Method::GET, "/livez").await?.expect(200)?;
+        e2e::wait::until(SOON, async || {
+            ops.call(Method::GET, "/readyz")
+                .await?
+                .expect(200)
+                .map(drop)
+        })
+        .await?;
+        let answer = ops.call(Method::GET, "/metrics").await?.expect(200)?;
+        let text = String::from_utf8(answer.body.to_vec())?;
+        ensure!(text.contains("# TYPE"), "{text}");
+        for line in text.lines().filter(|line| line.starts_with("# TYPE")) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let name = words[2];
+            ensure!(
+                name.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()),
+                "{line}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_describes_itself_and_loads_nothing_from_elsewhere() -> Result<()> {
+    let cluster = Cluster::start(0).await?;
+    let client = cluster.client();
+    let api = client
+        .call(Method::GET, "/openapi.json")
+        .await?
+        .expect(200)?
+        .json()?;
+    ensure!(
+        api["openapi"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("3.1")),
+        "{}",
+        api["openapi"]
+    );
+    for path in ["/file", "/file/{filename}", "/files", "/status"] {
+        ensure!(
+            api["paths"].get(path).is_some(),
+            "{path} is missing: {}",
+            api["paths"]
+        );
+    }
+    let docs = client.call(Method::GET, "/docs").await?.expect(200)?;
+    ensure!(docs.header("content-type").starts_with("text/html"));
+    let text = String::from_utf8(docs.body.to_vec())?;
+    for from in [
+        "src=\"http",
+        "href=\"http",
+        "src=\"//",
+        "@import",
+        "url(http",
+    ] {
+        ensure!(!text.contains(from), "{from} in /docs");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_tells_nodes_totals_and_skew() -> Result<()> {
+    let cluster = Cluster::start(3).await?;
+    let client = cluster.client();
+    for i in 0..31 {
+        client.put(&format!("f{i}"), "12345").await?.expect(201)?;
+    }
+    let status = cluster
+        .wait_status("counts of all nodes", SOON, |status| {
+            status.nodes.iter().map(|node| node.files).sum::<u64>() == 31
+        })
+        .await?;
+    ensure!(
+        (status.files, status.bytes, status.skew) == (31, 155, 1),
+        "{status:?}"
+    );
+    for node in &status.nodes {
+        ensure!(
+            node.state == "available" && node.pool == "default" && node.free > 0,
+            "{node:?}"
+        );
+        ensure!(node.files == 10 || node.files == 11, "{node:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_version_suffice() -> Result<()> {
+    let cluster = Cluster::prepare(Options::default())?;
+    for args in [
+        &["--version"][..],
+        &["--help"],
+        &["serve", "--help"],
+        &["standalone", "--help"],
+        &["fsck", "--help"],
+    ] {
+        let (status, out, log) = cluster
+            .manager_command(args.iter().copied())
+            .output(SOON)
+            .await?;
+        ensure!(status.success(), "{args:?}: {log}");
+        if args[0] == "serve" {
+            for flag in [
+                "--http",
+                "--grpc",
+                "--ops",
+                "--store",
+                "DFS_STORE",
+                "--token-file",
+            ] {
+                ensure!(out.contains(flag), "{flag} is not in {out}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_route_is_refused_with_a_code() -> Result<()> {
+    let cluster = Cluster::start(0).await?;
+    let client = cluster.client();
+    for (method, path) in [
+        (Method::GET, "/nonsense"),
+        (Method::DELETE, "/file"),
+        (Method::POST, "/files"),
+    ] {
+        let answer = client.call(method.clone(), path).await?;
+        ensure!(
+            answer.status.is_client_error(),
+            "{method} {path}: {answer:?}"
+        );
+        ensure!(answer.code() == Some(6), "{method} {path}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requests_id_runs_through_the_logs_of_manager_and_node() -> Result<()> {
+    let cluster = Cluster::start_with(Options {
+        nodes: 1,
+        env: vec![("RUST_LOG".to_owned(), "debug".to_owned())],
+        ..Options::default()
+    })
+    .await?;
+    let id = "00c0ffee00c0ffee";
+    let headers = [("x-request-id", id)];
+    let client = cluster.client();
+    client.put("f", "x").await?.expect(201)?;
+    let got = client.get_with("f", &headers).await?.expect(200)?;
+    ensure!(got.header("x-request-id") == id, "{got:?}");
+    let drawn = client.get("f").await?.expect(200)?;
+    ensure!(drawn.header("x-request-id").len() == 16, "{drawn:?}");
+    for log in ["manager.log", "node-1.log"] {
+        let text = std::fs::read_to_string(cluster.folder().join(log))?;
+        ensure!(text.contains(id), "{id} is not in {log}");
+    }
+    Ok(())
+}
