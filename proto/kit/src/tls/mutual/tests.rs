@@ -194,3 +194,17 @@ async fn what_files_say_is_taken_and_what_is_missing_is_named() {
     let loaded = Mutual::load(folder.path()).expect("usable");
     assert_eq!(loaded.identity().to_string(), NODE);
 }
+
+#[tokio::test]
+async fn members_agree_on_the_cipher_that_costs_least() {
+    let authority = Authority::new("ca");
+    let manager = mutual(authority.member(MANAGER), &[&authority]);
+    let node = mutual(authority.member(NODE), &[&authority]);
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (served, called) = tokio::join!(node.accept(far), manager.connect(&Whom::Node, near));
+    let stream = called.expect("connected");
+    served.expect("let in");
+    let suite = stream.get_ref().1.negotiated_cipher_suite();
+    let suite = suite.map(|suite| suite.suite());
+    assert_eq!(suite, Some(rustls::CipherSuite::TLS13_AES_128_GCM_SHA256));
+}
