@@ -228,6 +228,32 @@ fn crash_points_bear_the_names_of_the_crash_steps() -> Result<()> {
     Ok(())
 }
 
+/// A file that its program does not name would never be compiled.
+#[test]
+fn every_file_of_tests_is_in_its_program() -> Result<()> {
+    let mut count = 0;
+    for program in ["service", "repository"] {
+        let folder = workspace().join("e2e/tests").join(program);
+        let main = read(&folder.join("main.rs"))?;
+        for path in files(&[".rs"])? {
+            let Ok(file) = path.strip_prefix(&folder) else {
+                continue;
+            };
+            let module = file.with_extension("");
+            let named = format!("mod {};", module.display());
+            let is_named = main.lines().any(|line| line == named);
+            ensure!(
+                is_named || module.ends_with("main"),
+                "{}: no `{named}`",
+                path.display()
+            );
+            count += 1;
+        }
+    }
+    ensure!(count > 50, "{count} files");
+    Ok(())
+}
+
 #[test]
 fn citations_are_read_as_people_write_them() {
     let text = "(rule 3), rules\n    /// 4, 5 and 16: by rule 7. The rules of 8, and rule of 9.";

@@ -59,8 +59,9 @@ pub enum TlsError {
     Library(#[from] rustls::Error),
 }
 
-/// The cryptography. As a client we offer AES-128 first: ten rounds for each block in place
-/// of fourteen, and nobody can try out its keys either. A server follows its clients.
+/// The cryptography. As a client we offer AES-128 first in TLS 1.3: ten rounds for each
+/// block in place of fourteen, and nobody can try out its keys either. A server takes what
+/// its client offers first.
 fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     let suites = &mut provider.cipher_suites;
