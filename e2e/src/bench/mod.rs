@@ -95,6 +95,9 @@ impl Args {
 pub async fn run(args: Args) -> Result<()> {
     // Built before anything is measured.
     binaries::find()?;
+    if args.shares {
+        shares::network::enter()?;
+    }
     let folder = match &args.dir {
         Some(folder) => folder.clone(),
         None => binaries::scratch()?,

@@ -30,6 +30,11 @@ use tokio::net::{TcpSocket, TcpStream};
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// Bytes that lie in the socket of a client with an address of its own, of which there are
+/// many: with what a socket may grow to the kernel runs out of memory for TCP, and drops
+/// what it has received.
+const SEND_BUFFER: u32 = 256 << 10;
+
 /// One connection, for one request at a time.
 #[derive(Debug)]
 pub struct Connection {
@@ -64,6 +69,7 @@ async fn connect_from(from: Option<IpAddr>, address: SocketAddr) -> Result<TcpSt
             IpAddr::V6(_) => TcpSocket::new_v6()?,
         };
         socket.bind((from, 0).into())?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.connect(address).await
     };
     let stream = tokio::time::timeout(CONNECT, connecting).await;

@@ -2,6 +2,7 @@
 //! service otherwise idle, and while another caller takes all that it can get, in turns.
 
 pub mod hog;
+pub(super) mod network;
 mod work;
 
 use super::cells::{Cell, Content, Operation, Stage};
