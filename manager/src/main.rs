@@ -10,13 +10,20 @@ use std::process::ExitCode;
 /// The command could not do its work; for `fsck`: there is no result.
 const FAILED: u8 = 2;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     kit::log::init();
     kit::private::files();
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
-    match run(Cli::parse().command).await {
+    let command = Cli::parse().command;
+    let runtime = match kit::runtime::start() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("manager: the runtime can't be started: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    match runtime.block_on(run(command)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("manager: {}", remote::said(&error));

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     kit::private::files();
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match kit::runtime::start() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("node: the runtime can't be started: {error}");

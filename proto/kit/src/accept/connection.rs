@@ -2,6 +2,7 @@
 //! too long.
 
 use super::{Peer, STRANGER};
+use crate::stepped::Stepped;
 use crate::tls::TlsStream;
 use std::io;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use tonic::transport::server::Connected;
 /// A connection of an inner port, with TLS or without.
 pub struct Connection {
     peer: Peer,
-    stream: Either<Socket, Box<TlsStream<Socket>>>,
+    stream: Stepped<Either<Socket, Box<TlsStream<Socket>>>>,
 }
 
 impl Connection {
@@ -25,7 +26,7 @@ impl Connection {
     pub(super) fn plain(socket: Socket) -> Self {
         Self {
             peer: socket.peer.clone(),
-            stream: Either::Left(socket),
+            stream: Stepped::new(Either::Left(socket)),
         }
     }
 
@@ -33,7 +34,7 @@ impl Connection {
     pub(super) fn secured(peer: Peer, stream: TlsStream<Socket>) -> Self {
         Self {
             peer,
-            stream: Either::Right(Box::new(stream)),
+            stream: Stepped::new(Either::Right(Box::new(stream))),
         }
     }
 }

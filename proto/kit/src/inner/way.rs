@@ -1,13 +1,14 @@
 //! How one peer is reached: in TLS, or with the token.
 
+use crate::stepped::Stepped;
 use crate::tls::{Mutual, Whom};
 use crate::token::Bearer;
 use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tonic::service::Interceptor;
 use tonic::transport::{Channel, Endpoint, Error, Uri};
 use tonic::{Request, Status};
@@ -39,26 +40,40 @@ impl Way {
     /// # Errors
     /// Where nobody answers there, or not the one that is wanted.
     pub async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
-        match &self.0 {
-            Kind::Plain(_) => endpoint.connect().await,
-            Kind::Secured(tls, whom) => {
-                let connector =
-                    connector(tls.clone(), whom.clone(), endpoint.get_connect_timeout());
-                endpoint.connect_with_connector(connector).await
-            }
-        }
+        endpoint
+            .connect_with_connector(self.connector(endpoint))
+            .await
     }
 
     /// A channel that connects when it is used, and again when it broke.
     pub fn connect_lazy(&self, endpoint: &Endpoint) -> Channel {
-        match &self.0 {
-            Kind::Plain(_) => endpoint.connect_lazy(),
-            Kind::Secured(tls, whom) => endpoint.connect_with_connector_lazy(connector(
-                tls.clone(),
-                whom.clone(),
-                endpoint.get_connect_timeout(),
-            )),
-        }
+        endpoint.connect_with_connector_lazy(self.connector(endpoint))
+    }
+
+    /// Connects as the library does, and speaks TLS on that connection if that is the way.
+    fn connector(
+        &self,
+        endpoint: &Endpoint,
+    ) -> ServiceFn<impl FnMut(Uri) -> Connecting + Send + use<>> {
+        let mut plain = HttpConnector::new();
+        plain.set_nodelay(true);
+        // Divided among the addresses of a name, so that a dead one leaves time for others.
+        plain.set_connect_timeout(endpoint.get_connect_timeout());
+        let kind = self.0.clone();
+        tower::service_fn(move |uri: Uri| -> Connecting {
+            let (kind, connecting) = (kind.clone(), plain.call(uri));
+            Box::pin(async move {
+                let socket = connecting.await?;
+                let stream = match kind {
+                    Kind::Plain(_) => Either::Left(socket.into_inner()),
+                    Kind::Secured(tls, whom) => {
+                        let stream = tls.connect(&whom, socket.into_inner()).await?;
+                        Either::Right(Box::new(stream))
+                    }
+                };
+                Ok(TokioIo::new(Stepped::new(stream)))
+            })
+        })
     }
 }
 
@@ -71,28 +86,9 @@ impl Interceptor for Way {
     }
 }
 
-type Connecting =
-    BoxFuture<'static, Result<TokioIo<TlsStream<TokioIo<TokioIo<TcpStream>>>>, BoxError>>;
+type Connecting = BoxFuture<'static, Result<TokioIo<Stepped<Stream>>, BoxError>>;
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Connects as the library does without TLS, and speaks TLS on that connection.
-fn connector(
-    tls: Mutual,
-    whom: Whom,
-    within: Option<Duration>,
-) -> ServiceFn<impl FnMut(Uri) -> Connecting + Send> {
-    let mut plain = HttpConnector::new();
-    plain.set_nodelay(true);
-    // Divided among the addresses of a name, so that a dead one leaves time for others.
-    plain.set_connect_timeout(within);
-    tower::service_fn(move |uri: Uri| -> Connecting {
-        let (tls, whom, connecting) = (tls.clone(), whom.clone(), plain.call(uri));
-        Box::pin(async move {
-            let socket = TokioIo::new(connecting.await?);
-            Ok(TokioIo::new(tls.connect(&whom, socket).await?))
-        })
-    })
-}
 
 /// An error with its causes: only these say that another one answers, or that a
 /// certificate is not taken.
