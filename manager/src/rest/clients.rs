@@ -4,6 +4,7 @@
 
 use super::admit::Who;
 use super::allowance::Allowance;
+use super::turns::Turns;
 use crate::limits::RestLimits;
 use crate::metrics::{CallerMetrics, Counts};
 use manager_callers::{Account, Rates, Share};
@@ -46,6 +47,8 @@ pub(super) struct Client {
     pub(super) writes: Arc<NodeShares>,
     /// HTTP/2 connections with wide windows.
     pub(super) wide: Arc<Semaphore>,
+    /// In which its connections are served.
+    turns: Arc<Turns>,
     /// Questions about tokens of its that nobody knows yet.
     pub(super) strangers: Share,
     /// Its rates.
@@ -102,6 +105,7 @@ impl Client {
             reads: streams(),
             writes: streams(),
             wide: share(H2_WIDE_PLACES),
+            turns: Turns::new(),
             strangers: Share::new(limits.client_share),
             allowance: Allowance::new(rates, limits),
             named: OnceLock::new(),
@@ -210,6 +214,12 @@ impl Connected {
         &self.client
     }
 
+    /// The turns of whom it counts to.
+    pub(super) fn turns(&self) -> &Arc<Turns> {
+        let counted = self.caller.get().map_or(&self.client, |(_, client)| client);
+        &counted.turns
+    }
+
     /// Where it comes from.
     pub(super) fn address(&self) -> IpAddr {
         self.address
@@ -306,7 +316,7 @@ impl Drop for Connected {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::metrics::Metrics;
     use crate::world::world;
@@ -347,7 +357,7 @@ mod tests {
     }
 
     /// A caller, as one of its links names it.
-    fn caller(number: u64) -> Who {
+    pub(in super::super) fn caller(number: u64) -> Who {
         Who::Holder(Terms {
             number: Number(1),
             name: FileName::new("a").expect("a name"),

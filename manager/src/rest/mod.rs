@@ -37,6 +37,7 @@ mod schemas;
 mod sent;
 mod server;
 mod signed;
+mod turns;
 mod vet;
 mod writes;
 

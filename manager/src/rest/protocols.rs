@@ -1,10 +1,12 @@
 //! How each protocol is served: what a connection may have in its buffers and windows
 //! (invariant 9).
 
-use super::clients::H2_WIDE_PLACES;
+use super::clients::{Connected, H2_WIDE_PLACES};
+use super::turns::in_turn;
 use crate::limits::RestLimits;
+use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -44,8 +46,8 @@ const H2_PING: Duration = Duration::from_secs(20);
 /// How each protocol is served.
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
-    pub(super) narrow: http2::Builder<TokioExecutor>,
-    pub(super) wide: http2::Builder<TokioExecutor>,
+    /// The longest head of a request.
+    heads: usize,
     /// Places for connections with wide windows.
     pub(super) wide_places: Arc<Semaphore>,
 }
@@ -65,10 +67,37 @@ impl Protocols {
             .half_close(true);
         Self {
             http1,
-            narrow: http2(heads, &H2_NARROW),
-            wide: http2(heads, &H2_WIDE),
+            heads,
             wide_places: Arc::new(Semaphore::new(H2_WIDE_PLACES)),
         }
+    }
+
+    /// HTTP/2 for one connection.
+    pub(super) fn http2(&self, windows: &Windows, streams: Streams) -> http2::Builder<Streams> {
+        let mut builder = http2::Builder::new(streams);
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(H2_STREAMS)
+            .initial_stream_window_size(windows.stream)
+            .initial_connection_window_size(windows.connection)
+            .max_send_buf_size(H2_SEND)
+            .max_header_list_size(u32::try_from(self.heads).unwrap_or(u32::MAX))
+            .keep_alive_interval(H2_PING)
+            .keep_alive_timeout(H2_PING);
+        builder
+    }
+}
+
+/// Runs the streams of an HTTP/2 connection, each in turns of its client.
+#[derive(Clone)]
+pub(super) struct Streams(pub(super) Arc<Connected>);
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(in_turn(self.0.clone(), stream));
     }
 }
 
@@ -80,18 +109,4 @@ pub(super) struct Windows {
     /// Uploads that may wait, so that the others still have a stream's window of the
     /// connection; any number where there is room for every stream.
     pub(super) waiters: Option<usize>,
-}
-
-fn http2(heads: usize, windows: &Windows) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS)
-        .initial_stream_window_size(windows.stream)
-        .initial_connection_window_size(windows.connection)
-        .max_send_buf_size(H2_SEND)
-        .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
-        .keep_alive_interval(H2_PING)
-        .keep_alive_timeout(H2_PING);
-    builder
 }

@@ -11,7 +11,8 @@ use super::handshake::secured;
 use super::hosts::Hosts;
 use super::io::{Deadlines, Guarded, LINGER};
 use super::listeners::{Accepted, Listener, Listeners};
-use super::protocols::{H2_NARROW, H2_WIDE, Protocols};
+use super::protocols::{H2_NARROW, H2_WIDE, Protocols, Streams};
+use super::turns::in_turn;
 use super::writes::Writes;
 use super::{Rest, router};
 use crate::callers::Admits;
@@ -21,6 +22,7 @@ use futures::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
+use kit::stepped::Stepped;
 use manager_protocol::core::Core;
 use manager_protocol::waiters::Waiters;
 use std::io;
@@ -82,10 +84,11 @@ pub(crate) async fn serve(
                     continue;
                 };
                 let serving = serving.clone();
-                connections.spawn(async move {
+                let connected = Arc::new(connected);
+                connections.spawn(in_turn(connected.clone(), async move {
                     serving.connection(accepted, connected).await;
                     drop(place);
-                });
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -124,11 +127,12 @@ struct Serving {
 }
 
 impl Serving {
-    async fn connection(&self, accepted: Accepted, connected: Connected) {
+    async fn connection(&self, accepted: Accepted, connected: Arc<Connected>) {
         let activity = Arc::new(Activity::over(accepted.tls.is_some()));
         let (deadlines, first) = (self.deadlines, Instant::now() + self.deadlines.head);
         let Some(tls) = &accepted.tls else {
             let socket = Writes::new(accepted.socket, deadlines, activity.clone());
+            let socket = Stepped::new(socket);
             let socket = Guarded::new(socket, deadlines, activity.clone(), first);
             return self.serve(socket, activity, connected).await;
         };
@@ -139,6 +143,7 @@ impl Serving {
         match secured {
             // In a piece of memory of its own: a plain connection does without it.
             Ok(stream) => {
+                let stream = Stepped::new(stream);
                 let socket = Guarded::new(stream, deadlines, activity.clone(), first);
                 Box::pin(self.serve(socket, activity, connected)).await;
             }
@@ -147,8 +152,12 @@ impl Serving {
     }
 
     /// Serves what a client sends, over TLS or without.
-    async fn serve<T>(&self, mut socket: Guarded<T>, activity: Arc<Activity>, connected: Connected)
-    where
+    async fn serve<T>(
+        &self,
+        mut socket: Guarded<T>,
+        activity: Arc<Activity>,
+        connected: Arc<Connected>,
+    ) where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let http2 = tokio::select! {
@@ -165,7 +174,6 @@ impl Serving {
         };
         let io = TokioIo::new(socket);
         let served = activity.clone();
-        let connected = Arc::new(connected);
         let serve = |request, waiters: &Waiters| {
             let front = self.front.clone();
             front.serve(request, connected.clone(), waiters.clone(), served.begin())
@@ -181,10 +189,11 @@ impl Serving {
             let place = protocols.wide_places.clone().try_acquire_owned()?;
             Ok((own, place))
         });
-        let (builder, windows) = match &wide {
-            Ok(_) => (&protocols.wide, &H2_WIDE),
-            Err(_) => (&protocols.narrow, &H2_NARROW),
+        let windows = match &wide {
+            Ok(_) => &H2_WIDE,
+            Err(_) => &H2_NARROW,
         };
+        let builder = protocols.http2(windows, Streams(connected.clone()));
         let waiters = windows.waiters.map_or(Waiters::UNBOUNDED, Waiters::at_most);
         let service = service_fn(|request| serve(request, &waiters));
         let connection = builder.serve_connection(io, service);
