@@ -35,11 +35,16 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How often it is asked.
 const ASKS: u32 = 3;
 
-/// One node's connections: one for small operations, one for streams, so that
-/// no small operation waits behind a large body. Each is replaced when it breaks.
+/// Connections for the streams of clients.
+const LANES: usize = 4;
+
+/// One node's connections: one for small operations, and some for streams, so that no
+/// small operation waits behind a large body. The streams of a connection share it
+/// evenly, so that of two clients the one with a hundred streams would get a hundred
+/// parts of it: each client has one of the connections. Each is replaced when it breaks.
 pub(crate) struct Link {
     exchange: Exchange,
-    large: Client,
+    lanes: [Client; LANES],
     small: Client,
     count: Arc<NodeCount>,
     closed: CancellationToken,
@@ -61,7 +66,10 @@ impl Link {
             why,
         };
         let small = client(endpoint, way).await.map_err(unreachable)?;
-        let large = client(endpoint, way).await.map_err(unreachable)?;
+        let lanes = std::array::from_fn::<_, LANES, _>(|_| client(endpoint, way));
+        let lanes = futures::future::try_join_all(lanes).await;
+        let lanes = lanes.map_err(unreachable)?;
+        let lanes = lanes.try_into().expect("as many as were asked for");
         let mut opener = Opener {
             endpoint: endpoint.to_owned(),
             client: small.clone(),
@@ -74,11 +82,22 @@ impl Link {
         let exchange = Exchange::start(first, opener, count.clone(), closed.clone());
         Ok(Self {
             exchange,
-            large,
+            lanes,
             small,
             count,
             closed,
         })
+    }
+
+    /// The connection for the streams of the client of this number. Clients that come one
+    /// after the other have different ones.
+    fn lane(&self, client: u64) -> &Client {
+        &self.lanes[client as usize % LANES]
+    }
+
+    /// The connection for the manager's own long calls.
+    fn long(&self) -> &Client {
+        self.lane(0)
     }
 
     /// A call that changes nothing: it is made again where the connection broke,
@@ -198,9 +217,9 @@ impl Calls for Link {
         }
     }
 
-    fn upload(&self) -> (mpsc::Sender<UploadPart>, Outcome) {
+    fn upload(&self, client: u64) -> (mpsc::Sender<UploadPart>, Outcome) {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
-        let mut client = self.large.clone();
+        let mut client = self.lane(client).clone();
         let (count, closed) = (self.count.clone(), self.closed.clone());
         let outcome = AbortOnDropHandle::new(tokio::spawn(async move {
             let call = client.upload_file(ReceiverStream::new(outgoing));
@@ -219,8 +238,8 @@ impl Calls for Link {
         (parts, Box::pin(outcome))
     }
 
-    async fn download(&self, read: ReadRequest) -> Result<Parts, CallError> {
-        let parts = self.again(CALL, &self.large, |mut client| {
+    async fn download(&self, client: u64, read: ReadRequest) -> Result<Parts, CallError> {
+        let parts = self.again(CALL, self.lane(client), |mut client| {
             let read = read.clone();
             async move { client.download_file(read).await }
         });
@@ -229,7 +248,7 @@ impl Calls for Link {
     }
 
     async fn transfer(&self, transfer: TransferRequest, size: u64) -> Result<u32, CallError> {
-        let mut client = self.large.clone();
+        let mut client = self.long().clone();
         let begun = async {
             match client.transfer_in_steps(transfer.clone()).await {
                 Ok(steps) => Ok(tonic::Response::new(Some(steps.into_inner()))),
@@ -241,7 +260,7 @@ impl Calls for Link {
             }
         };
         let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
-            let mut client = self.large.clone();
+            let mut client = self.long().clone();
             let call = client.transfer_file(transfer);
             return linked(&self.count, self.bounded(by_size(size), call).await?);
         };
@@ -256,7 +275,7 @@ impl Calls for Link {
             quarantine,
             from_leaf,
         };
-        let asked = self.again(CALL, &self.large, |mut client| async move {
+        let asked = self.again(CALL, self.long(), |mut client| async move {
             client.inventory(request).await
         });
         Ok(in_time(asked.await?, in_time::BATCH))

@@ -16,6 +16,7 @@ use proto::Code;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -84,7 +85,9 @@ impl Client {
         self.named.get().unwrap_or(&self.unnamed)
     }
 
+    /// The client of this number.
     pub(super) fn new(
+        number: u64,
         world: &World,
         limits: &RestLimits,
         rates: &Rates,
@@ -94,7 +97,7 @@ impl Client {
         let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
         let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
         let streams_share = limits.share_of(proto::STREAMS as usize);
-        let streams = || NodeShares::new(world, streams_share, limits.max_wait);
+        let streams = || NodeShares::new(number, world, streams_share, limits.max_wait);
         let bytes_share = limits.share_of(bytes).max(2 * BESIDE_FIRST);
         Arc::new(Self {
             uploads: share(limits.max_uploads),
@@ -120,6 +123,8 @@ pub(super) struct Clients {
     world: World,
     limits: RestLimits,
     metrics: Arc<CallerMetrics>,
+    /// How many there have been.
+    number: AtomicU64,
     connected: Mutex<Remembered<Key>>,
     callers: Mutex<Remembered<Account>>,
 }
@@ -183,9 +188,16 @@ impl Clients {
             world: world.clone(),
             limits: limits.clone(),
             metrics: metrics.clone(),
+            number: AtomicU64::new(0),
             connected: Mutex::new(Remembered::new()),
             callers: Mutex::new(Remembered::new()),
         })
+    }
+
+    /// One more client.
+    fn client(&self, rates: &Rates, unnamed: &Arc<Counts>) -> Arc<Client> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        Client::new(number, &self.world, &self.limits, rates, unnamed)
     }
 
     /// Admits a connection, unless its client has its share of them already.
@@ -193,7 +205,7 @@ impl Clients {
         let mut connected = self.connected.lock();
         let (count, client) = connected.of(Key::of(address), || {
             let anyone = self.metrics.anyone();
-            Client::new(&self.world, &self.limits, &Rates::default(), anyone)
+            self.client(&Rates::default(), anyone)
         });
         if *count >= self.limits.share_of(self.limits.max_connections) {
             return None;
@@ -288,7 +300,7 @@ impl Connected {
         let clients = &self.clients;
         let new = || {
             let unnamed = clients.metrics.of_account(account);
-            Client::new(&clients.world, &clients.limits, rates, &unnamed)
+            clients.client(rates, &unnamed)
         };
         clients.callers.lock().of(account, new).1.clone()
     }

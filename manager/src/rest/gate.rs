@@ -274,8 +274,8 @@ mod tests {
         let limits = limits(&["--max-uploads=4", "--client-share=75"]);
         let gates = Gates::new(&world(), &limits, &InFlight::default());
         let (greedy, modest) = (
-            Client::new(&world(), &limits, &Rates::default(), &Arc::default()),
-            Client::new(&world(), &limits, &Rates::default(), &Arc::default()),
+            Client::new(0, &world(), &limits, &Rates::default(), &Arc::default()),
+            Client::new(0, &world(), &limits, &Rates::default(), &Arc::default()),
         );
         let waiters = Waiters::UNBOUNDED;
         let mut held = Vec::new();
@@ -291,7 +291,7 @@ mod tests {
         let limits = limits(&["--max-upload-bytes=1MiB", "--client-share=100"]);
         let metrics = InFlight::default();
         let gates = Gates::new(&world(), &limits, &metrics);
-        let client = Client::new(&world(), &limits, &Rates::default(), &Arc::default());
+        let client = Client::new(0, &world(), &limits, &Rates::default(), &Arc::default());
         let upload = gates.upload(&client, &Waiters::UNBOUNDED);
         let mut upload = upload.await.expect("a place");
         for _ in 0..100 {

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The shares of one client, one for each node that it has used.
 pub struct NodeShares {
+    client: u64,
     world: World,
     places: usize,
     wait: Duration,
@@ -21,15 +22,21 @@ pub struct NodeShares {
 }
 
 impl NodeShares {
-    /// `places` at each node; a request that finds none free waits for one, at most for
+    /// Those of the client of this number: `places` at each node; a request that finds none free waits for one, at most for
     /// `wait`.
-    pub fn new(world: &World, places: usize, wait: Duration) -> Arc<Self> {
+    pub fn new(client: u64, world: &World, places: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
+            client,
             world: world.clone(),
             places,
             wait,
             nodes: Mutex::default(),
         })
+    }
+
+    /// The number of the client.
+    pub fn client(&self) -> u64 {
+        self.client
     }
 
     /// Takes a place for one stream to or from a node, until it is dropped.
@@ -94,7 +101,7 @@ mod tests {
     async fn who_may_not_wait_is_refused_at_once() {
         let begun = tokio::time::Instant::now();
         let shares = Share {
-            streams: NodeShares::new(&world(), 1, Duration::from_secs(10)),
+            streams: NodeShares::new(0, &world(), 1, Duration::from_secs(10)),
             waiters: Waiters::at_most(0),
         };
         let node = NodeId::new("n1").expect("an id");
@@ -107,7 +114,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_node_has_so_many_places_for_a_client_and_others_have_theirs() {
         let shares = Share {
-            streams: NodeShares::new(&world(), 2, Duration::from_secs(10)),
+            streams: NodeShares::new(0, &world(), 2, Duration::from_secs(10)),
             waiters: Waiters::UNBOUNDED,
         };
         let [one, other] = ["n1", "n2"].map(|id| NodeId::new(id).expect("an id"));

@@ -76,7 +76,7 @@ impl Calls for Link {
         .await
     }
 
-    fn upload(&self) -> (mpsc::Sender<UploadPart>, Outcome) {
+    fn upload(&self, _: u64) -> (mpsc::Sender<UploadPart>, Outcome) {
         outgoing(
             &self.node,
             &self.wire,
@@ -86,7 +86,7 @@ impl Calls for Link {
         )
     }
 
-    async fn download(&self, read: ReadRequest) -> Result<Parts, CallError> {
+    async fn download(&self, _: u64, read: ReadRequest) -> Result<Parts, CallError> {
         let opened = self.call("a download", Sent::Again, CALL, |node| {
             let read = read.clone();
             async move { node.open_range(&read) }.boxed()

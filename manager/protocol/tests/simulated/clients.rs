@@ -190,7 +190,7 @@ pub(crate) async fn upload(
 ) -> Result<(), Failure> {
     let trace = Trace::random(&core.world);
     let share = Share {
-        streams: NodeShares::new(&core.world, STREAMS, Duration::from_secs(10)),
+        streams: NodeShares::new(0, &core.world, STREAMS, Duration::from_secs(10)),
         waiters: Waiters::UNBOUNDED,
     };
     let hint = world.one_in(2).then_some(bytes.len() as u64);
@@ -208,7 +208,7 @@ pub(crate) async fn upload(
 
 /// The whole file; none where the answer breaks off.
 async fn read(core: &Arc<Core>, name: &FileName) -> Result<Option<Bytes>, Failure> {
-    let shares = NodeShares::new(&core.world, STREAMS, Duration::from_secs(10));
+    let shares = NodeShares::new(0, &core.world, STREAMS, Duration::from_secs(10));
     let trace = Trace::random(&core.world);
     for _ in 0..LOOKS {
         let mut found = find(core, trace, &shares, name).await?;

@@ -92,7 +92,7 @@ async fn open(
         trace: found.trace.0,
     };
     let place = found.shares.enter(&node.id, &Waiters::UNBOUNDED).await?;
-    let parts = node.link.download(read).await?;
+    let parts = node.link.download(found.shares.client(), read).await?;
     Ok(Source {
         world: found.core.world.clone(),
         node,

@@ -38,7 +38,7 @@ impl Stream {
     ) -> Result<Self, Failure> {
         let place = share.enter(&placement.node.id).await;
         let place = place.map_err(|error| refusal(&error))?;
-        let (parts, outcome) = placement.node.link.upload();
+        let (parts, outcome) = placement.node.link.upload(share.streams.client());
         let open = Open {
             id: id.to_wire(),
             generation,
