@@ -1,12 +1,12 @@
 //! A client of the REST API over HTTP/2: many requests at once share a connection.
 
-use super::{Answer, Body, Tls, connect};
+use super::{Answer, Body, Tls, connect, connect_from};
 use anyhow::{Context, Result};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One HTTP/2 connection, for as many requests at once as the server allows; cheap
@@ -25,6 +25,14 @@ impl Http2 {
     /// Where nobody answers.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         Self::over(connect(address).await?, address, "http").await
+    }
+
+    /// Connects from an address of this machine.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn open_from(from: IpAddr, address: SocketAddr) -> Result<Self> {
+        Self::over(connect_from(Some(from), address).await?, address, "http").await
     }
 
     /// Connects with TLS.

@@ -46,6 +46,7 @@ mod tls;
 mod tls_refusals;
 mod token;
 mod transfers;
+mod turns;
 mod unavailable;
 mod unread_leaf;
 mod vital;

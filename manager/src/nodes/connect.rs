@@ -147,6 +147,23 @@ impl Network for NodeNetwork {
 
 /// Connects.
 pub(super) async fn client(endpoint: &str, way: &Way) -> Result<Client, tonic::Status> {
+    let channel = way.connect(&target(endpoint)?).await;
+    let channel =
+        channel.map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {}", chain(&e))))?;
+    Ok(over(channel, way))
+}
+
+/// A client that connects when it is used.
+pub(super) fn client_when_used(endpoint: &str, way: &Way) -> Result<Client, tonic::Status> {
+    Ok(over(way.connect_lazy(&target(endpoint)?), way))
+}
+
+fn over(channel: Channel, way: &Way) -> Client {
+    let client = StorageClient::with_interceptor(channel, way.clone());
+    client.max_decoding_message_size(proto::MESSAGE_BYTES)
+}
+
+fn target(endpoint: &str) -> Result<Endpoint, tonic::Status> {
     let target = Endpoint::from_shared(format!("http://{endpoint}"))
         .map_err(|e| tonic::Status::invalid_argument(format!("endpoint {endpoint}: {e}")))?
         .connect_timeout(CONNECT)
@@ -158,12 +175,7 @@ pub(super) async fn client(endpoint: &str, way: &Way) -> Result<Client, tonic::S
         .keep_alive_while_idle(true)
         .http2_max_concurrent_reset_streams(DROPPED)
         .http2_max_local_error_reset_streams(None);
-    let channel = way
-        .connect(&target)
-        .await
-        .map_err(|e| tonic::Status::unavailable(format!("{endpoint}: {}", chain(&e))))?;
-    let client = StorageClient::with_interceptor(channel, way.clone());
-    Ok(client.max_decoding_message_size(proto::MESSAGE_BYTES))
+    Ok(target)
 }
 
 /// Whether the connection failed, and not the call: a node's own statuses have no

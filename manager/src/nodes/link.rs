@@ -1,6 +1,8 @@
 //! The connections to one node, and its operations as plain calls.
 
-use super::connect::{Client, NotConnected, Opener, STREAM_QUEUE, client, is_broken};
+use super::connect::{
+    Client, NotConnected, Opener, STREAM_QUEUE, client, client_when_used, is_broken,
+};
 use super::exchange::Exchange;
 use super::in_time::{self, in_time};
 use super::steps::{self, STANDS_STILL, by_size, linked};
@@ -66,10 +68,9 @@ impl Link {
             why,
         };
         let small = client(endpoint, way).await.map_err(unreachable)?;
-        let lanes = std::array::from_fn::<_, LANES, _>(|_| client(endpoint, way));
-        let lanes = futures::future::try_join_all(lanes).await;
-        let lanes = lanes.map_err(unreachable)?;
-        let lanes = lanes.try_into().expect("as many as were asked for");
+        // When they are used: whoever has made no request yet is a stranger to a node.
+        let lane = || client_when_used(endpoint, way).map_err(unreachable);
+        let lanes = [lane()?, lane()?, lane()?, lane()?];
         let mut opener = Opener {
             endpoint: endpoint.to_owned(),
             client: small.clone(),
