@@ -1,11 +1,12 @@
 //! Of what is ready at the same moment a client with many connections or streams is served
 //! a little, and then the others. The manager has one thread here, and stands still until
-//! all have asked; its log has the order of its answers.
+//! all have asked; its log has the order of its answers. To a node clients have different
+//! connections.
 
 use anyhow::{Context, Result, ensure};
 use e2e::client::{Answer, Http2, Pieces};
 use e2e::cluster::{Cluster, Options, SOON};
-use e2e::{raw, wait};
+use e2e::{content, raw, wait};
 use futures::future::try_join_all;
 use http::Request;
 use rustix::process::Signal;
@@ -137,5 +138,43 @@ async fn of_streams() -> Result<()> {
     wait::at_most(SOON, all).await??;
     let before = before(&cluster)?;
     ensure!(before <= BEFORE, "{before} answers");
+    Ok(())
+}
+
+/// Connections that a port of this machine has.
+fn connections(port: u16) -> Result<usize> {
+    let port = format!(":{port:04X}");
+    let all = std::fs::read_to_string("/proc/net/tcp")?;
+    let open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().is_some_and(|local| local.ends_with(&port));
+        // Established.
+        local && fields.nth(1) == Some("01")
+    };
+    Ok(all.lines().filter(open).count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_has_one_of_four_connections_to_a_node() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let port = cluster.inner_of(0).port();
+    // One for small operations, and one on which the node was compared with the store.
+    let own = connections(port)?;
+    let client = cluster.client();
+    client
+        .put("large", content::bytes(1, 1 << 20))
+        .await?
+        .expect(201)?;
+    for (host, lanes) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (2, 4)] {
+        let from = Ipv4Addr::new(127, 0, 0, host);
+        let client = client.calling_from(from.into());
+        client.get("large").await?.expect(200)?;
+        wait::until(SOON, async || {
+            let open = connections(port)?.saturating_sub(own);
+            ensure!(open == lanes, "{from}: {open} in place of {lanes}");
+            Ok(())
+        })
+        .await?;
+    }
     Ok(())
 }

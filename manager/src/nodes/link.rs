@@ -43,10 +43,12 @@ const LANES: usize = 4;
 /// One node's connections: one for small operations, and some for streams, so that no
 /// small operation waits behind a large body. The streams of a connection share it
 /// evenly, so that of two clients the one with a hundred streams would get a hundred
-/// parts of it: each client has one of the connections. Each is replaced when it breaks.
+/// parts of it: each client uses one of the connections, as every fourth does, and the
+/// manager's own long calls have another. Each is replaced when it breaks.
 pub(crate) struct Link {
     exchange: Exchange,
     lanes: [Client; LANES],
+    long: Client,
     small: Client,
     count: Arc<NodeCount>,
     closed: CancellationToken,
@@ -84,21 +86,16 @@ impl Link {
         Ok(Self {
             exchange,
             lanes,
+            long: lane()?,
             small,
             count,
             closed,
         })
     }
 
-    /// The connection for the streams of the client of this number. Clients that come one
-    /// after the other have different ones.
+    /// The connection for the streams of the client of this number.
     fn lane(&self, client: u64) -> &Client {
         &self.lanes[client as usize % LANES]
-    }
-
-    /// The connection for the manager's own long calls.
-    fn long(&self) -> &Client {
-        self.lane(0)
     }
 
     /// A call that changes nothing: it is made again where the connection broke,
@@ -220,10 +217,10 @@ impl Calls for Link {
 
     fn upload(&self, client: u64) -> (mpsc::Sender<UploadPart>, Outcome) {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
-        let mut client = self.lane(client).clone();
+        let mut lane = self.lane(client).clone();
         let (count, closed) = (self.count.clone(), self.closed.clone());
         let outcome = AbortOnDropHandle::new(tokio::spawn(async move {
-            let call = client.upload_file(ReceiverStream::new(outgoing));
+            let call = lane.upload_file(ReceiverStream::new(outgoing));
             let reply = tokio::select! {
                 () = closed.cancelled() => {
                     return Err(CallError::Lost("the node has left".to_owned()));
@@ -249,7 +246,7 @@ impl Calls for Link {
     }
 
     async fn transfer(&self, transfer: TransferRequest, size: u64) -> Result<u32, CallError> {
-        let mut client = self.long().clone();
+        let mut client = self.long.clone();
         let begun = async {
             match client.transfer_in_steps(transfer.clone()).await {
                 Ok(steps) => Ok(tonic::Response::new(Some(steps.into_inner()))),
@@ -261,7 +258,7 @@ impl Calls for Link {
             }
         };
         let Some(steps) = self.bounded(STANDS_STILL, begun).await? else {
-            let mut client = self.long().clone();
+            let mut client = self.long.clone();
             let call = client.transfer_file(transfer);
             return linked(&self.count, self.bounded(by_size(size), call).await?);
         };
@@ -276,7 +273,7 @@ impl Calls for Link {
             quarantine,
             from_leaf,
         };
-        let asked = self.again(CALL, self.long(), |mut client| async move {
+        let asked = self.again(CALL, &self.long, |mut client| async move {
             client.inventory(request).await
         });
         Ok(in_time(asked.await?, in_time::BATCH))

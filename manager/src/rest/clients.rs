@@ -4,7 +4,7 @@
 
 use super::admit::Who;
 use super::allowance::Allowance;
-use super::turns::Turns;
+use super::turns::{OfClient, Turns};
 use crate::limits::RestLimits;
 use crate::metrics::{CallerMetrics, Counts};
 use manager_callers::{Account, Rates, Share};
@@ -16,7 +16,6 @@ use proto::Code;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -123,8 +122,6 @@ pub(super) struct Clients {
     world: World,
     limits: RestLimits,
     metrics: Arc<CallerMetrics>,
-    /// How many there have been.
-    number: AtomicU64,
     connected: Mutex<Remembered<Key>>,
     callers: Mutex<Remembered<Account>>,
 }
@@ -134,6 +131,9 @@ struct Remembered<K> {
     clients: HashMap<K, (usize, Arc<Client>)>,
     /// How many there may be before those are forgotten that may be.
     sweep_at: usize,
+    /// The number of the next one. Those that come one after the other have connections to a
+    /// node of their own.
+    next: u64,
 }
 
 /// As many clients are remembered although nothing needs them.
@@ -146,10 +146,12 @@ impl<K: Eq + Hash> Remembered<K> {
         Self {
             clients: HashMap::new(),
             sweep_at: REMEMBERED,
+            next: 0,
         }
     }
 
-    fn of(&mut self, key: K, make: impl FnOnce() -> Arc<Client>) -> &mut (usize, Arc<Client>) {
+    /// The client, made with its number where there is none yet.
+    fn of(&mut self, key: K, make: impl FnOnce(u64) -> Arc<Client>) -> &mut (usize, Arc<Client>) {
         if self.clients.len() >= self.sweep_at && !self.clients.contains_key(&key) {
             let (now, few) = (Instant::now(), self.clients.len() < OVER_A_RATE);
             self.clients.retain(|_, (_, client)| {
@@ -157,7 +159,12 @@ impl<K: Eq + Hash> Remembered<K> {
             });
             self.sweep_at = REMEMBERED.max(2 * self.clients.len());
         }
-        self.clients.entry(key).or_insert_with(|| (0, make()))
+        let next = &mut self.next;
+        self.clients.entry(key).or_insert_with(|| {
+            let made = make(*next);
+            *next += 1;
+            (0, made)
+        })
     }
 
     /// One connection less is counted.
@@ -188,24 +195,17 @@ impl Clients {
             world: world.clone(),
             limits: limits.clone(),
             metrics: metrics.clone(),
-            number: AtomicU64::new(0),
             connected: Mutex::new(Remembered::new()),
             callers: Mutex::new(Remembered::new()),
         })
     }
 
-    /// One more client.
-    fn client(&self, rates: &Rates, unnamed: &Arc<Counts>) -> Arc<Client> {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        Client::new(number, &self.world, &self.limits, rates, unnamed)
-    }
-
     /// Admits a connection, unless its client has its share of them already.
     pub(super) fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
         let mut connected = self.connected.lock();
-        let (count, client) = connected.of(Key::of(address), || {
+        let (count, client) = connected.of(Key::of(address), |number| {
             let anyone = self.metrics.anyone();
-            self.client(&Rates::default(), anyone)
+            Client::new(number, &self.world, &self.limits, &Rates::default(), anyone)
         });
         if *count >= self.limits.share_of(self.limits.max_connections) {
             return None;
@@ -224,12 +224,6 @@ impl Connected {
     /// The shares of the address that it comes from.
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
-    }
-
-    /// The turns of whom it counts to.
-    pub(super) fn turns(&self) -> &Arc<Turns> {
-        let counted = self.caller.get().map_or(&self.client, |(_, client)| client);
-        &counted.turns
     }
 
     /// Where it comes from.
@@ -276,7 +270,7 @@ impl Connected {
                 // Another request on it was faster.
                 return Ok(());
             }
-            let (count, _) = callers.of(account, || client.clone());
+            let (count, _) = callers.of(account, |_| client.clone());
             if *count >= limits.share_of(limits.max_connections) {
                 let why = "--max-connections of --client-share of this caller are open";
                 return Err(Failure::new(Code::TooManyRequests).because(why));
@@ -298,11 +292,18 @@ impl Connected {
             return client.clone();
         }
         let clients = &self.clients;
-        let new = || {
+        let new = |number| {
             let unnamed = clients.metrics.of_account(account);
-            clients.client(rates, &unnamed)
+            Client::new(number, &clients.world, &clients.limits, rates, &unnamed)
         };
         clients.callers.lock().of(account, new).1.clone()
+    }
+}
+
+impl OfClient for Connected {
+    fn turns(&self) -> &Arc<Turns> {
+        let counted = self.caller.get().map_or(&self.client, |(_, client)| client);
+        &counted.turns
     }
 }
 
@@ -328,7 +329,7 @@ impl Drop for Connected {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::metrics::Metrics;
     use crate::world::world;
@@ -369,7 +370,7 @@ pub(super) mod tests {
     }
 
     /// A caller, as one of its links names it.
-    pub(in super::super) fn caller(number: u64) -> Who {
+    fn caller(number: u64) -> Who {
         Who::Holder(Terms {
             number: Number(1),
             name: FileName::new("a").expect("a name"),
@@ -394,7 +395,10 @@ pub(super) mod tests {
         for connected in &held {
             asks(connected, &caller(1)).expect("within its share");
         }
+        let turns = held.each_ref().map(Connected::turns);
         let third = connect().expect("those of a caller count to it alone");
+        assert!(Arc::ptr_eq(turns[0], turns[1]));
+        assert!(!Arc::ptr_eq(turns[0], third.turns()));
         asks(&third, &Who::Anyone).expect("nobody's request counts to the address");
         let fourth = connect().expect("a place");
         let refused = asks(&fourth, &caller(1)).expect_err("it has its share");
@@ -484,6 +488,26 @@ pub(super) mod tests {
             Arc::ptr_eq(&one, &there.of_account(Account(1), &known)),
             "who has requests in flight is not forgotten"
         );
+    }
+
+    #[test]
+    fn clients_that_come_one_after_the_other_have_numbers_of_their_own() {
+        let clients = clients();
+        let hosts: Vec<_> = (1..=4)
+            .map(|host| clients.connect(address(&format!("10.0.0.{host}"))))
+            .map(|place| place.expect("a place"))
+            .collect();
+        let number = |client: &Client| {
+            assert_eq!(client.reads.client(), client.writes.client());
+            client.reads.client()
+        };
+        let addresses = hosts.iter().map(|host| number(host.client()));
+        assert_eq!(addresses.collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let calling = hosts.iter().zip(1..).map(|(host, account)| {
+            let who = caller(account);
+            number(&host.client_of(&who))
+        });
+        assert_eq!(calling.collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 
     #[test]

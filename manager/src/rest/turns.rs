@@ -1,12 +1,10 @@
 //! In which order connections are served. A thread takes what is ready in the order in
 //! which it became so, and of one client that sends or reads on hundreds of connections
 //! hundreds are ready at once. So each client has a few turns, as many as there are threads,
-//! and a connection is served while it has one of them: what is ready of all clients is a
-//! few steps of each, however many connections one of them has.
+//! and a connection is served while it has one of them: what is ready of the connections of
+//! all clients is a few steps of each, however many connections one of them has.
 
-use super::clients::Connected;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -42,19 +40,30 @@ impl Turns {
     }
 }
 
+/// What counts to a client.
+pub(super) trait OfClient {
+    /// The turns of that client as it is now.
+    fn turns(&self) -> &Arc<Turns>;
+}
+
 /// Does work of a connection, each step of it in a turn of the client that the connection
-/// counts to. A step ends where the work has to wait for something.
-pub(super) async fn in_turn<F: Future>(connected: Arc<Connected>, work: F) -> F::Output {
-    let mut work = pin!(work);
-    let mut taker = Taker::new(connected.turns());
-    poll_fn(|cx| {
-        taker.belongs_to(connected.turns());
+/// counts to, where that one has more connections and streams than turns. A step ends where
+/// the work has to wait for something.
+pub(super) fn in_turn<F: Future>(
+    connection: Arc<impl OfClient>,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    let mut taker = Taker::new(connection.turns());
+    // Not in an async block: it would hold the work twice.
+    let mut work = Box::pin(work);
+    poll_fn(move |cx| {
+        taker.belongs_to(connection.turns());
         let turn = ready!(taker.poll_turn(cx));
         let done = work.as_mut().poll(cx);
+        // The next one of the same client runs at once, up to three of them in a row.
         drop(turn);
         done
     })
-    .await
 }
 
 /// A task that takes turns.
@@ -121,24 +130,20 @@ impl Drop for Taker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clients::Clients;
-    use super::super::clients::tests::caller;
     use super::*;
-    use crate::limits::RestLimits;
-    use crate::metrics::Metrics;
-    use crate::world::world;
     use std::sync::atomic::AtomicBool;
     use std::task::Waker;
     use tokio::task::JoinSet;
 
-    fn clients() -> Arc<Clients> {
-        let limits = RestLimits::given(&[]).expect("good flags");
-        Clients::new(&world(), &limits, &Metrics::new().callers)
+    impl OfClient for Arc<Turns> {
+        fn turns(&self) -> &Arc<Turns> {
+            self
+        }
     }
 
-    fn connect(clients: &Arc<Clients>, from: &str) -> Arc<Connected> {
-        let from = from.parse().expect("an address");
-        Arc::new(clients.connect(from).expect("a place"))
+    /// As a connection of a client.
+    fn of(client: &Arc<Turns>) -> Arc<Arc<Turns>> {
+        Arc::new(client.clone())
     }
 
     /// Work that is always ready for its next step, of which `steps` are counted.
@@ -169,20 +174,17 @@ mod tests {
     /// Steps of 300 connections of one client between two of another one, which has so many
     /// connections; the fewest first.
     async fn between(connections: usize) -> Vec<usize> {
-        let clients = clients();
+        let [many, few] = [Turns::new(), Turns::new()];
         let mut tasks = JoinSet::new();
         let steps = Arc::new(AtomicUsize::new(0));
         for _ in 0..300 {
-            let connected = connect(&clients, "10.0.0.1");
-            tasks.spawn(in_turn(connected, busy(steps.clone())));
+            tasks.spawn(in_turn(of(&many), busy(steps.clone())));
         }
         // Connections of its own that rest.
         for _ in 1..connections {
-            let connected = connect(&clients, "10.0.0.2");
-            tasks.spawn(in_turn(connected, std::future::pending()));
+            tasks.spawn(in_turn(of(&few), std::future::pending()));
         }
-        let connected = connect(&clients, "10.0.0.2");
-        let one = in_turn(connected, async move {
+        let one = in_turn(of(&few), async move {
             let mut seen = Vec::new();
             for _ in 0..2000 {
                 seen.push(others(&steps).await);
@@ -216,25 +218,22 @@ mod tests {
 
     #[test]
     fn a_connection_takes_the_turns_of_whom_it_counts_to() {
-        let clients = clients();
-        let connected = connect(&clients, "10.0.0.1");
-        let mut taker = taker(&connected);
-        let own = taker.turns.clone();
-        let who = caller(1);
-        let client = connected.client_of(&who);
-        connected.belongs_to(&who, &client).expect("a place");
-        assert!(!Arc::ptr_eq(connected.turns(), &own));
-        taker.belongs_to(connected.turns());
-        assert!(Arc::ptr_eq(connected.turns(), &taker.turns));
-        assert_eq!(own.tasks.load(Ordering::Relaxed), 0);
+        let [address, caller] = [Turns::of(1), Turns::of(1)];
+        let mut taker = Taker::new(&address);
+        taker.belongs_to(&caller);
+        assert!(Arc::ptr_eq(&caller, &taker.turns));
+        assert_eq!(address.tasks.load(Ordering::Relaxed), 0);
+        assert_eq!(caller.tasks.load(Ordering::Relaxed), 1);
         // Whoever waits in a queue stays there, until it has had its turn.
-        taker.state = State::Waits;
-        taker.belongs_to(&own);
-        assert!(!Arc::ptr_eq(&own, &taker.turns));
-    }
-
-    fn taker(connected: &Connected) -> Taker {
-        Taker::new(connected.turns())
+        let mut other = Taker::new(&caller);
+        assert!(asks(&mut other).is_pending());
+        assert!(asks(&mut taker).is_pending());
+        taker.belongs_to(&address);
+        assert!(Arc::ptr_eq(&caller, &taker.turns));
+        drop(other);
+        assert!(matches!(asks(&mut taker), Poll::Ready(Some(_))));
+        taker.belongs_to(&address);
+        assert!(Arc::ptr_eq(&address, &taker.turns));
     }
 
     /// Whether a taker may do a step at once.
@@ -244,12 +243,10 @@ mod tests {
 
     #[test]
     fn who_has_no_more_connections_than_there_are_threads_waits_for_no_turn() {
-        let clients = clients();
-        let first = connect(&clients, "10.0.0.1");
-        let mut first = taker(&first);
+        let client = Turns::of(1);
+        let mut first = Taker::new(&client);
         assert!(matches!(asks(&mut first), Poll::Ready(None)));
-        let second = connect(&clients, "10.0.0.1");
-        let mut second = taker(&second);
+        let mut second = Taker::new(&client);
         assert!(asks(&mut first).is_pending(), "others may ask first");
         assert!(asks(&mut second).is_pending());
         let turn = asks(&mut first);
@@ -263,15 +260,14 @@ mod tests {
 
     #[test]
     fn a_turn_is_given_on_by_whoever_ends_without_a_step() {
-        let clients = clients();
-        let connected = connect(&clients, "10.0.0.1");
-        let [mut first, mut second, mut third] = [0; 3].map(|_| taker(&connected));
+        let client = Turns::of(1);
+        let [mut first, mut second, mut third] = [0; 3].map(|_| Taker::new(&client));
         for each in [&mut first, &mut second, &mut third] {
             assert!(asks(each).is_pending());
         }
         drop(first);
         drop(second);
-        let _fourth = taker(&connected);
+        let _fourth = Taker::new(&client);
         assert!(matches!(asks(&mut third), Poll::Ready(Some(_))));
     }
 }

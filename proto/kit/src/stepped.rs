@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of a step, read and written.
+/// Bytes of a step, each way.
 const STEP: usize = 128 << 10;
 
-/// A socket that is served in steps of 128 KiB; between two of them other tasks run.
+/// A socket that is served in steps of 128 KiB each way; between two of them other tasks
+/// run.
 #[derive(Debug)]
 pub struct Stepped<T> {
     socket: T,

@@ -52,7 +52,8 @@ pub trait Calls: Send + Sync + 'static {
 
     /// Opens an upload stream for the client of this number; its parts go into the sender.
     fn upload(&self, client: u64) -> (mpsc::Sender<UploadPart>, Outcome);
-    /// Opens a download stream for the client of this number; NOT_FOUND when the node does not hold that copy.
+    /// Opens a download stream for the client of this number; NOT_FOUND when the node does
+    /// not hold that copy.
     async fn download(&self, client: u64, read: ReadRequest) -> Result<Parts, CallError>;
     /// Has the node send its copy, of `size` bytes, to another node; returns the leaf
     /// there. It may take as long as it likes, but must not stand still.

@@ -22,8 +22,8 @@ pub struct NodeShares {
 }
 
 impl NodeShares {
-    /// Those of the client of this number: `places` at each node; a request that finds none free waits for one, at most for
-    /// `wait`.
+    /// Those of the client of this number: `places` at each node; a request that finds none
+    /// free waits for one, at most for `wait`.
     pub fn new(client: u64, world: &World, places: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             client,
