@@ -1,6 +1,6 @@
-//! A network of its own, whose loopback has packets as short as those of Ethernet. With
-//! the 64 KiB of a loopback as it is, many uploads at once come to a standstill: TCP
-//! counts its windows in packets, and a receiver's buffer holds hardly any of that size.
+//! A network of its own, whose loopback has packets as short as those of Ethernet. Over a
+//! loopback as it is, with packets of 64 KiB, many uploads at once came to a standstill with
+//! both cores idle, and what was measured meanwhile was that.
 
 use crate::tools;
 use anyhow::{Context, Result};
