@@ -135,15 +135,17 @@ mod tests {
     use std::task::Waker;
     use tokio::task::JoinSet;
 
-    impl OfClient for Arc<Turns> {
+    /// A connection of a client.
+    struct Of(Arc<Turns>);
+
+    impl OfClient for Of {
         fn turns(&self) -> &Arc<Turns> {
-            self
+            &self.0
         }
     }
 
-    /// As a connection of a client.
-    fn of(client: &Arc<Turns>) -> Arc<Arc<Turns>> {
-        Arc::new(client.clone())
+    fn of(client: &Arc<Turns>) -> Arc<Of> {
+        Arc::new(Of(client.clone()))
     }
 
     /// Work that is always ready for its next step, of which `steps` are counted.
