@@ -148,11 +148,15 @@ impl Authority {
     }
 
     /// Whether a certificate has to be made anew: it is malformed, another identity's, not
-    /// signed by this authority, or its validity is due.
+    /// signed by this authority, or its validity is due. One that ends with this authority
+    /// waits for the next one: another one of this authority would be no longer good.
     pub fn is_due(&self, cert: &str, identity: &Identity, now: SystemTime) -> bool {
         Certificate::from_pem(cert).map_or(true, |cert| {
+            let validity = cert.validity();
+            let is_last =
+                validity.has_begun(now) && validity.not_after >= self.validity().not_after;
             cert.identity().as_ref() != Some(identity)
-                || cert.validity().is_due(now)
+                || validity.is_due(now) && !is_last
                 || !cert.is_signed_by(&self.read)
         })
     }

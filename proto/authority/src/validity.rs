@@ -56,7 +56,12 @@ impl Validity {
     /// Whether it is time for another certificate: two thirds of the life of this one are
     /// over, or it has not begun, since it was made by a clock that was ahead.
     pub fn is_due(&self, now: SystemTime) -> bool {
-        now < self.not_before || now >= self.not_before + self.whole() * 2 / 3
+        !self.has_begun(now) || now >= self.not_before + self.whole() * 2 / 3
+    }
+
+    /// Whether it has begun.
+    pub(crate) fn has_begun(&self, now: SystemTime) -> bool {
+        now >= self.not_before
     }
 
     /// Whether it has ended.

@@ -118,6 +118,20 @@ proptest! {
     }
 }
 
+/// Everybody slept until the authority is about to expire: what it signs now ends with it,
+/// and is made anew by the next one, not each time that somebody asks.
+#[test]
+fn what_ends_with_its_authority_waits_for_the_next_one() {
+    for before_the_end in [0, 1, 60, 299] {
+        let mut played = Played::new();
+        let end = TERMS.authority - Duration::from_secs(before_the_end);
+        played.pass(end).expect("gets along");
+        assert!(played.chain.has_next(), "{before_the_end}");
+        played.pass(TERMS.spread + MINUTE).expect("gets along");
+        assert!(!played.chain.has_next(), "{before_the_end}");
+    }
+}
+
 #[test]
 fn authorities_take_turns_at_their_times() {
     let terms = Terms::default();
