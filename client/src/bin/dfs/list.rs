@@ -1,0 +1,58 @@
+//! `dfs ls` and `dfs stat`: what files there are.
+
+use crate::args::{LsArgs, StatArgs};
+use crate::out::{Out, size};
+use crate::outcome::Outcome;
+use anyhow::Result;
+use client::{Client, FileInfo, Listed};
+use futures::TryStreamExt;
+use std::pin::pin;
+
+pub(crate) async fn ls(client: &Client, args: &LsArgs, out: &Out) -> Result<Outcome> {
+    let mut files = pin!(client.list(&args.prefix));
+    while let Some(file) = files.try_next().await? {
+        out.result(&file, || match args.long {
+            true => long(&file),
+            false => file.filename.clone(),
+        })?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn long(file: &Listed) -> String {
+    let created = humantime::format_rfc3339_seconds(file.created);
+    format!(
+        "{:>10}  {created}  {}  {}",
+        size(file.size),
+        file.node,
+        file.filename
+    )
+}
+
+pub(crate) async fn stat(client: &Client, args: &StatArgs, out: &Out) -> Result<Outcome> {
+    let mut outcome = Outcome::Done;
+    for name in &args.names {
+        match client.stat(name).await {
+            Ok(file) => out.result(&file, || lines(&file))?,
+            Err(error) => {
+                let error = error.into();
+                out.failed(Some(name), &error);
+                outcome = outcome.and(Outcome::of_one(&error));
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn lines(file: &FileInfo) -> String {
+    format!(
+        "{}\n  id       {}\n  size     {} ({} bytes)\n  created  {}\n  type     {}\n  sha256   {}",
+        file.filename,
+        file.id,
+        size(file.size),
+        file.size,
+        humantime::format_rfc3339_seconds(file.created),
+        file.content_type,
+        file.sha256,
+    )
+}
