@@ -1,12 +1,12 @@
 //! The Admin service, for the operator and the command line.
 
+use crate::lines::lines;
 use crate::status::{NodeStatus, skew, status};
 use crate::status_of::failure;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use manager_protocol::cluster::leader;
 use manager_protocol::core::Core;
 use manager_protocol::fit::Load;
-use manager_protocol::nodes::CallError;
 use manager_protocol::recovery::{adopt, fsck, quarantine};
 use manager_protocol::state::counts::{self, WAIT};
 use manager_protocol::upkeep::abandon;
@@ -22,12 +22,9 @@ use proto::{FileId, NodeId};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// Lines that may wait for the caller.
-const LINES: usize = 64;
 /// The most nodes unknown to the store that one reply names.
 const STRANGERS: usize = 10;
 
@@ -191,7 +188,7 @@ impl Admin for AdminService {
         let wanted = request.into_inner().node_id;
         Ok(Response::new(told(
             "the list of quarantine",
-            |lines| async move { list_quarantine(&core, &wanted, &lines).await },
+            |lines| async move { quarantine::list_all(&core, &wanted, usize::MAX, &lines).await },
         )))
     }
 
@@ -227,22 +224,11 @@ impl Admin for AdminService {
 fn told<T, E, F>(what: &'static str, work: impl FnOnce(mpsc::Sender<T>) -> F) -> Answers<T>
 where
     T: Send + 'static,
-    E: std::fmt::Display + Send,
+    E: std::fmt::Display + Send + 'static,
     F: Future<Output = Result<(), E>> + Send + 'static,
 {
-    let (lines, told) = mpsc::channel(LINES);
-    let (ended, end) = mpsc::channel(1);
-    let work = work(lines);
-    tokio::spawn(async move {
-        if let Err(error) = work.await {
-            let status = Status::unavailable(format!("{what} did not end: {error}"));
-            // It fails only where the caller has gone.
-            let _ = ended.send(status).await;
-        }
-    });
-    let told = ReceiverStream::new(told).map(Ok);
-    let end = ReceiverStream::new(end).map(Err);
-    Box::pin(told.chain(end))
+    let broke_off = move |error| Status::unavailable(format!("{what} did not end: {error}"));
+    Box::pin(lines(work).map_err(broke_off))
 }
 
 fn node_id(text: &str) -> Result<NodeId, Status> {
@@ -265,15 +251,9 @@ async fn drains_reply(core: &Core, drains: Vec<Counted>) -> Response<DrainsReply
         ordered: line.ordered,
         holds: proto::clip(line.holds.unwrap_or_default()),
     };
-    let lease = match core.store.is_shared() {
-        // Where the store does not say who leads, the drains are reported all the same.
-        true => core.store.lease().await.unwrap_or_default(),
-        false => None,
-    };
-    let leader = leader::elsewhere(core.lead.number(), lease.as_ref());
     Response::new(DrainsReply {
         drains: drains.into_iter().map(wire).collect(),
-        leader: proto::clip(leader.unwrap_or_default()),
+        leader: proto::clip(leader::other(core).await.unwrap_or_default()),
     })
 }
 
@@ -281,27 +261,6 @@ fn parse(wanted: &QuarantinedRef) -> Result<(NodeId, FileId, u32), Status> {
     let node = node_id(&wanted.node_id)?;
     let id = FileId::from_wire(&wanted.id).map_err(|e| Status::invalid_argument(e.to_string()))?;
     Ok((node, id, wanted.generation))
-}
-
-/// Hands on what is in quarantine as fast as the caller takes it.
-async fn list_quarantine(
-    core: &Core,
-    wanted: &str,
-    lines: &mpsc::Sender<Quarantined>,
-) -> Result<(), CallError> {
-    for node in core.nodes.all_available() {
-        if !wanted.is_empty() && node.id.as_str() != wanted {
-            continue;
-        }
-        let mut held = quarantine::list(&node).await?;
-        while let Some(copy) = held.try_next().await? {
-            // A caller that has gone wants no more of it.
-            if lines.send(copy).await.is_err() {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn count(n: usize) -> u32 {

@@ -176,6 +176,14 @@ fn refuse_secret(url: &str, mut args: impl Iterator<Item = String>) -> anyhow::R
     Ok(())
 }
 
+/// Flags of the console.
+#[derive(Debug, Args)]
+pub struct ConsoleArgs {
+    /// Serve the console at /ui of the REST API, and send browsers there that come to /: true or false
+    #[arg(long, env = "DFS_CONSOLE", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
+    pub console: bool,
+}
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -221,6 +229,9 @@ pub struct ServeArgs {
     /// Who may call the REST API
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// The console
+    #[command(flatten)]
+    pub console: ConsoleArgs,
 }
 
 /// Flags of `standalone`.
@@ -277,6 +288,9 @@ pub struct StandaloneArgs {
     /// Who may call the REST API
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// The console
+    #[command(flatten)]
+    pub console: ConsoleArgs,
 }
 
 /// Flags of `rebuild`.

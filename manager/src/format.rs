@@ -1,5 +1,6 @@
 //! How numbers and bytes are written for people and programs.
 
+use proto::FileId;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time of a record. The formats of HTTP and RFC 3339 end with the year 9999; only
@@ -17,6 +18,12 @@ pub(crate) fn rfc3339(ms: u64) -> String {
 /// Bytes as hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
+}
+
+/// A file's id as people read it; empty where there is none.
+pub(crate) fn id(wire: &[u8]) -> String {
+    let id = FileId::from_wire(wire).ok();
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

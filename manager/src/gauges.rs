@@ -98,7 +98,7 @@ impl Gauges {
         [
             (
                 "node_available",
-                "1 while the node is joined",
+                "1 while the node is joined, 0 while it is away",
                 &self.node_available,
             ),
             ("node_files", "Files on the node", &self.node_files),
@@ -182,8 +182,9 @@ impl Gauges {
         ]
     }
 
-    /// Brings them up to date.
-    pub(crate) fn refresh(&self, core: &Core) {
+    /// Brings those of nodes up to date. A node that the store lists and that has not joined
+    /// has the one series that it is away.
+    fn refresh_nodes(&self, core: &Core) {
         let nodes = core.nodes.all();
         for family in [
             &self.node_available,
@@ -196,6 +197,12 @@ impl Gauges {
             family.clear();
         }
         self.corrupt_file.clear();
+        for id in core.known.listed.ids() {
+            let node = id.to_string();
+            self.node_available
+                .get_or_create(&NodeLabels { node })
+                .set(0);
+        }
         for node in &nodes {
             let report = node.report();
             for copy in node.corrupt().iter().take(NAMES) {
@@ -218,6 +225,11 @@ impl Gauges {
             set(&self.node_queue, node.link.queued() as u64);
             set(&self.node_quarantined, report.quarantined);
         }
+    }
+
+    /// Brings them up to date.
+    pub(crate) fn refresh(&self, core: &Core) {
+        self.refresh_nodes(core);
         self.skew.set(skew(&core.nodes.all_available()));
         self.moves_left.set(
             core.known

@@ -10,6 +10,7 @@ mod format;
 mod gauges;
 mod leadership;
 mod limits;
+mod lines;
 mod metrics;
 mod nodes;
 mod registry;

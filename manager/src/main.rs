@@ -1,5 +1,6 @@
 //! The command `manager`.
 
+use anyhow::Context;
 use clap::Parser;
 #[cfg(feature = "standalone")]
 use manager::commands::standalone;
@@ -16,14 +17,8 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     let command = Cli::parse().command;
-    let runtime = match kit::runtime::start() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("manager: the runtime can't be started: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
-    match runtime.block_on(run(command)) {
+    let started = kit::runtime::start().context("the runtime can't be started");
+    match started.and_then(|runtime| runtime.block_on(run(command))) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("manager: {}", remote::said(&error));

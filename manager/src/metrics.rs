@@ -53,6 +53,7 @@ pub(crate) struct InFlight {
     pub(crate) downloads: Gauge,
     pub(crate) requests: Gauge,
     pub(crate) request_heads: Gauge,
+    pub(crate) status_streams: Gauge,
 }
 
 impl InFlight {
@@ -78,6 +79,11 @@ impl InFlight {
                 "request_heads_in_flight_bytes",
                 "Bytes of the heads of all requests in flight, those that wait included",
                 &self.request_heads,
+            ),
+            (
+                "status_streams_in_flight",
+                "Streams of /status in flight",
+                &self.status_streams,
             ),
         ];
         kit::metrics::register(registry, &gauges);

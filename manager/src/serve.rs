@@ -56,6 +56,8 @@ pub struct Config {
     pub rest: RestLimits,
     /// Who may call the REST API.
     pub auth: AuthArgs,
+    /// Whether the console is served at `/ui`.
+    pub console: bool,
 }
 
 /// Where a manager listens.
@@ -222,6 +224,7 @@ impl Manager {
             metrics,
             config.rest,
             admits,
+            config.console,
             shutdown.clone(),
         );
         let ended = tokio::select! {
@@ -350,6 +353,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         limits: args.limits,
         rest: args.rest,
         auth: args.auth,
+        console: args.console.console,
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;

@@ -53,6 +53,22 @@ pub fn prefers_ndjson(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether an answer is wanted as server-sent events: only if they are named, and JSON
+/// isn't named with the same or a higher preference.
+pub fn prefers_events(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let named = |media| {
+        let found = quality(&ranges, media).filter(|(_, precision)| *precision == EXACT);
+        found.map_or(0, |(q, _)| q)
+    };
+    named("text/event-stream") > named("application/json")
+}
+
+/// Whether a page is named, as browsers do and programs don't.
+pub fn names_html(headers: &HeaderMap) -> bool {
+    quality(&ranges(headers), "text/html").is_some_and(|(q, precision)| q > 0 && precision == EXACT)
+}
+
 /// A media range in lower case, and its quality in thousandths.
 struct Range {
     media: String,

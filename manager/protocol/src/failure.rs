@@ -5,6 +5,17 @@ use crate::store::StoreError;
 use messages::{Code, CodeMeaning};
 use std::fmt;
 
+/// What is wrong with a request of code 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// The request itself.
+    Request,
+    /// Something that it names is not there.
+    Unknown,
+    /// How things stand forbids it.
+    Conflict,
+}
+
 /// Why a request failed, as reported to its caller.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -14,6 +25,8 @@ pub struct Failure {
     pub detail: Option<String>,
     /// After how many seconds another try makes sense.
     pub retry_after: Option<u32>,
+    /// Which way the request is invalid, where it is.
+    pub wrong: Wrong,
 }
 
 impl Failure {
@@ -23,6 +36,25 @@ impl Failure {
             code,
             detail: None,
             retry_after: CodeMeaning::of(code).retry_after,
+            wrong: Wrong::Request,
+        }
+    }
+
+    /// Code 6: something that the request names is not there.
+    pub fn unknown(what: impl fmt::Display) -> Self {
+        let wrong = Wrong::Unknown;
+        Self {
+            wrong,
+            ..Self::new(Code::InvalidRequest).because(what)
+        }
+    }
+
+    /// Code 6: how things stand forbids what is asked for.
+    pub fn conflict(why: impl fmt::Display) -> Self {
+        let wrong = Wrong::Conflict;
+        Self {
+            wrong,
+            ..Self::new(Code::InvalidRequest).because(why)
         }
     }
 

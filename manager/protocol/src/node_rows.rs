@@ -21,11 +21,25 @@ pub(crate) async fn row(core: &Core, id: &NodeId) -> Result<Option<NodeRow>, Sto
         .find(|row| row.id == *id))
 }
 
+/// The same of a node that must be there.
+///
+/// # Errors
+/// Code 6 where it is not.
+pub(crate) async fn known(core: &Core, id: &NodeId) -> Result<NodeRow, Failure> {
+    row(core, id).await?.ok_or_else(|| no_such_node(id))
+}
+
+/// The failure where a node is named that the store does not know.
+pub(crate) fn no_such_node(id: &NodeId) -> Failure {
+    Failure::unknown(format_args!("there is no node {id}"))
+}
+
 /// Writes a node's new stay into its row.
 ///
 /// # Errors
 /// When the store fails, or others keep changing the row.
 pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Result<(), Failure> {
+    let before = found.stay;
     for _ in 0..TRIES {
         if found.stay == stay {
             return Ok(());
@@ -40,9 +54,14 @@ pub(crate) async fn set_stay(core: &Core, mut found: NodeRow, stay: Stay) -> Res
             return Ok(());
         }
         let again = row(core, &id).await?;
-        found = again.ok_or_else(|| {
-            Failure::new(Code::InvalidRequest).because(format_args!("node {id} is gone"))
-        })?;
+        let again = again.ok_or_else(|| Failure::unknown(format_args!("node {id} is gone")))?;
+        // Whoever took it for one that stays must not take the mark back.
+        if again.stay == Stay::Abandoned && before != Stay::Abandoned && stay != again.stay {
+            return Err(Failure::conflict(format_args!(
+                "node {id} is being abandoned"
+            )));
+        }
+        found = again;
     }
     Err(keeps_changing())
 }

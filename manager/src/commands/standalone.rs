@@ -40,6 +40,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         limits: args.limits,
         rest: args.rest,
         auth: args.auth,
+        console: args.console.console,
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;

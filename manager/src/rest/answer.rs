@@ -2,16 +2,24 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use manager_callers::Denied;
-use manager_protocol::failure::Failure;
+use manager_protocol::failure::{Failure, Wrong};
 use proto::{Code, CodeMeaning};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The media type of every JSON answer.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The media type of an object a line.
+pub(super) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+/// The media type of server-sent events.
+pub(super) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Header fields that answers have, except rare ones.
 const FIELDS: usize = 13;
@@ -21,6 +29,7 @@ const FIELDS: usize = 13;
 #[schemars(rename = "Error")]
 pub(super) struct ErrorBody<'a> {
     /// The result code, 1 to 9.
+    #[schemars(range(min = 1, max = 9))]
     code: u8,
     /// What the code says.
     message: &'static str,
@@ -83,7 +92,7 @@ impl From<Denied> for Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         Self {
-            status: status_of(failure.code),
+            status: status_of_failure(&failure),
             failure,
         }
     }
@@ -91,7 +100,7 @@ impl From<Failure> for Refusal {
 
 /// The answer to a request that failed.
 pub(super) fn failure(failure: Failure) -> Response<Body> {
-    failure_as(status_of(failure.code), failure)
+    failure_as(status_of_failure(&failure), failure)
 }
 
 /// As [`failure`], with a status that says more than the code's own.
@@ -116,9 +125,40 @@ pub(super) fn failure_as(status: StatusCode, failure: Failure) -> Response<Body>
     response
 }
 
+/// A proxy must not collect what comes little by little.
+static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The answer is handed on as it comes, and kept by nobody.
+pub(super) fn as_it_comes(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no"));
+}
+
+/// Another `Accept` gets another answer.
+pub(super) fn vary_by_accept(headers: &mut HeaderMap) {
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+}
+
+/// The answer to a path that nothing is at.
+pub(super) fn no_such_path(uri: &Uri) -> Response<Body> {
+    let why = format!("no such path: {}", uri.path());
+    failure_as(
+        StatusCode::NOT_FOUND,
+        Failure::new(Code::InvalidRequest).because(why),
+    )
+}
+
 /// The status of a code, unless a more precise one is given.
 pub(super) fn status_of(code: Code) -> StatusCode {
     StatusCode::from_u16(CodeMeaning::of(code).http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn status_of_failure(failure: &Failure) -> StatusCode {
+    match failure.wrong {
+        Wrong::Request => status_of(failure.code),
+        Wrong::Unknown => StatusCode::NOT_FOUND,
+        Wrong::Conflict => StatusCode::CONFLICT,
+    }
 }
 
 /// An answer in JSON.

@@ -1,11 +1,11 @@
 //! The audit: one line for each change that was asked for, and for each refusal. It
 //! never holds a token or a link's signature.
 
-use super::caller::{Caller, Subject};
+use super::caller::Caller;
 use super::name;
 use super::operation::Operation;
 use http::{Response, StatusCode, Uri};
-use proto::Code;
+use proto::{Code, NodeId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -58,15 +58,17 @@ impl Line {
         if !self.on || !counts(self.operation, code) {
             return;
         }
-        let Subject { name, id, link } = self.caller.subject();
+        let subject = self.caller.subject();
+        let nodes: Vec<_> = subject.nodes.iter().map(NodeId::as_str).collect();
         tracing::info!(
             target: "audit",
             who = %self.caller.who,
             from = %self.from.to_canonical(),
             what = self.operation.map_or("other", |operation| operation.id),
-            name = name.as_ref().map(|name| name.as_str()),
-            id = id.map(tracing::field::display),
-            link = link.map(tracing::field::display),
+            name = subject.name.as_ref().map(|name| name.as_str()),
+            id = subject.id.map(tracing::field::display),
+            link = subject.link.map(tracing::field::display),
+            nodes = (!nodes.is_empty()).then(|| nodes.join(" ")),
             outcome,
             status = status.map(|status| status.as_u16()),
             code = code.map(Code::number),

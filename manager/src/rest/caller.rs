@@ -1,7 +1,7 @@
 //! Who sent a request, as its handler knows it, and what the answer is to hold.
 
 use super::admit::Who;
-use super::clients::Client;
+use super::client::Client;
 use super::gate::Place;
 use http::request::Parts;
 use manager_callers::link::Number;
@@ -10,15 +10,16 @@ use manager_protocol::nodes::Share;
 use manager_protocol::trace::Trace;
 use manager_protocol::waiters::Waiters;
 use parking_lot::Mutex;
-use proto::{Code, FileId, FileName};
+use proto::{Code, FileId, FileName, NodeId};
 use std::sync::Arc;
 
-/// Which file a request turned out to be about, and which link it made.
+/// What a request turned out to be about: a file, the link that it made, or nodes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subject {
     pub(super) name: Option<FileName>,
     pub(super) id: Option<FileId>,
     pub(super) link: Option<Number>,
+    pub(super) nodes: Vec<NodeId>,
 }
 
 /// One request's sender. The front adds it to the request's extensions as one value:
@@ -90,6 +91,11 @@ impl Caller {
         let mut subject = self.subject.lock();
         subject.name = Some(name.clone());
         subject.id = id.or(subject.id);
+    }
+
+    /// Notes the nodes for the audit.
+    pub(super) fn is_about_nodes(&self, nodes: &[NodeId]) {
+        self.subject.lock().nodes = nodes.to_vec();
     }
 
     /// Notes the link that was made.

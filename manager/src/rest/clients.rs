@@ -1,15 +1,12 @@
-//! Who is connected: each client, which is an address or a caller that is known, has a
-//! share of every bound, so that no single one can take all places from the others
-//! (invariant 9).
+//! Who is connected: each client is an address or a caller that is known.
 
 use super::admit::Who;
-use super::allowance::Allowance;
+use super::client::Client;
 use super::turns::{OfClient, Turns};
 use crate::limits::RestLimits;
-use crate::metrics::{CallerMetrics, Counts};
-use manager_callers::{Account, Rates, Share};
+use crate::metrics::CallerMetrics;
+use manager_callers::{Account, Rates};
 use manager_protocol::failure::Failure;
-use manager_protocol::nodes::NodeShares;
 use manager_protocol::world::World;
 use parking_lot::Mutex;
 use proto::Code;
@@ -18,7 +15,6 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use tokio::sync::Semaphore;
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address,
 /// which one machine usually has to itself.
@@ -31,89 +27,6 @@ impl Key {
             IpAddr::V4(v4) => Self(v4.into()),
             IpAddr::V6(v6) => Self(Ipv6Addr::from(u128::from(v6) >> 64 << 64).into()),
         }
-    }
-}
-
-/// One client's shares.
-pub(super) struct Client {
-    pub(super) uploads: Arc<Semaphore>,
-    pub(super) upload_bytes: Arc<Semaphore>,
-    pub(super) downloads: Arc<Semaphore>,
-    pub(super) requests: Arc<Semaphore>,
-    pub(super) heads: Arc<Semaphore>,
-    /// Downloads that have a stream from a node, for each node.
-    pub(super) reads: Arc<NodeShares>,
-    /// The same for uploads.
-    pub(super) writes: Arc<NodeShares>,
-    /// HTTP/2 connections with wide windows.
-    pub(super) wide: Arc<Semaphore>,
-    /// In which its connections are served.
-    turns: Arc<Turns>,
-    /// Questions about tokens of its that nobody knows yet.
-    pub(super) strangers: Share,
-    /// Its rates.
-    pub(super) allowance: Allowance,
-    /// What it asks for and moves, counted by its name.
-    named: OnceLock<Arc<Counts>>,
-    /// The same while it has told no name.
-    unnamed: Arc<Counts>,
-    most_at_once: usize,
-}
-
-/// HTTP/2 connections with wide windows at once.
-pub(super) const H2_WIDE_PLACES: usize = 20;
-/// The least share of heads: the longest head that can be allowed fits in.
-const LONGEST_HEADS: usize = 2 << 20;
-/// The part of a share that no single piece of a body claims, for the first bytes.
-const BESIDE_FIRST: usize = 2 * proto::SMALL;
-
-impl Client {
-    /// Whoever is charged for the bytes of a file, if somebody is.
-    pub(super) fn pays(self: &Arc<Self>) -> Option<Arc<Self>> {
-        self.allowance.counts_bytes().then(|| self.clone())
-    }
-
-    /// The most that one piece of a body claims: it must fit in beside what its
-    /// own upload holds already.
-    pub(super) fn most_at_once(&self) -> usize {
-        self.most_at_once
-    }
-
-    /// What it asks for and moves, for the metrics.
-    pub(super) fn counts(&self) -> &Arc<Counts> {
-        self.named.get().unwrap_or(&self.unnamed)
-    }
-
-    /// The client of this number.
-    pub(super) fn new(
-        number: u64,
-        world: &World,
-        limits: &RestLimits,
-        rates: &Rates,
-        unnamed: &Arc<Counts>,
-    ) -> Arc<Self> {
-        let share = |bound| Arc::new(Semaphore::new(limits.share_of(bound)));
-        let bytes = usize::try_from(limits.max_upload_bytes).unwrap_or(Semaphore::MAX_PERMITS);
-        let heads = usize::try_from(limits.max_request_heads).unwrap_or(Semaphore::MAX_PERMITS);
-        let streams_share = limits.share_of(proto::STREAMS as usize);
-        let streams = || NodeShares::new(number, world, streams_share, limits.max_wait);
-        let bytes_share = limits.share_of(bytes).max(2 * BESIDE_FIRST);
-        Arc::new(Self {
-            uploads: share(limits.max_uploads),
-            upload_bytes: Arc::new(Semaphore::new(bytes_share)),
-            downloads: share(limits.max_downloads),
-            requests: share(limits.max_requests),
-            heads: Arc::new(Semaphore::new(limits.share_of(heads).max(LONGEST_HEADS))),
-            reads: streams(),
-            writes: streams(),
-            wide: share(H2_WIDE_PLACES),
-            turns: Turns::new(),
-            strangers: Share::new(limits.client_share),
-            allowance: Allowance::new(rates, limits),
-            named: OnceLock::new(),
-            unnamed: unnamed.clone(),
-            most_at_once: bytes_share - BESIDE_FIRST,
-        })
     }
 }
 
@@ -243,7 +156,7 @@ impl Connected {
                 // were known.
                 client.allowance.set(identity.rates(), limits);
                 let metrics = &self.clients.metrics;
-                client.named.get_or_init(|| metrics.of(identity));
+                client.is_named(|| metrics.of(identity));
                 client
             }
             Who::Holder(terms) => self.of_account(terms.by, &Rates::default()),

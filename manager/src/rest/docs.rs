@@ -1,173 +1,133 @@
-//! The page at `/docs`: the OpenAPI document for people, in one piece.
+//! `GET /docs`: the OpenAPI document for people, shown by a viewer from which calls can be
+//! tried (decision 51). Its files are a part of the program: the page loads nothing from
+//! elsewhere and calls nothing but this service.
 
-use super::{Rest, answer};
+use super::answer;
+use super::asset::{Asset, HTML, SCRIPT, STYLE, TEXT};
 use axum::body::Body;
-use axum::extract::State;
-use http::header::CONTENT_SECURITY_POLICY;
-use http::{HeaderValue, Response, StatusCode};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use serde_json::Value;
-use std::sync::Arc;
+use axum::extract::Request;
+use bytes::Bytes;
+use http::Response;
 
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// The page has a style of its own and nothing else.
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'");
+/// The page.
+pub(super) const PAGE: &str = "/docs";
 
-const STYLE: &str = "
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h2 { border-top: 1px solid #8884; padding-top: 1rem } h2 b { color: #06c }
-code, pre { font: 14px/1.4 ui-monospace, monospace } pre { background: #8881; padding: .6rem; overflow: auto }
-table { border-collapse: collapse; width: 100% } th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8883 }
-@media (prefers-color-scheme: dark) { body { background: #111; color: #ddd } h2 b { color: #6af } }
-";
+/// What is served, by its path.
+pub(super) static FILES: [(&str, Asset); 8] = [
+    (
+        PAGE,
+        Asset::plain(
+            HTML,
+            Bytes::from_static(include_bytes!("../../viewer/index.html")),
+        ),
+    ),
+    (
+        "/docs/start.js",
+        Asset::plain(
+            SCRIPT,
+            Bytes::from_static(include_bytes!("../../viewer/start.js")),
+        ),
+    ),
+    (
+        "/docs/style.css",
+        Asset::plain(
+            STYLE,
+            Bytes::from_static(include_bytes!("../../viewer/style.css")),
+        ),
+    ),
+    (
+        "/docs/swagger-ui-bundle.js",
+        Asset::packed(
+            SCRIPT,
+            Bytes::from_static(include_bytes!("../../viewer/swagger-ui-bundle.js.gz")),
+        ),
+    ),
+    (
+        "/docs/swagger-ui.css",
+        Asset::packed(
+            STYLE,
+            Bytes::from_static(include_bytes!("../../viewer/swagger-ui.css.gz")),
+        ),
+    ),
+    // The licences go where the viewer goes.
+    (
+        "/docs/swagger-ui-bundle.js.LICENSE.txt",
+        Asset::plain(
+            TEXT,
+            Bytes::from_static(include_bytes!(
+                "../../viewer/swagger-ui-bundle.js.LICENSE.txt"
+            )),
+        ),
+    ),
+    (
+        "/docs/LICENSE",
+        Asset::plain(
+            TEXT,
+            Bytes::from_static(include_bytes!("../../viewer/LICENSE")),
+        ),
+    ),
+    (
+        "/docs/NOTICE",
+        Asset::plain(
+            TEXT,
+            Bytes::from_static(include_bytes!("../../viewer/NOTICE")),
+        ),
+    ),
+];
 
-/// Serves the page.
-pub(super) async fn docs(State(rest): State<Arc<Rest>>) -> Response<Body> {
-    let mut response = answer::bytes(StatusCode::OK, HTML, rest.docs.clone());
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, POLICY);
-    response
+/// Whether a path is the page, or a file that it loads.
+pub(super) fn has(path: &str) -> bool {
+    FILES.iter().any(|(known, _)| *known == path)
 }
 
-/// The page of a document.
-pub(super) fn page(document: &Value) -> String {
-    let info = &document["info"];
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (text(&info["title"])) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (text(&info["title"])) " " small { (text(&info["version"])) } }
-                p { (text(&info["description"])) " For programs: " a href="/openapi.json" { "/openapi.json" } "." }
-                @for (path, methods) in fields(&document["paths"]) {
-                    @for (method, operation) in fields(methods) {
-                        (operation_section(path, method, operation))
-                    }
-                }
-                h1 { "Shapes" }
-                @for (name, schema) in fields(&document["components"]["schemas"]) {
-                    h2 id=(name) { (name) }
-                    p { (text(&schema["description"])) }
-                    (properties(schema))
-                }
-            }
-        }
-    }
-    .into_string()
-}
-
-fn operation_section(path: &str, method: &str, operation: &Value) -> Markup {
-    html! {
-        h2 id=(text(&operation["operationId"])) { b { (method.to_uppercase()) } " " code { (path) } }
-        p { strong { (text(&operation["summary"])) "." } " " (text(&operation["description"])) }
-        @let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
-        @if !parameters.is_empty() {
-            table {
-                @for parameter in parameters {
-                    tr {
-                        td { code { (text(&parameter["name"])) } }
-                        td { (text(&parameter["in"])) }
-                        td { (text(&parameter["description"])) }
-                    }
-                }
-            }
-        }
-        @if operation["requestBody"].is_object() {
-            p { "Body: " (bodies(&operation["requestBody"]["content"])) }
-        }
-        table {
-            @for (status, response) in fields(&operation["responses"]) {
-                tr {
-                    td { code { (status) } }
-                    td { (text(&response["description"])) }
-                    td { (bodies(&response["content"])) }
-                }
-            }
-        }
-    }
-}
-
-fn bodies(content: &Value) -> Markup {
-    html! {
-        @for (at, (media, body)) in fields(content).enumerate() {
-            @if at > 0 { ", " }
-            code { (media) }
-            @if let Some(name) = referred(&body["schema"]) { " (" a href={ "#" (name) } { (name) } ")" }
-        }
-    }
-}
-
-fn properties(schema: &Value) -> Markup {
-    html! {
-        table {
-            @for (name, property) in fields(&schema["properties"]) {
-                tr {
-                    td { code { (name) } }
-                    td { (kind(property)) }
-                    td { (text(&property["description"])) }
-                }
-            }
-        }
-    }
-}
-
-/// A property's type, as short as it can be said.
-fn kind(property: &Value) -> Markup {
-    let items = referred(&property["items"]);
-    html! {
-        @if let Some(name) = referred(property).or(items) {
-            @if items.is_some() { "list of " }
-            a href={ "#" (name) } { (name) }
-        } @else {
-            @match &property["type"] {
-                Value::Array(kinds) => { @for kind in kinds.iter().filter(|kind| **kind != "null") { (text(kind)) } }
-                kind => { (text(kind)) }
-            }
-        }
-    }
-}
-
-fn referred(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str()?.rsplit('/').next()
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
+/// Serves the page and its files.
+pub(super) async fn docs(request: Request) -> Response<Body> {
+    let path = request.uri().path();
+    let Some((_, asset)) = FILES.iter().find(|(known, _)| *known == path) else {
+        return answer::no_such_path(request.uri());
+    };
+    asset.answer(request.method(), request.headers())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::StatusCode;
+    use sha2::{Digest, Sha256};
 
-    #[test]
-    fn the_page_shows_every_operation_and_every_shape() {
-        let document = super::super::openapi::document(false);
-        let page = page(&document);
-        for (path, methods) in fields(&document["paths"]) {
-            assert!(page.contains(path.as_str()), "{path}");
-            for (_, operation) in fields(methods) {
-                assert!(page.contains(text(&operation["summary"])), "{operation}");
+    async fn get(path: &str) -> Vec<u8> {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = docs(request).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let body = axum::body::to_bytes(response.into_body(), 4 << 20).await;
+        body.expect("a body").to_vec()
+    }
+
+    #[tokio::test]
+    async fn the_page_names_files_that_are_there_and_has_no_script_or_style_within() {
+        let page = String::from_utf8(get(PAGE).await).expect("text");
+        let mut named = 0;
+        for after in ["src=\"", "rel=\"stylesheet\" href=\""] {
+            for rest in page.split(after).skip(1) {
+                let path = rest.split('"').next().unwrap_or_default();
+                assert!(has(path), "{path}");
+                named += 1;
             }
         }
-        for (name, _) in fields(&document["components"]["schemas"]) {
-            assert!(page.contains(&format!("<h2 id=\"{name}\">")), "{name}");
+        assert_eq!(named, 4, "the viewer and what starts it");
+        for within in ["<style", " style=", "<script>", " onload=", "http"] {
+            assert!(!page.contains(within), "{within}");
         }
     }
 
-    #[test]
-    fn what_is_shown_is_escaped() {
-        let page = page(&serde_json::json!({"info": {"title": "<script>"}}));
-        assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"));
+    #[tokio::test]
+    async fn the_viewers_files_are_those_of_the_package_that_is_named() {
+        let named = include_str!("../../viewer/package").lines().skip(2);
+        let named: Vec<_> = named.filter_map(|line| line.split_once("  ")).collect();
+        assert_eq!(named.len(), 2);
+        for (digest, name) in named {
+            let found = Sha256::digest(get(&format!("/docs/{name}")).await);
+            assert_eq!(crate::format::hex(&found), digest, "{name}");
+        }
     }
 }

@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, LAST_MODIFIED, RANGE,
-    VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -236,7 +235,7 @@ fn validators(headers: &mut HeaderMap, record: &Record, json: bool) {
         value(httpdate::fmt_http_date(created(record))),
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(VARY, HeaderValue::from_static("accept"));
+    answer::vary_by_accept(headers);
 }
 
 /// The strong entity tag: an id stands for the same bytes for ever, and the

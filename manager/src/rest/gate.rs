@@ -1,7 +1,7 @@
 //! Bounds on what is in flight: a request beyond one, or beyond its client's share of
 //! one, waits, and after `--max-wait` is answered code 9 (invariant 9).
 
-use super::clients::Client;
+use super::client::{Client, STATUS_STREAMS};
 use crate::limits::RestLimits;
 use crate::metrics::InFlight;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ pub(super) struct Gates {
     downloads: Gate,
     requests: Gate,
     heads: Gate,
+    live: Gate,
 }
 
 /// About what serving a request costs in memory beside its head.
@@ -123,6 +124,12 @@ impl Gates {
                 Duration::ZERO,
                 "--max-request-heads",
             ),
+            live: gate(
+                STATUS_STREAMS,
+                &metrics.status_streams,
+                Duration::ZERO,
+                "64 streams of /status",
+            ),
         }
     }
 
@@ -156,6 +163,12 @@ impl Gates {
         self.requests
             .enter(&client.requests, 1, &Waiters::UNBOUNDED)
             .await
+    }
+
+    /// For a stream of the status, which may last for days: it takes none of the places of
+    /// other requests, and does not wait for one.
+    pub(super) async fn live(&self, client: &Client) -> Result<Place, Failure> {
+        self.live.enter(&client.live, 1, &Waiters::UNBOUNDED).await
     }
 
     /// For a download or a listing.

@@ -5,6 +5,7 @@
 use super::activity::Activity;
 use crate::limits::MinRate;
 use bytes::Bytes;
+use kit::stepped::Stepped;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ enum Phase {
 
 /// The socket, or TLS over it.
 pub(super) struct Guarded<T> {
-    socket: T,
+    socket: Stepped<T>,
     deadlines: Deadlines,
     activity: Arc<Activity>,
     /// When the head of the first request has to be whole; `None` once it was.
@@ -96,7 +97,7 @@ impl<T> Guarded<T> {
         first: Instant,
     ) -> Self {
         Self {
-            socket,
+            socket: Stepped::new(socket),
             deadlines,
             activity,
             first: Some(first),

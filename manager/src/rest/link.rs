@@ -3,14 +3,13 @@
 use super::admit::Who;
 use super::answer::{self, Refusal};
 use super::caller::Caller;
-use super::request_body::RequestBody;
+use super::patterns::{LASTS, LINK, NAME};
 use super::signed::written;
-use super::{Rest, name};
+use super::{Rest, json_body, name};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
-use futures::StreamExt;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::HOST;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use manager_callers::Verb;
@@ -48,29 +47,56 @@ impl Use {
 
 /// Which link is wanted.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinkRequest {
-    /// GET to fetch the file as it is now, PUT to store one under a name that is free.
-    method: Use,
-    /// How long it lasts, such as `15m`, `1h` or `7days`, which is the longest.
-    expires: String,
-    /// PUT only, and needed there: the most bytes that may be stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_bytes: Option<u64>,
+#[serde(tag = "method", rename_all = "UPPERCASE", deny_unknown_fields)]
+pub(super) enum LinkRequest {
+    /// To fetch the file as it is now.
+    Get {
+        /// How long it lasts, such as `15m`, `1h` or `7days`, which is the longest.
+        #[schemars(regex(pattern = LASTS))]
+        expires: String,
+    },
+    /// To store a file under a name that is free.
+    Put {
+        /// How long it lasts, such as `15m`, `1h` or `7days`, which is the longest.
+        #[schemars(regex(pattern = LASTS))]
+        expires: String,
+        /// The most bytes that may be stored.
+        #[serde(deserialize_with = "json_body::whole")]
+        max_bytes: u64,
+    },
+}
+
+impl LinkRequest {
+    fn method(&self) -> Use {
+        match self {
+            Self::Get { .. } => Use::Get,
+            Self::Put { .. } => Use::Put,
+        }
+    }
+
+    fn expires(&self) -> &str {
+        match self {
+            Self::Get { expires } | Self::Put { expires, .. } => expires,
+        }
+    }
 }
 
 /// A new link.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct NewLink {
     /// Where it leads. Whoever has it needs no other credential.
+    #[schemars(extend("format" = "uri"))]
     url: String,
     /// What it is for.
     method: Use,
     /// The file's name.
+    #[schemars(length(min = 1, max = 255), regex(pattern = NAME))]
     filename: String,
     /// When it ends, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     expires: String,
     /// Its number, by which the audit names it.
+    #[schemars(regex(pattern = LINK))]
     link: String,
 }
 
@@ -92,10 +118,10 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
         ));
     };
     let _place = rest.gates.request(&caller.client).await?;
-    let wanted = read(rest, parts, body).await?;
-    let lasts = lasts(&wanted.expires)?;
+    let wanted: LinkRequest = json_body::read(rest, parts, body, LONGEST_BODY).await?;
+    let lasts = lasts(wanted.expires())?;
     rest.admits
-        .may(known, wanted.method.verb(), Some(&name))
+        .may(known, wanted.method().verb(), Some(&name))
         .await?;
     let allows = allows(rest, caller, &name, &wanted).await?;
     let now = rest.core.world.unix_ms() / 1000;
@@ -118,7 +144,7 @@ async fn make(rest: &Arc<Rest>, parts: &Parts, body: Body) -> Result<NewLink, Re
             origin(rest, caller, parts),
             written(&terms, &signature)
         ),
-        method: wanted.method,
+        method: wanted.method(),
         filename: terms.name.to_string(),
         expires: format::rfc3339(terms.ends * 1000),
         link: terms.number.to_string(),
@@ -132,55 +158,26 @@ async fn allows(
     name: &FileName,
     wanted: &LinkRequest,
 ) -> Result<Allows, Refusal> {
-    match (wanted.method, wanted.max_bytes) {
-        (Use::Get, Some(_)) => Err(Refusal::bad("`max_bytes`: is for PUT")),
-        (Use::Get, None) => {
+    match *wanted {
+        LinkRequest::Get { .. } => {
             let found = find(&rest.core, caller.trace, &caller.client.reads, name).await?;
             caller.is_about(name, Some(found.record.id));
             Ok(Allows::Get(found.record.id))
         }
-        (Use::Put, None) => Err(Refusal::bad("`max_bytes`: is needed for PUT")),
-        (Use::Put, Some(most)) if most > rest.limits.max_body_bytes => {
+        LinkRequest::Put { max_bytes, .. } if max_bytes > rest.limits.max_body_bytes => {
             Err(Refusal::bad(format_args!(
                 "`max_bytes`: is over the limit of {} bytes",
                 rest.limits.max_body_bytes
             )))
         }
-        (Use::Put, Some(most)) => {
+        LinkRequest::Put { max_bytes, .. } => {
             let found = rest.core.store.get(name).await.map_err(Failure::from)?;
             match found.filter(|record| record.state != State::Pending) {
                 Some(_) => Err(Failure::new(Code::FileNameExists).into()),
-                None => Ok(Allows::Put(most)),
+                None => Ok(Allows::Put(max_bytes)),
             }
         }
     }
-}
-
-async fn read(rest: &Rest, parts: &Parts, body: Body) -> Result<LinkRequest, Refusal> {
-    let kind = parts.headers.get(CONTENT_TYPE);
-    let kind = kind.map(|kind| kind.to_str().unwrap_or_default());
-    let json = |kind: &str| {
-        kind.split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .eq_ignore_ascii_case("application/json")
-    };
-    if !kind.is_none_or(json) {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Refusal::invalid(
-            status,
-            "`Content-Type`: must be application/json",
-        ));
-    }
-    let mut body = RequestBody::new(body, &rest.limits);
-    body.at_most(LONGEST_BODY);
-    body.length()?;
-    let mut text = Vec::new();
-    while let Some(piece) = body.next().await {
-        text.extend(piece.map_err(|error| body.refusal(error))?);
-    }
-    serde_json::from_slice(&text).map_err(|error| Refusal::bad(format_args!("body: {error}")))
 }
 
 fn lasts(text: &str) -> Result<Duration, Refusal> {
@@ -208,6 +205,25 @@ fn origin(rest: &Rest, caller: &Caller, parts: &Parts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_link_to_store_has_a_bound_and_needs_it() {
+        let read = |text| serde_json::from_str::<LinkRequest>(text).is_ok();
+        for (text, taken) in [
+            (r#"{"method":"GET","expires":"1h"}"#, true),
+            (r#"{"expires":"1h","max_bytes":7,"method":"PUT"}"#, true),
+            (r#"{"method":"PUT","expires":"1h","max_bytes":7.0}"#, true),
+            (r#"{"method":"PUT","expires":"1h","max_bytes":7.5}"#, false),
+            (r#"{"method":"PUT","expires":"1h","max_bytes":-7.0}"#, false),
+            (r#"{"method":"GET","expires":"1h","max_bytes":7}"#, false),
+            (r#"{"method":"GET","expires":"1h","max_bytes":null}"#, false),
+            (r#"{"method":"PUT","expires":"1h"}"#, false),
+            (r#"{"method":"PUT","expires":"1h","max_bytes":null}"#, false),
+            (r#"{"method":"DELETE","expires":"1h"}"#, false),
+        ] {
+            assert_eq!(read(text), taken, "{text}");
+        }
+    }
 
     #[test]
     fn a_link_lasts_for_a_week_at_the_most() {

@@ -5,12 +5,13 @@
 use super::Rest;
 use super::answer::{self, Refusal};
 use super::caller::Caller;
+use super::patterns::{ID, NAME, SHA256};
 use super::query::{DEFAULT_LIMIT, ListQuery};
 use crate::format;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, VARY};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use manager_body::accept;
@@ -25,19 +26,20 @@ use std::sync::Arc;
 /// Records that one step takes from the store.
 const STEP: usize = 500;
 
-const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
-
 /// One file of a listing.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListedFile")]
 pub(super) struct FileLine<'a> {
     /// Its name.
+    #[schemars(length(min = 1, max = 255), regex(pattern = NAME))]
     filename: &'a str,
     /// Its id, which no other file ever has.
+    #[schemars(regex(pattern = ID))]
     id: String,
     /// Bytes.
     size: u64,
     /// When it was stored, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     created: String,
     /// The node that holds it.
     node: &'a str,
@@ -45,6 +47,7 @@ pub(super) struct FileLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
     /// SHA-256 of its bytes, in hex.
+    #[schemars(regex(pattern = SHA256))]
     sha256: String,
 }
 
@@ -112,9 +115,7 @@ async fn answer_list(
     let mut response = Response::new(body);
     caller.hold(place);
     response.headers_mut().insert(CONTENT_TYPE, form.media());
-    response
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("accept"));
+    answer::vary_by_accept(response.headers_mut());
     Ok(response)
 }
 
@@ -198,7 +199,7 @@ impl Form {
     fn media(self) -> HeaderValue {
         match self {
             Self::Json => answer::JSON,
-            Self::Ndjson => NDJSON,
+            Self::Ndjson => answer::NDJSON,
         }
     }
 

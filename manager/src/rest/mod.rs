@@ -5,26 +5,35 @@ mod activity;
 mod admit;
 mod allowance;
 mod answer;
+mod asset;
 mod audit;
 mod caller;
+mod client;
 mod clients;
+mod console;
 mod docs;
 mod download;
+mod error_cases;
+mod examples;
 mod file_body;
 mod front;
 mod gate;
 mod handshake;
 mod hosts;
 mod io;
+mod json_body;
 mod lent;
 mod link;
 mod listeners;
 mod listing;
+mod live;
 mod name;
 mod needs;
 mod openapi;
+mod operate;
 mod operation;
 mod pace;
+mod patterns;
 mod post;
 mod protocols;
 mod put;
@@ -47,6 +56,8 @@ use crate::metrics::Metrics;
 use bytes::Bytes;
 use manager_protocol::core::Core;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use listeners::Listener;
 pub(crate) use server::serve;
@@ -59,10 +70,16 @@ struct Rest {
     gates: gate::Gates,
     hosts: hosts::Hosts,
     admits: Admits,
+    live: Arc<live::Live>,
+    /// Tasks that may read every record or whole quarantines at once.
+    long_tasks: Arc<Semaphore>,
+    /// The manager leaves: answers without an end break off, since it waits for what is in
+    /// flight.
+    shutdown: CancellationToken,
+    /// Whether the console is served.
+    console: bool,
     /// The document at `/openapi.json`.
     openapi: Bytes,
-    /// The page at `/docs`.
-    docs: Bytes,
 }
 
 impl Rest {
@@ -72,8 +89,10 @@ impl Rest {
         limits: RestLimits,
         hosts: hosts::Hosts,
         admits: Admits,
+        console: bool,
+        shutdown: CancellationToken,
     ) -> Arc<Self> {
-        let document = openapi::document(admits.callers.is_some());
+        let document = openapi::document(admits.callers.is_some(), limits.max_body_bytes);
         let gates = gate::Gates::new(&core.world, &limits, &metrics.in_flight);
         Arc::new(Self {
             core,
@@ -81,9 +100,12 @@ impl Rest {
             gates,
             hosts,
             admits,
+            live: live::Live::new(),
+            long_tasks: Arc::new(Semaphore::new(1)),
+            shutdown,
+            console,
             limits,
             openapi: Bytes::from(document.to_string()),
-            docs: Bytes::from(docs::page(&document)),
         })
     }
 }

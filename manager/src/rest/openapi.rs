@@ -1,27 +1,38 @@
 //! The OpenAPI 3.1 document, made from the table of routes and the types that
 //! are sent.
 
-use super::answer::status_of;
+use super::error_cases::ErrorCase;
+use super::examples;
 use super::needs::Needs;
-use super::operation::{Action, At, Content, Kind, Operation, Parameter, Success};
-use super::routes::OPERATIONS;
+use super::operation::{Action, Content, Kind, Operation, Parameter, Success};
+use super::routes::operations;
 use super::schemas::{Schemas, Shape};
-use http::{Method, StatusCode};
+use http::Method;
 use manager_callers::Verb;
-use proto::Code;
 use serde_json::{Map, Value, json};
 
-/// The document; `closed` says whether callers have to be known.
-pub(super) fn document(closed: bool) -> Value {
+/// The document; `closed` says whether callers have to be known, `longest_body` how many
+/// bytes a body may have.
+///
+/// The schemes of credentials are in it only then; where anyone may call, it says so.
+pub(super) fn document(closed: bool, longest_body: u64) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
-    for operation in &OPERATIONS {
+    for operation in described() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         let mut described = describe(operation, &mut schemas);
         if closed && operation.needs != Needs::Nothing {
             described["security"] = security(operation);
         }
         path[operation.method.as_str().to_lowercase()] = described;
+    }
+    let mut components = json!({"schemas": schemas.components()});
+    let stored_by_link = "/schemas/LinkRequest/oneOf/1/properties/max_bytes";
+    if let Some(bound) = components.pointer_mut(stored_by_link) {
+        bound["maximum"] = longest_body.into();
+    }
+    if closed {
+        components["securitySchemes"] = schemes();
     }
     json!({
         "openapi": "3.1.0",
@@ -30,17 +41,26 @@ pub(super) fn document(closed: bool) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "description": "Stores each file whole on one of many nodes. Every error has a code, \
-                            a message and, where it helps, a detail. Every answer has an \
-                            X-Request-Id, the client's own if it has 16 hex digits.",
+                            a message and, where it helps, a detail; a path that is not there is \
+                            404 with code 6, a method that its path has not is 405 with code 6. \
+                            Every answer has an `X-Request-Id`, the client's own if it has 16 hex \
+                            digits.",
         },
         "servers": [{"url": "/", "description": "This service"}],
         "tags": [
             {"name": FILES, "description": "Store, fetch, list and delete files"},
+            {"name": OPERATE, "description": "Drains, lost nodes, comparison and quarantine"},
             {"name": SERVICE, "description": "The service itself"},
         ],
         "paths": paths,
-        "components": {"schemas": schemas.components(), "securitySchemes": schemes()},
+        "components": components,
+        "security": [],
     })
+}
+
+/// All but the console, which is for people alone.
+fn described() -> impl Iterator<Item = &'static Operation> {
+    operations().filter(|operation| operation.action != Action::Console)
 }
 
 /// A bearer token, or a link's signature.
@@ -92,6 +112,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
 }
 
 const FILES: &str = "files";
+const OPERATE: &str = "operate";
 const SERVICE: &str = "service";
 
 fn tag(action: Action) -> &'static str {
@@ -99,7 +120,16 @@ fn tag(action: Action) -> &'static str {
         Action::Post | Action::Put | Action::Get | Action::Delete | Action::Link | Action::List => {
             FILES
         }
-        Action::Status | Action::OpenApi | Action::Docs => SERVICE,
+        Action::Drains
+        | Action::Drain
+        | Action::CancelDrain
+        | Action::Abandon
+        | Action::Fsck
+        | Action::Quarantine
+        | Action::Adopt
+        | Action::AdoptAll
+        | Action::RemoveCopy => OPERATE,
+        Action::Status | Action::OpenApi | Action::Docs | Action::Console => SERVICE,
     }
 }
 
@@ -116,14 +146,25 @@ fn kind(kind: Kind) -> Value {
     }
 }
 
+/// A parameter. The example of one that may be left out stands in its schema: a form would
+/// be filled with what stands beside it, and a request made with a digest of another file.
 fn parameter(parameter: &Parameter) -> Value {
-    json!({
+    let example = examples::of_parameter(parameter);
+    let mut described = json!({
         "name": parameter.name,
         "in": parameter.at.as_str(),
-        "required": parameter.at == At::Path,
-        "description": parameter.about,
+        "required": parameter.required,
         "schema": kind(parameter.kind),
-    })
+    });
+    if parameter.required {
+        described["description"] = parameter.about.into();
+        described["example"] = example;
+    } else {
+        let about = format!("{} For example `{}`.", parameter.about, parameter.example);
+        described["description"] = about.into();
+        described["schema"]["examples"] = json!([example]);
+    }
+    described
 }
 
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value> {
@@ -140,53 +181,46 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
         }
         responses.insert(status.to_string(), response);
     }
-    // Several codes may share a status: its description then names each.
-    for code in operation.codes {
-        let status = status_of(*code).as_u16().to_string();
-        let told = told(*code);
-        match responses.get_mut(&status) {
-            Some(response) => {
-                let both = format!("{}; {told}", response["description"].as_str().unwrap_or(""));
-                response["description"] = both.into();
-            }
-            None => {
-                let body = content(&[("application/json", Shape::Error)], schemas);
-                responses.insert(status, json!({"description": told, "content": body}));
-            }
+    for case in operation.all_errors() {
+        let told = format!(
+            "Code {}: {}: {}",
+            case.code.number(),
+            case.code.message(),
+            case.when
+        );
+        let key = case.status.as_u16().to_string();
+        let response = responses
+            .entry(key)
+            .or_insert_with(|| json!({"description": ""}));
+        // Several codes may share a status: its description then names each.
+        response["description"] = match response["description"].as_str() {
+            Some("") | None => told.into(),
+            Some(before) => format!("{before}; {told}").into(),
+        };
+        // An answer to HEAD has no body, an error included.
+        if operation.method != Method::HEAD {
+            add_error(response, &case, schemas);
         }
     }
-    if operation.needs != Needs::Nothing {
-        let refused = [
-            (StatusCode::UNAUTHORIZED, "no credential, or a wrong one"),
-            (
-                StatusCode::FORBIDDEN,
-                "the caller lacks this right, or a page of another site asks",
-            ),
-        ];
-        for (status, why) in refused {
-            let told = format!("{}: {why}", told(Code::NotAuthorized));
-            let body = content(&[("application/json", Shape::Error)], schemas);
-            let response = json!({"description": told, "content": body});
-            responses.insert(status.as_str().to_owned(), response);
-        }
-    }
-    let body = content(&[("application/json", Shape::Error)], schemas);
-    let other = "Code 6 with a status that says more (405, 408, 412, 413, 415, 416, 421, 431, 501), or code 5: Internal error";
-    responses.insert(
-        "default".to_owned(),
-        json!({"description": other, "content": body}),
-    );
     responses
 }
 
-fn told(code: Code) -> String {
-    format!("Code {}: {}", code.number(), code.message())
+/// Adds an error's example to the response of its status.
+fn add_error(response: &mut Value, case: &ErrorCase, schemas: &mut Schemas) {
+    let body = &mut response["content"]["application/json"];
+    body["schema"] = schemas.of(Shape::Error);
+    body["examples"][format!("code{}", case.code.number())] = json!({
+        "summary": case.code.message(),
+        "value": examples::of_error(case),
+    });
 }
 
 fn content(bodies: &[Content], schemas: &mut Schemas) -> Value {
-    let described = bodies
-        .iter()
-        .map(|(media, shape)| ((*media).to_owned(), json!({"schema": schemas.of(*shape)})));
+    let described = bodies.iter().map(|(media, shape)| {
+        let example = examples::of_shape(*shape);
+        let body = json!({"schema": schemas.of(*shape), "example": example});
+        ((*media).to_owned(), body)
+    });
     Value::Object(described.collect())
 }
 
@@ -212,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_to_a_schema() {
-        let document = document(true);
+        let document = document(true, 1 << 40);
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 10, "{found:?}");
@@ -224,18 +258,114 @@ mod tests {
         }
     }
 
+    /// Every operation of a document, with what it is called.
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let paths = document["paths"].as_object().expect("paths");
+        let all = paths.iter().flat_map(|(path, methods)| {
+            let methods = methods.as_object().expect("methods");
+            methods
+                .iter()
+                .map(move |(method, operation)| (format!("{method} {path}"), operation))
+        });
+        all.collect()
+    }
+
+    fn lists<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+        value[name].as_array().map_or(&[], Vec::as_slice)
+    }
+
     #[test]
-    fn every_code_of_an_operation_is_told() {
-        let document = document(true);
-        let post = &document["paths"]["/file"]["post"]["responses"];
-        assert_eq!(
-            post["409"]["description"],
-            "Code 3: File name already exists"
-        );
-        let get = &document["paths"]["/file/{filename}"]["get"]["responses"];
-        assert_eq!(
-            get["503"]["description"],
-            "Code 1: Servers unavailable; Code 4: File unavailable"
-        );
+    fn every_operation_has_a_tag_and_every_server_tag_is_told() {
+        let document = document(true, 1 << 40);
+        assert_eq!(document["servers"][0]["url"], "/");
+        let told: Vec<_> = lists(&document, "tags")
+            .iter()
+            .map(|tag| &tag["name"])
+            .collect();
+        for (called, operation) in operations(&document) {
+            let tags = lists(operation, "tags");
+            assert!(!tags.is_empty(), "{called}");
+            assert!(tags.iter().all(|tag| told.contains(&tag)), "{called}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_and_every_body_has_an_example() {
+        let document = document(true, 1 << 40);
+        for (called, operation) in operations(&document) {
+            for parameter in lists(operation, "parameters") {
+                let beside = !parameter["example"].is_null();
+                let within = !lists(&parameter["schema"], "examples").is_empty();
+                assert!(beside || within, "{called}: {parameter}");
+                assert_eq!(
+                    beside,
+                    parameter["required"] == true,
+                    "{called}: {parameter}"
+                );
+            }
+            let bodies = std::iter::once(&operation["requestBody"])
+                .chain(
+                    operation["responses"]
+                        .as_object()
+                        .expect("responses")
+                        .values(),
+                )
+                .filter_map(|body| body["content"].as_object())
+                .flatten();
+            for (media, body) in bodies {
+                let one = !body["example"].is_null();
+                let many = body["examples"]
+                    .as_object()
+                    .is_some_and(|all| !all.is_empty());
+                assert!(one || many, "{called}: {media}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_error_of_an_operation_has_its_code_as_an_example() {
+        let document = document(true, 1 << 40);
+        for operation in described() {
+            let method = operation.method.as_str().to_lowercase();
+            let responses = &document["paths"][operation.path][method]["responses"];
+            for case in operation.all_errors() {
+                let response = &responses[case.status.as_str()];
+                let told = response["description"].as_str().expect("a description");
+                assert!(
+                    told.contains(case.code.message()),
+                    "{}: {told}",
+                    operation.id
+                );
+                let body = &response["content"]["application/json"];
+                if operation.method == Method::HEAD {
+                    assert!(body.is_null(), "{}: {body}", operation.id);
+                    continue;
+                }
+                let number = case.code.number();
+                let example = &body["examples"][format!("code{number}")]["value"];
+                assert_eq!(example["code"], number, "{}: {body}", operation.id);
+                assert_eq!(example["message"], case.code.message(), "{}", operation.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_to_store_is_bounded_as_bodies_are() {
+        let document = document(true, 77);
+        let put = &document["components"]["schemas"]["LinkRequest"]["oneOf"][1];
+        assert_eq!(put["properties"]["method"]["const"], "PUT");
+        assert_eq!(put["properties"]["max_bytes"]["maximum"], 77);
+    }
+
+    #[test]
+    fn a_service_for_anyone_names_no_credentials() {
+        let open = document(false, 1 << 40);
+        assert!(open["components"]["securitySchemes"].is_null());
+        for (called, operation) in operations(&open) {
+            assert!(operation["security"].is_null(), "{called}");
+        }
+        let closed = document(true, 1 << 40);
+        let list = &closed["paths"]["/files"]["get"]["security"];
+        assert_eq!(*list, json!([{BEARER: []}]));
     }
 }

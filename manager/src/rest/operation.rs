@@ -1,9 +1,9 @@
 //! What the table of routes says of an operation.
 
+use super::error_cases::{ALWAYS, ErrorCase, FORBIDDEN, UNKNOWN};
 use super::needs::Needs;
 use super::schemas::Shape;
 use http::Method;
-use proto::Code;
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,18 @@ pub(super) enum Action {
     Link,
     List,
     Status,
+    Drains,
+    Drain,
+    CancelDrain,
+    Abandon,
+    Fsck,
+    Quarantine,
+    Adopt,
+    AdoptAll,
+    RemoveCopy,
     OpenApi,
     Docs,
+    Console,
 }
 
 /// Where a parameter stands.
@@ -56,7 +66,10 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) at: At,
     pub(super) kind: Kind,
+    pub(super) required: bool,
     pub(super) about: &'static str,
+    /// A value that is taken, as it is written in the request.
+    pub(super) example: &'static str,
 }
 
 /// What a body may hold: a media type and its shape.
@@ -83,13 +96,25 @@ pub(super) struct Operation {
     pub(super) parameters: &'static [Parameter],
     pub(super) body: &'static [Content],
     pub(super) success: &'static [Success],
-    pub(super) codes: &'static [Code],
+    /// Its errors, besides those of any operation.
+    pub(super) errors: &'static [ErrorCase],
 }
 
 impl Operation {
     /// Whether its answer is a file's bytes.
     pub(super) fn is_read(&self) -> bool {
         self.action == Action::Get
+    }
+
+    /// Every error that it answers, in the order of their statuses.
+    pub(super) fn all_errors(&self) -> Vec<ErrorCase> {
+        let mut all = self.errors.to_vec();
+        all.extend(ALWAYS);
+        if self.needs != Needs::Nothing {
+            all.extend([UNKNOWN, FORBIDDEN]);
+        }
+        all.sort_by_key(|case| (case.status.as_u16(), case.code.number()));
+        all
     }
 }
 
@@ -98,11 +123,24 @@ pub(super) const fn parameter(
     at: At,
     kind: Kind,
     about: &'static str,
+    example: &'static str,
 ) -> Parameter {
     Parameter {
         name,
         at,
         kind,
+        required: matches!(at, At::Path),
         about,
+        example,
+    }
+}
+
+impl Parameter {
+    /// The same, where it must not be left out.
+    pub(super) const fn required(self) -> Self {
+        Self {
+            required: true,
+            ..self
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! How each protocol is served: what a connection may have in its buffers and windows
 //! (invariant 9).
 
-use super::clients::{Connected, H2_WIDE_PLACES};
+use super::client::H2_WIDE_PLACES;
+use super::clients::Connected;
 use super::turns::in_turn;
 use crate::limits::RestLimits;
 use hyper::rt::Executor;

@@ -3,6 +3,7 @@
 
 use super::answer::{self, Refusal};
 use super::caller::Caller;
+use super::patterns::{ID, NAME, SHA256};
 use super::request_body::RequestBody;
 use super::vet::tokens;
 use super::{Rest, download, name};
@@ -170,17 +171,21 @@ pub(super) fn checker(
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Created<'a> {
     /// The file's name.
+    #[schemars(length(min = 1, max = 255), regex(pattern = NAME))]
     filename: &'a str,
     /// Its id, which no other file ever has.
+    #[schemars(regex(pattern = ID))]
     id: String,
     /// Bytes.
     size: u64,
     /// When it was stored, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     created: String,
     /// The media type given with the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
     /// SHA-256 of its bytes, in hex.
+    #[schemars(regex(pattern = SHA256))]
     sha256: String,
 }
 

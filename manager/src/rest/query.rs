@@ -72,7 +72,8 @@ fn limit(value: &str) -> Result<usize, Failure> {
     }
 }
 
-fn text(field: &str, value: &str) -> Result<String, Failure> {
+/// A value as text.
+pub(super) fn text(field: &str, value: &str) -> Result<String, Failure> {
     let spaced = value.replace('+', " ");
     if !well_escaped(spaced.as_bytes()) {
         return Err(invalid(field, "% must be followed by two hex digits"));
@@ -87,7 +88,8 @@ fn text(field: &str, value: &str) -> Result<String, Failure> {
     Ok(text.into_owned())
 }
 
-fn invalid(field: &str, why: &str) -> Failure {
+/// What is wrong with a field.
+pub(super) fn invalid(field: &str, why: &str) -> Failure {
     Failure::new(Code::InvalidRequest).because(format_args!("{field}: {why}"))
 }
 

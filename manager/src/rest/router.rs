@@ -3,15 +3,16 @@
 
 use super::caller::Caller;
 use super::operation::Action;
-use super::routes::OPERATIONS;
-use super::{Rest, answer, docs, download, link, listing, name, post, put};
+use super::routes::operations;
+use super::{Rest, answer, console, docs, download, link, listing, live, name, operate, post, put};
 use crate::status;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::{MethodRouter, delete, get, post as post_route, put as put_route};
 use http::header::ALLOW;
-use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Response, StatusCode};
+use manager_body::accept;
 use manager_protocol::failure::Failure;
 use manager_protocol::store::Record;
 use proto::Code;
@@ -21,15 +22,12 @@ use std::sync::Arc;
 pub(super) fn router(rest: Arc<Rest>) -> Router {
     let mut router = Router::new();
     // axum serves HEAD by the handler of GET, and takes the body away.
-    for operation in OPERATIONS
-        .iter()
-        .filter(|operation| operation.method != Method::HEAD)
-    {
+    for operation in operations().filter(|operation| operation.method != Method::HEAD) {
         for path in paths(operation.path) {
             router = router.route(path, handler(operation.action));
         }
     }
-    router.fallback(no_such_path).with_state(rest)
+    router.fallback(elsewhere).with_state(rest)
 }
 
 /// A path as axum writes it. A file's path takes in all that follows, so that a slash
@@ -37,9 +35,11 @@ pub(super) fn router(rest: Arc<Rest>) -> Router {
 fn paths(path: &'static str) -> Vec<&'static str> {
     match path {
         "/file/{filename}" => vec!["/file/", "/file/{*filename}"],
+        docs::PAGE => docs::FILES.iter().map(|(path, _)| *path).collect(),
         // Among the paths that no name has. Which of both a request means is decided by the
         // table, before the router has it.
         "/file/{filename}/link" => vec!["/file/{*filename}"],
+        "/ui/{asset}" => vec![console::FILES, "/ui/{*asset}"],
         other => vec![other],
     }
 }
@@ -53,8 +53,18 @@ fn handler(action: Action) -> MethodRouter<Arc<Rest>> {
         Action::Link => post_route(link::link),
         Action::List => get(listing::list),
         Action::Status => get(show_status),
+        Action::Drains => get(operate::list_drains),
+        Action::Drain => post_route(operate::order_drains),
+        Action::CancelDrain => delete(operate::cancel_drain),
+        Action::Abandon => post_route(operate::abandon_node),
+        Action::Fsck => get(operate::check_files),
+        Action::Quarantine => get(operate::list_copies),
+        Action::Adopt => post_route(operate::adopt_copy),
+        Action::AdoptAll => post_route(operate::adopt_all_copies),
+        Action::RemoveCopy => delete(operate::remove_copy),
         Action::OpenApi => get(openapi),
         Action::Docs => get(docs::docs),
+        Action::Console => get(console::serve),
     }
 }
 
@@ -84,25 +94,31 @@ async fn delete_file(State(rest): State<Arc<Rest>>, request: Request) -> Respons
 async fn show_status(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let asked = async {
+        if accept::prefers_events(&parts.headers) {
+            return live::stream(&rest, &parts).await;
+        }
         let caller = Caller::of(&parts)?;
         let place = rest.gates.request(&caller.client).await?;
         let response = answer::json(StatusCode::OK, &status::status(&rest.core).await);
         caller.hold(place);
         Ok::<_, Failure>(response)
     };
-    asked.await.unwrap_or_else(answer::failure)
+    let mut response = asked.await.unwrap_or_else(answer::failure);
+    answer::vary_by_accept(response.headers_mut());
+    response
 }
 
 async fn openapi(State(rest): State<Arc<Rest>>) -> Response<Body> {
     answer::bytes(StatusCode::OK, answer::JSON, rest.openapi.clone())
 }
 
-async fn no_such_path(uri: Uri) -> Response<Body> {
-    let why = format!("no such path: {}", uri.path());
-    answer::failure_as(
-        StatusCode::NOT_FOUND,
-        Failure::new(Code::InvalidRequest).because(why),
-    )
+async fn elsewhere(State(rest): State<Arc<Rest>>, request: Request) -> Response<Body> {
+    let page = console::at_root(&rest, &request);
+    let mut response = page.unwrap_or_else(|| answer::no_such_path(request.uri()));
+    if request.uri().path() == "/" {
+        answer::vary_by_accept(response.headers_mut());
+    }
+    response
 }
 
 /// The answer to a method that its path has not, with those that it has.

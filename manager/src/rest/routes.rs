@@ -1,19 +1,29 @@
 //! The routes of the API as one table: the router, the labels of the metrics
 //! and the OpenAPI document are all made from it, so that none can lag behind.
 
+use super::console::FILES;
+use super::docs;
+use super::error_cases::{
+    AWAY, BAD_HOST, BAD_NAME, BAD_QUERY, CODED, ErrorCase, FULL, GONE, LATE, NO_JSON, NODE_AWAY,
+    NOT_WANTED, OTHER_MEDIA, OUTSIDE, TAKEN, TOO_LONG,
+};
 use super::name::{FILE, asks_for_link};
 use super::needs::Needs;
 use super::operation::{Action, At, Kind, Operation, Parameter, Success, parameter};
-use super::schemas::{NAME, Shape};
+use super::patterns::{DIGEST, KEY, NAME};
+use super::schemas::Shape;
 use http::Method;
 use manager_callers::Verb;
-use proto::Code;
 
 /// A digest as RFC 9530 writes it.
-const DIGEST: Kind = Kind::Fits {
+const DIGEST_KIND: Kind = Kind::Fits {
     most: 255,
-    pattern: "^sha-(256|512)=:[A-Za-z0-9+/]+={0,2}:$",
+    pattern: DIGEST,
 };
+
+/// The digest and the tag of the file of the examples.
+const HELLO_DIGEST: &str = "sha-256=:2QFMRiSESqW6wxR3PWtomtRn+k4dGlChuKmdWpX3L/U=:";
+const HELLO_TAG: &str = "\"01a210eb-4e12-73ea-91ea-c90301660f8e\"";
 
 const FILENAME: Parameter = parameter(
     "filename",
@@ -24,41 +34,47 @@ const FILENAME: Parameter = parameter(
     },
     "The file's name, percent-encoded: 1 to 255 bytes of UTF-8 without `/` or control \
      characters, not `.` or `..`.",
+    "hello.txt",
 );
-const KEY: Parameter = parameter(
+const IDEMPOTENCY_KEY: Parameter = parameter(
     "Idempotency-Key",
     At::Header,
     Kind::Fits {
-        most: 255,
-        pattern: "^[!#-+\\x2d-:<-\\[\\]-~]+$",
+        most: 512,
+        pattern: KEY,
     },
     "1 to 255 visible ASCII characters without quotes, backslashes, commas and semicolons; with \
      them, or with spaces, as a quoted string of RFC 8941. Repeating an upload with the same key, name and body gives the first answer \
      again, for as long as the file exists.",
+    "01a210eb-report-of-monday",
 );
 const CONTENT_DIGEST: Parameter = parameter(
     "Content-Digest",
     At::Header,
-    DIGEST,
+    DIGEST_KIND,
     "RFC 9530, `sha-256` or `sha-512` of the body as sent; other bytes are refused.",
+    HELLO_DIGEST,
 );
 const REPR_DIGEST: Parameter = parameter(
     "Repr-Digest",
     At::Header,
-    DIGEST,
+    DIGEST_KIND,
     "RFC 9530, `sha-256` or `sha-512` of the file, decoded; other bytes are refused.",
+    HELLO_DIGEST,
 );
 const ACCEPT: Parameter = parameter(
     "Accept",
     At::Header,
     Kind::Any,
     "`application/json` gives the file in base64 within a JSON object.",
+    "application/octet-stream",
 );
 const RANGE: Parameter = parameter(
     "Range",
     At::Header,
     Kind::Any,
     "RFC 9110, one range of bytes or several.",
+    "bytes=7-11",
 );
 const IF_NONE_MATCH: Parameter = parameter(
     "If-None-Match",
@@ -66,6 +82,7 @@ const IF_NONE_MATCH: Parameter = parameter(
     Kind::Any,
     "An ETag seen before; 304 if it still fits. `If-Match`, `If-Modified-Since`, \
      `If-Unmodified-Since` and `If-Range` are understood too.",
+    HELLO_TAG,
 );
 
 const IF_MATCH: Parameter = parameter(
@@ -74,6 +91,7 @@ const IF_MATCH: Parameter = parameter(
     Kind::Any,
     "An ETag seen before, or `*`; 412 if the file has another one. `If-None-Match` and \
      `If-Unmodified-Since` are understood too.",
+    HELLO_TAG,
 );
 
 const CREATED: Success = Success {
@@ -81,23 +99,15 @@ const CREATED: Success = Success {
     about: "The file is durable on one node.",
     content: &[("application/json", Shape::Created)],
 };
-const UPLOAD_CODES: &[Code] = &[
-    Code::ServersUnavailable,
-    Code::FileNameExists,
-    Code::InvalidRequest,
-    Code::InsufficientStorage,
-    Code::TooManyRequests,
-];
-const READ_CODES: &[Code] = &[
-    Code::ServersUnavailable,
-    Code::FileDoesNotExist,
-    Code::FileUnavailable,
-    Code::InvalidRequest,
-    Code::TooManyRequests,
-];
+const READ_ERRORS: &[ErrorCase] = &[BAD_NAME, GONE, NOT_WANTED, OUTSIDE, AWAY, NODE_AWAY];
 
 /// Every operation.
-pub(super) static OPERATIONS: [Operation; 10] = [
+pub(super) fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(&operate::OPERATIONS)
+}
+
+/// Those of files, and those that people see.
+static OPERATIONS: [Operation; 12] = [
     Operation {
         action: Action::Post,
         needs: Needs::Right(Verb::Create),
@@ -110,14 +120,14 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 padded or not, line breaks allowed), in any order of the fields; a multipart part \
                 with a filename holds the bytes as they are. It is read as a stream, whatever \
                 its size.",
-        parameters: &[KEY, CONTENT_DIGEST, REPR_DIGEST],
+        parameters: &[IDEMPOTENCY_KEY, CONTENT_DIGEST, REPR_DIGEST],
         body: &[
             ("application/json", Shape::Upload),
             ("application/x-www-form-urlencoded", Shape::Upload),
             ("multipart/form-data", Shape::UploadParts),
         ],
         success: &[CREATED],
-        codes: UPLOAD_CODES,
+        errors: &[BAD_NAME, LATE, TAKEN, TOO_LONG, OTHER_MEDIA, AWAY, FULL],
     },
     Operation {
         action: Action::Put,
@@ -128,10 +138,18 @@ pub(super) static OPERATIONS: [Operation; 10] = [
         id: "putFile",
         summary: "Store a file, its bytes as the body",
         about: "The most efficient way. The Content-Type, which may be any, is kept with the file.",
-        parameters: &[FILENAME, KEY, CONTENT_DIGEST, REPR_DIGEST, IF_MATCH],
+        parameters: &[
+            FILENAME,
+            IDEMPOTENCY_KEY,
+            CONTENT_DIGEST,
+            REPR_DIGEST,
+            IF_MATCH,
+        ],
         body: &[("application/octet-stream", Shape::Bytes)],
         success: &[CREATED],
-        codes: UPLOAD_CODES,
+        errors: &[
+            BAD_NAME, LATE, TAKEN, NOT_WANTED, TOO_LONG, CODED, AWAY, FULL,
+        ],
     },
     Operation {
         action: Action::Get,
@@ -169,7 +187,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 content: &[],
             },
         ],
-        codes: READ_CODES,
+        errors: READ_ERRORS,
     },
     Operation {
         action: Action::Get,
@@ -195,7 +213,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 content: &[],
             },
         ],
-        codes: READ_CODES,
+        errors: &[BAD_NAME, GONE, NOT_WANTED, AWAY, NODE_AWAY],
     },
     Operation {
         action: Action::Delete,
@@ -214,13 +232,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
             about: "The file is gone.",
             content: &[],
         }],
-        codes: &[
-            Code::ServersUnavailable,
-            Code::FileDoesNotExist,
-            Code::FileUnavailable,
-            Code::InvalidRequest,
-            Code::TooManyRequests,
-        ],
+        errors: &[BAD_NAME, GONE, NOT_WANTED, AWAY, NODE_AWAY],
     },
     Operation {
         action: Action::Link,
@@ -241,14 +253,8 @@ pub(super) static OPERATIONS: [Operation; 10] = [
             about: "The link. Whoever has it may use it until it ends.",
             content: &[("application/json", Shape::NewLink)],
         }],
-        codes: &[
-            Code::ServersUnavailable,
-            Code::FileDoesNotExist,
-            Code::FileNameExists,
-            Code::FileUnavailable,
-            Code::InvalidRequest,
-            Code::InsufficientStorage,
-            Code::TooManyRequests,
+        errors: &[
+            BAD_NAME, GONE, LATE, TAKEN, TOO_LONG, NO_JSON, AWAY, NODE_AWAY, FULL,
         ],
     },
     Operation {
@@ -268,6 +274,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 At::Query,
                 Kind::Text { most: 255 },
                 "What the names begin with.",
+                "hello",
             ),
             parameter(
                 "after",
@@ -275,6 +282,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 Kind::Text { most: 255 },
                 "A name, which need not exist: those after it are listed. `next` of one page \
                  gives the page that follows.",
+                "hello",
             ),
             parameter(
                 "limit",
@@ -284,6 +292,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                     most: 10_000,
                 },
                 "Files on a page, 1 to 10000; 1000 unless told.",
+                "1",
             ),
         ],
         body: &[],
@@ -295,11 +304,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
                 ("application/x-ndjson", Shape::Line),
             ],
         }],
-        codes: &[
-            Code::ServersUnavailable,
-            Code::InvalidRequest,
-            Code::TooManyRequests,
-        ],
+        errors: &[BAD_QUERY, AWAY],
     },
     Operation {
         action: Action::Status,
@@ -309,15 +314,21 @@ pub(super) static OPERATIONS: [Operation; 10] = [
         path: "/status",
         id: "getStatus",
         summary: "The service as a whole",
-        about: "Nodes, totals, balance and what is under way.",
+        about: "Nodes, totals, balance and what is under way. With `Accept: text/event-stream` it \
+                comes as events called `status`, the first at once and another when something \
+                has changed, one a second at the most, until the caller loses the right or the \
+                service stops.",
         parameters: &[],
         body: &[],
         success: &[Success {
             status: 200,
             about: "The state of the service.",
-            content: &[("application/json", Shape::Status)],
+            content: &[
+                ("application/json", Shape::Status),
+                ("text/event-stream", Shape::Events),
+            ],
         }],
-        codes: &[Code::TooManyRequests],
+        errors: &[BAD_HOST, AWAY],
     },
     Operation {
         action: Action::OpenApi,
@@ -335,7 +346,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
             about: "The document.",
             content: &[("application/json", Shape::Any)],
         }],
-        codes: &[],
+        errors: &[BAD_HOST],
     },
     Operation {
         action: Action::Docs,
@@ -345,7 +356,7 @@ pub(super) static OPERATIONS: [Operation; 10] = [
         path: "/docs",
         id: "getDocs",
         summary: "This description for people",
-        about: "One page, which loads nothing from elsewhere.",
+        about: "A page from which calls can be tried. It loads nothing from elsewhere.",
         parameters: &[],
         body: &[],
         success: &[Success {
@@ -353,9 +364,29 @@ pub(super) static OPERATIONS: [Operation; 10] = [
             about: "The page.",
             content: &[("text/html", Shape::Text)],
         }],
-        codes: &[],
+        errors: &[BAD_HOST],
     },
+    console("/ui", "getConsole"),
+    console("/ui/{asset}", "getConsoleAsset"),
 ];
+
+/// The console's page, or its files.
+const fn console(path: &'static str, id: &'static str) -> Operation {
+    Operation {
+        action: Action::Console,
+        needs: Needs::Nothing,
+        changes: false,
+        method: Method::GET,
+        path,
+        id,
+        summary: "The console",
+        about: "A page for people.",
+        parameters: &[],
+        body: &[],
+        success: &[],
+        errors: &[],
+    }
+}
 
 /// What a request asks for.
 #[derive(Clone, Copy)]
@@ -405,9 +436,7 @@ impl Asked {
 /// is not in the table as such is `GET` here too.
 fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
     let by = |method: &Method| {
-        OPERATIONS
-            .iter()
-            .find(|operation| operation.path == path && operation.method == *method)
+        operations().find(|operation| operation.path == path && operation.method == *method)
     };
     by(method).or_else(|| {
         (*method == Method::HEAD)
@@ -427,8 +456,14 @@ fn label(path: &str) -> &'static str {
             false => "/file/{filename}",
         };
     }
-    OPERATIONS
-        .iter()
+    if path.starts_with(FILES) {
+        return "/ui/{asset}";
+    }
+    // What the page loads is asked for with it.
+    if docs::has(path) {
+        return docs::PAGE;
+    }
+    operations()
         .map(|operation| operation.path)
         .find(|known| *known == path)
         .unwrap_or(OTHER)
@@ -436,12 +471,12 @@ fn label(path: &str) -> &'static str {
 
 /// What a method is called in metrics and logs.
 pub(super) fn method_label(method: &Method) -> &'static str {
-    OPERATIONS
-        .iter()
+    operations()
         .map(|operation| operation.method.as_str())
         .find(|known| *known == method.as_str())
         .unwrap_or(OTHER)
 }
 
+mod operate;
 #[cfg(test)]
 mod tests;

@@ -3,29 +3,32 @@
 use super::answer::ErrorBody;
 use super::link::{LinkRequest, NewLink};
 use super::listing::{FileLine, Page};
+use super::operate::{
+    Abandon, Abandoned, Adoption, Adoptions, Copy, CopyName, DrainOrder, Drains, Finding, NamedFile,
+};
+use super::patterns::{BASE64, ID, MEDIA_TYPE, NAME};
 use super::put::Created;
 use crate::status::Status;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-/// What a file's name is, but for its length in bytes: the classes are written so
-/// that the regular expressions of every language take them.
-pub(super) const NAME: &str = "^(?:[^./\\x00-\\x1f\\x7f-\\x9f][^/\\x00-\\x1f\\x7f-\\x9f]*\
-                               |\\.[^./\\x00-\\x1f\\x7f-\\x9f][^/\\x00-\\x1f\\x7f-\\x9f]*\
-                               |\\.\\.[^/\\x00-\\x1f\\x7f-\\x9f]+)$";
-/// Base64, of either alphabet, in whole groups.
-const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*$|^(?:[A-Za-z0-9_-]{4})*$";
-/// A media type without parameters, neither half of which is `*`.
-const MEDIA_TYPE: &str = "^(?:[!#$%&'+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*|\\*[!#$%&'*+.^_`|~0-9A-Za-z-]+)\
-                          /(?:[!#$%&'+.^_`|~0-9A-Za-z-][!#$%&'*+.^_`|~0-9A-Za-z-]*|\\*[!#$%&'*+.^_`|~0-9A-Za-z-]+)$";
-
 /// What a body may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
+    Abandon,
+    Abandoned,
+    Adoption,
+    Adoptions,
+    Copy,
+    CopyName,
+    NamedFile,
     Created,
+    DrainOrder,
+    Drains,
     Error,
     File,
+    Finding,
     Line,
     LinkRequest,
     NewLink,
@@ -35,6 +38,8 @@ pub(super) enum Shape {
     UploadParts,
     Bytes,
     Text,
+    /// Server-sent events, each with a [`Shape::Status`].
+    Events,
     Any,
 }
 
@@ -88,8 +93,10 @@ struct UploadParts {
 )]
 struct File {
     /// The file's name.
+    #[schemars(length(min = 1, max = 255), regex(pattern = NAME))]
     filename: String,
     /// The file's id.
+    #[schemars(regex(pattern = ID))]
     id: String,
     /// Its size in bytes.
     size: u64,
@@ -118,6 +125,16 @@ impl Schemas {
     pub(super) fn of(&mut self, shape: Shape) -> Value {
         let generator = &mut self.0;
         let schema = match shape {
+            Shape::Abandon => generator.subschema_for::<Abandon>(),
+            Shape::Abandoned => generator.subschema_for::<Abandoned>(),
+            Shape::Adoption => generator.subschema_for::<Adoption>(),
+            Shape::Adoptions => generator.subschema_for::<Adoptions>(),
+            Shape::Copy => generator.subschema_for::<Copy>(),
+            Shape::CopyName => generator.subschema_for::<CopyName>(),
+            Shape::NamedFile => generator.subschema_for::<NamedFile>(),
+            Shape::DrainOrder => generator.subschema_for::<DrainOrder>(),
+            Shape::Drains => generator.subschema_for::<Drains>(),
+            Shape::Finding => generator.subschema_for::<Finding>(),
             Shape::Created => generator.subschema_for::<Created<'_>>(),
             Shape::Error => generator.subschema_for::<ErrorBody<'_>>(),
             Shape::File => generator.subschema_for::<File>(),
@@ -131,7 +148,7 @@ impl Schemas {
             Shape::Bytes => {
                 return json!({"type": "string", "format": "binary"});
             }
-            Shape::Text => return json!({"type": "string"}),
+            Shape::Text | Shape::Events => return json!({"type": "string"}),
             Shape::Any => return json!({"type": "object"}),
         };
         schema.to_value()

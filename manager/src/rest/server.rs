@@ -22,7 +22,6 @@ use futures::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
-use kit::stepped::Stepped;
 use manager_protocol::core::Core;
 use manager_protocol::waiters::Waiters;
 use std::io;
@@ -49,6 +48,7 @@ pub(crate) async fn serve(
     metrics: Arc<Metrics>,
     limits: RestLimits,
     admits: Admits,
+    console: bool,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
@@ -62,7 +62,15 @@ pub(crate) async fn serve(
     };
     let mut listeners = Listeners::new(listeners);
     let hosts = Hosts::new(limits.allowed_hosts.clone(), listeners.are_loopback()?);
-    let rest = Rest::new(core, metrics, limits, hosts, admits);
+    let rest = Rest::new(
+        core,
+        metrics,
+        limits,
+        hosts,
+        admits,
+        console,
+        shutdown.clone(),
+    );
     let front = Front::new(rest.clone(), router::router(rest));
     let serving = Arc::new(Serving {
         protocols,
@@ -132,7 +140,6 @@ impl Serving {
         let (deadlines, first) = (self.deadlines, Instant::now() + self.deadlines.head);
         let Some(tls) = &accepted.tls else {
             let socket = Writes::new(accepted.socket, deadlines, activity.clone());
-            let socket = Stepped::new(socket);
             let socket = Guarded::new(socket, deadlines, activity.clone(), first);
             return self.serve(socket, activity, connected).await;
         };
@@ -143,7 +150,6 @@ impl Serving {
         match secured {
             // In a piece of memory of its own: a plain connection does without it.
             Ok(stream) => {
-                let stream = Stepped::new(stream);
                 let socket = Guarded::new(stream, deadlines, activity.clone(), first);
                 Box::pin(self.serve(socket, activity, connected)).await;
             }

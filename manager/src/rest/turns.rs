@@ -98,26 +98,23 @@ impl Taker {
 
     /// Ready with a turn, or without one where there are enough for all.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
-        match std::mem::replace(&mut self.state, State::Rests) {
+        let waited = match std::mem::replace(&mut self.state, State::Rests) {
             State::Has(turn) => return Poll::Ready(Some(turn)),
             State::Rests if self.turns.suffice() => return Poll::Ready(None),
-            State::Rests => {
-                if let Poll::Ready(Some(turn)) = self.asks.poll_acquire(cx) {
-                    // Behind all that is ready now: these ask first, and wait where
-                    // this one has the last turn. A step that began at once would have
-                    // given its turn back before any of them could ask.
-                    self.state = State::Has(turn);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            State::Rests => false,
+            State::Waits => true,
+        };
+        match self.asks.poll_acquire(cx) {
+            Poll::Pending => self.state = State::Waits,
+            Poll::Ready(Some(turn)) if !waited => {
+                // Behind all that is ready now: these ask first, and wait where this one has
+                // the last turn. A step that began at once would have given its turn back
+                // before any of them could ask.
+                self.state = State::Has(turn);
+                cx.waker().wake_by_ref();
             }
-            State::Waits => {
-                if let Poll::Ready(turn) = self.asks.poll_acquire(cx) {
-                    return Poll::Ready(turn);
-                }
-            }
+            turn => return turn,
         }
-        self.state = State::Waits;
         Poll::Pending
     }
 }
@@ -131,7 +128,6 @@ impl Drop for Taker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
     use std::task::Waker;
     use tokio::task::JoinSet;
 
@@ -161,9 +157,9 @@ mod tests {
     /// Steps that others do between two of one's own.
     async fn others(steps: &AtomicUsize) -> usize {
         let before = steps.load(Ordering::Relaxed);
-        let woken = AtomicBool::new(false);
+        let mut woken = false;
         poll_fn(|cx| {
-            if woken.swap(true, Ordering::Relaxed) {
+            if std::mem::replace(&mut woken, true) {
                 return Poll::Ready(());
             }
             cx.waker().wake_by_ref();
@@ -210,11 +206,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn on_several_threads_as_well() {
         // The other thread goes on while the machine does not run this one, so that only
-        // the middle says something.
+        // the middle says something: with as many turns as connections it is 150 or more.
         for connections in [1, 5] {
             let seen = between(connections).await;
             let middle = seen[seen.len() / 2];
-            assert!(middle <= 8, "{connections}: {middle}");
+            assert!(middle <= 60, "{connections}: {middle}");
         }
     }
 

@@ -58,3 +58,22 @@ fn json_or_ndjson() {
     }
     assert!(!prefers_ndjson(&HeaderMap::new()));
 }
+
+#[test]
+fn events_and_pages_only_where_they_are_named() {
+    for (accept, events, page) in [
+        ("text/event-stream", true, false),
+        ("text/event-stream, application/json;q=0.5", true, false),
+        ("text/event-stream, application/json", false, false),
+        ("text/event-stream;q=0", false, false),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", false, true),
+        ("text/html;q=0", false, false),
+        ("text/*", false, false),
+        ("*/*", false, false),
+        ("application/json", false, false),
+    ] {
+        let headers = headers(accept);
+        assert_eq!(prefers_events(&headers), events, "{accept}");
+        assert_eq!(names_html(&headers), page, "{accept}");
+    }
+}

@@ -27,6 +27,16 @@ pub fn elsewhere(number: u64, lease: Option<&Lease>) -> Option<String> {
     })
 }
 
+/// The manager that leads, if it is not this one. Where the store does not say so, nobody
+/// is named.
+pub async fn other(core: &Core) -> Option<String> {
+    let lease = match core.store.is_shared() {
+        true => core.store.lease().await.unwrap_or_default(),
+        false => None,
+    };
+    elsewhere(core.lead.number(), lease.as_ref())
+}
+
 /// Holds the lease whenever it can, until the token is cancelled: then it stops
 /// wherever it waits, as in a crash.
 pub async fn run(core: Arc<Core>, holder: String, shutdown: CancellationToken) {
@@ -59,7 +69,10 @@ async fn hold(core: &Arc<Core>, holder: &str) {
         core.lead
             .hold(held.as_ref().map_or(0, |lease| lease.number));
         match set_back::look(core).await {
-            Ok(rows) => abandon::object(core, rows).await,
+            Ok(rows) => {
+                core.known.listed.set(&rows);
+                abandon::object(core, rows).await;
+            }
             Err(error) => tracing::debug!(%error, "the nodes' rows can't be read"),
         }
         core.world.sleep(BEAT).await;

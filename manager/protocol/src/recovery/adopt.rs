@@ -7,7 +7,7 @@ use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, Node, copy_ref};
 use crate::recovery::merge::{self, MergeError, Standing, standing};
-use crate::recovery::quarantine::{available, find, list, record_of, unavailable};
+use crate::recovery::quarantine::{available, find, holder, list, record_of, unavailable};
 use crate::recovery::rebuild::{Verdict, judge};
 use crate::store::{Record, State, Swap};
 use crate::swap::{Changed, insert, swap};
@@ -36,7 +36,7 @@ pub async fn adopt(
     id: FileId,
     generation: u32,
 ) -> Result<FileName, Failure> {
-    let node = available(core, node)?;
+    let node = holder(core, node).await?;
     let (_, meta) = find(&node, id, generation).await?;
     adopt_copy(core, &node, &meta).await
 }
@@ -60,6 +60,10 @@ pub async fn adopt_all(
         for node in &nodes {
             let mut held = list(node).await?;
             while let Some(copy) = held.try_next().await? {
+                // A caller that has gone wants no more of it.
+                if told.is_closed() {
+                    return Ok(());
+                }
                 let meta = copy.meta.filter(|meta| shares.has(share, &meta.name));
                 copies.extend(meta.map(|meta| (node.clone(), meta)));
             }

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::node_rows::known;
 use crate::nodes::{CallError, Node, copy_ref};
 use crate::store::{Copy, Record, State};
 use futures::stream::BoxStream;
@@ -9,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use messages::v1::{FileMeta, InventoryEntry, QuarantineRequest, Quarantined};
 use messages::{Code, FileId, FileName, NodeId};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// What is in quarantine on one node, read a page at a time as it is taken: there may
 /// be more of it than memory (invariant 9).
@@ -39,6 +41,34 @@ pub async fn list(
     Ok(copies.flatten().boxed())
 }
 
+/// Hands on what is in quarantine, on one node or with an empty id on all, as fast as the
+/// caller takes it and `limit` copies at the most.
+///
+/// # Errors
+/// When a node does not answer.
+pub async fn list_all(
+    core: &Core,
+    wanted: &str,
+    limit: usize,
+    told: &mpsc::Sender<Quarantined>,
+) -> Result<(), CallError> {
+    let mut left = limit;
+    for node in core.nodes.all_available() {
+        if !wanted.is_empty() && node.id.as_str() != wanted {
+            continue;
+        }
+        let mut held = list(&node).await?;
+        while let Some(copy) = held.try_next().await? {
+            left = left.saturating_sub(1);
+            // A caller that has gone wants no more of it.
+            if told.send(copy).await.is_err() || left == 0 {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Removes a quarantined copy for good.
 ///
 /// # Errors
@@ -49,7 +79,7 @@ pub async fn remove(
     id: FileId,
     generation: u32,
 ) -> Result<FileName, Failure> {
-    let node = available(core, node)?;
+    let node = holder(core, node).await?;
     let (name, _) = find(&node, id, generation).await?;
     let request = QuarantineRequest {
         copy: Some(copy_ref(id, generation, &name, None)),
@@ -106,6 +136,18 @@ pub(crate) fn record_of(
         owner: None,
         moved_event: 0,
     })
+}
+
+/// The node that is said to hold a copy.
+///
+/// # Errors
+/// Code 6 if there is no such node, code 1 if it is not available.
+pub async fn holder(core: &Core, node: &NodeId) -> Result<Arc<Node>, Failure> {
+    let found = available(core, node);
+    if found.is_err() {
+        known(core, node).await?;
+    }
+    found
 }
 
 /// The node, if it is available.

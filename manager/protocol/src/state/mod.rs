@@ -3,6 +3,7 @@
 
 mod cache;
 pub mod counts;
+mod listed;
 mod missing;
 mod moves;
 mod restoring;
@@ -15,6 +16,7 @@ use cache::RecordCache;
 use counts::Counts;
 use std::sync::Arc;
 
+pub use listed::Listed;
 pub(crate) use missing::Denied;
 pub use missing::Missing;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub struct Known {
     pub(crate) cache: RecordCache,
     /// How many records there are, as they were last counted.
     pub counts: Arc<Counts>,
+    /// The nodes that the store lists.
+    pub listed: Listed,
     /// Whether the store answers.
     pub store_health: StoreHealth,
     /// Merges that were broken off.
@@ -55,6 +59,7 @@ impl Known {
             missing: Missing::default(),
             cache: RecordCache::new(settings.cached_files),
             counts: Arc::default(),
+            listed: Listed::default(),
             store_health: StoreHealth::default(),
             unfinished: Unfinished::default(),
             restoring: Restoring::default(),

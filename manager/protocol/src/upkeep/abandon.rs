@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::failure::Failure;
 use crate::files::copies::confirmed;
 use crate::files::delete::remove_doomed;
-use crate::node_rows::{row, set_stay};
+use crate::node_rows::{known, row, set_stay};
 use crate::nodes::Address;
 use crate::recovery::listed::Listed;
 use crate::recovery::unsettled::{Unsettled, commit};
@@ -103,7 +103,7 @@ pub async fn abandon(
     match lose {
         None => return Ok((loss, false)),
         Some(files) if files != loss.files => {
-            return Err(invalid(format!(
+            return Err(Failure::conflict(format!(
                 "{} files would be lost, not {files}; nothing was changed",
                 loss.files
             )));
@@ -129,12 +129,19 @@ pub async fn abandon(
     )))
 }
 
+/// The volume of a node, by which [`abandon`] takes it for the one that is meant.
+///
+/// # Errors
+/// Code 6 where there is no such node.
+pub async fn volume_of(core: &Core, id: &NodeId) -> Result<Uuid, Failure> {
+    Ok(known(core, id).await?.volume_id)
+}
+
 /// The node's row, if it is the one that is meant and nobody serves it.
 async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Failure> {
-    let found = row(core, id).await?;
-    let found = found.ok_or_else(|| invalid(format!("there is no node {id}")))?;
+    let found = known(core, id).await?;
     if found.volume_id != volume {
-        return Err(invalid(format!(
+        return Err(Failure::conflict(format!(
             "node {id} has volume {}, not {volume}",
             found.volume_id
         )));
@@ -148,7 +155,7 @@ async fn lost_node(core: &Core, id: &NodeId, volume: Uuid) -> Result<NodeRow, Fa
     let alive = core.network.identify(at, HOLDER).await;
     let alive = alive.is_some_and(|who| who.volume_id[..] == volume.as_bytes()[..]);
     if alive || core.nodes.available(id).is_some() {
-        return Err(invalid(format!(
+        return Err(Failure::conflict(format!(
             "node {id} is alive at {}: drain it instead",
             found.endpoint
         )));
@@ -164,7 +171,7 @@ async fn wait_for_objections(core: &Core, id: &NodeId) -> Result<(), Failure> {
     if stays == Some(Stay::Abandoned) {
         return Ok(());
     }
-    Err(invalid(format!(
+    Err(Failure::conflict(format!(
         "node {id} is joined to another manager, which this one does not see: nothing was changed"
     )))
 }
@@ -298,10 +305,6 @@ async fn remove_row(core: &Core, id: &NodeId) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn invalid(why: String) -> Failure {
-    Failure::new(Code::InvalidRequest).because(why)
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ pub use nodes::{abandon, drain, drains, nodes};
 pub use quarantine::quarantine;
 
 use crate::config::RemoteArgs;
+use crate::format;
 use anyhow::{Context, bail};
 use kit::inner::{Way, chain};
-use proto::FileId;
 use proto::v1::FsckRequest;
 use proto::v1::admin_client::AdminClient;
 use std::process::ExitCode;
@@ -60,13 +60,6 @@ pub fn said(error: &anyhow::Error) -> String {
     }
 }
 
-/// A file's id as people read it; empty where there is none.
-fn id_of(wire: &[u8]) -> String {
-    FileId::from_wire(wire)
-        .map(|id| id.to_string())
-        .unwrap_or_default()
-}
-
 /// `manager fsck`: exit status 0 for no difference, 1 for some, 2 when the comparison failed.
 ///
 /// # Errors
@@ -85,7 +78,7 @@ pub async fn fsck(args: RemoteArgs) -> anyhow::Result<ExitCode> {
             found.kind,
             found.node_id,
             found.name,
-            id_of(&found.id),
+            format::id(&found.id),
             found.generation,
             found.detail
         );

@@ -1,7 +1,8 @@
 //! `manager quarantine`.
 
-use super::{connect, id_of};
+use super::connect;
 use crate::config::{AdoptArgs, QuarantineArgs, QuarantineCommand, QuarantinedArgs, RemoteArgs};
+use crate::format;
 use anyhow::Context;
 use proto::NodeId;
 use proto::v1::{ListQuarantineRequest, QuarantinedRef};
@@ -28,7 +29,7 @@ async fn list(remote: RemoteArgs) -> anyhow::Result<()> {
         println!(
             "--node {} --id {} --generation {} name={:?} size={} {}",
             held.node_id,
-            id_of(&meta.id),
+            format::id(&meta.id),
             meta.generation,
             meta.name,
             meta.size,
@@ -64,7 +65,7 @@ async fn adopt_all(args: AdoptArgs) -> anyhow::Result<()> {
             println!(
                 "kept --node {} --id {} --generation {} name={:?} {}",
                 copy.node_id,
-                id_of(&copy.id),
+                format::id(&copy.id),
                 copy.generation,
                 copy.filename,
                 copy.kept

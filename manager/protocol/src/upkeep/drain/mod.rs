@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::failpoints::{STALL_AFTER_RECORDS, STALL_BEFORE_SEAL, STALL_IN_ORDER, stall};
 use crate::failure::Failure;
 use crate::fit::{Load, Room, shortfall};
-use crate::node_rows::{TRIES, keeps_changing, row, set_stay};
+use crate::node_rows::{TRIES, keeps_changing, no_such_node, row, set_stay};
 use crate::nodes::{CallError, Node};
 use crate::state::counts::{self, WAIT};
 use crate::store::{NodeRow, Stay, StoreError};
@@ -306,15 +306,14 @@ pub async fn keep(core: Arc<Core>) {
 
 /// The rows of nodes that are named.
 fn known(rows: &[NodeRow], ids: &[NodeId]) -> Result<Vec<NodeRow>, Failure> {
-    let invalid = |why: String| Failure::new(Code::InvalidRequest).because(why);
     if ids.is_empty() {
-        return Err(invalid("no node is named".to_owned()));
+        return Err(Failure::new(Code::InvalidRequest).because("no node is named"));
     }
     let known = |id: &NodeId| match rows.iter().find(|row| row.id == *id) {
-        None => Err(invalid(format!("there is no node {id}"))),
-        Some(row) if row.stay == Stay::Abandoned => {
-            Err(invalid(format!("node {id} is being abandoned")))
-        }
+        None => Err(no_such_node(id)),
+        Some(row) if row.stay == Stay::Abandoned => Err(Failure::conflict(format_args!(
+            "node {id} is being abandoned"
+        ))),
         Some(row) => Ok(row.clone()),
     };
     ids.iter().map(known).collect()
