@@ -13,6 +13,8 @@
 {{- include "dfs.innerTlsEnv" . }}
 - name: DFS_CACHED_FILES
   value: {{ .Values.manager.cachedFiles | int64 | quote }}
+- name: DFS_CONSOLE
+  value: {{ ne (toString .Values.manager.console) "false" | quote }}
 - name: DFS_MOVE_FILES_PER_SECOND
   value: {{ .Values.manager.balance.moveFilesPerSecond | int64 | quote }}
 - name: DFS_MOVE_BYTES_PER_SECOND

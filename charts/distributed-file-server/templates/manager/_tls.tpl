@@ -19,6 +19,13 @@
 {{- if eq (include "dfs.tlsMode" .) "certManager" -}}ca.crt{{- else -}}{{ .Values.tls.http.caKey }}{{- end -}}
 {{- end -}}
 
+{{/* The Secret with the authority of the certificate, and the key in it; empty where no file is needed. */}}
+{{- define "dfs.tlsAuthority" -}}
+{{- if and (ne (include "dfs.tlsMode" .) "none") (include "dfs.tlsCaKey" .) -}}
+{{- include "dfs.tlsSecret" . }}/{{ include "dfs.tlsCaKey" . }}
+{{- end -}}
+{{- end -}}
+
 {{/* The Secret with the authorities of clients; empty where clients show no certificate. */}}
 {{- define "dfs.tlsClientCa" -}}
 {{- if ne (include "dfs.tlsMode" .) "none" -}}{{ (.Values.tls.http.clientCa).existingSecret }}{{- end -}}
