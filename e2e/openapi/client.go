@@ -1,10 +1,11 @@
-// Stores, fetches and lists with the client that oapi-codegen generates.
+// Stores, fetches, lists and deletes with the client that oapi-codegen generates.
 package main
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 
 	"client/api"
@@ -18,7 +19,11 @@ func check(ok bool, what string, more any) {
 }
 
 func main() {
-	client, err := api.NewClientWithResponses(os.Args[1])
+	bearer := func(_ context.Context, request *http.Request) error {
+		request.Header.Set("Authorization", "Bearer "+os.Getenv("TOKEN"))
+		return nil
+	}
+	client, err := api.NewClientWithResponses(os.Args[1], api.WithRequestEditorFn(bearer))
 	check(err == nil, "client", err)
 	ctx, name, data := context.Background(), "go ä%", bytes.Repeat([]byte("0123456789abcdef"), 16000)
 
@@ -38,5 +43,12 @@ func main() {
 		names += file.Filename + ","
 	}
 	check(names == "go json,go ä%,", "listed", names)
-	fmt.Println("oapi-codegen: stored, fetched, listed")
+
+	for _, stored := range []string{name, "go json"} {
+		deleted, err := client.DeleteFileWithResponse(ctx, stored, nil)
+		check(err == nil && deleted.StatusCode() == 204, "delete", err)
+	}
+	gone, err := client.GetFileWithResponse(ctx, name, nil)
+	check(err == nil && gone.JSON404 != nil && gone.JSON404.Code == 2, "gone", err)
+	fmt.Println("oapi-codegen: stored, fetched, listed, deleted")
 }

@@ -1,15 +1,16 @@
-"""Stores, fetches and lists with the client that openapi-python-client generates."""
+"""Stores, fetches, lists and deletes with the client that openapi-python-client generates."""
 
 import base64
 import io
+import os
 import sys
 
-from generated import Client
-from generated.api.files import get_file, list_files, post_file, put_file
-from generated.models import Upload
+from generated import AuthenticatedClient
+from generated.api.files import delete_file, get_file, list_files, post_file, put_file
+from generated.models import Error, Upload
 from generated.types import File
 
-client = Client(base_url=sys.argv[1])
+client = AuthenticatedClient(base_url=sys.argv[1], token=os.environ["TOKEN"])
 data = bytes(range(256)) * 1000
 name = "python ä%"
 
@@ -25,4 +26,9 @@ assert raw.status_code == 206 and raw.content == data[:10], raw
 
 names = [file.filename for file in list_files.sync(client=client, prefix="python").files]
 assert names == ["python json", name], names
-print("openapi-python-client: stored, fetched, listed")
+
+for stored_name in names:
+    assert delete_file.sync_detailed(stored_name, client=client).status_code == 204
+gone = get_file.sync(name, client=client)
+assert isinstance(gone, Error) and gone.code == 2, gone
+print("openapi-python-client: stored, fetched, listed, deleted")

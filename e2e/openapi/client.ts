@@ -1,8 +1,11 @@
-// Stores, fetches and lists with the types that openapi-typescript generates.
+// Stores, fetches, lists and deletes with the types that openapi-typescript generates.
 import createClient from "openapi-fetch";
 import type { paths } from "./api";
 
-const client = createClient<paths>({ baseUrl: process.argv[2] });
+const client = createClient<paths>({
+  baseUrl: process.argv[2],
+  headers: { Authorization: `Bearer ${process.env.TOKEN}` },
+});
 const data = new Uint8Array(256_000).map((_, at) => at % 251);
 const path = { filename: "typescript ä%" };
 
@@ -34,7 +37,13 @@ async function run() {
   if (!("files" in page)) throw new Error("no page");
   const names = page.files.map((listed) => listed.filename).join();
   if (names !== "typescript json,typescript ä%") throw new Error(names);
-  console.log("openapi-typescript: stored, fetched, listed");
+  for (const filename of names.split(",")) {
+    const deleted = await client.DELETE("/file/{filename}", { params: { path: { filename } } });
+    if (deleted.response.status !== 204) throw new Error(JSON.stringify(deleted.error));
+  }
+  const gone = await client.GET("/file/{filename}", { params: { path } });
+  if (gone.error?.code !== 2) throw new Error(JSON.stringify(gone.error));
+  console.log("openapi-typescript: stored, fetched, listed, deleted");
 }
 
 run().catch((error) => {

@@ -36,7 +36,12 @@ impl Authority {
 
     /// A certificate of a server on this machine.
     pub fn server(&self) -> Result<Pair> {
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        self.server_of(&["localhost", "127.0.0.1", "::1"])
+    }
+
+    /// A certificate of a server with these names.
+    pub fn server_of(&self, names: &[&str]) -> Result<Pair> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         self.sign(CertificateParams::new(names)?)
     }
 

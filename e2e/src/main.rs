@@ -27,6 +27,8 @@ enum Command {
     Pages,
     /// Disks that fill up, turn read-only, hang or lose files, beside a healthy one.
     Disks(e2e::disks::Args),
+    /// The console in a real Chromium, and whether its embedded files are as built anew.
+    Console(e2e::console::Args),
     /// The definition of FileServerPool on a real Kubernetes API server.
     Crd,
     /// What an operator with hundreds of pools at rest asks of a real Kubernetes API
@@ -38,6 +40,8 @@ enum Command {
     Memory(e2e::memory::Args),
     /// Every route by many clients at once, and a good client among bad ones.
     Pressure(e2e::pressure::Args),
+    /// Dashboard, alerts and metrics of the chart by a real Prometheus.
+    Prometheus(e2e::prometheus::Args),
     /// Power cuts under load, in a guest of qemu.
     Powercut(e2e::powercut::Args),
 }
@@ -68,11 +72,13 @@ fn run() -> anyhow::Result<()> {
         | Command::Histories(_)
         | Command::Pages
         | Command::Disks(_)
+        | Command::Console(_)
         | Command::Crd
         | Command::Pools(_)
         | Command::Kubernetes(_)
         | Command::Memory(_)
         | Command::Pressure(_)
+        | Command::Prometheus(_)
         | Command::Powercut(_) => tokio::runtime::Runtime::new()?,
     };
     runtime.block_on(async {
@@ -86,11 +92,13 @@ fn run() -> anyhow::Result<()> {
             Command::Histories(args) => e2e::histories::run(args).await,
             Command::Pages => e2e::pages::run().await,
             Command::Disks(args) => e2e::disks::run(args).await,
+            Command::Console(args) => e2e::console::run(args).await,
             Command::Crd => e2e::crd::run().await,
             Command::Pools(args) => e2e::pools::run(args).await,
             Command::Kubernetes(args) => e2e::kubernetes::run(args).await,
             Command::Memory(args) => e2e::memory::run(args).await,
             Command::Pressure(args) => e2e::pressure::run(args).await,
+            Command::Prometheus(args) => e2e::prometheus::run(args).await,
             Command::Powercut(args) => e2e::powercut::run(args).await,
         }
     })

@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 
 /// Folders that hold no file of the workspace's own.
-const APART: [&str; 2] = ["target", "engine-spike"];
+const APART: [&str; 3] = ["target", "engine-spike", "node_modules"];
 
 /// The files whose names end in one of `endings`, in order.
 ///

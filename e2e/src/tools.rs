@@ -62,6 +62,18 @@ pub fn which(tool: &str) -> Result<PathBuf> {
         .with_context(|| format!("no {tool}"))
 }
 
+/// `unshare`, which begins as root in the namespaces that are asked for.
+///
+/// # Errors
+/// Where there is none.
+pub fn unshare() -> Result<Command> {
+    let mut command = Command::new(which("unshare")?);
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    Ok(command)
+}
+
 /// Makes sure that programs are there, each given with its Debian package.
 ///
 /// # Errors

@@ -3,10 +3,24 @@
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The most entries a directory may hold (invariant 1).
 pub const MAX_ENTRIES: usize = 36;
+
+/// Flips a bit in the middle of a file, or flips it back.
+///
+/// # Errors
+/// Where it can't be read and written, or is empty.
+pub fn flip(path: &Path) -> Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let at = file.metadata()?.len() / 2;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    Ok(file.write_all_at(&[byte[0] ^ 1], at)?)
+}
 
 /// Directory levels between `data/` and a file, `data/` itself not counted.
 pub const LEVELS: usize = 5;

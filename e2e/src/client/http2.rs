@@ -1,6 +1,6 @@
 //! A client of the REST API over HTTP/2: many requests at once share a connection.
 
-use super::{Answer, Body, Tls, connect, connect_from};
+use super::{Answer, Body, Tls, connect};
 use anyhow::{Context, Result};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
@@ -24,7 +24,7 @@ impl Http2 {
     /// # Errors
     /// Where nobody answers.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        Self::over(connect(address).await?, address, "http").await
+        Self::over(connect(None, address).await?, address, "http").await
     }
 
     /// Connects from an address of this machine.
@@ -32,7 +32,7 @@ impl Http2 {
     /// # Errors
     /// Where nobody answers.
     pub async fn open_from(from: IpAddr, address: SocketAddr) -> Result<Self> {
-        Self::over(connect_from(Some(from), address).await?, address, "http").await
+        Self::over(connect(Some(from), address).await?, address, "http").await
     }
 
     /// Connects with TLS.

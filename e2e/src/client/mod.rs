@@ -53,13 +53,16 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// A connection to an address.
-async fn connect(address: SocketAddr) -> Result<TcpStream> {
-    connect_from(None, address).await
+/// Connects from an address of this machine, as another client does.
+///
+/// # Errors
+/// Where nobody answers.
+pub async fn connect_from(from: IpAddr, address: SocketAddr) -> Result<TcpStream> {
+    connect(Some(from), address).await
 }
 
-/// The same from an address of this machine, if one is given.
-async fn connect_from(from: Option<IpAddr>, address: SocketAddr) -> Result<TcpStream> {
+/// A connection to an address, from one of this machine if that is given.
+async fn connect(from: Option<IpAddr>, address: SocketAddr) -> Result<TcpStream> {
     let connecting = async {
         let Some(from) = from else {
             return TcpStream::connect(address).await;
@@ -83,7 +86,7 @@ async fn connect_from(from: Option<IpAddr>, address: SocketAddr) -> Result<TcpSt
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        Self::over(connect(address).await?, address).await
+        Self::over(connect(None, address).await?, address).await
     }
 
     /// Connects with TLS.
@@ -272,7 +275,7 @@ impl Client {
         match &self.tls {
             Some(tls) => Connection::open_tls(self.address, tls).await,
             None => {
-                let stream = connect_from(self.from, self.address).await?;
+                let stream = connect(self.from, self.address).await?;
                 Connection::over(stream, self.address).await
             }
         }

@@ -61,7 +61,7 @@ impl Tls {
         address: SocketAddr,
         protocol: &str,
     ) -> Result<TlsStream<TcpStream>> {
-        let socket = connect(address).await?;
+        let socket = connect(None, address).await?;
         let connector = TlsConnector::from(self.config.clone());
         let connector = connector.with_alpn(vec![protocol.into()]);
         let name = ServerName::from(address.ip());

@@ -5,13 +5,15 @@ use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where one build of the two programs lies.
+/// Where one build of the programs lies.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     /// The program `manager`.
     pub manager: PathBuf,
     /// The program `node`.
     pub node: PathBuf,
+    /// The program `dfs`.
+    pub dfs: PathBuf,
 }
 
 /// The binaries beside the running program (or in `E2E_BIN_DIR`). In a dev
@@ -30,6 +32,7 @@ pub fn find() -> Result<Binaries> {
     let found = Binaries {
         manager: folder.join("manager"),
         node: folder.join("node"),
+        dfs: folder.join("dfs"),
     };
     if !given && !*built {
         cargo_build(&folder)?;
@@ -95,7 +98,7 @@ fn cargo_build(folder: &Path) -> Result<()> {
     }
     let status = command.status().context("starting cargo")?;
     if !status.success() {
-        bail!("cargo could not build manager and node: {status}");
+        bail!("cargo could not build the programs: {status}");
     }
     Ok(())
 }

@@ -87,6 +87,13 @@ pub struct Other {
     ops: SocketAddr,
 }
 
+impl Other {
+    /// Its address of metrics, livez and readyz.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+}
+
 /// A running service. Dropping it kills its processes and removes its files;
 /// while a test panics they are kept, and the folder is printed.
 #[derive(Debug)]

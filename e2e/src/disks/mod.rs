@@ -4,7 +4,7 @@
 mod fuse;
 mod scenarios;
 mod unreadable;
-mod volume;
+pub(crate) mod volume;
 
 use crate::client::Client;
 use crate::cluster::{Cluster, NodeStatus, Options};
@@ -33,18 +33,11 @@ const UPLOAD: Duration = Duration::from_secs(9);
 /// # Errors
 /// The first scenario that failed.
 pub async fn run(args: Args) -> Result<()> {
-    if !rustix::process::geteuid().is_root() || !std::path::Path::new("/dev/loop-control").exists()
-    {
+    if !possible() {
         println!("left out: small volumes need root and loop devices");
         return Ok(());
     }
-    tools::require(&[
-        ("mkfs.ext4", "e2fsprogs"),
-        ("mkfs.xfs", "xfsprogs"),
-        ("xfs_io", "xfsprogs"),
-        ("fsfreeze", "util-linux"),
-        ("bindfs", "bindfs"),
-    ])?;
+    programs()?;
     let mut rows = Vec::new();
     for (name, scenario) in scenarios::ALL {
         if !name.contains(&args.only) {
@@ -63,6 +56,26 @@ pub async fn run(args: Args) -> Result<()> {
     );
     println!("{}", table(&["scenario", "time", "seen"], &rows));
     Ok(())
+}
+
+/// Whether this machine can mount small volumes.
+pub(crate) fn possible() -> bool {
+    let loops = std::path::Path::new("/dev/loop-control");
+    rustix::process::geteuid().is_root() && loops.exists()
+}
+
+/// Makes sure that what volumes need is installed.
+///
+/// # Errors
+/// Names what is missing and can't be installed.
+pub(crate) fn programs() -> Result<()> {
+    tools::require(&[
+        ("mkfs.ext4", "e2fsprogs"),
+        ("mkfs.xfs", "xfsprogs"),
+        ("xfs_io", "xfsprogs"),
+        ("fsfreeze", "util-linux"),
+        ("bindfs", "bindfs"),
+    ])
 }
 
 /// A service of two nodes, the first on a volume.

@@ -11,7 +11,7 @@ const MOUNTED: Duration = Duration::from_secs(5);
 
 /// What a volume is formatted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Ext4,
     /// With this many inodes.
     Ext4Inodes(u32),
@@ -22,18 +22,18 @@ pub(super) enum Kind {
 
 /// A mounted volume.
 #[derive(Debug)]
-pub(super) struct Volume {
+pub(crate) struct Volume {
     kind: Kind,
     /// What lies behind it: a file, or a folder.
     image: PathBuf,
     /// Where it is mounted.
-    pub(super) at: PathBuf,
+    pub(crate) at: PathBuf,
     /// The program that serves a FUSE volume.
     served: Option<Child>,
 }
 
 /// Runs a program; its messages are in the error.
-pub(super) fn call<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String> {
+pub(crate) fn call<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String> {
     let program = crate::tools::which(program)?;
     let output = Command::new(&program).args(args).output()?;
     let text = [output.stdout, output.stderr].concat();
@@ -44,7 +44,7 @@ pub(super) fn call<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String>
 
 impl Volume {
     /// Formats and mounts one below `folder`.
-    pub(super) fn make(folder: &Path, kind: Kind, mib: u64) -> Result<Self> {
+    pub(crate) fn make(folder: &Path, kind: Kind, mib: u64) -> Result<Self> {
         let image = folder.join("image");
         let at = folder.join("volume");
         std::fs::create_dir_all(&at)?;
@@ -93,7 +93,7 @@ impl Volume {
     }
 
     /// Unmounts it, checks it and mounts it anew, as a person would after an error.
-    pub(super) fn repair(&mut self) -> Result<()> {
+    pub(crate) fn repair(&mut self) -> Result<()> {
         self.unmount()?;
         if self.kind == Kind::Fuse {
             return self.mount();
@@ -126,7 +126,7 @@ impl Volume {
     }
 
     /// Makes ext4 find an error, upon which it turns read-only.
-    pub(super) fn turn_read_only(&self) -> Result<()> {
+    pub(crate) fn turn_read_only(&self) -> Result<()> {
         call(
             "mount",
             &[
@@ -161,17 +161,17 @@ impl Volume {
     }
 
     /// Makes it hang.
-    pub(super) fn freeze(&self) -> Result<()> {
+    pub(crate) fn freeze(&self) -> Result<()> {
         call("fsfreeze", &[OsStr::new("-f"), self.at.as_os_str()]).map(drop)
     }
 
     /// Lets it go on.
-    pub(super) fn thaw(&self) -> Result<()> {
+    pub(crate) fn thaw(&self) -> Result<()> {
         call("fsfreeze", &[OsStr::new("-u"), self.at.as_os_str()]).map(drop)
     }
 
     /// Fills it up to its last byte.
-    pub(super) fn fill(&self) -> Result<()> {
+    pub(crate) fn fill(&self) -> Result<()> {
         use std::io::Write;
         for piece in [1 << 20, 4096, 1] {
             let ballast = self.at.join(format!("ballast-{piece}"));
@@ -200,7 +200,7 @@ impl Volume {
     }
 
     /// Removes what filled it up.
-    pub(super) fn empty(&self) -> Result<()> {
+    pub(crate) fn empty(&self) -> Result<()> {
         for entry in std::fs::read_dir(&self.at)? {
             let entry = entry?;
             if !entry.file_name().as_encoded_bytes().starts_with(b"ballast") {

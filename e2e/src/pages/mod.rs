@@ -1,6 +1,8 @@
-//! `pages`: the sessions of README and documents, typed as they stand there. Each runs
-//! in a network of its own, so that the ports that the pages name are free.
+//! `pages`: the sessions of README and documents, typed as they stand there, and the
+//! programs in other languages. Each runs in a network of its own, so that the ports that
+//! the pages name are free.
 
+mod languages;
 mod session;
 
 use crate::cluster::binaries;
@@ -9,10 +11,9 @@ use anyhow::{Context, Result, ensure};
 use session::{Step, blocks, same, session};
 use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
 
 /// Pages with a session of the whole service in one process.
-const SESSIONS: [&str; 2] = ["README.md", "docs/rest.md"];
+const SESSIONS: [&str; 3] = ["README.md", "docs/rest.md", "docs/dfs.md"];
 /// A page and the heading under which it starts one manager and two nodes.
 const PROCESSES: (&str, &str) = ("docs/processes.md", "## One manager, some nodes");
 /// What stands between the outputs of two steps.
@@ -49,6 +50,7 @@ pub async fn run() -> Result<()> {
         }
         println!("{page}: {} commands print what the page shows", steps.len());
     }
+    languages::run()?;
     let (page, heading) = PROCESSES;
     let text = read(page)?;
     let (_, after) = text.split_once(heading).context("no such heading")?;
@@ -97,10 +99,7 @@ fn bash(folder: &Path, script: &str) -> Result<String> {
     let programs = binaries::find()?;
     let programs = programs.manager.parent().context("no folder")?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new(tools::which("unshare")?);
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = tools::unshare()?;
     command
         .args(["--net", "--pid", "--fork", "--kill-child"])
         .args(["bash", "-s"])

@@ -10,7 +10,6 @@ use crate::cluster::binaries;
 use crate::cluster::{Cluster, Launch, Options, SOON, Status};
 use crate::report::{mib, table, thousands};
 use crate::tree::{self, Tree};
-use crate::wait;
 use anyhow::{Context, Result, ensure};
 use files::Source;
 use std::path::PathBuf;
@@ -158,24 +157,14 @@ async fn standalone(sources: Arc<Vec<Source>>, clients: usize) -> Result<Vec<Vec
     let process = launch.start().await?;
     let client = Client::new(process.address("http")?);
     let begun = Instant::now();
-    download_all(Transfer::new(client.clone(), Arc::clone(&sources)), clients).await?;
+    download_all(Transfer::new(client, Arc::clone(&sources)), clients).await?;
     let downloaded = begun.elapsed();
-    // A node that does not answer for a moment is passed over, and moves even that out.
-    wait::until(BALANCE, async || {
-        let status = client.status().await?;
-        ensure!(
-            spread(&status) <= 1 && status.moves.is_empty(),
-            "{status:?}"
-        );
-        Ok(())
-    })
-    .await?;
     let trees: Result<Vec<Tree>> = tree::find_data(&data)?
         .iter()
         .map(|path| Tree::walk(path))
         .collect();
     let trees = trees?;
-    check_trees(&trees, sources.len())?;
+    check_trees(&trees, sources.len()).with_context(|| process.log())?;
     process.terminate(SOON).await?;
     Ok(summary(&sources, &trees, uploaded, downloaded))
 }

@@ -101,6 +101,7 @@ fn every_path_that_documents_name_is_there() -> Result<()> {
     let root = workspace();
     let rooms = [
         "charts/",
+        "console/",
         "crds/",
         "docs/",
         "e2e/",

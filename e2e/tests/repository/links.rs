@@ -57,6 +57,32 @@ fn what_readme_starts_is_checked_as_it_is_built() -> Result<()> {
 }
 
 #[test]
+fn the_client_speaks_rest_alone() -> Result<()> {
+    let library = linked("client", &["--no-default-features"])?;
+    ensure!(has(&library, "names") && has(&library, "reqwest"));
+    for part in [
+        "proto",
+        "messages",
+        "tonic",
+        "axum",
+        "kube",
+        "clap",
+        "indicatif",
+    ] {
+        ensure!(!has(&library, part), "{part} is linked into the library");
+    }
+    let command = linked("client", &[])?;
+    ensure!(has(&command, "clap"), "no command is seen");
+    for part in ["proto", "tonic", "axum"] {
+        ensure!(!has(&command, part), "{part} is linked into dfs");
+    }
+    ensure!(has(&command, "kube"), "dfs does not reach a cluster");
+    let without = linked("client", &["--no-default-features", "--features=dfs"])?;
+    ensure!(!has(&without, "kube"), "kube is linked into dfs without it");
+    Ok(())
+}
+
+#[test]
 fn nothing_but_operator_definition_and_callers_knows_kubernetes() -> Result<()> {
     let bare = ["--no-default-features", "--features=mongodb,standalone"];
     let others = [

@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 use e2e::callers::Closed;
-use e2e::client::{Http2, Pieces};
+use e2e::client::{Http2, Pieces, connect_from};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::secure::Secure;
 use e2e::{raw, wait};
 use http::Request;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 const FILES: &[u8] = b"GET /files HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// How HTTP/2 begins, with empty SETTINGS.
@@ -103,9 +103,7 @@ async fn ask(
     path: &str,
     token: Option<&str>,
 ) -> Result<(TcpStream, raw::RawAnswer)> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(format!("{from}:0").parse()?)?;
-    let mut stream = socket.connect(service.cluster.http()).await?;
+    let mut stream = connect_from(from.parse()?, service.cluster.http()).await?;
     let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     let bearer = bearer.unwrap_or_default();
     let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{bearer}\r\n");

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, SOON};
+use e2e::tree::flip;
 use e2e::{content, raw, wait};
 use http::Method;
 use std::os::unix::fs::FileExt;
@@ -16,15 +17,7 @@ async fn a_download_of_corrupt_bytes_never_ends_as_a_success() -> Result<()> {
             .await?
             .expect(201)?;
         client.get(name).await?.expect(200)?;
-        let path = cluster.tree(0)?.files[name].clone();
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)?;
-        let mut byte = [0];
-        let at = size as u64 / 2;
-        file.read_exact_at(&mut byte, at)?;
-        file.write_all_at(&[byte[0] ^ 1], at)?;
+        flip(&cluster.tree(0)?.files[name])?;
         for accept in ["*/*", "application/json"] {
             let request = format!(
                 "GET /file/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"

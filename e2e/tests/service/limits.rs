@@ -3,10 +3,10 @@
 
 use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
-use e2e::{content, raw, wait};
+use e2e::{client, content, raw, wait};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 async fn bounded(flags: &[&str]) -> Result<Cluster> {
     let manager_args = flags.iter().map(|&flag| flag.to_owned()).collect();
@@ -134,9 +134,7 @@ async fn a_head_that_is_too_long_or_too_slow_is_ended() -> Result<()> {
 
 /// A connection from another address of this machine, as of another client.
 async fn connect_from(cluster: &Cluster, address: &str) -> Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(format!("{address}:0").parse()?)?;
-    Ok(socket.connect(cluster.http()).await?)
+    client::connect_from(address.parse()?, cluster.http()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

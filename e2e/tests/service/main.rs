@@ -13,6 +13,7 @@ mod corruption;
 mod crash_points;
 mod descriptors;
 mod drain;
+mod events;
 mod fsck;
 mod full_disk;
 mod http2_uploads;

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::client::Client;
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::metrics::Metrics;
 use http::Method;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +36,33 @@ async fn both_programs_tell_that_they_live_are_ready_and_their_metrics() -> Resu
         }
     }
     Ok(())
+}
+
+/// Waits until the manager's metrics say whether a node is available.
+async fn shown(cluster: &Cluster, node: &str, available: f64) -> Result<()> {
+    let series = format!("dfs_manager_node_available{{node=\"{node}\"}}");
+    e2e::wait::until(SOON, async || {
+        let value = Metrics::of(cluster.ops()).await?.get(&series);
+        ensure!(value == Some(available), "{series} is {value:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// An alert can only be about a series that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_away_keeps_the_series_that_says_so() -> Result<()> {
+    let mut cluster = Cluster::start(2).await?;
+    shown(&cluster, "node-1", 1.0).await?;
+    cluster.kill_node(0).await?;
+    shown(&cluster, "node-1", 0.0).await?;
+    // Also with a manager that it never joined.
+    cluster.kill_manager().await?;
+    cluster.start_manager().await?;
+    shown(&cluster, "node-2", 1.0).await?;
+    shown(&cluster, "node-1", 0.0).await?;
+    cluster.start_node(0).await?;
+    shown(&cluster, "node-1", 1.0).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

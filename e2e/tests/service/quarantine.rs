@@ -3,74 +3,15 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, SOON, Status};
-use e2e::{content, tree, wait};
+use e2e::older_store::{
+    all_ten_are_in_quarantine, quarantined, restart, set_back, with_an_older_store,
+    with_an_older_store_and,
+};
+use e2e::{content, wait};
 use std::time::Duration;
 
 /// The first adoption stands still after it wrote the record, before it moves the bytes.
 const STALLS: &str = "manager::stall_in_adopt=1*return(5000)";
-
-/// A service whose store was set back to before the last ten uploads.
-async fn with_an_older_store() -> Result<Cluster> {
-    with_an_older_store_and("").await
-}
-
-/// The same, with failpoints in the manager that is started then.
-async fn with_an_older_store_and(failpoints: &str) -> Result<Cluster> {
-    let mut cluster = set_back().await?;
-    if !failpoints.is_empty() {
-        cluster.manager_env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
-    }
-    restart(&mut cluster).await?;
-    all_ten_are_in_quarantine(&cluster).await?;
-    Ok(cluster)
-}
-
-async fn all_ten_are_in_quarantine(cluster: &Cluster) -> Result<Status> {
-    let all = |status: &Status| quarantined(status) == 10;
-    cluster
-        .wait_status("ten copies in quarantine", SOON, all)
-        .await
-}
-
-fn quarantined(status: &Status) -> u64 {
-    let told = status.rest.get("quarantined").and_then(|q| q.as_u64());
-    told.unwrap_or(0)
-}
-
-/// The same service, still stopped.
-async fn set_back() -> Result<Cluster> {
-    let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
-    for i in 0..10 {
-        client
-            .put(&format!("old{i}"), content::bytes(i, 100))
-            .await?
-            .expect(201)?;
-    }
-    cluster.stop().await?;
-    let backup = cluster.folder().join("backup");
-    tree::copy_folder(&cluster.store(), &backup)?;
-    restart(&mut cluster).await?;
-    for i in 0..10 {
-        client
-            .put(&format!("new{i}"), content::bytes(100 + i, 100))
-            .await?
-            .expect(201)?;
-    }
-    cluster.stop().await?;
-    std::fs::remove_dir_all(cluster.store())?;
-    std::fs::rename(backup, cluster.store())?;
-    Ok(cluster)
-}
-
-async fn restart(cluster: &mut Cluster) -> Result<()> {
-    cluster.start_manager().await?;
-    for index in 0..cluster.nodes.len() {
-        cluster.start_node(index).await?;
-    }
-    cluster.wait_available(cluster.nodes.len()).await?;
-    Ok(())
-}
 
 /// The flags that name the copy of a file, as `quarantine list` prints them.
 async fn flags_of(cluster: &Cluster, name: &str) -> Result<Vec<String>> {

@@ -3,10 +3,9 @@
 use anyhow::{Result, ensure};
 use e2e::client::encode_name;
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::tree::flip;
 use e2e::{content, wait};
 use http::Request;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 async fn start(scrub: &[&str]) -> Result<Cluster> {
     Cluster::start_with(Options {
@@ -18,18 +17,6 @@ async fn start(scrub: &[&str]) -> Result<Cluster> {
 }
 
 const ALL_THE_TIME: [&str; 4] = ["--scrub-every", "1s", "--scrub-bytes-per-second", "100MiB"];
-
-/// Flips a bit in the middle of a file, or flips it back.
-fn flip(path: &Path) -> Result<()> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)?;
-    let at = file.metadata()?.len() / 2;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at)?;
-    Ok(file.write_all_at(&[byte[0] ^ 1], at)?)
-}
 
 async fn fill(cluster: &Cluster, files: u64) -> Result<()> {
     for i in 0..files {

@@ -4,22 +4,26 @@
 //! connections.
 
 use anyhow::{Context, Result, ensure};
-use e2e::client::{Answer, Http2, Pieces};
+use e2e::client::{Http2, Pieces, connect_from};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::{content, raw, wait};
 use futures::future::try_join_all;
 use http::Request;
 use rustix::process::Signal;
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::cell::Cell;
+use std::net::Ipv4Addr;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
-const MANY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-const FEW: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const MANY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const FEW: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// What the requests of both are called.
 const OF_MANY: &str = "00000000000000aa";
 const OF_FEW: &str = "00000000000000bb";
+/// Connections to a node beside those for streams: one for small operations, and one on which
+/// it was compared with the store.
+const OWN: usize = 2;
 /// How many answers of the one the other may have to wait for.
 const BEFORE: usize = 10;
 
@@ -38,10 +42,19 @@ async fn one_thread() -> Result<Cluster> {
     .await
 }
 
-/// Has a manager that stands still go on, once all that was sent has reached its sockets.
-async fn goes_on(cluster: &Cluster) -> Result<()> {
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    cluster.manager()?.signal(Signal::CONT)
+/// Stops the manager. What is sent after that waits until it goes on.
+async fn stands_still(cluster: &Cluster) -> Result<()> {
+    let manager = cluster.manager()?;
+    manager.signal(Signal::STOP)?;
+    let threads = format!("/proc/{}/task", manager.pid());
+    wait::until(SOON, async || {
+        for thread in std::fs::read_dir(&threads)? {
+            let status = std::fs::read_to_string(thread?.path().join("status"))?;
+            ensure!(status.contains("State:\tT"), "{status}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Answers of the one before the last one of the other.
@@ -63,10 +76,8 @@ fn before(cluster: &Cluster) -> Result<usize> {
 }
 
 /// A connection on which something was asked already.
-async fn http1(from: IpAddr, cluster: &Cluster) -> Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind((from, 0).into())?;
-    let mut stream = socket.connect(cluster.http()).await?;
+async fn http1(from: Ipv4Addr, cluster: &Cluster) -> Result<TcpStream> {
+    let mut stream = connect_from(from.into(), cluster.http()).await?;
     ask(&mut stream, "0000000000000001").await?;
     ensure!(raw::read_answer(&mut stream).await?.status == 200);
     Ok(stream)
@@ -86,7 +97,7 @@ async fn of_connections() -> Result<()> {
         many.push(http1(MANY, &cluster).await?);
     }
     let mut one = http1(FEW, &cluster).await?;
-    cluster.manager()?.signal(Signal::STOP)?;
+    stands_still(&cluster).await?;
     let (first, then) = many.split_at_mut(100);
     for stream in first {
         ask(stream, OF_MANY).await?;
@@ -96,7 +107,7 @@ async fn of_connections() -> Result<()> {
     for stream in then {
         ask(stream, OF_MANY).await?;
     }
-    goes_on(&cluster).await?;
+    cluster.manager()?.signal(Signal::CONT)?;
     for stream in many.iter_mut().chain([&mut one]) {
         let answer = wait::at_most(SOON, raw::read_answer(stream)).await??;
         ensure!(answer.status == 200, "{answer:?}");
@@ -106,60 +117,97 @@ async fn of_connections() -> Result<()> {
     Ok(())
 }
 
-async fn get(connection: &Http2, id: &str) -> Result<Answer> {
+async fn get(connection: &Http2, id: &str) -> Result<()> {
     let request = Request::get("/openapi.json").header("x-request-id", id);
     let answer = connection
         .send(request.body(Pieces::empty().into())?)
         .await?;
     ensure!(answer.status == 200, "{answer:?}");
-    Ok(answer)
+    Ok(())
+}
+
+/// Sends so many requests to a manager that stands still.
+async fn send(
+    cluster: &Cluster,
+    (connection, from, id): (&Http2, Ipv4Addr, &'static str),
+    requests: usize,
+) -> Result<JoinHandle<Result<Vec<()>>>> {
+    // Updates of windows, after the answers of before.
+    let left = unread(cluster, from)?;
+    let connection = connection.clone();
+    let answers = tokio::spawn(async move {
+        let all = (0..requests).map(|_| get(&connection, id));
+        try_join_all(all).await
+    });
+    arrived(cluster, from, left).await?;
+    Ok(answers)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_streams() -> Result<()> {
     let cluster = one_thread().await?;
-    let many = Http2::open_from(MANY, cluster.http()).await?;
-    let few = Http2::open_from(FEW, cluster.http()).await?;
-    for connection in [&many, &few] {
+    let many = Http2::open_from(MANY.into(), cluster.http()).await?;
+    let few = Http2::open_from(FEW.into(), cluster.http()).await?;
+    let last = Http2::open_from(MANY.into(), cluster.http()).await?;
+    for connection in [&many, &few, &last] {
         get(connection, "0000000000000001").await?;
     }
-    cluster.manager()?.signal(Signal::STOP)?;
-    let of_many = try_join_all((0..90).map(|_| get(&many, OF_MANY)));
-    // Two, since the stream that began last runs first.
-    let of_few = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        try_join_all((0..2).map(|_| get(&few, OF_FEW))).await
-    };
-    let goes_on = async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        goes_on(&cluster).await
-    };
-    let all = async { tokio::try_join!(of_many, of_few, goes_on) };
-    wait::at_most(SOON, all).await??;
+    stands_still(&cluster).await?;
+    // The connection that was woken last runs first, and the stream that began last.
+    let sent = [
+        send(&cluster, (&many, MANY, OF_MANY), 90).await?,
+        send(&cluster, (&few, FEW, OF_FEW), 2).await?,
+        send(&cluster, (&last, MANY, OF_MANY), 1).await?,
+    ];
+    cluster.manager()?.signal(Signal::CONT)?;
+    for answers in sent {
+        wait::at_most(SOON, answers).await???;
+    }
     let before = before(&cluster)?;
     ensure!(before <= BEFORE, "{before} answers");
     Ok(())
 }
 
-/// Connections that a port of this machine has.
-fn connections(port: u16) -> Result<usize> {
+/// What an address has sent that a manager which stands still has not read.
+fn unread(cluster: &Cluster, from: Ipv4Addr) -> Result<usize> {
+    let all = connections(cluster.http().port())?;
+    let of = all.iter().filter(|(peer, _)| *peer == from);
+    Ok(of.map(|(_, unread)| unread).sum())
+}
+
+/// Waits until more than so much lies there, and no more comes.
+async fn arrived(cluster: &Cluster, from: Ipv4Addr, more_than: usize) -> Result<()> {
+    let last = Cell::new(0);
+    wait::until(SOON, async || {
+        let now = unread(cluster, from)?;
+        let before = last.replace(now);
+        ensure!(now > more_than && now == before, "{before}, {now} bytes");
+        Ok(())
+    })
+    .await
+}
+
+/// The peer and the unread bytes of each connection that a port of this machine has.
+fn connections(port: u16) -> Result<Vec<(Ipv4Addr, usize)>> {
     let port = format!(":{port:04X}");
     let all = std::fs::read_to_string("/proc/net/tcp")?;
-    let open = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next().is_some_and(|local| local.ends_with(&port));
-        // Established.
-        local && fields.nth(1) == Some("01")
+    let connection = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, peer, "01", queues, ..] = fields[..] else {
+            return None;
+        };
+        let (_, unread) = queues.split_once(':').filter(|_| local.ends_with(&port))?;
+        let (peer, _) = peer.split_once(':')?;
+        let peer = u32::from_str_radix(peer, 16).ok()?.to_ne_bytes();
+        Some((peer.into(), usize::from_str_radix(unread, 16).ok()?))
     };
-    Ok(all.lines().filter(open).count())
+    Ok(all.lines().filter_map(connection).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_has_one_of_four_connections_to_a_node() -> Result<()> {
     let cluster = Cluster::start(1).await?;
     let port = cluster.inner_of(0).port();
-    // One for small operations, and one on which the node was compared with the store.
-    let own = connections(port)?;
     let client = cluster.client();
     client
         .put("large", content::bytes(1, 1 << 20))
@@ -170,8 +218,8 @@ async fn each_client_has_one_of_four_connections_to_a_node() -> Result<()> {
         let client = client.calling_from(from.into());
         client.get("large").await?.expect(200)?;
         wait::until(SOON, async || {
-            let open = connections(port)?.saturating_sub(own);
-            ensure!(open == lanes, "{from}: {open} in place of {lanes}");
+            let open = connections(port)?.len();
+            ensure!(open == OWN + lanes, "{from}: {open}");
             Ok(())
         })
         .await?;

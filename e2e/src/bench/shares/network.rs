@@ -5,7 +5,6 @@
 use crate::tools;
 use anyhow::{Context, Result};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 /// Set in the network of its own.
 const WITHIN: &str = "DFS_BENCH_NETWORK";
@@ -20,10 +19,7 @@ pub(in crate::bench) fn enter() -> Result<()> {
         return Ok(());
     }
     tools::require(&[("unshare", "util-linux"), ("ip", "iproute2")])?;
-    let mut command = Command::new(tools::which("unshare")?);
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = tools::unshare()?;
     let own = std::env::current_exe().context("asking for the own path")?;
     command.args(["--net", "sh", "-c", PREPARE, "sh"]).arg(own);
     command.args(std::env::args_os().skip(1)).env(WITHIN, "1");

@@ -16,6 +16,7 @@ mod mongo;
 mod names;
 mod namesakes;
 mod others;
+mod outside;
 mod quiet;
 mod readme;
 mod rebuild;
@@ -219,6 +220,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "rights of two teams by RBAC, no answers, a deleted account",
         |w| Box::pin(callers::run(w)),
     )),
+    scenario(
+        "outside",
+        "dfs --kube from outside: its manager killed, callers, TLS, kubectl dfs",
+        |w| Box::pin(outside::run(w)),
+    ),
     on_own_cluster(scenario(
         "egress",
         "where managers, operator and nodes may connect to",

@@ -41,9 +41,12 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
             .await?;
         release.ready(POOL, NODES).await
     };
-    // It may have no certificates, and there is no way back once nodes have them.
     let mut new = values();
-    new["tls"] = json!({ "inner": { "mode": "none" } });
+    let defaults = std::fs::read_to_string(chart.join("values.yaml"))?;
+    // There is no way back to one without certificates once nodes have them.
+    if !defaults.contains("plainNodes:") {
+        new["tls"] = json!({ "inner": { "mode": "none" } });
+    }
     release.helm("upgrade", &new)?;
     image("test").await?;
     release.roll_back()?;

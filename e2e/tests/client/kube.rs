@@ -1,0 +1,321 @@
+//! `dfs --kube`: a service in a cluster, whose API server finds it and forwards its ports.
+
+use crate::api_server::{ApiServer, Manager, State};
+use crate::dfs::{Dfs, Ran, ended};
+use anyhow::{Result, ensure};
+use e2e::callers::{Closed, known};
+use e2e::certificates::Authority;
+use e2e::cluster::{Cluster, Options};
+use e2e::secure::Secure;
+use e2e::{content, ports};
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::process::Command;
+
+/// The Service's name is none of this machine.
+const HOSTS: &str = "--allowed-hosts=*.dfs.svc";
+const RELEASE: &str = "dfs/files";
+
+async fn cluster() -> Result<Cluster> {
+    let options = Options {
+        nodes: 1,
+        manager_args: vec![HOSTS.to_owned()],
+        ..Options::default()
+    };
+    Cluster::start_with(options).await
+}
+
+fn state(managers: &[SocketAddr], env: &[(&'static str, &'static str)]) -> State {
+    let names = ["files-manager-0", "files-manager-1"];
+    let managers = names.iter().zip(managers);
+    State {
+        releases: vec!["files"],
+        scheme: "http",
+        managers: managers
+            .map(|(name, &at)| Manager {
+                name,
+                ready: true,
+                at,
+            })
+            .collect(),
+        env: env.to_vec(),
+        ..State::default()
+    }
+}
+
+const OPEN: &[(&str, &str)] = &[("DFS_AUTH", "none")];
+const BY_CLUSTER: &[(&str, &str)] = &[
+    ("DFS_AUTH", "kubernetes"),
+    ("DFS_AUTH_AUDIENCE", "audience-of-files"),
+];
+
+/// The command with a kubeconfig, without anything else that says where a service is.
+struct Outside {
+    dfs: Dfs,
+    server: ApiServer,
+    user: String,
+}
+
+impl Outside {
+    async fn of(cluster: &Cluster, state: State) -> Result<Self> {
+        Ok(Self {
+            dfs: Dfs::of(cluster)?,
+            server: ApiServer::start(state).await?,
+            user: "of-the-api-server".to_owned(),
+        })
+    }
+
+    fn command(&self, args: &[&str]) -> Result<Command> {
+        let kubeconfig = self.server.kubeconfig(self.dfs.folder(), &self.user)?;
+        let mut command = self.dfs.command(args)?;
+        command.env_remove("DFS_URL").env("KUBECONFIG", kubeconfig);
+        // Nothing of whoever runs the test.
+        command.env("HOME", self.dfs.folder());
+        Ok(command)
+    }
+
+    async fn run(&self, args: &[&str]) -> Result<Ran> {
+        ended(self.command(args)?.spawn()?).await
+    }
+
+    async fn does(&self, args: &[&str]) -> Result<String> {
+        let ran = self.run(args).await?;
+        ensure!(ran.code == 0, "{args:?}: {ran:?}");
+        Ok(ran.out)
+    }
+
+    async fn fails(&self, args: &[&str], code: i32, says: &str) -> Result<()> {
+        let ran = self.run(args).await?;
+        let good = ran.code == code && ran.err.contains(says);
+        ensure!(good, "{args:?}: {ran:?} does not say {says}");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_in_and_out_from_outside_of_a_cluster() -> Result<()> {
+    let cluster = cluster().await?;
+    let outside = Outside::of(&cluster, state(&[cluster.http()], OPEN)).await?;
+    let bytes = content::bytes(7, 9_000_000);
+    std::fs::write(outside.dfs.folder().join("photo"), &bytes)?;
+    outside.does(&["--kube", RELEASE, "put", "photo"]).await?;
+    // The namespace is that of the context, where none is named.
+    ensure!(outside.does(&["--kube", "files", "ls"]).await? == "photo\n");
+    let get = ["--kube", RELEASE, "get", "photo", "-o", "copy"];
+    outside.does(&get).await?;
+    ensure!(std::fs::read(outside.dfs.folder().join("copy"))? == bytes);
+    let status = outside.does(&["--kube", RELEASE, "status"]).await?;
+    ensure!(status.starts_with("1 file, "), "{status}");
+    let mut by_variable = outside.command(&["cat", "photo"])?;
+    by_variable
+        .env("DFS_KUBE", RELEASE)
+        .env("DFS_PLACE", "none");
+    ensure!(ended_bytes(by_variable).await? == bytes);
+    let config = "[places.c]\nkube = 'dfs/files'\n[places.both]\nkube = 'a'\nurl = 'http://b'\n";
+    std::fs::write(outside.dfs.folder().join("config"), config)?;
+    let at = |place| ["--config", "config", "--place", place, "ls"];
+    ensure!(outside.does(&at("c")).await? == "photo\n");
+    outside.fails(&at("both"), 2, "url or kube").await?;
+    // Only what is needed was asked for.
+    let asked = outside.server.state.lock();
+    let paths: Vec<_> = asked.asked.keys().map(String::as_str).collect();
+    let of = |what| format!("/api/v1/namespaces/dfs/{what}");
+    ensure!(paths == [of("pods"), of("services")], "{paths:?}");
+    Ok(())
+}
+
+async fn ended_bytes(mut command: Command) -> Result<Vec<u8>> {
+    let output = command.output().await?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(output.stdout)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_calls_with_a_token_for_the_services_audience() -> Result<()> {
+    let mut closed = Closed::start(&[HOSTS]).await?;
+    let (client, token) = closed.add(&["--name=me", "--rights=create,list"]).await?;
+    known(&[client]).await?;
+    let managers = [closed.cluster.http()];
+    let outside = Outside::of(&closed.cluster, state(&managers, BY_CLUSTER)).await?;
+    outside.server.state.lock().token = token.clone();
+    std::fs::write(outside.dfs.folder().join("file"), "1")?;
+    let as_account = ["--kube", RELEASE, "--service-account", "team/app"];
+    let calling = |args: &[&'static str]| [&as_account[..], args].concat();
+    outside.does(&calling(&["put", "file"])).await?;
+    let path = "/api/v1/namespaces/team/serviceaccounts/app/token";
+    let asked = outside.server.state.lock().asked[path].clone();
+    let audiences = serde_json::json!(["audience-of-files"]);
+    ensure!(asked["spec"]["audiences"] == audiences, "{asked}");
+    // The account's rights are all that it has.
+    let refused = outside.run(&calling(&["cat", "file"])).await?;
+    ensure!(
+        refused.code == 17 && refused.err.contains("get"),
+        "{refused:?}"
+    );
+    // The user's own token is for the API server, and never sent.
+    let ls = ["--kube", RELEASE, "ls"];
+    outside.fails(&ls, 2, "--service-account").await?;
+    std::fs::write(outside.dfs.folder().join("token"), token)?;
+    let by_file = ["--kube", RELEASE, "--token-file", "token", "ls"];
+    ensure!(outside.does(&by_file).await? == "file\n");
+    outside.server.state.lock().forbidden = Some("/token");
+    let right = "needs create of serviceaccounts/token";
+    outside.fails(&calling(&["ls"]), 2, right).await?;
+    outside.server.state.lock().env = vec![("DFS_AUTH", "tokens:/etc/dfs/tokens")];
+    outside.fails(&ls, 2, "a token that it knows").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_must_be_for_the_services_name() -> Result<()> {
+    let mut secure = Secure::prepare(&[HOSTS])?;
+    let name = secure.authority.server_of(&["files-manager.dfs.svc"])?;
+    name.place(&secure.cluster.folder().join("tls"))?;
+    secure.run().await?;
+    let mut by_tls = state(&[secure.cluster.http()], OPEN);
+    (by_tls.scheme, by_tls.ca) = ("https", secure.authority.pem());
+    let outside = Outside::of(&secure.cluster, by_tls).await?;
+    let ls = ["--kube", RELEASE, "ls"];
+    outside.does(&ls).await?;
+    let other = Authority::new("other")?.pem();
+    std::fs::write(outside.dfs.folder().join("other.crt"), other)?;
+    let distrusted = [&ls[..], &["--ca", "other.crt"]].concat();
+    outside.fails(&distrusted, 1, "certificate").await?;
+    // Where it is known it is not read: the Secret has the key, too.
+    let own = secure.authority.pem();
+    std::fs::write(outside.dfs.folder().join("own.crt"), own)?;
+    outside.server.state.lock().forbidden = Some("/secrets/tls");
+    outside.fails(&ls, 2, "with --ca").await?;
+    outside
+        .does(&[&ls[..], &["--ca", "own.crt"]].concat())
+        .await?;
+    outside.server.state.lock().releases = vec!["other"];
+    let misnamed = ["--kube", "dfs/other", "ls", "--ca", "own.crt"];
+    outside.fails(&misnamed, 1, "other-manager.dfs.svc").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_dies_is_replaced_by_another_one() -> Result<()> {
+    let cluster = cluster().await?;
+    let dead = ports::free()?;
+    let outside = Outside::of(&cluster, state(&[cluster.http(), dead], OPEN)).await?;
+    std::fs::write(outside.dfs.folder().join("file"), "1")?;
+    let put = ["--kube", RELEASE, "--deadline", "20s", "put", "file"];
+    outside.does(&put).await?;
+    // The first time it is only seen whether that is allowed.
+    let forwarded = outside.server.state.lock().forwarded.clone();
+    let turns = ["files-manager-0", "files-manager-1", "files-manager-0"];
+    ensure!(forwarded == turns, "{forwarded:?}");
+    // Where none of them answers, the message says what is known of it.
+    outside.server.state.lock().managers.remove(0);
+    let ls = ["--kube", RELEASE, "ls"];
+    let why = "pod files-manager-1: Connection refused";
+    outside.fails(&ls, 1, why).await?;
+    let json = ["--json", "--kube", RELEASE, "ls"];
+    outside.fails(&json, 1, why).await?;
+    outside.server.state.lock().managers[0].ready = false;
+    let none = "no manager of release dfs/files is ready: files-manager-1 is Running";
+    outside.fails(&ls, 2, none).await?;
+    outside.server.state.lock().managers.clear();
+    outside.fails(&ls, 2, "it has no pods").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_is_said_in_words() -> Result<()> {
+    let cluster = cluster().await?;
+    let outside = Outside::of(&cluster, state(&[cluster.http()], OPEN)).await?;
+    for (forbidden, right) in [
+        ("/services", "needs list of services"),
+        ("/pods", "needs list of pods"),
+        ("/portforward", "needs get and create of pods/portforward"),
+    ] {
+        outside.server.state.lock().forbidden = Some(forbidden);
+        // At once, whatever the deadline.
+        let ls = ["--kube", RELEASE, "--deadline", "1h", "ls"];
+        outside.fails(&ls, 2, right).await?;
+    }
+    outside.server.state.lock().forbidden = None;
+    for (args, says) in [
+        (
+            &["--kube", "dfs/fils", "ls"][..],
+            "no release fils in namespace dfs, it has files",
+        ),
+        (&["--kube", "a/b/c", "ls"], "NAMESPACE/NAME"),
+        (
+            &["--kube", RELEASE, "--url", "http://x", "ls"],
+            "and so does --url",
+        ),
+        (
+            &["--kube", RELEASE, "--context", "none", "ls"],
+            "no kubeconfig that can be used",
+        ),
+        (
+            &["--url", "http://x", "--context", "here", "ls"],
+            "needs --kube",
+        ),
+    ] {
+        outside.fails(args, 2, says).await?;
+    }
+    let mut without = outside.command(&["--kube", RELEASE, "ls"])?;
+    without.env("KUBECONFIG", "none");
+    let without = ended(without.spawn()?).await?;
+    let why = "no kubeconfig that can be used (KUBECONFIG, or ~/.kube/config)";
+    ensure!(
+        without.code == 2 && without.err.contains(why),
+        "{without:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_plugin_of_kubectl_it_finds_the_only_release() -> Result<()> {
+    let cluster = cluster().await?;
+    let outside = Outside::of(&cluster, state(&[cluster.http()], OPEN)).await?;
+    let plugin = outside.dfs.folder().join("kubectl-dfs");
+    std::os::unix::fs::symlink(e2e::cluster::binaries::find()?.dfs, &plugin)?;
+    let called = async |args: &[&str]| plugged(&outside, &plugin, args).await;
+    std::fs::write(outside.dfs.folder().join("file"), "1")?;
+    let put = called(&["put", "file"]).await?;
+    ensure!(put.code == 0, "{put:?}");
+    let ls = called(&["ls", "-n", "dfs"]).await?;
+    ensure!(ls.code == 0 && ls.out == "file\n", "{ls:?}");
+    let kube = called(&["ls", "--kube", "files", "--namespace", "dfs"]).await?;
+    ensure!(kube.code == 0 && kube.out == "file\n", "{kube:?}");
+    let help = called(&["ls", "--help"]).await?;
+    ensure!(help.out.contains("Usage: kubectl dfs ls"), "{help:?}");
+    outside.server.state.lock().releases = vec!["files", "more"];
+    let several = called(&["ls"]).await?;
+    let why = "has the releases files, more: name one with --kube dfs/files";
+    ensure!(
+        several.code == 2 && several.err.contains(why),
+        "{several:?}"
+    );
+    let one = called(&["ls", "--kube", "more"]).await?;
+    ensure!(one.code == 0, "{one:?}");
+    outside.server.state.lock().releases.clear();
+    let none = called(&["ls", "-n", "team"]).await?;
+    let why = "there is no release in namespace team";
+    ensure!(none.code == 2 && none.err.contains(why), "{none:?}");
+    Ok(())
+}
+
+/// Runs it under another name, with the variables of a service elsewhere.
+async fn plugged(outside: &Outside, plugin: &Path, args: &[&str]) -> Result<Ran> {
+    let own = outside.command(args)?;
+    let mut command = Command::new(plugin);
+    command.args(args).env_clear();
+    for (name, value) in own.as_std().get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.env("DFS_URL", "http://127.0.0.1:9");
+    command
+        .current_dir(outside.dfs.folder())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    ended(command.spawn()?).await
+}
