@@ -26,6 +26,8 @@ pub(crate) const STALL_AFTER_DOOM: &str = "manager::stall_after_doom";
 pub(crate) const STALL_BEFORE_REMOVE: &str = "manager::stall_before_remove";
 /// Where an adoption stands still between its record and its bytes.
 pub(crate) const STALL_IN_ADOPT: &str = "manager::stall_in_adopt";
+/// Where a move stands still once its target is listed.
+pub(crate) const STALL_IN_MOVE: &str = "manager::stall_in_move";
 /// Where the leader stands still between a drained node's row and its seal.
 pub(crate) const STALL_BEFORE_SEAL: &str = "manager::stall_before_seal";
 /// Where the order of a drain stands still between a node's row and its seal.

@@ -19,12 +19,17 @@ use messages::{Code, FileId, FileName, NodeId};
 use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Copies that are held at once, at some 700 bytes each (invariant 9).
 const HELD: u64 = 10_000;
 /// Changes of a record that an adoption follows before it gives up.
 const TRIES: usize = 5;
+/// How often an adoption looks whether the record of its name has come to rest, and the
+/// pause between: together longer than janitors leave a record to others.
+const LOOKS: usize = 40;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Adopts one copy.
 ///
@@ -238,7 +243,8 @@ async fn withdraw(core: &Core, record: &Record, whose: Whose, left: Left) {
 }
 
 /// Lists the copy in a record of its name: a new one, that of another order for it, or
-/// one that has lost its own bytes.
+/// one that has lost its own bytes. A record that others change just now is waited for: a
+/// move may have chosen a file without knowing that its bytes are gone.
 async fn reserve(
     core: &Arc<Core>,
     node: &Node,
@@ -246,14 +252,33 @@ async fn reserve(
     id: FileId,
     meta: &FileMeta,
 ) -> Result<(Record, Whose), Failure> {
-    let mut record = record_of(core, &node.id, node.session(), name, id, meta)?;
+    let record = record_of(core, &node.id, node.session(), name, id, meta)?;
+    for look in 0..LOOKS {
+        if look > 0 {
+            core.world.sleep(PAUSE).await;
+        }
+        if let Some(reserved) = reserve_at_rest(core, node, record.clone(), meta).await? {
+            return Ok(reserved);
+        }
+    }
+    Err(changing())
+}
+
+/// The same, or nothing while the record of the name is not at rest.
+async fn reserve_at_rest(
+    core: &Arc<Core>,
+    node: &Node,
+    mut record: Record,
+    meta: &FileMeta,
+) -> Result<Option<(Record, Whose)>, Failure> {
     // Not `pending`: a janitor, here or elsewhere, would doom what its node denies,
     // and its order might arrive after the bytes did (invariant 8). Until they are
     // there the file is code 4, and a repeated order goes on from here.
     record.state = State::Stored;
     let found = match insert(core, &record).await? {
-        Changed::Done => return Ok((record, Whose::New)),
-        Changed::Lost(found) => found.ok_or_else(changing)?,
+        Changed::Done => return Ok(Some((record, Whose::New))),
+        Changed::Lost(None) => return Ok(None),
+        Changed::Lost(Some(found)) => found,
     };
     if is_same(&found, &record) {
         // An earlier adoption was broken off here, or goes on beside this one.
@@ -262,17 +287,43 @@ async fn reserve(
             State::Stored => Whose::Shared,
             State::Pending | State::Moving | State::Deleting => Whose::Others,
         };
-        return Ok((owned, whose));
+        return Ok(Some((owned, whose)));
     }
-    if found.state != State::Stored || judge(&found, meta) == Verdict::Loses {
-        return Err(in_use(&found));
+    match gives_way(&found, meta) {
+        GivesWay::No => return Err(in_use(&found)),
+        GivesWay::NotYet => return Ok(None),
+        GivesWay::WithoutBytes => {}
     }
     let home = available(core, &found.node)?;
     let denied = merge::denied(core, &home, std::slice::from_ref(&found)).await;
     if denied.map_err(told)?.is_empty() {
-        return Err(in_use(&found));
+        let now = core.store.get(&found.name).await?;
+        return match now.is_some_and(|now| (now.id, now.rev) == (found.id, found.rev)) {
+            true => Err(in_use(&found)),
+            false => Ok(None),
+        };
     }
-    Ok((replace(core, &found, record).await?, Whose::Others))
+    let replaced = replace(core, &found, record).await?;
+    Ok(replaced.map(|replaced| (replaced, Whose::Others)))
+}
+
+/// Whether a record of the same name gives way to a copy.
+#[derive(Debug, PartialEq, Eq)]
+enum GivesWay {
+    No,
+    /// It moves, and is looked at again when it has come to rest.
+    NotYet,
+    /// If its node denies its bytes.
+    WithoutBytes,
+}
+
+/// Whether a record gives way to a copy of its name; pure.
+fn gives_way(found: &Record, meta: &FileMeta) -> GivesWay {
+    match (found.state, judge(found, meta)) {
+        (State::Stored, Verdict::Wins) => GivesWay::WithoutBytes,
+        (State::Moving, Verdict::Wins) => GivesWay::NotYet,
+        (State::Pending | State::Deleting, _) | (_, Verdict::Loses) => GivesWay::No,
+    }
 }
 
 /// Whether two records are of one copy, and of a file or of one that may become it.
@@ -300,29 +351,28 @@ async fn take_over(core: &Core, mut found: Record, session: u64) -> Result<Recor
     Err(changing())
 }
 
-/// Puts the record of a copy in the place of one whose copy is gone. The node
-/// denied that copy, so nothing of it is left to be listed (rule 2).
-async fn replace(core: &Core, found: &Record, mut record: Record) -> Result<Record, Failure> {
+/// Puts the record of a copy in the place of one whose copy is gone, unless that one has
+/// changed. The node denied that copy, so nothing of it is left to be listed (rule 2).
+async fn replace(
+    core: &Core,
+    found: &Record,
+    mut record: Record,
+) -> Result<Option<Record>, Failure> {
     tracing::warn!(name = %found.name, old = %found.id, new = %record.id,
         "a record without bytes gives way to an adopted copy");
-    if found.id == record.id {
+    let changed = if found.id == record.id {
         // The same file at a later step of a move: it exists all the time.
         record.rev = found.rev + 1;
         record.next_generation = record.next_generation.max(found.next_generation);
         record.owner = found.owner;
-        return match swap(core, &record).await? {
-            Changed::Done => Ok(record),
-            Changed::Lost(_) => Err(changing()),
-        };
-    }
-    match core.store.remove(&found.name, found.id, found.rev).await? {
-        Swap::Done => {}
-        Swap::Mismatch(_) => return Err(changing()),
-    }
-    match insert(core, &record).await? {
-        Changed::Done => Ok(record),
-        Changed::Lost(_) => Err(changing()),
-    }
+        swap(core, &record).await?
+    } else {
+        match core.store.remove(&found.name, found.id, found.rev).await? {
+            Swap::Done => insert(core, &record).await?,
+            Swap::Mismatch(_) => return Ok(None),
+        }
+    };
+    Ok(matches!(changed, Changed::Done).then_some(record))
 }
 
 fn in_use(found: &Record) -> Failure {
@@ -399,6 +449,27 @@ mod tests {
             (Whose::Others, Left::Copy, false),
         ] {
             assert_eq!(goes(whose, left), wanted, "{whose:?} {left:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_bytes_gives_way_to_a_newer_copy_once_it_has_come_to_rest() {
+        let meta = |generation| FileMeta {
+            id: FileId::from([1; 16]).to_wire(),
+            generation,
+            ..FileMeta::default()
+        };
+        let mut record = sample::record("a", 1);
+        (record.id, record.created_ms, record.generation) = (FileId::from([1; 16]), 0, 5);
+        for (state, newer, older) in [
+            (State::Stored, GivesWay::WithoutBytes, GivesWay::No),
+            (State::Moving, GivesWay::NotYet, GivesWay::No),
+            (State::Pending, GivesWay::No, GivesWay::No),
+            (State::Deleting, GivesWay::No, GivesWay::No),
+        ] {
+            record.state = state;
+            assert_eq!(gives_way(&record, &meta(6)), newer, "{state:?}");
+            assert_eq!(gives_way(&record, &meta(5)), older, "{state:?}");
         }
     }
 

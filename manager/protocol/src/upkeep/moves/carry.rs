@@ -2,6 +2,7 @@
 //! with the source still listed, delete the source's copy, unlist it.
 
 use crate::core::Core;
+use crate::failpoints::{STALL_IN_MOVE, stall};
 use crate::files::copies::{confirmed, end, keep_one, mark_others};
 use crate::nodes::{Placement, home_ref};
 use crate::recovery::set_back::generation_of_move;
@@ -44,6 +45,7 @@ pub(super) async fn carry(
     });
     commit(core, &moving).await?;
     crash_here!("manager::m1_listed");
+    stall(&core.world, STALL_IN_MOVE).await;
 
     let transfer = TransferRequest {
         copy: Some(home_ref(&record)),
