@@ -18,7 +18,7 @@ use kit::ops::Ops;
 use manager_protocol::cluster::{leader, store_health};
 use manager_protocol::core::Core;
 use manager_protocol::store::Store;
-use manager_protocol::upkeep::{drain, missing, moves, settle, sums};
+use manager_protocol::upkeep::{drain, moves, settle, sums, trouble};
 use proto::v1::admin_server::AdminServer;
 use proto::v1::registry_server::RegistryServer;
 use std::fmt;
@@ -199,7 +199,10 @@ impl Manager {
         );
         tasks.run("the mover", moves::run(core.clone(), inner.clone()));
         tasks.keep("the janitor", settle::run(core.clone()));
-        tasks.keep("the watch on missing files", missing::watch(core.clone()));
+        tasks.keep(
+            "the watch on files in trouble",
+            trouble::watch(core.clone()),
+        );
         tasks.keep("the keeper of drains", drain::keep(core.clone()));
         tasks.keep("the keeper of sums", sums::keep(core.clone()));
         tasks.keep("the watch on the store", store_health::watch(core.clone()));

@@ -54,10 +54,11 @@ pub async fn run(store: Option<String>) -> Result<String> {
         let holds = status.rest["drains"][0]["holds"]
             .as_str()
             .unwrap_or_default();
+        let stuck = status.rest["stuck"]["files"].as_u64().unwrap_or(0);
         let told = holds.contains("can't move") || holds.contains("could not be moved");
         ensure!(
-            missing as usize == GONE && told,
-            "{missing} missing: {holds:?}"
+            missing as usize == GONE && stuck > 0 && told,
+            "{missing} missing, {stuck} stuck: {holds:?}"
         );
         Ok(())
     })
@@ -71,8 +72,13 @@ pub async fn run(store: Option<String>) -> Result<String> {
     for number in 0..GONE {
         client.delete(&name(number)).await?.expect(204)?;
     }
-    let status = client.status().await?;
-    ensure!(status.unsettled == 0, "{status:?}");
+    wait::until(SETTLE, async || {
+        let status = client.status().await?;
+        let stuck = &status.rest["stuck"]["files"];
+        ensure!(status.unsettled == 0 && *stuck == 0, "{status:?}");
+        Ok(())
+    })
+    .await?;
     for number in GONE..GONE + WHOLE {
         client.get(&name(number)).await?.expect(200)?;
     }

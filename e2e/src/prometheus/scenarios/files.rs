@@ -62,7 +62,7 @@ pub(super) async fn stuck<'a>(world: &'a World, alerts: &[&str]) -> Result<Watch
     watched.fires(alerts).await?;
     delete(&watched, &name).await?;
     watched.cluster.wait_drained(node, SOON).await?;
-    // A manager remembers for ten minutes that it was stuck.
+    watched.calm().await?;
     Ok(watched)
 }
 

@@ -10,7 +10,7 @@ use crate::cluster::{leader, store_health};
 use crate::core::Core;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::upkeep::{drain, missing, moves, settle};
+use crate::upkeep::{drain, moves, settle, trouble};
 use crate::world::World;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ impl SimManager {
         process.run(leader::run(core.clone(), name.to_owned(), stop.clone()));
         process.run(moves::run(core.clone(), stop));
         process.run(settle::run(core.clone()));
-        process.run(missing::watch(core.clone()));
+        process.run(trouble::watch(core.clone()));
         process.run(drain::keep(core.clone()));
         process.run(store_health::watch(core.clone()));
         for node in &ground.nodes {

@@ -1,5 +1,6 @@
 //! Records whose node denied the bytes, for people, and for moves and drains.
 
+use super::moves::after;
 use crate::store::Record;
 use messages::{FileId, FileName, NodeId};
 use parking_lot::Mutex;
@@ -97,9 +98,8 @@ impl Missing {
         name: Option<&FileName>,
         count: usize,
     ) -> Vec<(FileName, Denied)> {
-        let from = name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
         let all = self.0.lock();
-        all.range((from, Bound::Unbounded))
+        all.range((after(name), Bound::Unbounded))
             .take(count)
             .map(|(name, denied)| (name.clone(), denied.clone()))
             .collect()

@@ -3,7 +3,7 @@
 
 pub mod abandon;
 pub mod drain;
-pub mod missing;
 pub mod moves;
 pub mod settle;
 pub mod sums;
+pub mod trouble;

@@ -17,6 +17,7 @@ use throttle::Throttle;
 pub use stuck::StuckFile;
 pub use stuck::StuckFiles;
 pub(crate) use stuck::Told;
+pub(super) use stuck::after;
 
 /// A number of files that are to go from one node to another.
 #[derive(Debug, Clone, PartialEq, Eq)]

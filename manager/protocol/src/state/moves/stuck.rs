@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 /// How many are remembered; others are tried again whenever their turn comes.
@@ -74,6 +75,11 @@ fn retry_after(tries: u32) -> Duration {
         .min(LAST_RETRY)
 }
 
+/// Where names after this one begin.
+pub(in crate::state) fn after(name: Option<&FileName>) -> Bound<FileName> {
+    name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()))
+}
+
 impl Stuck {
     /// Notes a file that could not be moved.
     pub(crate) fn note(&self, record: &Record, why: String, now: Instant) -> Told {
@@ -117,6 +123,30 @@ impl Stuck {
     /// Drops a file that has moved.
     pub(crate) fn forget(&self, name: &FileName) {
         self.0.lock().files.remove(name);
+    }
+
+    /// Drops a file that is no longer the one that could not be moved.
+    pub(crate) fn forget_file(&self, name: &FileName, (id, node): &(FileId, NodeId)) {
+        let mut known = self.0.lock();
+        let same = |entry: &Entry| entry.id == *id && entry.node == *node;
+        if known.files.get(name).is_some_and(same) {
+            known.files.remove(name);
+        }
+    }
+
+    /// Some after a name, in order.
+    pub(crate) fn some_after(
+        &self,
+        name: Option<&FileName>,
+        count: usize,
+    ) -> Vec<(FileName, (FileId, NodeId))> {
+        let known = self.0.lock();
+        known
+            .files
+            .range((after(name), Bound::Unbounded))
+            .take(count)
+            .map(|(name, entry)| (name.clone(), (entry.id, entry.node.clone())))
+            .collect()
     }
 
     /// Drops those that were not tried again although it was time: they have gone, or
@@ -202,6 +232,28 @@ mod tests {
         assert!(!stuck.waits(&other, start));
         stuck.tidy(start + LAST_RETRY * 3);
         assert_eq!(stuck.count(), 0);
+    }
+
+    #[test]
+    fn what_was_seen_is_dropped_unless_another_file_of_the_name_is_stuck_by_then() {
+        let stuck = Stuck::default();
+        let start = Instant::now();
+        for name in ["a", "b", "c"] {
+            stuck.note(&sample::record(name, 1), String::new(), start);
+        }
+        let some = stuck.some_after(None, 2);
+        let [(a, was_a), (b, was_b)] = &some[..] else {
+            panic!("{some:?}");
+        };
+        assert_eq!(stuck.some_after(Some(b), 2).len(), 1);
+        let mut other = sample::record("a", 1);
+        other.id = FileId::random();
+        stuck.note(&other, String::new(), start);
+        stuck.forget_file(a, was_a);
+        stuck.forget_file(b, was_b);
+        let left = stuck.some_after(None, 3);
+        let names: Vec<_> = left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "c"]);
     }
 
     #[test]
