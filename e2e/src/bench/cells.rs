@@ -74,7 +74,7 @@ impl Content {
         Self { size, raw, base64 }
     }
 
-    fn raw(&self, file: u64) -> &Bytes {
+    pub(super) fn raw(&self, file: u64) -> &Bytes {
         &self.raw[file as usize % self.raw.len()]
     }
 
@@ -179,6 +179,15 @@ impl Stage {
     /// Measures one cell.
     pub(super) async fn run(&self, cell: Cell) -> Result<Measured> {
         self.run_for(cell, self.length, None).await
+    }
+
+    /// Does a number of operations, and returns the seconds that they took.
+    pub(super) async fn some(&self, cell: Cell, operations: usize) -> Result<f64> {
+        let left = Some(Rc::new(RefCell::new(operations)));
+        let run = self.run_for(cell, self.length, left).await?;
+        ensure!(run.failures.0 == 0, "{:?}", run.failures);
+        ensure!(run.operations == operations as u64, "it took too long");
+        Ok(run.elapsed.as_secs_f64())
     }
 
     /// Deletes what is left, so that the next size starts on a quiet disk.

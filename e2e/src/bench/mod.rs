@@ -3,6 +3,7 @@
 
 mod callers;
 mod cells;
+mod dfs;
 mod limit;
 mod shares;
 mod tls;
@@ -48,6 +49,15 @@ pub struct Args {
     /// Measure what a client that fills its share costs another one, and nothing else.
     #[arg(long, conflicts_with_all = ["callers", "tls"])]
     shares: bool,
+    /// Measure what dfs reaches of what the load generator does, and nothing else.
+    #[arg(long, conflicts_with_all = ["callers", "tls", "shares"])]
+    dfs: bool,
+    /// With --dfs, how many small files are stored and fetched.
+    #[arg(long, default_value_t = 10_000)]
+    files: usize,
+    /// With --dfs, MiB of the large file.
+    #[arg(long, default_value_t = 20 << 10)]
+    large_mib: u64,
     /// With --shares, leave the client that fills its share the same priority as the others.
     #[arg(long)]
     same_priority: bool,
@@ -109,6 +119,14 @@ pub async fn run(args: Args) -> Result<()> {
     }
     if args.tls {
         println!("{}", tls::run(args.length(), &folder).await?);
+        return Ok(());
+    }
+    if args.dfs {
+        let plan = dfs::Plan {
+            files: args.files,
+            large: args.large_mib << 20,
+        };
+        println!("{}", dfs::run(plan, &folder).await?);
         return Ok(());
     }
     if args.shares {

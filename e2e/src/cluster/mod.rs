@@ -9,7 +9,7 @@ mod user;
 mod waits;
 
 pub use crate::status::{NodeStatus, Status};
-pub use process::{Launch, Process};
+pub use process::{Launch, Process, peak_memory_of};
 
 use crate::client::Client;
 use crate::ports;

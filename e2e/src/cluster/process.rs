@@ -185,7 +185,7 @@ impl Process {
 
     /// The most memory it ever had resident (VmHWM), in bytes.
     pub fn peak_memory(&self) -> Result<u64> {
-        memory_of(self.pid(), "VmHWM:")
+        peak_memory_of(self.pid())
     }
 
     /// The end of what it wrote to stderr.
@@ -206,6 +206,11 @@ pub fn cpu_of(pid: i32) -> Result<Duration> {
         .sum();
     // Linux reports a hundred ticks a second to user space on every architecture.
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The most memory that a process ever had resident, in bytes.
+pub fn peak_memory_of(pid: i32) -> Result<u64> {
+    memory_of(pid, "VmHWM:")
 }
 
 /// A value that `/proc/<pid>/status` states in kB, in bytes.
