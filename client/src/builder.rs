@@ -14,8 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a connection may take.
+/// How long a connection may take, with its handshake.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The same through a socket, behind which it may have to be asked for elsewhere first.
+#[cfg(unix)]
+const CONNECT_BY_SOCKET: Duration = Duration::from_secs(45);
 /// For how long a call that failed is tried again, unless the caller says otherwise.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// For how long nothing may go and nothing come, unless the caller says otherwise.
@@ -101,13 +104,14 @@ impl Builder {
     }
 
     /// Asks for the token to call with, again where ten seconds have passed or the service does
-    /// not know it any more. While that fails the last one is used.
+    /// not know it any more: then with the one that was refused, in place of which another one
+    /// is wanted. While that fails the last one is used.
     pub fn token_source<F, T>(mut self, source: F) -> Self
     where
-        F: Fn() -> T + Send + Sync + 'static,
+        F: Fn(Option<String>) -> T + Send + Sync + 'static,
         T: Future<Output = io::Result<String>> + Send + 'static,
     {
-        self.credential = Credential::asked(move || Box::pin(source()));
+        self.credential = Credential::asked(move |refused| Box::pin(source(refused)));
         self
     }
 
@@ -147,7 +151,7 @@ impl Builder {
     }
 
     /// After how long without a byte in either direction a call counts as failed, 60 s unless
-    /// told.
+    /// told. A token is waited for as long.
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
         self
@@ -169,13 +173,14 @@ impl Builder {
             // Without TLS nobody has to be trusted, and there may be no authorities at all.
             _ => trusting(rustls::RootCertStore::empty())?.with_no_client_auth(),
         };
-        let mut http = reqwest::Client::builder();
+        let mut http = reqwest::Client::builder().connect_timeout(CONNECT);
         if is_this_machine(&self.url) {
             http = http.no_proxy();
         }
         #[cfg(unix)]
         if let Some(path) = self.socket {
             http = http.no_proxy().unix_socket(path);
+            http = http.connect_timeout(CONNECT_BY_SOCKET);
         }
         let http = http
             .tls_backend_preconfigured(tls)
@@ -187,7 +192,6 @@ impl Builder {
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .user_agent(concat!("dfs/", env!("CARGO_PKG_VERSION")))
             // A redirect to another host would take the token along or lose the body.

@@ -149,7 +149,7 @@ pub(crate) async fn put(wire: &Wire, name: &FileName, upload: Upload) -> Result<
     let mut pauses = Pauses::new(wire.deadline);
     let mut renewed = false;
     let (stored, sent) = loop {
-        let shown = wire.credential.value().await?;
+        let shown = wire.shown().await?;
         let error = match attempt(wire, name, &upload).await {
             Ok(stored) => break stored,
             Err(error) => error,

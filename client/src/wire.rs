@@ -166,14 +166,14 @@ impl Wire {
         silence: Duration,
     ) -> Result<Response, Error> {
         let again = request.try_clone();
-        let shown = self.credential.value().await?;
+        let shown = self.shown().await?;
         let error = match self.attempt(request, shown.as_ref(), sent, silence).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         match again {
             Some(request) if self.has_another(shown.as_ref(), &error).await => {
-                let shown = self.credential.value().await?;
+                let shown = self.shown().await?;
                 self.attempt(request, shown.as_ref(), sent, silence).await
             }
             _ => Err(error),
@@ -183,7 +183,13 @@ impl Wire {
     /// Whether the service did not know this token, and there is another one by now.
     pub(crate) async fn has_another(&self, shown: Option<&HeaderValue>, error: &Error) -> bool {
         let status = error.refusal().map(|refusal| refusal.status);
-        status == Some(StatusCode::UNAUTHORIZED) && self.credential.is_another(shown).await
+        status == Some(StatusCode::UNAUTHORIZED)
+            && self.credential.is_another(shown, self.silence).await
+    }
+
+    /// What the service is shown of the caller.
+    pub(crate) async fn shown(&self) -> Result<Option<HeaderValue>, Error> {
+        self.credential.value(self.silence).await
     }
 
     async fn attempt(

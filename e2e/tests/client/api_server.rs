@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -52,10 +53,16 @@ pub(crate) struct State {
     pub(crate) env: Vec<(&'static str, &'static str)>,
     /// The authority in the Secret `tls`.
     pub(crate) ca: String,
-    /// What every account gets.
+    /// What every account gets, and before that, for once, what the service does not know.
     pub(crate) token: String,
-    /// What is not allowed: a part of its path.
+    pub(crate) unknown_token: Option<String>,
+    /// How many tokens were made.
+    pub(crate) tokens: usize,
+    /// What is not allowed, and what is never answered: the end of its path.
     pub(crate) forbidden: Option<&'static str>,
+    pub(crate) unanswered: Option<&'static str>,
+    /// How long a port's forward takes to begin, but for the first one.
+    pub(crate) slow: Duration,
     /// Paths that were asked for, each with the last body.
     pub(crate) asked: BTreeMap<String, Value>,
     /// The pods that ports were forwarded of.
@@ -122,7 +129,21 @@ type Answer = Response<Full<Bytes>>;
 
 async fn answer(state: Arc<Mutex<State>>, mut request: Request<Incoming>) -> Result<Answer> {
     let path = request.uri().path().to_owned();
+    let is_unanswered = state
+        .lock()
+        .unanswered
+        .is_some_and(|end| path.ends_with(end));
+    if is_unanswered {
+        return std::future::pending().await;
+    }
     if path.ends_with("/portforward") && !is_forbidden(&state, &path) {
+        let (is_first, slow) = {
+            let state = state.lock();
+            (state.forwarded.is_empty(), state.slow)
+        };
+        if !is_first {
+            tokio::time::sleep(slow).await;
+        }
         return forward(&state, &path, &mut request);
     }
     let body = request.into_body().collect().await?.to_bytes();
@@ -131,7 +152,7 @@ async fn answer(state: Arc<Mutex<State>>, mut request: Request<Incoming>) -> Res
     if is_forbidden(&state, &path) {
         return status(StatusCode::FORBIDDEN, "it is forbidden");
     }
-    let state = state.lock();
+    let mut state = state.lock();
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         [.., "services"] => list(state.releases.iter().map(|one| service(&state, one))),
@@ -141,11 +162,16 @@ async fn answer(state: Arc<Mutex<State>>, mut request: Request<Incoming>) -> Res
             let pem = base64::engine::general_purpose::STANDARD.encode(&state.ca);
             ok(&json!({ "metadata": { "name": "tls" }, "data": { "ca.crt": pem } }))
         }
-        [.., "serviceaccounts", "app", "token"] => ok(&json!({
-            "metadata": {},
-            "spec": { "audiences": [] },
-            "status": { "token": state.token, "expirationTimestamp": "2099-01-01T00:00:00Z" },
-        })),
+        [.., "serviceaccounts", "app", "token"] => {
+            state.tokens += 1;
+            let token = state.unknown_token.take();
+            let token = token.unwrap_or_else(|| state.token.clone());
+            ok(&json!({
+                "metadata": {},
+                "spec": { "audiences": [] },
+                "status": { "token": token, "expirationTimestamp": "2099-01-01T00:00:00Z" },
+            }))
+        }
         _ => status(StatusCode::NOT_FOUND, "not found"),
     }
 }

@@ -10,11 +10,14 @@ use e2e::secure::Secure;
 use e2e::{content, ports};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use tokio::process::Command;
 
 /// The Service's name is none of this machine.
 const HOSTS: &str = "--allowed-hosts=*.dfs.svc";
 const RELEASE: &str = "dfs/files";
+/// More than is read before it is sent.
+const LONG: usize = 3_000_000;
 
 async fn cluster() -> Result<Cluster> {
     let options = Options {
@@ -167,6 +170,107 @@ async fn a_service_account_calls_with_a_token_for_the_services_audience() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_refused_is_replaced_once() -> Result<()> {
+    let mut closed = Closed::start(&[HOSTS]).await?;
+    let (client, token) = closed.add(&["--name=me", "--rights=create,get"]).await?;
+    known(&[client]).await?;
+    let managers = [closed.cluster.http()];
+    let outside = Outside::of(&closed.cluster, state(&managers, BY_CLUSTER)).await?;
+    outside.server.state.lock().token = token;
+    for (name, size) in [("small", 100), ("long", LONG)] {
+        let unknown = "of-another-cluster".to_owned();
+        outside.server.state.lock().unknown_token = Some(unknown);
+        outside.server.state.lock().tokens = 0;
+        let bytes = content::bytes(7, size);
+        std::fs::write(outside.dfs.folder().join(name), &bytes)?;
+        let as_account = ["--kube", RELEASE, "--service-account", "team/app"];
+        outside
+            .does(&[&as_account[..], &["put", name]].concat())
+            .await?;
+        ensure!(outside.server.state.lock().tokens == 2);
+        let cat = outside.command(&[&as_account[..], &["cat", name]].concat())?;
+        ensure!(ended_bytes(cat).await? == bytes);
+    }
+    // A body that can be read only once is not sent again, whatever token there is by then.
+    let unknown = "of-another-cluster".to_owned();
+    outside.server.state.lock().unknown_token = Some(unknown);
+    let put = [
+        "--kube",
+        RELEASE,
+        "--service-account",
+        "team/app",
+        "put",
+        "-",
+        "--as",
+        "piped",
+    ];
+    let mut put = outside.command(&put)?;
+    put.stdin(std::fs::File::open(outside.dfs.folder().join("long"))?);
+    let piped = ended(put.spawn()?).await?;
+    let cat = [
+        "--kube",
+        RELEASE,
+        "--service-account",
+        "team/app",
+        "cat",
+        "piped",
+    ];
+    if piped.code == 0 {
+        // The refusal came before anything was read.
+        let cat = outside.command(&cat)?;
+        ensure!(ended_bytes(cat).await? == content::bytes(7, LONG));
+    } else {
+        ensure!(piped.code == 17, "{piped:?}");
+        outside.fails(&cat, 12, "File does not exist").await?;
+    }
+    // One that the service knows no better is not asked for time and again.
+    outside.server.state.lock().token = "of-another-cluster".to_owned();
+    outside.server.state.lock().tokens = 0;
+    let all = [
+        "--kube",
+        RELEASE,
+        "--service-account",
+        "team/app",
+        "put",
+        "small",
+        "long",
+    ];
+    outside.fails(&all, 17, "--token-file").await?;
+    let tokens = outside.server.state.lock().tokens;
+    ensure!(tokens == 2, "{tokens}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_does_not_answer_is_not_waited_for() -> Result<()> {
+    let cluster = cluster().await?;
+    let unanswered = async |end: &'static str, says: &str| {
+        let mut silent = state(&[cluster.http()], BY_CLUSTER);
+        silent.unanswered = Some(end);
+        if end.contains("secrets") {
+            silent.scheme = "https";
+        }
+        let outside = Outside::of(&cluster, silent).await?;
+        let ls = ["--kube", RELEASE, "--service-account", "team/app", "ls"];
+        let says = format!("{says}: no answer of the API server in 15 s");
+        outside.fails(&ls, 2, &says).await
+    };
+    let token = "requesting a token of ServiceAccount app in namespace team";
+    let secret = "the authority of its certificate from Secret tls in namespace dfs";
+    tokio::try_join!(
+        unanswered("/services", "listing services in namespace dfs"),
+        unanswered("/pods", "listing pods in namespace dfs"),
+        unanswered("/secrets/tls", secret),
+        unanswered("/token", token),
+        unanswered(
+            "/portforward",
+            "forwarding a port of pod files-manager-0 in namespace dfs"
+        ),
+    )?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_must_be_for_the_services_name() -> Result<()> {
     let mut secure = Secure::prepare(&[HOSTS])?;
     let name = secure.authority.server_of(&["files-manager.dfs.svc"])?;
@@ -189,6 +293,12 @@ async fn a_certificate_must_be_for_the_services_name() -> Result<()> {
     outside
         .does(&[&ls[..], &["--ca", "own.crt"]].concat())
         .await?;
+    // The handshake waits for the connection that is being forwarded.
+    outside.server.state.lock().slow = Duration::from_secs(7);
+    outside
+        .does(&[&ls[..], &["--ca", "own.crt"]].concat())
+        .await?;
+    outside.server.state.lock().slow = Duration::ZERO;
     outside.server.state.lock().releases = vec!["other"];
     let misnamed = ["--kube", "dfs/other", "ls", "--ca", "own.crt"];
     outside.fails(&misnamed, 1, "other-manager.dfs.svc").await?;

@@ -34,8 +34,10 @@ pub(crate) enum Caller {
         account: Account,
         audience: String,
     },
-    /// The kubeconfig's current user.
-    User,
+    /// The kubeconfig's current user, whose token is for this audience.
+    User {
+        audience: String,
+    },
 }
 
 /// What the manager in this pod asks of its callers.
@@ -68,7 +70,7 @@ pub(crate) fn caller(
         // A token for somebody else, such as the API server, would be refused, and whoever
         // gets it could use it there.
         (Asks::Audience(audience), None) if user.is_some_and(|token| is_for(token, &audience)) => {
-            Ok(Caller::User)
+            Ok(Caller::User { audience })
         }
         (Asks::Audience(_), None) => refused(&format!(
             "name a ServiceAccount that has rights on files with --service-account \
@@ -96,7 +98,7 @@ enum OneOrMore {
 
 /// Whether a token is a JSON Web Token for this audience and no other one (RFC 7519): whoever
 /// gets it could use it there. What it says of itself is not verified: the service does that.
-fn is_for(token: &str, audience: &str) -> bool {
+pub(crate) fn is_for(token: &str, audience: &str) -> bool {
     let claims = || {
         let part = token.split('.').nth(1)?;
         let text = URL_SAFE_NO_PAD.decode(part).ok()?;

@@ -2,7 +2,8 @@
 //! the API server, to a pod that is ready then.
 
 use super::find::{Found, Target, is_ready, states};
-use super::words::{Doing, failed};
+use super::patience::asked;
+use super::words::Doing;
 use crate::out::Out;
 use crate::outcome::NotReached;
 use anyhow::{Context, Result};
@@ -18,8 +19,6 @@ use tokio::sync::Semaphore;
 
 /// Connections at once, twice as many as files may move at once.
 const CONNECTIONS: usize = 512;
-/// How long the API server may take to begin a connection.
-const BEGINNING: Duration = Duration::from_secs(15);
 /// How long after the end of a connection its reason may come.
 const REASON: Duration = Duration::from_millis(500);
 /// How long to wait before it is asked again for a pod that is ready.
@@ -47,9 +46,8 @@ impl Pods {
 
     async fn list(&self) -> Result<Vec<Pod>, NotReached> {
         let selected = ListParams::default().labels(&self.found.selector);
-        let listed = self.api.list(&selected).await;
-        let listed = listed.map_err(|error| failed(&error, Doing::ListPods, &self.namespace))?;
-        Ok(listed.items)
+        let listed = self.api.list(&selected);
+        Ok(asked(listed, Doing::ListPods, &self.namespace).await?.items)
     }
 
     /// One that is ready, for which it waits this long.
@@ -83,20 +81,15 @@ impl Pods {
         let Some(target) = ready.get(turn % ready.len().max(1)).cloned() else {
             return Err(self.none_ready(&pods));
         };
-        let begun = self.api.portforward(&target.pod, &[target.port]).await;
-        let forwarder =
-            begun.map_err(|error| failed(&error, Doing::Forward(&target.pod), &self.namespace))?;
+        let ports = [target.port];
+        let begun = self.api.portforward(&target.pod, &ports);
+        let forwarder = asked(begun, Doing::Forward(&target.pod), &self.namespace).await?;
         Ok((forwarder, target))
     }
 
     /// Carries a connection until one of its sides ends.
     async fn carry(&self, here: &mut UnixStream) -> Result<(), NotReached> {
-        let begun = tokio::time::timeout(BEGINNING, self.connect()).await;
-        let (mut forwarder, target) = begun.unwrap_or_else(|_| {
-            let seconds = BEGINNING.as_secs();
-            let text = format!("no answer of the API server in {seconds} s");
-            Err(NotReached(text))
-        })?;
+        let (mut forwarder, target) = self.connect().await?;
         let broken = forwarder.take_error(target.port);
         let mut ended_by_pod = false;
         if let Some(there) = forwarder.take_stream(target.port) {

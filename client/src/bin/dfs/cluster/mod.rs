@@ -4,6 +4,8 @@
 mod caller;
 mod find;
 mod forward;
+mod own;
+mod patience;
 mod token;
 mod words;
 
@@ -23,7 +25,8 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::ListParams;
 use kube::config::{AuthInfo, KubeConfigOptions};
 use kube::{Api, Client, Config};
-use secrecy::ExposeSecret;
+use patience::asked;
+use std::path::PathBuf;
 use std::sync::Arc;
 use token::Tokens;
 use words::Doing;
@@ -70,15 +73,13 @@ pub(crate) async fn reach(wanted: Wanted, out: &Arc<Out>) -> Result<Reached> {
 async fn service(client: &Client, namespace: &str, release: &Release) -> Result<Found> {
     let services = Api::<Service>::namespaced(client.clone(), namespace);
     let managers = ListParams::default().labels(find::MANAGERS);
-    let listed = services.list(&managers).await;
-    let listed = listed.map_err(|error| words::failed(&error, Doing::ListServices, namespace))?;
+    let listed = asked(services.list(&managers), Doing::ListServices, namespace).await?;
     Ok(find::service(&listed.items, namespace, release)?)
 }
 
 async fn authority(client: &Client, namespace: &str, secret: &str, key: &str) -> Result<Vec<u8>> {
     let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-    let read = secrets.get(secret).await;
-    let read = read.map_err(|error| words::failed(&error, Doing::ReadSecret(secret), namespace))?;
+    let read = asked(secrets.get(secret), Doing::ReadSecret(secret), namespace).await?;
     let pem = read.data.and_then(|mut data| data.remove(key));
     let pem = pem.ok_or_else(|| {
         let text = format!("Secret {namespace}/{secret} has no {key}: give it with --ca");
@@ -94,28 +95,32 @@ async fn called(
     namespace: &str,
     (asks, account, user): (Asks, Option<Account>, &AuthInfo),
 ) -> Result<Builder> {
-    let own = own_token(user);
+    let own = own::token(user);
     let (account, audience) = match caller::caller(asks, account, own.as_deref())? {
         Caller::Nobody => return Ok(builder),
-        Caller::User => match (&user.token, &user.token_file, own) {
-            (None, Some(file), _) => return Ok(builder.token_file(file)),
-            (_, _, Some(token)) => return Ok(builder.token(&token)?),
-            (_, _, None) => return Ok(builder),
-        },
+        Caller::User { audience } => return Ok(as_user(builder, user, own, audience)?),
         Caller::Account { account, audience } => (account, audience),
     };
     let of = account.namespace.as_deref().unwrap_or(namespace);
     let tokens = Tokens::new(client, of, &account.name, &audience);
-    tokens.token().await?;
-    Ok(builder.token_source(move || tokens.clone().read()))
+    tokens.token(None).await?;
+    Ok(builder.token_source(move |refused| tokens.clone().read(refused)))
 }
 
-/// The token that the kubeconfig's user has by itself.
-fn own_token(user: &AuthInfo) -> Option<String> {
-    match (&user.token, &user.token_file) {
-        (Some(token), _) => Some(token.expose_secret().to_owned()),
-        (None, Some(file)) => std::fs::read_to_string(file).ok(),
-        (None, None) => None,
+/// The client with the token of the kubeconfig's user.
+fn as_user(
+    builder: Builder,
+    user: &AuthInfo,
+    own: Option<String>,
+    audience: String,
+) -> Result<Builder, client::Error> {
+    match (&user.token, &user.token_file, own) {
+        (None, Some(file), _) => {
+            let file = PathBuf::from(file);
+            let read = move |_| own::read(file.clone(), audience.clone());
+            Ok(builder.token_source(read))
+        }
+        (_, _, Some(token)) => builder.token(&token),
+        (_, _, None) => Ok(builder),
     }
-    .map(|token| token.trim().to_owned())
 }

@@ -3,6 +3,7 @@
 
 use super::caller::{Asks, Caller, asks, caller};
 use super::find::{Found, Target, service, states};
+use super::own;
 use crate::outcome::NotReached;
 use crate::release::{Account, Release};
 use base64::Engine;
@@ -213,9 +214,12 @@ fn a_token_is_requested_for_an_account_and_the_users_own_is_shown_only_to_whom_i
         audience: "files".to_owned(),
     };
     assert_eq!(of(audience(), account(), Some(&ours)), Ok(requested));
-    assert_eq!(of(audience(), None, Some(&ours)), Ok(Caller::User));
+    let own = || Caller::User {
+        audience: "files".to_owned(),
+    };
+    assert_eq!(of(audience(), None, Some(&ours)), Ok(own()));
     let one = token(json!({ "aud": "files" }));
-    assert_eq!(of(audience(), None, Some(&one)), Ok(Caller::User));
+    assert_eq!(of(audience(), None, Some(&one)), Ok(own()));
     // Good for the API server too, where whoever gets it could use it.
     let both = token(json!({ "aud": ["other", "files"] }));
     assert!(of(audience(), None, Some(&both)).is_err());
@@ -235,4 +239,29 @@ fn a_token_is_requested_for_an_account_and_the_users_own_is_shown_only_to_whom_i
     assert!(why.contains("--token-file"), "{why}");
     let why = of(Asks::Token, account(), None).unwrap_err();
     assert!(why.contains("takes no ServiceAccount"), "{why}");
+}
+
+#[tokio::test]
+async fn each_token_of_the_users_file_is_shown_only_if_it_is_for_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let read = async |claims: Option<Value>| {
+        if let Some(claims) = claims {
+            std::fs::write(&file, token(claims) + "\n").unwrap();
+        }
+        own::read(file.clone(), "files".to_owned()).await
+    };
+    assert!(read(None).await.is_err());
+    let ours = json!({ "aud": "files" });
+    assert_eq!(read(Some(ours.clone())).await.unwrap(), token(ours));
+    for other in [
+        json!({ "aud": "other" }),
+        json!({ "aud": ["files", "other"] }),
+    ] {
+        let why = read(Some(other)).await.unwrap_err().to_string();
+        assert!(
+            why.contains("/token: ") && why.contains("audience files"),
+            "{why}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use crate::outcome::NotReached;
 use kube::Error;
 use kube::config::KubeconfigError;
+use std::time::Duration;
 
 const UNAUTHORIZED: u16 = 401;
 const FORBIDDEN: u16 = 403;
@@ -74,6 +75,15 @@ pub(crate) fn failed(error: &Error, doing: Doing<'_>, namespace: &str) -> NotRea
     NotReached(why)
 }
 
+/// A call of the API server that has no answer after this long.
+pub(crate) fn silent(doing: Doing<'_>, namespace: &str, waited: Duration) -> NotReached {
+    let (what, seconds) = (doing.words(), waited.as_secs());
+    NotReached(format!(
+        "{what} in namespace {namespace}: no answer of the API server in {seconds} s: is the \
+         context right, and does `kubectl get services` answer from here?"
+    ))
+}
+
 /// A kubeconfig that can't be used.
 pub(crate) fn kubeconfig(error: &KubeconfigError) -> NotReached {
     NotReached(format!(
@@ -107,6 +117,18 @@ mod tests {
             assert!(text.contains("in namespace dfs is not allowed"), "{text}");
             assert!(text.ends_with("pods is forbidden"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_call_without_an_answer_names_what_was_asked_and_what_to_check() {
+        let waited = Duration::from_secs(15);
+        let text = silent(Doing::RequestToken("app"), "dfs", waited).to_string();
+        let what = "requesting a token of ServiceAccount app in namespace dfs: no answer";
+        assert!(text.starts_with(what), "{text}");
+        assert!(
+            text.contains("in 15 s") && text.contains("kubectl get"),
+            "{text}"
+        );
     }
 
     #[test]
