@@ -365,6 +365,14 @@ async fn what_is_in_the_way_is_said_in_words() -> Result<()> {
             &["--url", "http://x", "--context", "here", "ls"],
             "needs --kube",
         ),
+        (
+            &["--kube", RELEASE, "--config", "config", "ls"],
+            "--config: is not read, since --kube says",
+        ),
+        (
+            &["--kube", RELEASE, "--ca", "ca.crt", "ls"],
+            "--ca: is for https://, and the service is at http://files-manager",
+        ),
     ] {
         outside.fails(args, 2, says).await?;
     }
@@ -396,6 +404,11 @@ async fn as_a_plugin_of_kubectl_it_finds_the_only_release() -> Result<()> {
     let help = called(&["ls", "--help"]).await?;
     ensure!(help.out.contains("Usage: kubectl dfs ls"), "{help:?}");
     outside.server.state.lock().releases = vec!["files", "more"];
+    let wrong = called(&["ls", "-n", "a,b"]).await?;
+    ensure!(
+        wrong.code == 2 && wrong.err.contains("--namespace"),
+        "{wrong:?}"
+    );
     let several = called(&["ls"]).await?;
     let why = "has the releases files, more: name one with --kube dfs/files";
     ensure!(

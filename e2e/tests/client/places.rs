@@ -59,6 +59,25 @@ async fn a_place_is_used_as_a_whole_or_not_at_all() -> Result<()> {
     let bare = [("DFS_CLIENT_TOKEN_FILE", "settings/dfs/my.token")];
     let cat = with(&["cat", "file", "--place", "bare"], &bare).await?;
     ensure!(cat.code == 17, "{cat:?}");
+    // Authorities for a service without TLS would not be used, whoever says so; variables may be
+    // meant for another service than a flag.
+    let ca = [("DFS_CA", "ca.crt")];
+    for (args, variables) in [
+        (&["--url", &url, "--ca", "ca.crt"][..], &[][..]),
+        (&["--place", "mine", "--ca", "ca.crt"], &[]),
+        (&[], &[("DFS_URL", url.as_str()), ca[0]]),
+    ] {
+        let refused = with(&[args, &["cat", "file"]].concat(), variables).await?;
+        let why = "--ca: is for https://, and the service is at http://127.0.0.1";
+        ensure!(
+            refused.code == 2 && refused.err.contains(why),
+            "{refused:?}"
+        );
+    }
+    let cat = with(&["cat", "file", "--place", "mine"], &ca).await?;
+    ensure!(cat.code == 0, "{cat:?}");
+    let cat = with(&["cat", "file", "--url", &url], &ca).await?;
+    ensure!(cat.code == 17, "{cat:?}");
     let unknown = ran(&["cat", "file", "--place", "none"]).await?;
     let why = "place none: there is no such place, it has bare, mine, other";
     ensure!(

@@ -8,6 +8,7 @@ use client::Builder;
 use std::sync::Arc;
 
 pub(crate) struct Reached {
+    pub(crate) url: String,
     pub(crate) builder: Builder,
     pub(crate) door: Door,
 }

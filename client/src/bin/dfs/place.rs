@@ -3,7 +3,7 @@
 use crate::cluster::{self, Door};
 use crate::out::Out;
 use crate::outcome::Usage;
-use crate::places::{self, Named};
+use crate::places::{self, Named, URL, is_https};
 use crate::release::{Account, Release, Wanted};
 use crate::way::{self, Given, Way};
 use anyhow::{Chain, Result, ensure};
@@ -14,8 +14,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where a service listens unless told otherwise.
-const URL: &str = "http://127.0.0.1:8000";
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How often it is said that something is tried again.
 const SAID_AGAIN: Duration = Duration::from_secs(5);
@@ -137,11 +135,15 @@ impl Place {
             (self.token_file, named.token_file) = (None, None);
         }
         let at = self.at(way, called, &mut named)?;
+        let of_tls = self.of_tls(way, called.said, &named);
         let deadline = self.deadline.or(named.deadline).unwrap_or(DEADLINE);
         let token_file = self.token_file.or(named.token_file);
         let ca = self.ca.or(named.ca);
-        let (builder, door) = match at {
-            At::Url(url) => (Client::builder(&url)?, None),
+        let (url, builder, door) = match at {
+            At::Url(url) => {
+                let builder = Client::builder(&url)?;
+                (url, builder, None)
+            }
             At::Cluster {
                 release,
                 context,
@@ -156,9 +158,13 @@ impl Place {
                     patience: deadline,
                 };
                 let reached = cluster::reach(wanted, out).await?;
-                (reached.builder, Some(reached.door))
+                (reached.url, reached.builder, Some(reached.door))
             }
         };
+        if let Some(given) = of_tls.filter(|_| !is_https(&url)) {
+            let text = format!("{given}: is for https://, and the service is at {url}");
+            return Err(Usage(text).into());
+        }
         let mut builder = builder.deadline(deadline).on_retry(says(out));
         if let Some(path) = token_file {
             builder = builder.token_file(path);
@@ -166,7 +172,8 @@ impl Place {
         if let Some(path) = ca {
             builder = builder.ca_file(path);
         }
-        if let Some((cert, key)) = pair(self.cert.zip(self.key), named.cert, named.key)? {
+        // Of a place there are both or neither.
+        if let Some((cert, key)) = self.cert.zip(self.key).or(named.cert.zip(named.key)) {
             builder = builder.identity(cert, key);
         }
         Ok(Service {
@@ -187,6 +194,24 @@ impl Place {
             plugin: called.plugin,
             namespace: called.namespace.is_some(),
         })
+    }
+
+    /// What was given that is used with TLS alone. A variable may be meant for another service
+    /// than the one that a flag names.
+    fn of_tls(&self, way: Way, said: &dyn Fn(&str) -> bool, named: &Named) -> Option<String> {
+        let by_variable = match way {
+            Way::Url => !said("url"),
+            Way::Kube => !said("kube"),
+            Way::Place | Way::Usual | Way::Only => false,
+        };
+        let counts = |flag: &str| by_variable || said(flag);
+        let flags = [
+            ("--ca", self.ca.is_some() && counts("ca")),
+            ("--cert", self.cert.is_some() && counts("cert")),
+            ("--key", self.key.is_some() && counts("key")),
+        ];
+        let of_place = named.of_tls();
+        places::given(&[&flags[..], &of_place[..]].concat())
     }
 
     /// What is meant for one service, such as a token, is never shown to another one.
@@ -230,8 +255,6 @@ impl Place {
             };
             return Ok(At::Url(url.unwrap_or_else(|| URL.to_owned())));
         };
-        let text = "a place has url or kube, and not both";
-        ensure!(named.url.is_none(), Usage(text.to_owned()));
         if let Some(namespace) = &called.namespace {
             let text = "--namespace: names a namespace, and so does --kube";
             let other = release.namespace.replace(namespace.clone());
@@ -245,20 +268,6 @@ impl Place {
             context: self.context.take().or(named.context.take()),
             account: self.service_account.take().or(named.service_account.take()),
         })
-    }
-}
-
-/// Certificate and key, of the flags or else of a place.
-fn pair(
-    flags: Option<(PathBuf, PathBuf)>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-) -> Result<Option<(PathBuf, PathBuf)>, Usage> {
-    match (flags, cert, key) {
-        (Some(pair), _, _) => Ok(Some(pair)),
-        (None, Some(cert), Some(key)) => Ok(Some((cert, key))),
-        (None, None, None) => Ok(None),
-        (None, _, _) => Err(Usage("a place needs cert and key, or neither".to_owned())),
     }
 }
 

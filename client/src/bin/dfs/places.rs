@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Where a service listens unless told otherwise.
+pub(crate) const URL: &str = "http://127.0.0.1:8000";
 /// The file, in the folder for settings of this system.
 const FILE: &str = "dfs/config.toml";
 
@@ -72,18 +74,59 @@ fn chosen(mut places: Places, name: Option<&str>) -> Result<Option<Named>, Usage
     let Some(name) = name.map(str::to_owned).or(places.default) else {
         return Ok(None);
     };
-    let named = places.places.remove(&name);
-    named.map(Some).ok_or_else(|| {
+    let Some(named) = places.places.remove(&name) else {
         let known: Vec<String> = places.places.into_keys().collect();
         let known = match known.as_slice() {
             [] => "it names none".to_owned(),
             known => format!("it has {}", known.join(", ")),
         };
-        Usage(format!("place {name}: there is no such place, {known}"))
-    })
+        let text = format!("place {name}: there is no such place, {known}");
+        return Err(Usage(text));
+    };
+    match named.contradiction() {
+        None => Ok(Some(named)),
+        Some(why) => Err(Usage(format!("place {name}: {why}"))),
+    }
 }
 
 impl Named {
+    /// What does not fit together in it, or would not be used.
+    fn contradiction(&self) -> Option<String> {
+        if self.url.is_some() && self.kube.is_some() {
+            return Some("a place has url or kube, and not both".to_owned());
+        }
+        if self.cert.is_some() != self.key.is_some() {
+            return Some("a place needs cert and key, or neither".to_owned());
+        }
+        if self.token_file.is_some() && self.service_account.is_some() {
+            let text = "token_file says whom to call as, and so does service_account";
+            return Some(text.to_owned());
+        }
+        if self.kube.is_some() {
+            return None;
+        }
+        let of_cluster = [
+            ("context", self.context.is_some()),
+            ("service_account", self.service_account.is_some()),
+        ];
+        if let Some(fields) = given(&of_cluster) {
+            return Some(format!("{fields}: needs kube"));
+        }
+        let url = self.url.as_deref().unwrap_or(URL);
+        let fields = given(&self.of_tls()).filter(|_| !is_https(url))?;
+        // Not with the URL in it, which may have a password.
+        Some(format!("{fields}: needs a url that begins with https://"))
+    }
+
+    /// What is used with TLS alone.
+    pub(crate) fn of_tls(&self) -> [(&'static str, bool); 3] {
+        [
+            ("ca", self.ca.is_some()),
+            ("cert", self.cert.is_some()),
+            ("key", self.key.is_some()),
+        ]
+    }
+
     /// Its files, where they are seen from that folder. `~` is the home.
     fn within(mut self, folder: &Path) -> Self {
         let home = etcetera::home_dir().ok();
@@ -101,6 +144,22 @@ impl Named {
         }
         self
     }
+}
+
+/// The names of what is given, if anything is.
+pub(crate) fn given(fields: &[(&str, bool)]) -> Option<String> {
+    let names: Vec<&str> = fields
+        .iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(name, _)| *name)
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Whether a service at this URL has TLS.
+pub(crate) fn is_https(url: &str) -> bool {
+    let scheme = url.trim_start().split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
@@ -168,6 +227,41 @@ mod tests {
         assert_eq!(cluster.service_account, "uploader".parse().ok());
         assert_eq!(read("", None).unwrap(), Named::default());
         assert!(chosen(Places::default(), None).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_names_the_fields() {
+        for (fields, why) in [
+            ("kube = 'a'\nurl = 'http://b'", "url or kube"),
+            ("url = 'https://b'\ncert = 'a'", "cert and key, or neither"),
+            ("url = 'http://b'\ncontext = 'a'", "context: needs kube"),
+            ("service_account = 'a'", "service_account: needs kube"),
+            (
+                "url = 'http://b'\ncontext = 'a'\nservice_account = 'b'",
+                "context, service_account: needs kube",
+            ),
+            (
+                "kube = 'a'\ntoken_file = 'b'\nservice_account = 'c'",
+                "token_file says whom to call as, and so does service_account",
+            ),
+            (
+                "url = 'http://b'\nca = 'a'",
+                "ca: needs a url that begins with https://",
+            ),
+            ("cert = 'a'\nkey = 'b'", "cert, key: needs a url"),
+        ] {
+            let error = read(&format!("[places.a]\n{fields}"), Some("a")).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains("place a: "), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+        for fields in [
+            "url = 'HTTPS://b'\nca = 'a'\ncert = 'a'\nkey = 'b'",
+            "kube = 'a'\nca = 'a'\ntoken_file = 'b'\ncontext = 'c'",
+            "deadline = '1s'\ntoken_file = 'b'",
+        ] {
+            read(&format!("[places.a]\n{fields}"), Some("a")).unwrap();
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! As a plugin of kubectl: under the name `kubectl-dfs`, which kubectl calls for `kubectl dfs`.
 
 use crate::args::Cli;
+use crate::release;
 use clap::{Arg, ArgMatches, Command, CommandFactory};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -32,6 +33,7 @@ pub(crate) fn command(plugin: bool) -> Command {
         .short('n')
         .global(true)
         .value_name("NAMESPACE")
+        .value_parser(release::namespace)
         .help("The namespace of the release [default: that of the context]");
     // What is short for something else in one of the commands is so for kubectl's flag.
     command
@@ -79,6 +81,12 @@ mod tests {
         let matches = of(true, &["kubectl-dfs", "ls", "-n", "team"]).unwrap();
         assert_eq!(namespace(true, &matches).as_deref(), Some("team"));
         assert!(of(false, &["dfs", "ls", "-n", "team"]).is_err());
+        let wrong = of(true, &["kubectl-dfs", "ls", "-n", "a/b"]).unwrap_err();
+        let wrong = wrong.to_string();
+        assert!(
+            wrong.contains("'--namespace <NAMESPACE>': must be"),
+            "{wrong}"
+        );
         let mirror = |plugin, flag| of(plugin, &["dfs", "mirror", "folder", flag]);
         assert!(mirror(false, "-n").is_ok());
         assert!(mirror(true, "-n").is_err());

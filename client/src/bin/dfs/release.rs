@@ -60,10 +60,27 @@ fn parts(text: &str) -> Result<(Option<String>, String), String> {
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, text),
     };
-    if !namespace.is_none_or(is_name) || !is_name(name) {
-        return Err("must be NAME or NAMESPACE/NAME".to_owned());
+    if !namespace.is_none_or(is_namespace) || !is_name(name) {
+        let form = "lower-case letters, digits, - and ., with a letter or a digit at both ends";
+        return Err(format!("must be NAME or NAMESPACE/NAME, of {form}"));
     }
     Ok((namespace.map(str::to_owned), name.to_owned()))
+}
+
+/// The name of a namespace.
+pub(crate) fn namespace(text: &str) -> Result<String, String> {
+    match is_namespace(text) {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "must be of up to 63 lower-case letters, digits and -, with a letter or a \
+                      digit at both ends"
+                .to_owned(),
+        ),
+    }
+}
+
+fn is_namespace(text: &str) -> bool {
+    is_name(text) && text.len() <= 63 && !text.contains('.')
 }
 
 /// Whether an object of Kubernetes may be called so: a name goes into paths and selectors.
@@ -93,6 +110,21 @@ mod tests {
         let account: Account = "team/uploader".parse().unwrap();
         assert_eq!(account.namespace.as_deref(), Some("team"));
         assert_eq!(account.name, "uploader");
+    }
+
+    #[test]
+    fn a_namespace_has_the_form_of_a_label() {
+        for good in ["a", "team-1", &"a".repeat(63)] {
+            assert_eq!(namespace(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "A", "a/b", "a.b", "-a", "a b", "..", &"a".repeat(64)] {
+            let why = namespace(bad).unwrap_err();
+            assert!(why.contains("lower-case letters"), "{bad:?}: {why}");
+            assert!(
+                format!("{bad}/files").parse::<Release>().is_err(),
+                "{bad:?}"
+            );
+        }
     }
 
     #[test]

@@ -36,8 +36,25 @@ pub(crate) struct Given<'a> {
     pub(crate) namespace: bool,
 }
 
-/// What counts: a flag for more than a variable, and never two of them.
+/// What counts: a flag for more than a variable, and never two of them, nor a file of places
+/// beside what is none.
 pub(crate) fn way(given: &Given<'_>) -> Result<Way, Usage> {
+    let way = meant(given)?;
+    if !(given.said)("config") || matches!(way, Way::Place | Way::Usual) {
+        return Ok(way);
+    }
+    let by = match GIVEN.iter().find(|(one, _)| *one == way) {
+        Some((_, flag)) if (given.said)(flag) => format!("--{flag}"),
+        Some((_, flag)) => format!("DFS_{}", flag.to_uppercase()),
+        None => "kubectl".to_owned(),
+    };
+    Err(Usage(format!(
+        "--config: is not read, since {by} says where the service is; name a place with --place"
+    )))
+}
+
+/// Where it is, whether or not a file of places was named.
+fn meant(given: &Given<'_>) -> Result<Way, Usage> {
     let has = |way: &(Way, &str)| (given.has)(way.0);
     let said = |way: &(Way, &str)| has(way) && (given.said)(way.1);
     let flags: Vec<_> = GIVEN.iter().filter(|way| said(way)).collect();
@@ -120,6 +137,30 @@ mod tests {
         }
         let both = of(&["namespace", "url"], &[], true).expect_err("both");
         assert!(both.contains("--namespace"), "{both}");
+    }
+
+    #[test]
+    fn a_file_of_places_is_read_or_refused() {
+        for (flags, variables, plugin, way) in [
+            (&["config"][..], &[][..], false, Way::Usual),
+            (&["config"], &["place"], false, Way::Place),
+            (&["config", "place"], &["url", "kube"], false, Way::Place),
+            (&["config", "place"], &[], true, Way::Place),
+        ] {
+            assert_eq!(of(flags, variables, plugin), Ok(way), "{flags:?}");
+        }
+        for (flags, variables, plugin, by) in [
+            (&["config", "url"][..], &[][..], false, "--url says"),
+            (&["config", "kube"], &["url"], false, "--kube says"),
+            (&["config"], &["url", "place"], false, "DFS_URL says"),
+            (&["config"], &["kube"], false, "DFS_KUBE says"),
+            (&["config"], &[], true, "kubectl says"),
+            (&["config", "namespace"], &["place"], true, "kubectl says"),
+        ] {
+            let told = of(flags, variables, plugin).expect_err("refused");
+            assert!(told.starts_with("--config: "), "{told}");
+            assert!(told.contains(by), "{told}");
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ use words::Doing;
 
 /// A service that is reached while it is held.
 pub(crate) struct Reached {
+    pub(crate) url: String,
     /// Makes a client of it.
     pub(crate) builder: Builder,
     pub(crate) door: Door,
@@ -52,7 +53,8 @@ pub(crate) async fn reach(wanted: Wanted, out: &Arc<Out>) -> Result<Reached> {
     let namespace = wanted.release.namespace.clone().unwrap_or(usual);
     let client = Client::try_from(config).map_err(|error| NotReached(error.to_string()))?;
     let found = service(&client, &namespace, &wanted.release).await?;
-    let mut builder = client::Client::builder(&found.url)?;
+    let url = found.url.clone();
+    let mut builder = client::Client::builder(&url)?;
     if let (false, Some((secret, key))) = (wanted.has_ca, &found.ca) {
         builder = builder.ca_pem(authority(&client, &namespace, secret, key).await?);
     }
@@ -67,7 +69,7 @@ pub(crate) async fn reach(wanted: Wanted, out: &Arc<Out>) -> Result<Reached> {
     pods.connect().await?.0.abort();
     let door = forward::open(pods, out)?;
     let builder = builder.unix_socket(&door.path);
-    Ok(Reached { builder, door })
+    Ok(Reached { url, builder, door })
 }
 
 async fn service(client: &Client, namespace: &str, release: &Release) -> Result<Found> {
