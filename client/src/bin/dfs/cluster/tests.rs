@@ -3,12 +3,13 @@
 
 use super::caller::{Asks, Caller, asks, caller};
 use super::find::{Found, Target, service, states};
-use super::own;
+use super::{as_user, own};
 use crate::outcome::NotReached;
 use crate::release::{Account, Release};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::config::AuthInfo;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -263,5 +264,31 @@ async fn each_token_of_the_users_file_is_shown_only_if_it_is_for_the_service() {
             why.contains("/token: ") && why.contains("audience files"),
             "{why}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_users_file_is_read_by_the_client_with_the_same_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let user = AuthInfo {
+        token_file: Some(file.display().to_string()),
+        ..AuthInfo::default()
+    };
+    for (audience, is_sent) in [("files", true), ("other", false)] {
+        std::fs::write(&file, token(json!({ "aud": audience }))).unwrap();
+        // Nobody listens there.
+        let builder = client::Client::builder("http://127.0.0.1:9").unwrap();
+        let builder = builder.deadline(std::time::Duration::ZERO);
+        let builder = as_user(builder, &user, own::token(&user), "files".to_owned());
+        let error = builder
+            .unwrap()
+            .build()
+            .unwrap()
+            .stat("a")
+            .await
+            .unwrap_err();
+        let refused = matches!(error, client::Error::TokenSource { .. });
+        assert_eq!(refused, !is_sent, "{error:?}");
     }
 }
