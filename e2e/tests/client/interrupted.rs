@@ -11,7 +11,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
-fn interrupt(child: &Child) -> Result<()> {
+pub(crate) fn interrupt(child: &Child) -> Result<()> {
     let id = i32::try_from(child.id().context("it has ended")?)?;
     Ok(kill_process(
         Pid::from_raw(id).context("no process")?,

@@ -161,6 +161,14 @@ async fn a_service_account_calls_with_a_token_for_the_services_audience() -> Res
     std::fs::write(outside.dfs.folder().join("token"), token)?;
     let by_file = ["--kube", RELEASE, "--token-file", "token", "ls"];
     ensure!(outside.does(&by_file).await? == "file\n");
+    // A variable's token is the release's only where no variable has a URL.
+    for (url, code) in [(None, 0), (Some("http://127.0.0.1:9"), 2)] {
+        let mut by_variable = outside.command(&ls)?;
+        by_variable.env("DFS_CLIENT_TOKEN_FILE", "token");
+        by_variable.envs(url.map(|url| ("DFS_URL", url)));
+        let ran = ended(by_variable.spawn()?).await?;
+        ensure!(ran.code == code, "{ran:?}");
+    }
     outside.server.state.lock().forbidden = Some("/token");
     let right = "needs create of serviceaccounts/token";
     outside.fails(&calling(&["ls"]), 2, right).await?;
@@ -327,6 +335,20 @@ async fn a_pod_that_dies_is_replaced_by_another_one() -> Result<()> {
     outside.server.state.lock().managers[0].ready = false;
     let none = "no manager of release dfs/files is ready: files-manager-1 is Running";
     outside.fails(&ls, 2, none).await?;
+    // Within the deadline it waits for one.
+    outside.server.state.lock().asked.clear();
+    let patient = ["--kube", RELEASE, "--deadline", "30s", "ls"];
+    let waits = outside.command(&patient)?.spawn()?;
+    e2e::wait::until(e2e::cluster::SOON, async || {
+        let pods = "/api/v1/namespaces/dfs/pods";
+        ensure!(outside.server.state.lock().asked.contains_key(pods));
+        Ok(())
+    })
+    .await?;
+    let ready = state(&[cluster.http()], OPEN).managers;
+    outside.server.state.lock().managers = ready;
+    let waited = ended(waits).await?;
+    ensure!(waited.code == 0 && waited.out == "file\n", "{waited:?}");
     outside.server.state.lock().managers.clear();
     outside.fails(&ls, 2, "it has no pods").await?;
     Ok(())
@@ -364,6 +386,18 @@ async fn what_is_in_the_way_is_said_in_words() -> Result<()> {
         (
             &["--url", "http://x", "--context", "here", "ls"],
             "needs --kube",
+        ),
+        (
+            &[
+                "--kube",
+                RELEASE,
+                "--service-account",
+                "a",
+                "--token-file",
+                "b",
+                "ls",
+            ],
+            "and so does --token-file",
         ),
         (
             &["--kube", RELEASE, "--config", "config", "ls"],

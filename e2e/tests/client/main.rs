@@ -12,6 +12,7 @@ mod interrupted;
 mod kube;
 mod mirror;
 mod operate;
+mod orders;
 mod places;
 mod tokens;
 mod uploads;

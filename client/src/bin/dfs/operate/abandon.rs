@@ -45,3 +45,28 @@ fn cost(loss: &Abandoned) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_says_what_is_lost_and_what_may_be() {
+        let mut loss = Abandoned {
+            node: "n1".to_owned(),
+            volume: uuid::Uuid::nil(),
+            abandoned: false,
+            files: 2,
+            bytes: 300,
+            names: vec!["a".to_owned(), "b".to_owned()],
+            unfinished: 0,
+        };
+        assert_eq!(cost(&loss), "2 files, 300 B (a, b)");
+        (loss.files, loss.unfinished) = (3, 4);
+        let told = "3 files, 300 B (a, b, …), 4 uploads and deletes under way";
+        assert_eq!(cost(&loss), told);
+        (loss.files, loss.unfinished) = (0, 0);
+        loss.names.clear();
+        assert_eq!(cost(&loss), "0 files, 300 B");
+    }
+}
