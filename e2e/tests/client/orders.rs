@@ -9,7 +9,8 @@ use e2e::cluster::{Cluster, SOON};
 use e2e::faulty::{Fault, Faulty};
 use e2e::{content, wait};
 use futures::TryStreamExt;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// More than the answer to the order of a drain, and less than a few looks at it.
 const A_LOOK: usize = 1500;
@@ -117,5 +118,29 @@ async fn an_order_without_an_answer_is_given_once_and_a_question_asked_again() -
     let (way, client) = lossy().await?;
     let drains = client.drains().await?;
     ensure!(drains.drains.is_empty() && way.connections() == 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_that_does_not_move_files_names_the_one_that_does() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    let drains = r#"{"drains":[{"node":"n1","records_left":5}],"leader":"host:9000"}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{drains}",
+        drains.len()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let args = ["--url", &url, "drain"];
+    let asked = dfs.command(args)?.spawn()?;
+    let (mut stream, _) = wait::at_most(SOON, listener.accept()).await??;
+    let mut head = [0; 16];
+    wait::at_most(SOON, stream.read_exact(&mut head)).await??;
+    stream.write_all(answer.as_bytes()).await?;
+    let asked = ended(asked).await?;
+    ensure!(asked.code == 0, "{asked:?}");
+    let hint = "the manager that moves files is host:9000";
+    ensure!(asked.err.contains(hint), "{asked:?}");
     Ok(())
 }

@@ -25,11 +25,12 @@ pub(crate) async fn drain(client: &Client, args: &DrainArgs, out: &Out) -> Resul
         [] => client.drains().await?,
         _ => client.drain(&nodes).await?,
     };
+    // Before anybody sees that it has begun.
+    let interrupted = interrupted()?;
     print(&drains, out)?;
     if !args.wait {
         return Ok(Outcome::Done);
     }
-    let interrupted = interrupted()?;
     tokio::select! {
         ended = watch(client, &nodes, drains, out) => ended,
         () = interrupted => {
