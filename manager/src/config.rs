@@ -13,6 +13,7 @@ use crate::limits::{Limits, RestLimits};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kit::inner::InnerArgs;
+use kit::spans::OtlpArgs;
 use kit::token::TokenArgs;
 use manager_callers::Verb;
 use manager_protocol::store::Store;
@@ -232,6 +233,9 @@ pub struct ServeArgs {
     /// The console
     #[command(flatten)]
     pub console: ConsoleArgs,
+    /// Traces
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 }
 
 /// Flags of `standalone`.
@@ -291,6 +295,9 @@ pub struct StandaloneArgs {
     /// The console
     #[command(flatten)]
     pub console: ConsoleArgs,
+    /// Traces
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 }
 
 /// Flags of `rebuild`.

@@ -18,4 +18,5 @@ mod rest;
 pub mod serve;
 mod status;
 mod status_of;
+mod traced;
 mod world;

@@ -4,6 +4,7 @@ mod callers;
 
 pub(crate) use callers::{CallerMetrics, Counts};
 
+use kit::spans::Tracer;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +32,12 @@ pub(crate) struct RequestLabels {
 struct RouteLabels {
     route: &'static str,
     method: &'static str,
+}
+
+/// Where requests are noted: metrics and traces.
+pub(crate) struct Observed {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tracer: Tracer,
 }
 
 /// The manager's metrics.

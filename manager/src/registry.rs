@@ -3,10 +3,12 @@
 
 use crate::nodes::Link;
 use crate::status_of::refusal;
+use crate::traced;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use kit::accept::Peer;
 use kit::inner::{Inner, Way};
+use kit::spans::Tracer;
 use kit::token::PoolCaller;
 use manager_protocol::cluster::admission::{Claim, admit};
 use manager_protocol::core::Core;
@@ -37,15 +39,22 @@ type Answers = mpsc::Sender<Result<ManagerMessage, Status>>;
 pub(crate) struct RegistryService {
     core: Arc<Core>,
     inner: Inner,
+    tracer: Tracer,
     shutdown: CancellationToken,
 }
 
 impl RegistryService {
     /// Serves joins until `shutdown` is cancelled.
-    pub(crate) fn new(core: Arc<Core>, inner: Inner, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        inner: Inner,
+        tracer: Tracer,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             core,
             inner,
+            tracer,
             shutdown,
         }
     }
@@ -93,6 +102,7 @@ impl Registry for RegistryService {
             messages,
             answers,
             peer,
+            tracer: self.tracer.clone(),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -109,6 +119,7 @@ struct Call {
     messages: Streaming<NodeMessage>,
     answers: Answers,
     peer: Option<Peer>,
+    tracer: Tracer,
 }
 
 /// The life of one node's join.
@@ -117,6 +128,7 @@ async fn stay(core: Arc<Core>, way: Way, hello: Hello, claim: Claim, row: NodeRo
         mut messages,
         answers,
         peer,
+        tracer,
     } = call;
     let first = match next(&mut messages).await {
         Ok(node_message::Kind::Report(report)) => report,
@@ -142,7 +154,7 @@ async fn stay(core: Arc<Core>, way: Way, hello: Hello, claim: Claim, row: NodeRo
         claim.id.clone(),
         claim.volume_id,
         hello,
-        Box::new(link),
+        traced::calls(link, &tracer, &claim.id),
         closed.clone(),
         &first,
     ));

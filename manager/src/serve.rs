@@ -6,15 +6,16 @@ use crate::config::{ServeArgs, TlsArgs};
 use crate::essential::Essential;
 use crate::gauges::Gauges;
 use crate::limits::{Limits, RestLimits};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 use crate::nodes::NodeNetwork;
 use crate::registry::RegistryService;
 use crate::rest;
-use crate::{leadership, world};
+use crate::{leadership, traced, world};
 use anyhow::Context;
 use kit::descriptors::Port;
 use kit::inner::Inner;
 use kit::ops::Ops;
+use kit::spans::Tracer;
 use manager_protocol::cluster::{leader, store_health};
 use manager_protocol::core::Core;
 use manager_protocol::store::Store;
@@ -58,6 +59,8 @@ pub struct Config {
     pub auth: AuthArgs,
     /// Whether the console is served at `/ui`.
     pub console: bool,
+    /// What makes the spans of requests.
+    pub tracer: Tracer,
 }
 
 /// Where a manager listens.
@@ -108,6 +111,7 @@ impl Manager {
     /// Names the flag whose address can't be had.
     pub async fn bind(store: Arc<dyn Store>, mut config: Config) -> anyhow::Result<Self> {
         config.rest.max_connections = connections(config.rest.max_connections);
+        let store = traced::store(store, &config.tracer);
         config.inner.allows_listening("--grpc", config.grpc)?;
         let plain = config
             .tls
@@ -208,7 +212,13 @@ impl Manager {
         tasks.keep("the watch on the store", store_health::watch(core.clone()));
         let port = kit::ops::serve(ops, ops_port(&core, &metrics, ready), inner.clone());
         tasks.run("the ops port", port);
-        let inner_port = serve_grpc(grpc, core.clone(), config.inner, inner.clone());
+        let inner_port = serve_grpc(
+            grpc,
+            core.clone(),
+            config.inner,
+            config.tracer.clone(),
+            inner.clone(),
+        );
         tasks.run("the inner port", async move {
             if let Err(error) = inner_port.await {
                 tracing::error!(%error, "the inner port");
@@ -224,7 +234,10 @@ impl Manager {
         let rest = rest::serve(
             listeners,
             core,
-            metrics,
+            Observed {
+                metrics,
+                tracer: config.tracer,
+            },
             config.rest,
             admits,
             config.console,
@@ -261,11 +274,12 @@ pub async fn serve_grpc(
     listener: TcpListener,
     core: Arc<Core>,
     inner: Inner,
+    tracer: Tracer,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let (commands, joins) = (inner.guard_of_commands(), inner.guard_of_joins());
     let incoming = inner.incoming(listener, shutdown.clone());
-    let registry = RegistryService::new(core.clone(), inner, shutdown.clone());
+    let registry = RegistryService::new(core.clone(), inner, tracer, shutdown.clone());
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(3)))
@@ -346,6 +360,7 @@ pub async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListen
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = kit::signals::shutdown()?;
     let inner = args.inner.load()?;
+    let traces = args.otlp.start("dfs-manager")?;
     let store = args.store.open().await?;
     let config = Config {
         http: args.http,
@@ -357,9 +372,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         rest: args.rest,
         auth: args.auth,
         console: args.console.console,
+        tracer: traces.tracer(),
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;
     println!("ready {at}");
-    manager.run(shutdown).await
+    let served = manager.run(shutdown).await;
+    traces.end().await;
+    served
 }

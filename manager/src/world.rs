@@ -22,7 +22,8 @@ impl Runtime for Process {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
+        // What a request leaves behind is a part of its trace.
+        tokio::spawn(kit::spans::here().around(task));
     }
 
     fn random(&self) -> u64 {

@@ -3,6 +3,7 @@
 use crate::scrub::Pace;
 use clap::{Args, Parser, Subcommand};
 use kit::inner::{Inner, InnerArgs};
+use kit::spans::{OtlpArgs, Tracer};
 use kit::units::{long_time, size, time};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -90,6 +91,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub inner: InnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub otlp: OtlpArgs,
 }
 
 /// What a node needs to run.
@@ -125,6 +129,8 @@ pub struct Config {
     pub no_tmpfile: bool,
     /// What opens the inner ports.
     pub inner: Inner,
+    /// What makes the spans of its work.
+    pub tracer: Tracer,
     /// Where the metrics go; a registry of its own if unset.
     pub registry: Option<Arc<Mutex<Registry>>>,
     /// Tombstones of one session, see [`crate::creates::MAX_TOMBSTONES`].
@@ -154,6 +160,7 @@ impl Config {
             drain_timeout: Duration::from_secs(300),
             no_tmpfile: false,
             inner: Inner::default(),
+            tracer: Tracer::default(),
             registry: None,
             max_tombstones: crate::creates::MAX_TOMBSTONES,
         }
@@ -199,6 +206,7 @@ impl ServeArgs {
             drain_timeout: self.drain_timeout,
             no_tmpfile: self.no_tmpfile,
             inner,
+            tracer: Tracer::default(),
             registry: None,
             max_tombstones: crate::creates::MAX_TOMBSTONES,
         })

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use node::config::{Cli, Command, ServeArgs};
+use node::config::{Cli, Command, Config, ServeArgs};
 use std::process::ExitCode;
 use tokio::sync::oneshot;
 
@@ -35,7 +35,11 @@ fn main() -> ExitCode {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let config = args.into_config()?;
+    let traces = args.otlp.start("dfs-node")?;
+    let config = Config {
+        tracer: traces.tracer(),
+        ..args.into_config()?
+    };
     let shutdown = kit::signals::shutdown()?;
     let (send, receive) = oneshot::channel();
     tokio::spawn(async move {
@@ -49,5 +53,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             metrics.unwrap_or_default()
         );
     });
-    node::run(config, shutdown, send).await
+    let served = node::run(config, shutdown, send).await;
+    traces.end().await;
+    served
 }

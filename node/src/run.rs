@@ -226,7 +226,10 @@ async fn serve(
     node: Arc<Node>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let service = StorageService::new(node, &config.inner, &config.pool, config.upload_idle);
+    let tracer = config.tracer.clone();
+    let traced = kit::spans::continued(tracer.clone());
+    let idle = config.upload_idle;
+    let service = StorageService::new(node, &config.inner, &config.pool, idle, tracer);
     let handover = HandoverServer::new(service.clone());
     let guard = config.inner.guard_of_storage(&config.pool);
     let service = StorageServer::with_interceptor(service, guard);
@@ -239,6 +242,7 @@ async fn serve(
         .http2_max_pending_accept_reset_streams(Some(DROPPED))
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .layer(traced)
         .add_service(service)
         .add_service(handover)
         .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());

@@ -46,6 +46,7 @@ mod threads;
 mod tls;
 mod tls_refusals;
 mod token;
+mod traces;
 mod transfers;
 mod turns;
 mod unavailable;

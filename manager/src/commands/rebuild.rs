@@ -7,6 +7,7 @@ use crate::serve::{listen, serve_grpc};
 use crate::world::world;
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
+use kit::spans::Tracer;
 use manager_protocol::cluster::leader;
 use manager_protocol::core::Core;
 use manager_protocol::recovery::quarantine;
@@ -50,7 +51,13 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let listener = listen("--grpc", args.grpc).await?;
     println!("ready grpc={}", listener.local_addr()?);
     let inner = CancellationToken::new();
-    let serving = tokio::spawn(serve_grpc(listener, core.clone(), opens, inner.clone()));
+    let serving = tokio::spawn(serve_grpc(
+        listener,
+        core.clone(),
+        opens,
+        Tracer::default(),
+        inner.clone(),
+    ));
     let holder = format!("rebuild/{}", std::process::id());
     let leading = tokio::spawn(leader::run(core.clone(), holder, inner.clone()));
     let ended = tokio::select! {

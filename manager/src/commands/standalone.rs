@@ -31,6 +31,8 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     let store = manager_store::open(&format!("embedded:{}", args.data.join("store").display()))
         .await
         .with_context(|| format!("--data {}", args.data.display()))?;
+    let traces = args.otlp.start("dfs-manager")?;
+    let of_nodes = args.otlp.start("dfs-node")?;
     let config = Config {
         http: args.http,
         tls: args.tls,
@@ -41,6 +43,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         rest: args.rest,
         auth: args.auth,
         console: args.console.console,
+        tracer: traces.tracer(),
     };
     let manager = Manager::bind(store, config).await?;
     let at = manager.addresses()?;
@@ -58,6 +61,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
         let config = node::Config {
             pool: POOL.to_owned(),
             inner: inner.clone(),
+            tracer: of_nodes.tracer(),
             reserve: args.reserve,
             ..node::Config::local(dir, id, managers.clone())
         };
@@ -83,6 +87,7 @@ pub async fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     };
     leaving.cancel();
     while nodes.join_next().await.is_some() {}
+    tokio::join!(traces.end(), of_nodes.end());
     ended?
 }
 

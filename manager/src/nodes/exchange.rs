@@ -161,6 +161,7 @@ impl Exchange {
             seq,
             trace,
             op: Some(op),
+            context: kit::spans::to_wire(),
         };
         self.queue
             .send(Outgoing {

@@ -206,6 +206,7 @@ fn messages_to_a_node_stay_within_their_bound_and_one_that_can_not_is_dropped_al
             request: Request {
                 seq: seq as u64,
                 trace: 0,
+                context: None,
                 op: Some(write(bytes)),
             },
             reply: None,

@@ -219,7 +219,7 @@ impl Calls for Link {
         let (parts, outgoing) = mpsc::channel(STREAM_QUEUE);
         let mut lane = self.lane(client).clone();
         let (count, closed) = (self.count.clone(), self.closed.clone());
-        let outcome = AbortOnDropHandle::new(tokio::spawn(async move {
+        let outcome = AbortOnDropHandle::new(tokio::spawn(kit::spans::here().around(async move {
             let call = lane.upload_file(ReceiverStream::new(outgoing));
             let reply = tokio::select! {
                 () = closed.cancelled() => {
@@ -228,7 +228,7 @@ impl Calls for Link {
                 reply = call => reply.map_err(call_error)?,
             };
             linked(&count, reply.into_inner())
-        }));
+        })));
         let outcome = async {
             let ended = outcome.await;
             ended.unwrap_or_else(|_| Err(CallError::Lost("broken off".to_owned())))

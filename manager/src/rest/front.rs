@@ -12,7 +12,7 @@ use super::gate::Place;
 use super::lent::Lent;
 use super::routes::{self, Asked};
 use super::sent::{Holds, Unsent};
-use super::{audit, lent, router, vet};
+use super::{audit, lent, router, span, vet};
 use crate::format;
 use crate::metrics::RequestLabels;
 use axum::Router;
@@ -25,6 +25,7 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use kit::spans::Active;
 use manager_protocol::failure::Failure;
 use manager_protocol::trace::Trace;
 use manager_protocol::waiters::Waiters;
@@ -38,7 +39,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tower::Service;
 
-static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// For a year browsers come by TLS alone. It says nothing over a plain connection, where
 /// anyone on the way could have written it (RFC 6797, section 7.2).
@@ -56,8 +57,23 @@ impl Front {
         Self { rest, router }
     }
 
-    /// Serves one request.
+    /// Serves one request, as a span that lasts as long as its answer.
     pub(super) async fn serve(
+        self,
+        request: Request<Incoming>,
+        connected: Arc<Connected>,
+        waiters: Waiters,
+        in_flight: InFlight,
+    ) -> Result<Response<Counted>, Infallible> {
+        let span = span::of(&self.rest.tracer, &request);
+        let answered = self.answer(request, connected, waiters, in_flight);
+        let mut answered = span.scope().around(answered).await?;
+        span::answered(&span, &answered);
+        answered.body_mut().span = span;
+        Ok(answered)
+    }
+
+    async fn answer(
         mut self,
         request: Request<Incoming>,
         connected: Arc<Connected>,
@@ -125,6 +141,7 @@ impl Front {
             body,
             holds: Held::new(http2, holds),
             pays,
+            span: Active::default(),
             _unread: unread,
         }))
     }
@@ -280,6 +297,8 @@ pub(super) struct Counted {
     holds: Held,
     /// Who is charged for its bytes, where they are bounded.
     pays: Option<Arc<Client>>,
+    /// The request's span, which ends with its answer.
+    span: Active,
     /// What was not read of a request over HTTP/1: to drop it before the answer has
     /// gone would close the connection.
     _unread: Option<Incoming>,
@@ -315,7 +334,14 @@ impl Body for Counted {
         if let Held::Bytes(unsent) = &this.holds {
             ready!(unsent.poll_room(cx));
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let frame = {
+            let scope = this.span.scope();
+            let _within = scope.enter();
+            ready!(Pin::new(&mut this.body).poll_frame(cx))
+        };
+        if let Some(Err(error)) = &frame {
+            this.span.fail(error);
+        }
         if let (Some(payer), Some(Ok(frame))) = (&this.pays, &frame) {
             let moved = frame.data_ref().map_or(0, Bytes::len) as u64;
             payer.allowance.charge(moved, Instant::now());

@@ -46,14 +46,16 @@ mod schemas;
 mod sent;
 mod server;
 mod signed;
+mod span;
 mod turns;
 mod vet;
 mod writes;
 
 use crate::callers::Admits;
 use crate::limits::RestLimits;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 use bytes::Bytes;
+use kit::spans::Tracer;
 use manager_protocol::core::Core;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -78,6 +80,7 @@ struct Rest {
     shutdown: CancellationToken,
     /// Whether the console is served.
     console: bool,
+    tracer: Tracer,
     /// The document at `/openapi.json`.
     openapi: Bytes,
 }
@@ -85,13 +88,14 @@ struct Rest {
 impl Rest {
     fn new(
         core: Arc<Core>,
-        metrics: Arc<Metrics>,
+        observed: Observed,
         limits: RestLimits,
         hosts: hosts::Hosts,
         admits: Admits,
         console: bool,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
+        let Observed { metrics, tracer } = observed;
         let document = openapi::document(admits.callers.is_some(), limits.max_body_bytes);
         let gates = gate::Gates::new(&core.world, &limits, &metrics.in_flight);
         Arc::new(Self {
@@ -104,6 +108,7 @@ impl Rest {
             long_tasks: Arc::new(Semaphore::new(1)),
             shutdown,
             console,
+            tracer,
             limits,
             openapi: Bytes::from(document.to_string()),
         })

@@ -414,6 +414,11 @@ impl Asked {
         }
     }
 
+    /// The template of its path, if it is one of the API's.
+    pub(super) fn route(self) -> Option<&'static str> {
+        (self.path != OTHER).then_some(self.path)
+    }
+
     /// The methods of its path, where that is known and this method is none of them.
     pub(super) fn others(self) -> Option<String> {
         if self.operation.is_some() || self.path == OTHER {

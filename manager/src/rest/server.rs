@@ -17,7 +17,7 @@ use super::writes::Writes;
 use super::{Rest, router};
 use crate::callers::Admits;
 use crate::limits::RestLimits;
-use crate::metrics::Metrics;
+use crate::metrics::Observed;
 use futures::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -45,14 +45,14 @@ const BREATH: Duration = Duration::from_millis(50);
 pub(crate) async fn serve(
     listeners: Vec<Listener>,
     core: Arc<Core>,
-    metrics: Arc<Metrics>,
+    observed: Observed,
     limits: RestLimits,
     admits: Admits,
     console: bool,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let clients = Clients::new(&core.world, &limits, &metrics.callers);
+    let clients = Clients::new(&core.world, &limits, &observed.metrics.callers);
     let protocols = Protocols::new(&limits);
     let deadlines = Deadlines {
         head: limits.header_timeout,
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     let hosts = Hosts::new(limits.allowed_hosts.clone(), listeners.are_loopback()?);
     let rest = Rest::new(
         core,
-        metrics,
+        observed,
         limits,
         hosts,
         admits,

@@ -142,6 +142,7 @@ impl Delivery {
             trace: self.trace,
         });
         self.claim().write(call.metadata_mut());
+        kit::spans::inject(call.metadata_mut());
         let mut client = self.client.clone();
         let asked = tokio::time::timeout(ASK, client.resume_file(call)).await;
         let late = |_| Status::unavailable("it does not answer");
@@ -153,6 +154,7 @@ impl Delivery {
         let (send, receive) = mpsc::channel(2);
         let mut call = Request::new(ReceiverStream::new(receive));
         self.claim().write(call.metadata_mut());
+        kit::spans::inject(call.metadata_mut());
         let sending = async move {
             let sent = self.send_all(&send, offset, progress).await;
             drop(send);

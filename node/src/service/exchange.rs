@@ -1,6 +1,7 @@
 //! Small operations, many to a message, on a few long-lived streams.
 
 use super::Trace;
+use super::asked::Asked;
 use crate::creates::Finish;
 use crate::disk::Copy;
 use crate::disk::meta::{CopyKey, Meta};
@@ -10,6 +11,7 @@ use crate::node::Node;
 use crate::uploads::Opening;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
+use kit::spans::Tracer;
 use proto::v1::reply::Result as Outcome;
 use proto::v1::request::Op;
 use proto::v1::{self, Fault};
@@ -41,6 +43,7 @@ struct Lane {
     node: Arc<Node>,
     /// Bounded by `pending`.
     answers: mpsc::UnboundedSender<Answers>,
+    tracer: Tracer,
 }
 
 /// Serves one stream.
@@ -48,6 +51,7 @@ pub(super) fn serve(
     node: Arc<Node>,
     bytes: Arc<Semaphore>,
     requests: impl Stream<Item = Result<v1::Requests, Status>> + Send + Unpin + 'static,
+    tracer: Tracer,
 ) -> BoxStream<'static, Result<v1::Replies, Status>> {
     let (send, receive) = mpsc::unbounded_channel();
     let pending = Pending(Arc::new(Semaphore::new(PENDING)));
@@ -55,6 +59,7 @@ pub(super) fn serve(
     let lane = Lane {
         node,
         answers: send,
+        tracer,
     };
     tokio::spawn(receive_all(lane, bytes, Arc::clone(&pending.0), requests));
     let outgoing = Outgoing {
@@ -170,8 +175,7 @@ async fn receive_all(
 
 /// A read or a stat, done together with the others of its message.
 struct Look {
-    seq: u64,
-    trace: u64,
+    asked: Asked,
     kind: LookKind,
 }
 
@@ -184,12 +188,13 @@ impl Lane {
     async fn take(&self, bytes: &Arc<Semaphore>, pending: &Semaphore, requests: Vec<v1::Request>) {
         let mut looks = Vec::new();
         for request in requests {
-            let v1::Request { seq, trace, op } = request;
+            let asked = Asked::new(&self.tracer, &request);
+            let op = request.op;
             let Some(op) = op else {
                 // From a newer manager: it needs an answer all the same.
                 hold(pending).await;
                 let failure = Failure::invalid("an operation that this version does not know");
-                self.answer(seq, Outcome::Failure(failure.to_wire()));
+                self.answer(asked, Outcome::Failure(failure.to_wire()));
                 continue;
             };
             if !matches!(op, Op::Write(_) | Op::Abort(_)) {
@@ -200,22 +205,20 @@ impl Lane {
                     let room = room(bytes, write.data.len()).await;
                     self.write(write, room);
                 }
-                Op::Finish(finish) => self.finish(seq, trace, finish),
+                Op::Finish(finish) => self.finish(asked, finish),
                 Op::Abort(abort) => {
                     if let Ok(id) = FileId::from_wire(&abort.id) {
                         let generation = abort.generation;
                         self.abort(CopyKey { id, generation });
                     }
                 }
-                Op::Delete(delete) => self.delete(seq, trace, delete),
+                Op::Delete(delete) => self.delete(asked, delete),
                 Op::Read(read) => looks.push(Look {
-                    seq,
-                    trace,
+                    asked,
                     kind: LookKind::Read(read),
                 }),
                 Op::Stat(stat) => looks.push(Look {
-                    seq,
-                    trace,
+                    asked,
                     kind: LookKind::Stat(stat),
                 }),
             }
@@ -227,14 +230,10 @@ impl Lane {
         }
     }
 
-    fn answer(&self, seq: u64, outcome: Outcome) {
-        let reply = v1::Reply {
-            seq,
-            result: Some(outcome),
-        };
+    fn answer(&self, asked: Asked, outcome: Outcome) {
         // Nobody listens any more where the stream broke off.
         let _ = self.answers.send(Answers {
-            replies: vec![reply],
+            replies: vec![asked.reply(outcome)],
             room: None,
         });
     }
@@ -255,14 +254,15 @@ impl Lane {
             .write(opening, write.data, meta.map(|(_, meta)| meta), room);
     }
 
-    fn finish(&self, seq: u64, trace: u64, finish: v1::Finish) {
+    fn finish(&self, asked: Asked, finish: v1::Finish) {
+        let trace = asked.trace;
         let meta = finish
             .meta
             .ok_or_else(|| Failure::invalid("finish has no record"));
         let meta = meta.and_then(|meta| Meta::from_wire(meta).map_err(Failure::invalid));
         let (name, meta) = match meta {
             Ok(meta) => meta,
-            Err(failure) => return self.answer(seq, Outcome::Failure(failure.to_wire())),
+            Err(failure) => return self.answer(asked, Outcome::Failure(failure.to_wire())),
         };
         tracing::debug!(request = %Trace(trace), %name, "finish");
         let lane = self.clone();
@@ -278,7 +278,7 @@ impl Lane {
                         Outcome::Failure(failure.to_wire())
                     }
                 };
-                lane.answer(seq, outcome);
+                lane.answer(asked, outcome);
             }),
         };
         self.node.finish(finish);
@@ -292,19 +292,19 @@ impl Lane {
         }
     }
 
-    fn delete(&self, seq: u64, trace: u64, delete: v1::DeleteRequest) {
+    fn delete(&self, asked: Asked, delete: v1::DeleteRequest) {
         let copy = match Copy::from_wire(delete.copy) {
             Ok(copy) => copy,
-            Err(failure) => return self.answer(seq, Outcome::Failure(failure.to_wire())),
+            Err(failure) => return self.answer(asked, Outcome::Failure(failure.to_wire())),
         };
-        tracing::debug!(request = %Trace(trace), name = %copy.name, "delete");
+        tracing::debug!(request = %Trace(asked.trace), name = %copy.name, "delete");
         let lane = self.clone();
         let done = Box::new(move |result: Result<bool, Failure>| {
             let outcome = match result {
                 Ok(found) => Outcome::Deleted(v1::DeleteReply { found }),
                 Err(failure) => Outcome::Failure(failure.to_wire()),
             };
-            lane.answer(seq, outcome);
+            lane.answer(asked, outcome);
         });
         if delete.refuse_only {
             self.node.refuse(copy, delete.session, done);
@@ -331,22 +331,20 @@ impl Lane {
 
     /// Does one read or stat; None where the answer has to wait for the committer.
     fn look_one(&self, look: Look) -> Option<v1::Reply> {
-        let Look { seq, trace, kind } = look;
+        let Look { asked, kind } = look;
         let outcome = match kind {
             LookKind::Read(read) => {
-                let data = self.read(read, trace);
+                let data = self.read(read, asked.trace);
                 Metrics::count(&self.node.metrics.downloads, &data);
                 data.map(Outcome::Data)
             }
             LookKind::Stat(stat) => match Copy::from_wire(stat.copy) {
-                Ok(copy) => return self.stat(seq, copy),
+                Ok(copy) => return self.stat(asked, copy),
                 Err(failure) => Err(failure),
             },
         };
-        Some(v1::Reply {
-            seq,
-            result: Some(outcome.unwrap_or_else(|failure| Outcome::Failure(failure.to_wire()))),
-        })
+        let outcome = outcome.unwrap_or_else(|failure| Outcome::Failure(failure.to_wire()));
+        Some(asked.reply(outcome))
     }
 
     fn read(&self, read: v1::ReadRequest, trace: u64) -> Result<bytes::Bytes, Failure> {
@@ -364,7 +362,7 @@ impl Lane {
     }
 
     /// Confirms a copy at once; a denial waits until all is flushed (rule 5).
-    fn stat(&self, seq: u64, copy: Copy) -> Option<v1::Reply> {
+    fn stat(&self, asked: Asked, copy: Copy) -> Option<v1::Reply> {
         let found = self.node.state(&copy);
         if let Ok(state) = &found
             && !state.held
@@ -375,16 +373,13 @@ impl Lane {
                 // Not on the committer's thread: it must not wait for a read.
                 node.readers.run(move || {
                     let state = flushed.and_then(|()| lane.node.state(&copy));
-                    lane.answer(seq, state_outcome(state));
+                    lane.answer(asked, state_outcome(state));
                 });
             });
             self.node.disk.submit(crate::disk::Op::Barrier { done });
             return None;
         }
-        Some(v1::Reply {
-            seq,
-            result: Some(state_outcome(found)),
-        })
+        Some(asked.reply(state_outcome(found)))
     }
 }
 
@@ -429,7 +424,7 @@ mod tests {
         let (node, _dir) = crate::testing::node();
         let bytes = Arc::new(Semaphore::new(SMALL));
         let (send, receive) = mpsc::channel(1);
-        let replies = serve(node, bytes, ReceiverStream::new(receive));
+        let replies = serve(node, bytes, ReceiverStream::new(receive), Tracer::default());
         // Each has an answer, none of which is taken.
         let requests = vec![v1::Request::default(); PENDING + 1];
         let sent = send.send(Ok(v1::Requests { requests })).await;

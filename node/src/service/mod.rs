@@ -1,5 +1,6 @@
 //! The Storage service: from messages to the node's operations and back.
 
+mod asked;
 mod delivery;
 mod download;
 mod exchange;
@@ -18,6 +19,7 @@ use crate::node::Node;
 use futures::stream::BoxStream;
 use kit::accept::Peer;
 use kit::inner::Inner;
+use kit::spans::{self, Tracer};
 use peers::Peers;
 use proto::identity::Role;
 use proto::ticket::Claim;
@@ -50,6 +52,7 @@ pub struct StorageService {
     pool: String,
     /// How long a stream may bring no bytes.
     idle: Duration,
+    tracer: Tracer,
 }
 
 struct Limits {
@@ -62,7 +65,7 @@ struct Limits {
 
 impl StorageService {
     /// The service of a node.
-    pub fn new(node: Arc<Node>, inner: &Inner, pool: &str, idle: Duration) -> Self {
+    pub fn new(node: Arc<Node>, inner: &Inner, pool: &str, idle: Duration, tracer: Tracer) -> Self {
         let limits = Limits {
             uploads: Arc::new(Semaphore::new(STREAMS)),
             handovers: Arc::new(Semaphore::new(HANDOVERS)),
@@ -77,6 +80,7 @@ impl StorageService {
             inner: inner.clone(),
             pool: pool.to_owned(),
             idle,
+            tracer,
         }
     }
 
@@ -132,13 +136,13 @@ impl v1::handover_server::Handover for StorageService {
         let (node, idle) = (Arc::clone(&self.node), self.idle);
         // A task of its own: where the connection breaks, this call is dropped, and what
         // has come must still be put aside.
-        let serving = tokio::spawn(async move {
+        let serving = tokio::spawn(spans::here().around(async move {
             let _permit = permit;
             let admits = |open: &v1::Open| {
                 resume::is_claimed(&claim, &open.id, open.generation, open.session)
             };
             upload::serve(&node, request.into_inner(), idle, admits).await
-        });
+        }));
         let linked = serving.await.unwrap_or_else(|_| Err(crate::node::gone()));
         Ok(Response::new(upload_reply(&self.node, linked)))
     }
@@ -162,7 +166,8 @@ impl v1::storage_server::Storage for StorageService {
         request: Request<Streaming<v1::Requests>>,
     ) -> Answer<Self::ExchangeStream> {
         let bytes = Arc::clone(&self.limits.exchange);
-        let replies = exchange::serve(Arc::clone(&self.node), bytes, request.into_inner());
+        let (node, tracer) = (Arc::clone(&self.node), self.tracer.clone());
+        let replies = exchange::serve(node, bytes, request.into_inner(), tracer);
         Ok(Response::new(replies))
     }
 
@@ -346,7 +351,10 @@ fn upload_reply(node: &Node, linked: Result<u32, Failure>) -> v1::UploadReply {
     use v1::upload_reply::Result as Outcome;
     let result = match linked {
         Ok(leaf) => Outcome::Linked(v1::Linked { leaf }),
-        Err(failure) => Outcome::Failure(failure.to_wire()),
+        Err(failure) => {
+            spans::fail(&failure);
+            Outcome::Failure(failure.to_wire())
+        }
     };
     v1::UploadReply {
         result: Some(result),

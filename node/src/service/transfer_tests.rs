@@ -82,7 +82,13 @@ impl Pair {
         let data: &'static [u8] = data.leak();
         let copy = testing::store(&source, "large", data).await;
         let idle = Duration::from_secs(60);
-        let service = StorageService::new(Arc::clone(&target), &Inner::default(), "p", idle);
+        let service = StorageService::new(
+            Arc::clone(&target),
+            &Inner::default(),
+            "p",
+            idle,
+            Default::default(),
+        );
         let serves = Arc::new(Target {
             node: Arc::clone(&target),
             service,

@@ -15,8 +15,8 @@ use tonic::{Request, Status};
 use tower::Service;
 use tower::util::ServiceFn;
 
-/// How a peer is reached. On a [`Channel`] without TLS it is the interceptor that sends
-/// the token.
+/// How a peer is reached. On a [`Channel`] it is the interceptor that names the span that is
+/// current, and without TLS sends the token.
 #[derive(Debug, Clone)]
 pub struct Way(Kind);
 
@@ -78,7 +78,8 @@ impl Way {
 }
 
 impl Interceptor for Way {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        crate::spans::inject(request.metadata_mut());
         match &mut self.0 {
             Kind::Plain(bearer) => bearer.call(request),
             Kind::Secured(..) => Ok(request),

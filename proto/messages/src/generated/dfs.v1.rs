@@ -43,6 +43,9 @@ pub struct Request {
     /// The id of the client's request, for the logs.
     #[prost(fixed64, tag = "2")]
     pub trace: u64,
+    /// The span that this operation is a part of; missing where nothing is traced.
+    #[prost(message, optional, tag = "9")]
+    pub context: ::core::option::Option<TraceContext>,
     #[prost(oneof = "request::Op", tags = "3, 4, 5, 6, 7, 8")]
     pub op: ::core::option::Option<request::Op>,
 }
@@ -63,6 +66,16 @@ pub mod request {
         #[prost(message, tag = "8")]
         Delete(super::DeleteRequest),
     }
+}
+/// A span as W3C Trace Context names it, in its headers' own form.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TraceContext {
+    /// traceparent
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// tracestate, or empty
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
 }
 /// Opens a create and stages all its bytes; has no answer of its own: Finish
 /// tells how it went.

@@ -1,0 +1,49 @@
+//! The span of a request, by the conventions of OpenTelemetry for HTTP servers. A file's name
+//! stands in an attribute, and never in the span's name.
+
+use super::front::X_REQUEST_ID;
+use super::routes::{Asked, method_label};
+use http::{Request, Response};
+use kit::spans::{Active, Headers, Tracer};
+use proto::Code;
+
+/// Begins the span, as a part of the trace that the request names.
+pub(super) fn of<B>(tracer: &Tracer, request: &Request<B>) -> Active {
+    let method = method_label(request.method());
+    let path = request.uri().path();
+    let name = || match Asked::of(request.method(), path).route() {
+        Some(route) => format!("{method} {route}"),
+        None => method.to_owned(),
+    };
+    let span = tracer.request(&Headers(request.headers()), name);
+    if span.is_none() {
+        return span;
+    }
+    span.note("http.request.method", method);
+    span.note("url.path", path.to_owned());
+    if let Some(route) = Asked::of(request.method(), path).route() {
+        span.note("http.route", route);
+    }
+    span
+}
+
+/// Notes what was answered. By the conventions only what is the server's fault has failed.
+pub(super) fn answered<B>(span: &Active, response: &Response<B>) {
+    if span.is_none() {
+        return;
+    }
+    let status = response.status();
+    span.note("http.response.status_code", i64::from(status.as_u16()));
+    let id = response.headers().get(&X_REQUEST_ID);
+    if let Some(id) = id.and_then(|id| id.to_str().ok()) {
+        span.note("dfs.request.id", id.to_owned());
+    }
+    let code = response.extensions().get::<Code>();
+    if let Some(code) = code {
+        span.note("dfs.code", i64::from(code.number()));
+    }
+    if status.is_server_error() {
+        span.note("error.type", status.as_str().to_owned());
+        span.fail(code.map_or("", |code| code.message()));
+    }
+}
