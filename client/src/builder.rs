@@ -3,6 +3,7 @@
 use crate::credential::{Credential, bearer};
 use crate::wire::{OnRetry, Wire};
 use crate::{Client, Error};
+use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject;
@@ -44,6 +45,7 @@ pub struct Builder {
     deadline: Duration,
     silence: Duration,
     on_retry: Option<OnRetry>,
+    trace: HeaderMap,
 }
 
 impl Client {
@@ -83,6 +85,7 @@ impl Builder {
             deadline: DEADLINE,
             silence: SILENCE,
             on_retry: None,
+            trace: HeaderMap::new(),
         })
     }
 
@@ -163,6 +166,23 @@ impl Builder {
         self
     }
 
+    /// Names a span of the caller's with each request, by the headers of W3C Trace Context: what
+    /// the service traces is a part of it. `state` is the `tracestate`, which may be empty.
+    ///
+    /// # Errors
+    /// Where one of them can't be a header.
+    pub fn trace(mut self, parent: &str, state: &str) -> Result<Self, Error> {
+        for (name, text) in [("traceparent", parent), ("tracestate", state)] {
+            let value = HeaderValue::from_str(text).map_err(|why| Error::setting(name, why))?;
+            if text.is_empty() {
+                self.trace.remove(name);
+            } else {
+                self.trace.insert(name, value);
+            }
+        }
+        Ok(self)
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -173,7 +193,9 @@ impl Builder {
             // Without TLS nobody has to be trusted, and there may be no authorities at all.
             _ => trusting(rustls::RootCertStore::empty())?.with_no_client_auth(),
         };
-        let mut http = reqwest::Client::builder().connect_timeout(CONNECT);
+        let mut http = reqwest::Client::builder()
+            .default_headers(self.trace)
+            .connect_timeout(CONNECT);
         if is_this_machine(&self.url) {
             http = http.no_proxy();
         }

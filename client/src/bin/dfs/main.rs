@@ -29,6 +29,7 @@ mod release;
 mod rm;
 mod signals;
 mod status;
+mod trace;
 mod walk;
 mod way;
 

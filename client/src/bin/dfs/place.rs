@@ -5,6 +5,7 @@ use crate::out::Out;
 use crate::outcome::Usage;
 use crate::places::{self, Named, URL, is_https};
 use crate::release::{Account, Release, Wanted};
+use crate::trace;
 use crate::way::{self, Given, Way};
 use anyhow::{Chain, Result, ensure};
 use clap::Args;
@@ -177,7 +178,7 @@ impl Place {
             builder = builder.identity(cert, key);
         }
         Ok(Service {
-            client: builder.build()?,
+            client: trace::named(builder)?.build()?,
             _door: door,
         })
     }
