@@ -5,11 +5,13 @@ mod collector;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use client::Upload;
 use collector::{Collector, Seen};
-use e2e::client::{Body, Client, Route};
-use e2e::cluster::{Cluster, Options, SOON};
+use e2e::client::{Body, Client, Pieces, Route};
+use e2e::cluster::{Cluster, Options, SOON, binaries};
 use e2e::{content, ports, wait};
 use http::Request;
+use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 const MANAGER: &str = "dfs-manager";
@@ -18,6 +20,8 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 /// A larger body has a stream of its own.
 const LARGE: usize = 300_000;
+/// More than sockets and windows hold.
+const HUGE: usize = 60_000_000;
 
 /// A service that sends its spans there, soon after they ended.
 async fn traced(address: impl std::fmt::Display) -> Result<Cluster> {
@@ -88,6 +92,14 @@ async fn one_trace_leads_from_the_client_to_store_and_node() -> Result<()> {
         ensure!(span.state == "vendor=of-the-client", "{span:?}");
         ensure!(!span.failed, "{span:?}");
     }
+    let other = "6af7651916cd43dd8448eb211c80319c";
+    get(&client, "secret name", &traceparent(other)).await?;
+    let call = (MANAGER, "download-file");
+    let served = (NODE, "download-file");
+    let request = (MANAGER, "GET /file/{filename}");
+    let trace = collector.trace(other, &[request, call, served]).await?;
+    trace.demand_child(call, request)?;
+    trace.demand_child(served, call)?;
     Ok(())
 }
 
@@ -116,23 +128,73 @@ async fn a_download_is_a_span_until_its_last_byte() -> Result<()> {
     let cluster = traced(collector.address).await?;
     let client = cluster.client();
     let other = "2af7651916cd43dd8448eb211c80319c";
-    put(&client, "large", 20 * LARGE, &traceparent(other)).await?;
-    let data = get(&client, "large", &traceparent(TRACE)).await?;
-    ensure!(data.len() == 20 * LARGE);
+    put(&client, "large", HUGE, &traceparent(other)).await?;
+    let request = Request::get("/file/large").header("traceparent", traceparent(TRACE));
+    let request = request.body(Pieces::empty().into())?;
+    // More than can be under way: most of it waits until it is read.
+    let reading = client.start(request).await?;
+    ensure!(reading.status() == 200);
+    let later = "4af7651916cd43dd8448eb211c80319c";
+    put(&client, "later", LARGE, &traceparent(later)).await?;
+    let wanted = [(MANAGER, "PUT /file/{filename}"), (NODE, "upload-file")];
+    collector.trace(later, &wanted).await?;
+    // The spans of a program come in the order in which they ended.
+    let all = collector.all();
     let request = (MANAGER, "GET /file/{filename}");
-    let (call, served) = ((MANAGER, "download-file"), (NODE, "download-file"));
-    let trace = collector.trace(TRACE, &[request, call, served]).await?;
+    let ended = all.iter().any(|span| span.is(request.0, request.1));
+    ensure!(!ended, "{all:#?}");
+    let data = reading.into_body().collect().await?.to_bytes();
+    ensure!(data.len() == HUGE);
+    let trace = collector.trace(TRACE, &[request]).await?;
     ensure!(trace.one(request.0, request.1)?.parent == PARENT);
-    trace.demand_child(call, request)?;
-    trace.demand_child(served, call)?;
-    // All of it does not fit into what may be under way: each span lasted until the next
-    // reader had taken the rest.
-    let ended = |(service, name)| Ok::<_, anyhow::Error>(trace.one(service, name)?.nanos.1);
-    let asked = trace.one(served.0, served.1)?.nanos.0;
-    ensure!(
-        ended(request)? > asked && ended(call)? > asked,
-        "{trace:#?}"
-    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn library_and_command_name_the_span_that_they_are_a_part_of() -> Result<()> {
+    let collector = Collector::start().await?;
+    let cluster = traced(collector.address).await?;
+    let url = format!("http://{}", cluster.http());
+    let library = client::Client::builder(&url)?;
+    let library = library.trace(&traceparent(TRACE), "vendor=library")?;
+    library.build()?.put("a", Upload::bytes("1")).await?;
+    let request = (MANAGER, "PUT /file/{filename}");
+    let trace = collector.trace(TRACE, &[request, (NODE, "finish")]).await?;
+    let span = trace.one(request.0, request.1)?;
+    ensure!((span.parent.as_str(), span.state.as_str()) == (PARENT, "vendor=library"));
+    let other = "5af7651916cd43dd8448eb211c80319c";
+    let ran = tokio::process::Command::new(binaries::find()?.dfs)
+        .args(["rm", "a"])
+        .env("DFS_URL", &url)
+        .env("TRACEPARENT", traceparent(other))
+        .output()
+        .await?;
+    ensure!(ran.status.success(), "{ran:?}");
+    let request = (MANAGER, "DELETE /file/{filename}");
+    let wanted = [request, (NODE, "delete-file")];
+    let trace = collector.trace(other, &wanted).await?;
+    ensure!(trace.one(request.0, request.1)?.parent == PARENT);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standalone_service_names_both_of_its_parts() -> Result<()> {
+    let collector = Collector::start().await?;
+    let cluster = Cluster::prepare(Options::default())?;
+    let data = cluster.folder().join("data");
+    let mut args: Vec<std::ffi::OsString> = vec!["standalone".into(), "--data".into(), data.into()];
+    for flag in ["--http", "--grpc", "--ops"] {
+        args.extend([flag.into(), "127.0.0.1:0".into()]);
+    }
+    let address = format!("http://{}", collector.address);
+    args.extend(["--nodes", "1", "--otlp-endpoint", &address].map(Into::into));
+    let process = cluster.manager_command(args).start().await?;
+    let client = Client::new(process.address("http")?);
+    put(&client, "a", LARGE, &traceparent(TRACE)).await?;
+    ensure!(process.terminate(SOON).await?.success());
+    let wanted = [(MANAGER, "upload-file"), (NODE, "upload-file")];
+    let trace = collector.trace(TRACE, &wanted).await?;
+    trace.demand_child(wanted[1], wanted[0])?;
     Ok(())
 }
 

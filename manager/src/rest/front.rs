@@ -39,7 +39,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tower::Service;
 
-pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// For a year browsers come by TLS alone. It says nothing over a plain connection, where
 /// anyone on the way could have written it (RFC 6797, section 7.2).
@@ -68,7 +68,7 @@ impl Front {
         let span = span::of(&self.rest.tracer, &request);
         let answered = self.answer(request, connected, waiters, in_flight);
         let mut answered = span.scope().around(answered).await?;
-        span::answered(&span, &answered);
+        span::answered(&span, &answered, &X_REQUEST_ID);
         answered.body_mut().span = span;
         Ok(answered)
     }

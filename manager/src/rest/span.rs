@@ -1,11 +1,13 @@
 //! The span of a request, by the conventions of OpenTelemetry for HTTP servers. A file's name
 //! stands in an attribute, and never in the span's name.
 
-use super::front::X_REQUEST_ID;
 use super::routes::{Asked, method_label};
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use kit::spans::{Active, Headers, Tracer};
 use proto::Code;
+
+/// The longest path that is noted; that of a file is shorter.
+const LONGEST_PATH: usize = 1024;
 
 /// Begins the span, as a part of the trace that the request names.
 pub(super) fn of<B>(tracer: &Tracer, request: &Request<B>) -> Active {
@@ -20,21 +22,23 @@ pub(super) fn of<B>(tracer: &Tracer, request: &Request<B>) -> Active {
         return span;
     }
     span.note("http.request.method", method);
-    span.note("url.path", path.to_owned());
+    // A path is in ASCII.
+    let noted = path.get(..path.len().min(LONGEST_PATH));
+    span.note("url.path", noted.unwrap_or_default().to_owned());
     if let Some(route) = Asked::of(request.method(), path).route() {
         span.note("http.route", route);
     }
     span
 }
 
-/// Notes what was answered. By the conventions only what is the server's fault has failed.
-pub(super) fn answered<B>(span: &Active, response: &Response<B>) {
+/// Notes what was answered, with the request's id. By the conventions only what is the server's fault has failed.
+pub(super) fn answered<B>(span: &Active, response: &Response<B>, id: &HeaderName) {
     if span.is_none() {
         return;
     }
     let status = response.status();
     span.note("http.response.status_code", i64::from(status.as_u16()));
-    let id = response.headers().get(&X_REQUEST_ID);
+    let id = response.headers().get(id);
     if let Some(id) = id.and_then(|id| id.to_str().ok()) {
         span.note("dfs.request.id", id.to_owned());
     }

@@ -11,14 +11,31 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
+/// The longest `tracestate` that is taken: what each span of a trace keeps of it.
+const LONGEST_STATE: usize = 512;
 
 /// The span that a caller names, as the one that others are parts of.
 pub(super) fn remote(caller: &dyn Extractor) -> Option<Context> {
     if !caller.get(PARENT).is_some_and(is_well_formed) {
         return None;
     }
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), caller);
+    let caller = Bounded(caller);
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &caller);
     context.has_active_span().then_some(context)
+}
+
+/// What a caller says, without a state that is too long.
+struct Bounded<'a>(&'a dyn Extractor);
+
+impl Extractor for Bounded<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        let value = self.0.get(key)?;
+        (key != STATE || value.len() <= LONGEST_STATE).then_some(value)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys()
+    }
 }
 
 /// Whether a `traceparent` has the form of the specification: the library takes others too.
@@ -151,6 +168,18 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(remote(&Wire(Some(&wire(text)))).is_some(), taken, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_too_long_is_left_out() {
+        for (length, passed_on) in [(500, true), (600, false)] {
+            let mut caller = wire(PARENT_OF_TESTS);
+            caller.state = format!("a={},b={}", "x".repeat(200), "y".repeat(length - 205));
+            let taken = remote(&Wire(Some(&caller))).expect("well-formed");
+            let _within = taken.attach();
+            let sent = to_wire().expect("traced");
+            assert_eq!(!sent.state.is_empty(), passed_on, "{length}");
         }
     }
 
