@@ -11,21 +11,21 @@ const LONGEST_PATH: usize = 1024;
 
 /// Begins the span, as a part of the trace that the request names.
 pub(super) fn of<B>(tracer: &Tracer, request: &Request<B>) -> Active {
+    if !tracer.is_on() {
+        return Active::default();
+    }
     let method = method_label(request.method());
     let path = request.uri().path();
-    let name = || match Asked::of(request.method(), path).route() {
+    let route = Asked::of(request.method(), path).route();
+    let span = tracer.request(&Headers(request.headers()), || match route {
         Some(route) => format!("{method} {route}"),
         None => method.to_owned(),
-    };
-    let span = tracer.request(&Headers(request.headers()), name);
-    if span.is_none() {
-        return span;
-    }
+    });
     span.note("http.request.method", method);
     // A path is in ASCII.
     let noted = path.get(..path.len().min(LONGEST_PATH));
     span.note("url.path", noted.unwrap_or_default().to_owned());
-    if let Some(route) = Asked::of(request.method(), path).route() {
+    if let Some(route) = route {
         span.note("http.route", route);
     }
     span

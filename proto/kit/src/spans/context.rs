@@ -175,7 +175,8 @@ mod tests {
     fn a_state_that_is_too_long_is_left_out() {
         for (length, passed_on) in [(500, true), (600, false)] {
             let mut caller = wire(PARENT_OF_TESTS);
-            caller.state = format!("a={},b={}", "x".repeat(200), "y".repeat(length - 205));
+            let long = "x".repeat(200);
+            caller.state = format!("a={long},b={long},c={}", "y".repeat(length - 408));
             let taken = remote(&Wire(Some(&caller))).expect("well-formed");
             let _within = taken.attach();
             let sent = to_wire().expect("traced");
