@@ -206,9 +206,16 @@ async fn what_is_in_quarantine_is_listed_adopted_and_removed() -> Result<()> {
         "File does not exist",
     )
     .await?;
+    adopt_all(&dfs, &cluster, copy("new5")?).await?;
+    ensure!(cluster.client().names().await?.len() == 19);
+    Ok(())
+}
+
+/// What is left, of one node and then of all.
+async fn adopt_all(dfs: &Dfs, cluster: &Cluster, new5: Vec<&str>) -> Result<()> {
     // Somebody has taken a name meanwhile.
     cluster.client().put("new5", "other").await?.expect(201)?;
-    let taken = [vec!["quarantine", "adopt"], copy("new5")?].concat();
+    let taken = [vec!["quarantine", "adopt"], new5].concat();
     dfs.fails(&taken, 13, "new5 is file").await?;
     let of_node = ["--json", "quarantine", "adopt", "--all", "--node", "node-2"];
     let of_node = dfs.run(&of_node).await?;
@@ -226,7 +233,6 @@ async fn what_is_in_quarantine_is_listed_adopted_and_removed() -> Result<()> {
     let told = format!("{left} adopted, 1 kept in quarantine\n");
     ensure!(left > 0 && all.err == told, "{all:?}");
     ensure!(all.out.contains("kept new5 (node-"), "{all:?}");
-    ensure!(cluster.client().names().await?.len() == 19);
     Ok(())
 }
 

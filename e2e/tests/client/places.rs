@@ -3,6 +3,7 @@
 use crate::dfs::{Dfs, ended};
 use anyhow::{Result, ensure};
 use e2e::callers::{Closed, known};
+use e2e::cluster::Cluster;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_is_used_as_a_whole_or_not_at_all() -> Result<()> {
@@ -59,30 +60,43 @@ async fn a_place_is_used_as_a_whole_or_not_at_all() -> Result<()> {
     let bare = [("DFS_CLIENT_TOKEN_FILE", "settings/dfs/my.token")];
     let cat = with(&["cat", "file", "--place", "bare"], &bare).await?;
     ensure!(cat.code == 17, "{cat:?}");
-    // Authorities for a service without TLS would not be used, whoever says so; variables may be
-    // meant for another service than a flag.
-    let ca = [("DFS_CA", "ca.crt")];
-    for (args, variables) in [
-        (&["--url", &url, "--ca", "ca.crt"][..], &[][..]),
-        (&["--place", "mine", "--ca", "ca.crt"], &[]),
-        (&[], &[("DFS_URL", url.as_str()), ca[0]]),
-    ] {
-        let refused = with(&[args, &["cat", "file"]].concat(), variables).await?;
-        let why = "--ca: is for https://, and the service is at http://127.0.0.1";
-        ensure!(
-            refused.code == 2 && refused.err.contains(why),
-            "{refused:?}"
-        );
-    }
-    let cat = with(&["cat", "file", "--place", "mine"], &ca).await?;
-    ensure!(cat.code == 0, "{cat:?}");
-    let cat = with(&["cat", "file", "--url", &url], &ca).await?;
-    ensure!(cat.code == 17, "{cat:?}");
     let unknown = ran(&["cat", "file", "--place", "none"]).await?;
     let why = "place none: there is no such place, it has bare, mine, other";
     ensure!(
         unknown.code == 2 && unknown.err.contains(why),
         "{unknown:?}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_for_a_service_without_tls_are_refused_and_not_left_unused() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    let url = format!("http://{}", cluster.http());
+    let text = format!("[places.mine]\nurl = '{url}'\n");
+    std::fs::write(dfs.folder().join("config"), text)?;
+    let why = "--ca: is for https://, and the service is at http://127.0.0.1";
+    let by_url = ["--url", &url, "--ca", "ca.crt", "ls"];
+    dfs.fails(&by_url, 2, why).await?;
+    let with = async |args: &[&str], variables: &[&str]| {
+        let mut command = dfs.command(args)?;
+        command.env_remove("DFS_URL").env("DFS_CA", "ca.crt");
+        command.envs(variables.iter().map(|name| (name, &url)));
+        ended(command.spawn()?).await
+    };
+    let place = ["--config", "config", "--place", "mine", "ls"];
+    let by_place = [&place[..], &["--ca", "ca.crt"]].concat();
+    dfs.fails(&by_place, 2, why).await?;
+    let by_variables = with(&["ls"], &["DFS_URL"]).await?;
+    ensure!(
+        by_variables.code == 2 && by_variables.err.contains(why),
+        "{by_variables:?}"
+    );
+    // A variable may be meant for another service than a flag or a place.
+    for args in [&["--url", &url, "ls"][..], &place] {
+        let ran = with(args, &[]).await?;
+        ensure!(ran.code == 0, "{args:?}: {ran:?}");
+    }
     Ok(())
 }
