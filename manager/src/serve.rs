@@ -212,13 +212,8 @@ impl Manager {
         tasks.keep("the watch on the store", store_health::watch(core.clone()));
         let port = kit::ops::serve(ops, ops_port(&core, &metrics, ready), inner.clone());
         tasks.run("the ops port", port);
-        let inner_port = serve_grpc(
-            grpc,
-            core.clone(),
-            config.inner,
-            config.tracer.clone(),
-            inner.clone(),
-        );
+        let (opens, tracer) = (config.inner, config.tracer.clone());
+        let inner_port = serve_grpc(grpc, core.clone(), opens, tracer, inner.clone());
         tasks.run("the inner port", async move {
             if let Err(error) = inner_port.await {
                 tracing::error!(%error, "the inner port");

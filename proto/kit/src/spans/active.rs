@@ -1,6 +1,6 @@
 //! A span that has begun, and the work that it is about.
 
-use futures::future::{Either, Map};
+use futures::future::Either;
 use futures::{Future, FutureExt as _};
 use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::trace::{Status, TraceContextExt};
@@ -41,7 +41,7 @@ impl Active {
     }
 
     /// The work within this span, which ends with it.
-    pub fn around<F: Future>(self, work: F) -> Map<Within<F>, impl FnOnce(F::Output) -> F::Output> {
+    pub fn around<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         let within = self.scope().around(work);
         within.map(move |done| {
             drop(self);
@@ -50,10 +50,7 @@ impl Active {
     }
 
     /// As [`Self::around`]; an error is noted.
-    pub fn attempt<T, E, F>(
-        self,
-        work: F,
-    ) -> Map<Within<F>, impl FnOnce(Result<T, E>) -> Result<T, E>>
+    pub fn attempt<T, E, F>(self, work: F) -> impl Future<Output = Result<T, E>>
     where
         E: fmt::Display,
         F: Future<Output = Result<T, E>>,
