@@ -195,13 +195,15 @@ async fn what_nobody_reads_is_done_all_the_same() -> Result<()> {
     let ran = ended(child).await?;
     ensure!(ran.code == 0, "{ran:?}");
     ensure!(cluster.client().names().await? == ["a", "b"]);
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
-    let child = dfs.command(["put", "c"])?.stdout(full).spawn()?;
-    let ran = ended(child).await?;
-    ensure!(
-        ran.code == 1 && ran.err.contains("writing to standard output"),
-        "{ran:?}"
-    );
+    for args in [&["put", "c"][..], &["drain", "node-1", "--cancel"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let child = dfs.command(args)?.stdout(full).spawn()?;
+        let ran = ended(child).await?;
+        ensure!(
+            ran.code == 1 && ran.err.contains("writing to standard output"),
+            "{ran:?}"
+        );
+    }
     ensure!(cluster.client().names().await?.len() == 3);
     Ok(())
 }

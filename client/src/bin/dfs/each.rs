@@ -115,10 +115,7 @@ where
         () = interrupted => true,
     };
     task.out.progress().end();
-    if let Some(error) = task.out.unprinted() {
-        outcome.set(outcome.get().and(Outcome::of_one(&error)));
-        task.out.failed(None, &error);
-    }
+    outcome.set(task.out.printed(outcome.get()));
     Ok(Tally {
         files: files.get(),
         failed: failed.get(),

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::from(error).context("starting the runtime")),
     };
     match done {
-        Ok(outcome) => outcome.exit_code(),
+        Ok(outcome) => out.printed(outcome).exit_code(),
         Err(error) => {
             out.failed(None, &error);
             Outcome::of(&error).exit_code()

@@ -1,6 +1,6 @@
 //! What is printed: results on standard output, all else on standard error.
 
-use crate::outcome::{hint, is_broken_pipe, is_unanswered};
+use crate::outcome::{Outcome, hint, is_broken_pipe, is_unanswered};
 use crate::progress::Progress;
 use client::Error;
 use parking_lot::Mutex;
@@ -55,7 +55,7 @@ impl Out {
     }
 
     /// That something was done with a file. What can't be printed is done all the same:
-    /// [`Self::unprinted`] gives the reason.
+    /// [`Self::printed`] says why.
     pub(crate) fn done(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         if self.quiet && !self.json {
             return;
@@ -65,10 +65,14 @@ impl Out {
         }
     }
 
-    /// Why not all could be printed, if so.
-    pub(crate) fn unprinted(&self) -> Option<anyhow::Error> {
-        let error = self.unprinted.lock().take()?;
-        Some(anyhow::Error::from(error).context("writing to standard output"))
+    /// What came of it, unless not all could be printed, which is said then.
+    pub(crate) fn printed(&self, outcome: Outcome) -> Outcome {
+        let Some(error) = self.unprinted.lock().take() else {
+            return outcome;
+        };
+        let error = anyhow::Error::from(error).context("writing to standard output");
+        self.failed(None, &error);
+        outcome.and(Outcome::of_one(&error))
     }
 
     /// A line of standard output.
