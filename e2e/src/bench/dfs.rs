@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often each is measured; the middle one counts.
+/// How often small files are measured, of which the middle one counts; the large one takes
+/// minutes, and is measured once.
 const ROUNDS: usize = 3;
 /// Bytes of a small file, and how many are under way at once, as `dfs` does by itself.
 const SMALL: usize = 4 << 10;
@@ -142,27 +143,19 @@ impl Bench {
         Ok([put, get])
     }
 
-    /// Rounds of storing and of fetching a large file.
+    /// Stores and fetches a large file.
     async fn large(&self, size: u64) -> Result<[Vec<Round>; 2]> {
-        let (mut put, mut get) = (Vec::new(), Vec::new());
         // Holes, so that no disk is read.
         std::fs::File::create(self.folder.join("large"))?.set_len(size)?;
         let address = self.cluster.http();
-        for _ in 0..ROUNDS {
-            let load = store(address, size).await?;
-            let fetched = fetch(address, size).await?;
-            self.dfs(&["rm", "load"]).await?;
-            let (dfs, peak) = self.dfs(&["put", "large"]).await?;
-            put.push(Round { load, dfs, peak });
-            let (dfs, peak) = self.dfs(&["cat", "large"]).await?;
-            get.push(Round {
-                load: fetched,
-                dfs,
-                peak,
-            });
-            self.dfs(&["rm", "large"]).await?;
-        }
-        Ok([put, get])
+        let stored = store(address, size).await?;
+        let fetched = fetch(address, size).await?;
+        self.dfs(&["rm", "load"]).await?;
+        let (put, put_peak) = self.dfs(&["put", "large"]).await?;
+        let (get, get_peak) = self.dfs(&["cat", "large"]).await?;
+        self.dfs(&["rm", "large"]).await?;
+        let round = |load, dfs, peak| vec![Round { load, dfs, peak }];
+        Ok([round(stored, put, put_peak), round(fetched, get, get_peak)])
     }
 
     /// Runs `dfs`; returns the seconds that it took and its peak memory.
