@@ -280,7 +280,11 @@ async fn pass(stream: Stream, at: SocketAddr) -> Result<()> {
         Ok(there) => there,
         Err(error) => {
             out.send(of(ERROR, error.to_string().as_bytes())).await?;
-            return Ok(out.close().await?);
+            out.close().await?;
+            // What comes meanwhile is read: a socket that is closed with something unread
+            // takes back what it has sent.
+            while let Some(Ok(_)) = incoming.next().await {}
+            return Ok(());
         }
     };
     let (mut read, mut write) = there.into_split();

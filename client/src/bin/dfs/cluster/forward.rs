@@ -91,14 +91,15 @@ impl Pods {
     async fn carry(&self, here: &mut UnixStream) -> Result<(), NotReached> {
         let (mut forwarder, target) = self.connect().await?;
         let broken = forwarder.take_error(target.port);
-        let mut ended_by_pod = false;
+        let (mut ended_by_pod, mut is_answered) = (false, false);
         if let Some(there) = forwarder.take_stream(target.port) {
             let (mut from_pod, mut to_pod) = tokio::io::split(there);
             let (mut from_us, mut to_us) = here.split();
-            tokio::select! {
-                _ = tokio::io::copy(&mut from_us, &mut to_pod) => {}
-                _ = tokio::io::copy(&mut from_pod, &mut to_us) => ended_by_pod = true,
-            }
+            (ended_by_pod, is_answered) = tokio::select! {
+                // Where the pod is gone, what is sent to it may fail first.
+                sent = tokio::io::copy(&mut from_us, &mut to_pod) => (sent.is_err(), false),
+                got = tokio::io::copy(&mut from_pod, &mut to_us) => (true, got.unwrap_or(0) > 0),
+            };
         }
         // The reason comes over a channel of its own, at about the same time.
         let patience = if ended_by_pod { REASON } else { Duration::ZERO };
@@ -109,6 +110,10 @@ impl Pods {
         forwarder.abort();
         match why.ok().flatten() {
             Some(why) => Err(NotReached(format!("pod {}: {why}", target.pod))),
+            None if ended_by_pod && !is_answered => Err(NotReached(format!(
+                "pod {}: the connection ended without an answer",
+                target.pod
+            ))),
             None => Ok(()),
         }
     }
