@@ -21,7 +21,7 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
 {
     let (lines, told) = mpsc::channel(LINES);
-    let ended = tokio::spawn(work(lines)).map(|ended| match ended {
+    let ended = tokio::spawn(kit::spans::here().around(work(lines))).map(|ended| match ended {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Err(error.to_string())),
         Err(panic) => Some(Err(panic.to_string())),

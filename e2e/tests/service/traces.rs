@@ -249,12 +249,57 @@ async fn the_last_spans_are_sent_before_the_end() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_flag_nothing_is_sent() -> Result<()> {
+async fn what_an_order_does_is_a_part_of_it() -> Result<()> {
     let collector = Collector::start().await?;
-    let cluster = Cluster::start(1).await?;
-    put(&cluster.client(), "a", LARGE, &traceparent(TRACE)).await?;
-    drop(cluster);
-    ensure!(collector.all().is_empty(), "{:?}", collector.all());
+    let cluster = traced(collector.address).await?;
+    let client = cluster.client();
+    let order = async |method, path: &str, body: &str, trace| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header("content-type", "application/json")
+            .header("traceparent", traceparent(trace));
+        let body = Body::from(Bytes::from(body.to_owned()));
+        client.send(request.body(body)?).await?.expect(200)
+    };
+    order("GET", "/fsck", "", TRACE).await?;
+    let (request, call) = ((MANAGER, "GET /fsck"), (MANAGER, "list-corrupt"));
+    let trace = collector.trace(TRACE, &[request, call]).await?;
+    trace.demand_child(call, request)?;
+    let other = "7af7651916cd43dd8448eb211c80319c";
+    order("DELETE", "/drains?node=node-1", "", other).await?;
+    let request = (MANAGER, "DELETE /drains");
+    let trace = collector.trace(other, &[request]).await?;
+    let parts = trace
+        .0
+        .iter()
+        .filter(|span| span.name.starts_with("store "));
+    ensure!(parts.count() > 0, "{trace:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_shown_as_failed() -> Result<()> {
+    let collector = Collector::start().await?;
+    let mut cluster = traced(collector.address).await?;
+    let client = cluster.client();
+    client.put("a", "1").await?.expect(201)?;
+    cluster.kill_node(0).await?;
+    let parent = traceparent(TRACE);
+    let answer = client.get_with("a", &[("traceparent", &parent)]).await?;
+    let answer = answer.expect(503)?;
+    let request = (MANAGER, "GET /file/{filename}");
+    let trace = collector.trace(TRACE, &[request]).await?;
+    let span = trace.one(request.0, request.1)?;
+    ensure!(span.failed, "{span:#?}");
+    for (key, value) in [
+        ("http.response.status_code", "503"),
+        ("error.type", "503"),
+        ("dfs.code", "4"),
+        ("dfs.request.id", answer.header("x-request-id")),
+    ] {
+        let noted = span.attributes.get(key).map(String::as_str);
+        ensure!(noted == Some(value), "{key}: {span:#?}");
+    }
     Ok(())
 }
 

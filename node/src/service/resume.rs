@@ -34,7 +34,10 @@ pub(super) async fn serve(
     claim: &Claim,
 ) -> v1::ResumeReply {
     let outcome = look(node, request, claim).await;
-    let result = Some(outcome.unwrap_or_else(|failure| Outcome::Failure(failure.to_wire())));
+    let result = Some(outcome.unwrap_or_else(|failure| {
+        kit::spans::fail(&failure);
+        Outcome::Failure(failure.to_wire())
+    }));
     v1::ResumeReply { result }
 }
 

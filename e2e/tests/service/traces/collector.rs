@@ -153,7 +153,7 @@ impl Trace {
         Ok(one)
     }
 
-    /// That one span is a child of another, and within its time.
+    /// That one span is a child of another, and began after it.
     pub(crate) fn demand_child(&self, child: (&str, &str), parent: (&str, &str)) -> Result<()> {
         let of = |(service, name)| self.one(service, name);
         let (child, parent) = (of(child)?, of(parent)?);

@@ -68,14 +68,14 @@ async fn carried_out<T: Send + 'static>(
     place: Place,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
-    let work = tokio::spawn(async move {
+    let work = tokio::spawn(kit::spans::here().around(async move {
         let done = work.await;
         if let Err(failure) = &done {
             tracing::info!(%failure, "an order was not carried out");
         }
         drop(place);
         done
-    });
+    }));
     work.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an order broke off");
         Err(Failure::new(Code::Internal))

@@ -49,6 +49,8 @@ fn endpoint(text: &str) -> Result<String, OtlpError> {
     }
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
     match uri.authority() {
+        // A name and a password would be in the log.
+        Some(authority) if authority.as_str().contains('@') => Err(OtlpError::NoUrl),
         Some(authority) if uri.scheme_str() == Some("http") && bare => {
             Ok(format!("http://{authority}"))
         }
@@ -70,6 +72,7 @@ mod tests {
             ("https://collector:4317", None),
             ("grpc://collector:4317", None),
             ("http://", None),
+            ("http://user:secret@collector:4317", None),
             ("a b", None),
         ] {
             assert_eq!(endpoint(text).ok().as_deref(), read, "{text}");

@@ -5,19 +5,13 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
-};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Spans that may wait for the collector, unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise:
-/// further ones are dropped.
-const QUEUE: usize = 2048;
 /// How long the collector may take for the last spans when the process ends.
 const LAST: Duration = Duration::from_secs(3);
-/// Where the variables of both are set they win.
-const QUEUE_SIZE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
+/// Where these name the service they win.
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
@@ -52,24 +46,18 @@ impl Collector {
             .with_tonic()
             .with_endpoint(endpoint)
             .build()?;
-        let mut batches = BatchConfigBuilder::default();
-        if std::env::var_os(QUEUE_SIZE).is_none() {
-            batches = batches.with_max_queue_size(QUEUE);
-        }
         let noted = Noted {
             exporter,
             endpoint: endpoint.to_owned(),
             away: AtomicBool::new(false),
         };
-        let processor = BatchSpanProcessor::builder(noted)
-            .with_batch_config(batches.build())
-            .build();
+        let processor = BatchSpanProcessor::builder(noted).build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource(service))
             .with_span_processor(processor)
             .build();
         let tracer = Tracer::of(provider.tracer("dfs"));
-        tracing::info!(endpoint, service, "traces are sent");
+        tracing::info!(endpoint, service, "traces go to a collector");
         Ok(Self {
             provider: Some(provider),
             tracer,
@@ -96,11 +84,18 @@ impl Collector {
 fn resource(service: &'static str) -> Resource {
     let named = |variable| std::env::var(variable).is_ok_and(|text| !text.is_empty());
     let attributes = std::env::var(RESOURCE).unwrap_or_default();
+    let mut attributes = attributes.split(',');
     let builder = Resource::builder();
-    match named(SERVICE_NAME) || attributes.contains("service.name=") {
+    match named(SERVICE_NAME) || attributes.any(names_service) {
         true => builder.build(),
         false => builder.with_service_name(service).build(),
     }
+}
+
+/// Whether an attribute of the variable names the service.
+fn names_service(attribute: &str) -> bool {
+    let name = attribute.split_once('=').map(|(name, _)| name.trim());
+    name == Some("service.name")
 }
 
 /// Sends spans, and logs once that the collector is away, and once that it is back.

@@ -13,6 +13,10 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+/// The longest path that is traced. Those of all methods are shorter; strangers, who are
+/// refused, may send any.
+const LONGEST: usize = 64;
+
 /// Makes a span of each call that its caller traces. It lasts until the last answer is
 /// handed on, and fails with the call's status.
 pub fn continued(tracer: Tracer) -> Continue {
@@ -58,9 +62,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        let active = self
-            .tracer
-            .continued(&Headers(request.headers()), || verb(path));
+        let active = match path.len() <= LONGEST {
+            true => self
+                .tracer
+                .continued(&Headers(request.headers()), || verb(path)),
+            false => Active::default(),
+        };
         if active.is_none() {
             return Either::Left(self.inner.call(request));
         }
@@ -155,6 +162,23 @@ fn verb(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use std::convert::Infallible;
+
+    #[test]
+    fn a_path_that_no_method_has_is_not_traced() {
+        let tracer = Tracer::of(SdkTracerProvider::default().tracer("test"));
+        let answer = |_: Request<()>| std::future::ready(Ok::<_, Infallible>(Response::default()));
+        let mut traced = continued(tracer).layer(tower::service_fn(answer));
+        let longest = format!("/{}", "A".repeat(LONGEST));
+        for (path, is_traced) in [("/dfs.v1.Storage/TransferInSteps", true), (&longest, false)] {
+            let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            let request = Request::post(path).header("traceparent", parent).body(());
+            let called = traced.call(request.expect("a request"));
+            assert_eq!(matches!(called, Either::Right(_)), is_traced, "{path}");
+        }
+    }
 
     #[test]
     fn a_method_is_called_by_its_verb() {
