@@ -340,3 +340,28 @@ async fn several_nodes_are_drained_at_once_only_where_all_of_it_fits() -> Result
     ensure!(told.trim() == "0 drains", "{told}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drains_that_are_ordered_at_once_leave_a_node_for_the_files() -> Result<()> {
+    let cluster = Cluster::start(3).await?;
+    cluster.client().put("a", "1").await?.expect(201)?;
+    for round in 0..3 {
+        let order = async |node: &str| {
+            let drain = ["drain", "--node", node];
+            matches!(cluster.ask(&drain).await, Ok((0, _)))
+        };
+        let ordered = tokio::join!(order("node-1"), order("node-2"), order("node-3"));
+        ensure!(ordered != (true, true, true), "round {round}");
+        let name = format!("b{round}");
+        cluster.client().put(&name, "1").await?.expect(201)?;
+        for (node, is) in ["node-1", "node-2", "node-3"]
+            .iter()
+            .zip([ordered.0, ordered.1, ordered.2])
+        {
+            if is {
+                cluster.ask(&["drain", "--node", node, "--cancel"]).await?;
+            }
+        }
+    }
+    Ok(())
+}

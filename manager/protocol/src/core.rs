@@ -29,6 +29,9 @@ pub struct Core {
     /// Files that this process works on, which its own janitor leaves alone, and how
     /// many of its requests and moves work on each.
     busy: Mutex<HashMap<FileId, usize>>,
+    /// Held by an order of drains from when it weighs what is drained until that is written:
+    /// of two at once the second one counts what the first one drains.
+    pub(crate) drains: tokio::sync::Mutex<()>,
     /// The cluster that store and nodes belong to.
     cluster_id: Mutex<Uuid>,
     known_nodes: OnceLock<usize>,
@@ -58,6 +61,7 @@ impl Core {
             lead: Lead::default(),
             known: Known::new(settings),
             busy: Mutex::default(),
+            drains: tokio::sync::Mutex::default(),
         })
     }
 

@@ -168,6 +168,7 @@ fn stranger(id: &NodeId) -> NodeRow {
 /// Code 6 for a node that is not known, code 8 where the files of all that are
 /// drained have no room elsewhere: then nothing is changed.
 pub async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, Failure> {
+    let weighing = core.drains.lock().await;
     let rows = core.store.nodes().await?;
     let wanted = known(&rows, ids)?;
     let mut doomed = doomed(core, &rows);
@@ -200,6 +201,7 @@ pub async fn order(core: &Core, ids: &[NodeId]) -> Result<Vec<Counted>, Failure>
     for row in wanted {
         set_stay(core, row, Stay::Drains).await?;
     }
+    drop(weighing);
     stall(&core.world, STALL_IN_ORDER).await;
     for node in ids.iter().filter_map(|id| core.nodes.available(id)) {
         seal_by_row(core, &node).await?;
