@@ -2,7 +2,7 @@
 //! back under its own name. A record of that name gives way only if it is older
 //! and its node denies the bytes, as after a backup of the store was restored.
 
-use crate::core::Core;
+use crate::core::{Busy, Core};
 use crate::failpoints::{STALL_IN_ADOPT, stall};
 use crate::failure::Failure;
 use crate::nodes::{CallError, Node, copy_ref};
@@ -126,9 +126,8 @@ async fn adopt_copy(
     let damaged = || Failure::new(Code::Internal).because("its record is damaged");
     let name = FileName::new(&meta.name).map_err(|_| damaged())?;
     let id = FileId::from_wire(&meta.id).map_err(|_| damaged())?;
-    let _busy = core.busy(id);
     // Rule 2: listed durably before the bytes appear in the tree.
-    let (record, whose) = reserve(core, node, &name, id, meta).await?;
+    let (_busy, record, whose) = reserve(core, node, &name, id, meta).await?;
     stall(&core.world, STALL_IN_ADOPT).await;
     let copy = copy_ref(id, meta.generation, &name, None);
     let request = order(&record, copy.clone(), core.order_number().await?);
@@ -244,21 +243,24 @@ async fn withdraw(core: &Core, record: &Record, whose: Whose, left: Left) {
 
 /// Lists the copy in a record of its name: a new one, that of another order for it, or
 /// one that has lost its own bytes. A record that others change just now is waited for: a
-/// move may have chosen a file without knowing that its bytes are gone.
+/// move may have chosen a file without knowing that its bytes are gone. Meanwhile the file is
+/// not marked as busy, or this manager's janitor would leave it alone.
 async fn reserve(
     core: &Arc<Core>,
     node: &Node,
     name: &FileName,
     id: FileId,
     meta: &FileMeta,
-) -> Result<(Record, Whose), Failure> {
+) -> Result<(Busy, Record, Whose), Failure> {
     let record = record_of(core, &node.id, node.session(), name, id, meta)?;
     for look in 0..LOOKS {
         if look > 0 {
             core.world.sleep(PAUSE).await;
         }
-        if let Some(reserved) = reserve_at_rest(core, node, record.clone(), meta).await? {
-            return Ok(reserved);
+        let busy = core.busy(id);
+        let reserved = reserve_at_rest(core, node, record.clone(), meta).await?;
+        if let Some((record, whose)) = reserved {
+            return Ok((busy, record, whose));
         }
     }
     Err(changing())
