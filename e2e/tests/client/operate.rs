@@ -326,6 +326,10 @@ async fn an_order_that_is_wrong_is_refused_as_what_it_is() -> Result<()> {
         ("POST", "/quarantine/adopt-all", r#"{"node":"node-9"}"#, 404),
         ("POST", "/quarantine/adopt-all", r#"{"node":null}"#, 400),
         ("PUT", "/quarantine", "", 405),
+        // Fields without their names.
+        ("POST", "/drains", r#"[["node-1"]]"#, 400),
+        ("POST", "/abandon", r#"["node-9"]"#, 400),
+        ("POST", "/quarantine/adopt-all", "[]", 400),
     ] {
         let status = status(&client, method, path, body).await?;
         ensure!(status == wanted, "{method} {path} {body}: {status}");

@@ -44,6 +44,10 @@ pub(super) async fn read<T: DeserializeOwned>(
     while let Some(piece) = body.next().await {
         text.extend(piece.map_err(|error| body.refusal(error))?);
     }
+    // Fields in their order would be taken for an object.
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refusal::bad(format_args!("body: must be a JSON object")));
+    }
     serde_json::from_slice(&text).map_err(|error| Refusal::bad(format_args!("body: {error}")))
 }
 
