@@ -12,6 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::Response;
 use sha2::{Digest as _, Sha256};
+use std::fs::{Metadata, Permissions};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -165,7 +166,7 @@ impl Download {
         let path = there.as_deref().unwrap_or(path);
         let (temporary, info) = self.save_beside(path, progress).await?;
         if let Ok(before) = path.metadata() {
-            let kept = temporary.as_file().set_permissions(before.permissions());
+            let kept = temporary.as_file().set_permissions(kept(&before));
             kept.map_err(target(path))?;
         }
         let kept = temporary.persist(path);
@@ -238,6 +239,18 @@ impl Download {
         to.flush().await.map_err(&failed)?;
         Ok(self.info)
     }
+}
+
+/// The rights of a file that is replaced, without those that run it as somebody else.
+fn kept(before: &Metadata) -> Permissions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "nothing is taken away"))]
+    let mut permissions = before.permissions();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        permissions.set_mode(permissions.mode() & 0o777);
+    }
+    permissions
 }
 
 /// Why that could not be written.

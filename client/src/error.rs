@@ -252,8 +252,10 @@ impl Refusal {
         let field = |name: &str| headers.get(name)?.to_str().ok();
         let retry_after = field(RETRY_AFTER.as_str()).and_then(until);
         let told = serde_json::from_slice::<Body>(body).ok();
-        // The answer to a `HEAD` has no body: its status stands for the code.
-        let of_status = of_status(status).filter(|_| body.is_empty());
+        let request_id = field(REQUEST_ID);
+        // The answer to a `HEAD` has no body: its status stands for the code. Whoever gives no
+        // id is no file server.
+        let of_status = of_status(status).filter(|_| body.is_empty() && request_id.is_some());
         let (code, message, detail) = match (told, of_status) {
             (Some(body), _) => (code(body.code), body.message, body.detail),
             (None, Some(code)) => (Some(code), code.message().to_owned(), None),
@@ -261,7 +263,10 @@ impl Refusal {
                 let reason = status.canonical_reason().unwrap_or("refused");
                 let elsewhere = field(LOCATION.as_str()).filter(|_| status.is_redirection());
                 let elsewhere = elsewhere.map(|to| format!("it is at {to} now: ask there"));
-                (None, reason.to_owned(), elsewhere)
+                let strange = status == StatusCode::NOT_FOUND && request_id.is_none();
+                let strange = strange.then_some("no file server answers there: is the URL right?");
+                let detail = elsewhere.or(strange.map(str::to_owned));
+                (None, reason.to_owned(), detail)
             }
         };
         Self {
@@ -270,7 +275,7 @@ impl Refusal {
             message,
             detail,
             retry_after,
-            request_id: field(REQUEST_ID).map(str::to_owned),
+            request_id: request_id.map(str::to_owned),
         }
     }
 
@@ -384,6 +389,16 @@ mod tests {
         let refusal = refusal(502, "<html>");
         assert_eq!(refusal.to_string(), "Bad Gateway (HTTP 502)");
         assert_eq!(refusal.code, None);
+    }
+
+    #[test]
+    fn an_empty_answer_of_who_is_no_file_server_says_nothing_of_a_file() {
+        let known = refusal(404, "");
+        assert_eq!(known.code, Some(Code::FileDoesNotExist));
+        let strange = Refusal::new(StatusCode::NOT_FOUND, &HeaderMap::new(), b"");
+        assert_eq!(strange.code, None);
+        let text = "Not Found (HTTP 404): no file server answers there: is the URL right?";
+        assert_eq!(strange.to_string(), text);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) fn objects<T: DeserializeOwned>(
             wire,
             answer,
             read: BytesMut::new(),
+            seen: 0,
         })
     };
     let objects = |reader: Reader| {
@@ -49,14 +50,15 @@ pub(crate) fn objects<T: DeserializeOwned>(
 struct Reader {
     wire: Arc<Wire>,
     answer: Response,
-    /// What has come of lines that are not over.
+    /// What has come of lines that are not over, and how much of it has no end of a line.
     read: BytesMut,
+    seen: usize,
 }
 
 impl Reader {
     async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         loop {
-            while let Some(line) = line(&mut self.read) {
+            while let Some(line) = line(&mut self.read, &mut self.seen) {
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
@@ -79,10 +81,14 @@ impl Reader {
 }
 
 /// Takes the first line that has come whole.
-fn line(read: &mut BytesMut) -> Option<BytesMut> {
-    let end = read.iter().position(|byte| *byte == b'\n')?;
-    let line = read.split_to(end);
+fn line(read: &mut BytesMut, seen: &mut usize) -> Option<BytesMut> {
+    let Some(end) = read[*seen..].iter().position(|byte| *byte == b'\n') else {
+        *seen = read.len();
+        return None;
+    };
+    let line = read.split_to(*seen + end);
     read.advance(1);
+    *seen = 0;
     Some(line)
 }
 
@@ -92,12 +98,15 @@ mod tests {
 
     #[test]
     fn a_line_is_taken_when_it_is_whole() {
-        let mut read = BytesMut::from("{}\n\n{\"a");
-        assert_eq!(line(&mut read).as_deref(), Some(&b"{}"[..]));
-        assert_eq!(line(&mut read).as_deref(), Some(&b""[..]));
-        assert_eq!(line(&mut read), None);
+        let (mut read, mut seen) = (BytesMut::from("{}\n\n{\"a"), 0);
+        assert_eq!(line(&mut read, &mut seen).as_deref(), Some(&b"{}"[..]));
+        assert_eq!(line(&mut read, &mut seen).as_deref(), Some(&b""[..]));
+        assert_eq!((line(&mut read, &mut seen), seen), (None, 3));
         read.extend_from_slice(b"\":1}\n");
-        assert_eq!(line(&mut read).as_deref(), Some(&b"{\"a\":1}"[..]));
+        assert_eq!(
+            line(&mut read, &mut seen).as_deref(),
+            Some(&b"{\"a\":1}"[..])
+        );
         assert!(read.is_empty());
     }
 }

@@ -162,7 +162,6 @@ pub(crate) async fn put(wire: &Wire, name: &FileName, upload: Upload) -> Result<
                 false => error,
             });
         }
-        // A body that is read while it is sent can't be sent again where the token is seen.
         if !renewed && wire.has_another(shown.as_ref(), &error).await {
             renewed = true;
             continue;
@@ -253,7 +252,7 @@ async fn known(
             request.body(Body::wrap_stream(stream::iter(slices)))
         }
     };
-    let answer = wire.once(request, sent).await?;
+    let answer = wire.alone(request, sent).await?;
     if let Some(progress) = &upload.progress {
         progress(size as u64);
     }
@@ -273,7 +272,7 @@ async fn streamed(
     let (body, seen) = Passing::new(pieces, size, sent.clone(), upload.progress.clone());
     let request = request.header(IF_NONE_MATCH, "*");
     let request = request.body(Body::wrap_stream(body.stream()));
-    let answer = match wire.once(request, sent).await {
+    let answer = match wire.alone(request, sent).await {
         Ok(answer) => answer,
         Err(error) => {
             let unreadable = seen.failed().map(|failed| upload.unreadable(failed));

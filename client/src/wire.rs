@@ -180,6 +180,17 @@ impl Wire {
         }
     }
 
+    /// Sends one request, once.
+    pub(crate) async fn alone(
+        &self,
+        request: RequestBuilder,
+        sent: Sent,
+    ) -> Result<Response, Error> {
+        let shown = self.shown().await?;
+        self.attempt(request, shown.as_ref(), &sent, self.silence)
+            .await
+    }
+
     /// Whether the service did not know this token, and there is another one by now.
     pub(crate) async fn has_another(&self, shown: Option<&HeaderValue>, error: &Error) -> bool {
         let status = error.refusal().map(|refusal| refusal.status);

@@ -145,3 +145,25 @@ async fn what_cannot_be_a_name_or_a_path_is_left_out_and_said() -> Result<()> {
     ensure!(!dfs.folder().join("out").exists());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_over_another_file_or_out_of_the_folder() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    for name in ["100%", "100%25", "link%2Fa"] {
+        let put = cluster.client().put(name, name.to_owned()).await?;
+        put.expect(201)?;
+    }
+    let (to, outside) = (dfs.folder().join("to"), dfs.folder().join("outside"));
+    for folder in [&to, &outside] {
+        std::fs::create_dir(folder)?;
+    }
+    std::os::unix::fs::symlink(&outside, to.join("link"))?;
+    for (begins, why) in [("100", "is no name that 100% has"), ("link", "left out")] {
+        let get = ["get", "-r", "--force", "-o", "to", begins];
+        dfs.fails(&get, 1, why).await?;
+    }
+    ensure!(std::fs::read(to.join("100%"))? == b"100%25");
+    ensure!(files(&outside)?.is_empty());
+    Ok(())
+}

@@ -4,8 +4,8 @@ use crate::args::{CatArgs, GetArgs};
 use crate::each::{Item, Task, Words, each};
 use crate::out::{Out, size};
 use crate::outcome::{Outcome, Usage};
-use crate::paths;
 use crate::progress::Counts;
+use crate::{paths, walk};
 use anyhow::{Context, Result, ensure};
 use client::{Client, Download, FileInfo, FileName};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -53,7 +53,9 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
     };
     let to = |name: &str| -> Result<PathBuf> {
         if args.recursive {
-            return Ok(output.join(paths::path(name, &args.separator.separator)?));
+            let path = output.join(paths::own_path(name, &args.separator.separator)?);
+            walk::check_way(output, &path)?;
+            return Ok(path);
         }
         // A name that is none could lead out of the folder.
         let name = FileName::new(name).map_err(client::Error::from)?;
@@ -95,10 +97,14 @@ async fn fetch(
     let shown = path.display();
     let there = path.metadata().ok();
     if let Some(there) = &there {
-        ensure!(!there.is_dir(), "{shown} is a folder");
+        ensure!(
+            !there.is_dir(),
+            "{shown} is a folder: fetch what is in one with -r, or give another --output"
+        );
     }
     // A device or a pipe is written to, as it is there for that.
     let special = there.is_some_and(|there| !there.is_file());
+    ensure!(!(special && args.recursive), walk::no_file(path));
     let free = args.force || special || path.symlink_metadata().is_err();
     ensure!(free, "{shown} exists: --force replaces it");
     let download = client.get(name).await?;

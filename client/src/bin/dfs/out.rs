@@ -6,6 +6,7 @@ use client::Error;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ impl Out {
 
     /// A line of standard output.
     pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        let line = harmless(line, self.json);
         self.progress.beside(|| {
             let mut stdout = io::stdout().lock();
             writeln!(stdout, "{line}")
@@ -125,11 +127,34 @@ impl Out {
     }
 
     fn stderr(&self, line: &str) {
+        let line = harmless(line, self.json);
         // Nobody is left to report it to.
         let _ = self
             .progress
             .beside(|| writeln!(io::stderr().lock(), "{line}"));
     }
+}
+
+/// The same without what would steer a terminal, or turn the order of its letters: names on
+/// this machine and answers of a service may have it. In JSON it can only be within a string.
+fn harmless(line: &str, json: bool) -> Cow<'_, str> {
+    let steers = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        other => other.is_control(),
+    };
+    if !line.contains(steers) {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = String::with_capacity(line.len() + 8);
+    for c in line.chars() {
+        match (steers(c), json) {
+            (false, _) => plain.push(c),
+            (true, true) => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+            (true, false) => plain.extend(c.escape_unicode()),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// A size as people read it.
@@ -156,6 +181,9 @@ pub(crate) fn left(seconds: Option<f64>) -> String {
     }
 }
 
+/// The widest column; what is longer stands out of it.
+const WIDEST: usize = 255;
+
 /// Columns of equal width; those that are numbers are aligned at the right.
 pub(crate) fn table<const N: usize>(
     head: [&str; N],
@@ -164,7 +192,8 @@ pub(crate) fn table<const N: usize>(
 ) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or_default()
+        let widest = cells.chain([head[column].len()]).max();
+        widest.unwrap_or_default().min(WIDEST)
     };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |cells: [&str; N]| {
@@ -183,4 +212,32 @@ pub(crate) fn table<const N: usize>(
         .map(|row| line(row.each_ref().map(String::as_str)));
     let lines: Vec<String> = std::iter::once(line(head)).chain(rows).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_steers_a_terminal() {
+        for (line, text, json) in [
+            ("a b\n\tü", "a b\n\tü", "a b\n\tü"),
+            ("\u{1b}]0;x\u{7}", "\\u{1b}]0;x\\u{7}", "\\u001b]0;x\\u0007"),
+            (
+                "\u{7f}\u{9b}\r",
+                "\\u{7f}\\u{9b}\\u{d}",
+                "\\u007f\\u009b\\u000d",
+            ),
+            ("a\u{202e}b", "a\\u{202e}b", "a\\u202eb"),
+        ] {
+            assert_eq!(harmless(line, false), text);
+            assert_eq!(harmless(line, true), json);
+        }
+    }
+
+    #[test]
+    fn a_cell_of_any_length_is_printed() {
+        let rows = [["x".repeat(70_000), "1".to_owned()]];
+        assert!(table(["A", "B"], &rows, &[1]).len() > 70_000);
+    }
 }

@@ -63,6 +63,14 @@ pub(crate) fn path(name: &str, separator: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The same for a name that a path has: no two names have the same path then.
+pub(crate) fn own_path(name: &str, separator: &str) -> Result<PathBuf> {
+    let path = path(name, separator)?;
+    let is_own = self::name(&path, separator)? == name;
+    ensure!(is_own, "{name:?} is no name that {} has", path.display());
+    Ok(path)
+}
+
 /// Whether it names something in a folder, on whatever system this is.
 pub(crate) fn is_plain(name: &str) -> bool {
     let path = Path::new(name);

@@ -1,7 +1,7 @@
 //! The files in a folder, by the names that they have in the service.
 
 use crate::paths;
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -47,6 +47,26 @@ pub(crate) fn below(
 pub(crate) fn no_file(path: &Path) -> Error {
     let shown = path.display();
     anyhow!("{shown} is neither a file nor a folder, and left out")
+}
+
+/// No link between a folder and a file in it may lead elsewhere, and what is a file on one
+/// side is no folder on the other one.
+pub(crate) fn check_way(top: &Path, path: &Path) -> Result<()> {
+    let folders = path.ancestors().skip(1);
+    for folder in folders.take_while(|folder| *folder != top) {
+        ensure!(!folder.is_symlink(), no_file(folder));
+        let (is_file, shown) = (folder.is_file(), folder.display());
+        ensure!(
+            !is_file,
+            "{shown} is a file here and a folder there: move it away"
+        );
+    }
+    let shown = path.display();
+    ensure!(
+        !path.is_dir(),
+        "{shown} is a folder here and a file there: move it away"
+    );
+    Ok(())
 }
 
 /// What the names of a folder's files begin with: its own name or that one, if it is not

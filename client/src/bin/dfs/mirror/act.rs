@@ -210,7 +210,7 @@ impl<'a> Mirror<'a> {
     async fn fetch(&self, there: &Listed, action: Action) -> Result<u64> {
         let name = there.filename.as_str();
         let path = self.path(name)?;
-        self.check_way(&path)?;
+        walk::check_way(&self.args.folder, &path)?;
         if self.args.dry_run {
             self.done(action, name, Some(there.size));
             return Ok(0);
@@ -241,30 +241,7 @@ impl<'a> Mirror<'a> {
     fn path(&self, name: &str) -> Result<PathBuf> {
         let separator = &self.args.separator.separator;
         let below = name.strip_prefix(self.begins).unwrap_or(name);
-        let path = paths::path(below, separator)?;
-        let is_own = paths::name(&path, separator)? == below;
-        ensure!(is_own, "{name:?} is no name that {} has", path.display());
-        Ok(self.args.folder.join(path))
-    }
-
-    /// No link between the folder and the file may lead elsewhere, and what is a file on one
-    /// side is no folder on the other one.
-    fn check_way(&self, path: &Path) -> Result<()> {
-        let folders = path.ancestors().skip(1);
-        for folder in folders.take_while(|folder| *folder != self.args.folder) {
-            ensure!(!folder.is_symlink(), walk::no_file(folder));
-            let (is_file, shown) = (folder.is_file(), folder.display());
-            ensure!(
-                !is_file,
-                "{shown} is a file here and a folder there: move it away"
-            );
-        }
-        let shown = path.display();
-        ensure!(
-            !path.is_dir(),
-            "{shown} is a folder here and a file there: move it away"
-        );
-        Ok(())
+        Ok(self.args.folder.join(paths::own_path(below, separator)?))
     }
 
     fn done(&self, action: Action, filename: &str, bytes: Option<u64>) {

@@ -26,7 +26,7 @@ pub(crate) async fn abandon(client: &Client, args: &AbandonArgs, out: &Out) -> R
     out.result(&lost, costs)?;
     out.note(&format!(
         "nothing was changed; to do it: dfs abandon {} --volume {} --lose-files {}",
-        lost.node, lost.volume, lost.files
+        args.node, lost.volume, lost.files
     ));
     Ok(Outcome::Failed)
 }
