@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How often small files are measured, of which the middle one counts; the large one takes
 /// minutes, and is measured once.
 const ROUNDS: usize = 3;
-/// Bytes of a small file, and how many are under way at once, as `dfs` does by itself.
+/// Bytes of a small file, and how many are under way at once.
 const SMALL: usize = 4 << 10;
 const JOBS: usize = 16;
 /// How often the memory of `dfs` is read.
@@ -115,6 +115,7 @@ impl Bench {
         let address = self.cluster.http();
         let content = Content::new(SMALL);
         let (mut put, mut get) = (Vec::new(), Vec::new());
+        let jobs = JOBS.to_string();
         for round in 0..ROUNDS {
             let name = format!("round-{round}");
             let from = self.folder.join(&name);
@@ -128,11 +129,11 @@ impl Bench {
                 clients: JOBS,
             };
             let load = stage.some(cell(Operation::Put), files).await?;
-            let (dfs, peak) = self.dfs(&["put", "-r", &name]).await?;
+            let (dfs, peak) = self.dfs(&["put", "-r", "--jobs", &jobs, &name]).await?;
             put.push(Round { load, dfs, peak });
             std::fs::remove_dir_all(&from)?;
             let load = stage.some(cell(Operation::Get), files).await?;
-            let (dfs, peak) = self.dfs(&["get", "-r", &name]).await?;
+            let (dfs, peak) = self.dfs(&["get", "-r", "--jobs", &jobs, &name]).await?;
             get.push(Round { load, dfs, peak });
             let fetched = std::fs::read_dir(&from)?.count();
             ensure!(fetched == files, "{fetched} files came back");
