@@ -56,7 +56,8 @@ async function run() {
   await page.locator(operation("putFile")).waitFor();
   await page.locator(operation("postFile")).locator(".opblock-summary").click();
   const code = page.locator(`${operation("postFile")} .renderedMarkdown code`);
-  assert((await code.count()) > 3, "descriptions are rendered");
+  // They are rendered a moment after the operation is opened.
+  await code.nth(3).waitFor({ timeout: 10_000 });
 
   const before = await tried(page, "putFile", hello);
   assert.equal(before.status, "401", "without a token");
