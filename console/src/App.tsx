@@ -75,7 +75,7 @@ export function App() {
       </header>
       {closed ? <SignIn /> : <Main over={over} />}
       <Notices />
-      {leaving.value && (
+      {leaving.value && !closed && (
         <Leave
           close={() => {
             leaving.value = false;

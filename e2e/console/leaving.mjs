@@ -88,8 +88,16 @@ async function signOut() {
   await question.getByRole("button", { name: "Cancel" }).click();
   await page.getByText("0 of 2 files stored").waitFor();
   await leave.click();
+  await page.evaluate(() => {
+    const behind = () => document.querySelector(".sign-in") && document.querySelector("dialog");
+    new MutationObserver(() => {
+      globalThis.behind ||= behind() !== null;
+    }).observe(document.body, { childList: true, subtree: true });
+  });
   await question.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  // What is typed there would be lost.
+  must(!(await page.evaluate(() => globalThis.behind)), "the question stood before the sign-in");
   must(!(await page.getByText("not stored").isVisible()), "the queue is kept");
   await signIn(page, token);
   await page.getByText("No files yet").waitFor();

@@ -62,6 +62,11 @@ impl Status {
             .count()
     }
 
+    /// Whether no file has to move for nodes to be as full as each other.
+    pub fn is_balanced(&self) -> bool {
+        self.skew <= 1 && self.moves.is_empty()
+    }
+
     /// One node by its name.
     pub fn node(&self, id: &str) -> Option<&NodeStatus> {
         self.nodes.iter().find(|node| node.id == id)

@@ -1,7 +1,7 @@
 //! The service that the browser looks at, and what can be done to it.
 
 use crate::callers::Closed;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::{Cluster, Options, SOON, Status};
 use crate::older_store::with_an_older_store;
 use crate::tree;
 use anyhow::{Context, Result};
@@ -186,6 +186,11 @@ impl Stage {
         stream::iter((0..files).map(put))
             .buffer_unordered(CLIENTS)
             .try_collect::<Vec<()>>()
+            .await?;
+        // So that each node holds what a situation says of it.
+        let cluster = self.cluster()?;
+        cluster
+            .wait_status("balance", SOON, Status::is_balanced)
             .await?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use authority::{Authority, Pair};
 use e2e::client::Client;
-use e2e::cluster::{Cluster, Options, SOON};
+use e2e::cluster::{Cluster, Options, SOON, Status};
 use e2e::members::{
     LONG, RELEASE, authority_of, folder, issue, member, member_until, node_of, secure, secured,
     write,
@@ -109,9 +109,8 @@ async fn a_service_with_certificates_and_no_token_does_all_that_another_does() -
     cluster.nodes[third].env = vec![("DFS_CERTS".to_owned(), certs)];
     cluster.start_node(third).await?;
     cluster.wait_available(3).await?;
-    let balanced = |status: &e2e::cluster::Status| status.skew <= 1 && status.moves.is_empty();
     cluster
-        .wait_status("a balanced service", SOON, balanced)
+        .wait_status("a balanced service", SOON, Status::is_balanced)
         .await?;
     ensure!(cluster.tree(third)?.files.len() >= 13);
     ensure!(client.get("large").await?.body == large);

@@ -7,7 +7,7 @@ mod work;
 
 use super::cells::{Cell, Content, Operation, Stage};
 use crate::callers::{Closed, known};
-use crate::cluster::{Cluster, Launch, Options, Process};
+use crate::cluster::{Cluster, Launch, Options, Process, Status};
 use crate::load::Measured;
 use crate::metrics::Metrics;
 use crate::{content, report, wait};
@@ -218,9 +218,7 @@ impl Service {
             Ok(())
         })
         .await?;
-        let rests = |status: &crate::cluster::Status| {
-            status.skew <= 1 && status.moves.is_empty() && status.unsettled == 0
-        };
+        let rests = |status: &Status| status.is_balanced() && status.unsettled == 0;
         self.cluster
             .wait_status("a service at rest", CALM, rests)
             .await
