@@ -83,12 +83,19 @@ fn store(disk: &Disk, name: &str, data: Bytes) -> Kept {
         key,
         leaf,
         session: 0,
+        size: data.len() as u64,
     };
     Kept { copy, data }
 }
 
 fn remove(disk: &Disk, copy: Copy) {
     assert!(ask(disk, |done| Op::Remove { copy, done }));
+}
+
+/// Files and bytes, once all that was asked before is done.
+fn totals(disk: &Disk) -> (u64, u64) {
+    ask(disk, |done| Op::Barrier { done });
+    (disk.files(), disk.bytes())
 }
 
 /// Files below a directory by name, how many directories there are, and the
@@ -368,4 +375,55 @@ fn what_files_take_of_the_capacity_is_the_same_after_a_restart() {
     drop(disk);
     let disk = open_with(folder.path(), options);
     assert_eq!(disk.space().room().free, before);
+}
+
+/// What somebody else removed counts until it is looked for, and no longer.
+#[test]
+fn a_file_that_something_else_removed_counts_no_more_once_it_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = open(folder.path(), false);
+    let store = |name: &str, data: &'static [u8]| store(&disk, name, Bytes::from_static(data));
+    let kept: Vec<Kept> = (0..40).map(|n| store(&format!("f{n}"), b"12345")).collect();
+    assert_eq!(totals(&disk), (40, 200));
+    let path = |kept: &Kept| {
+        let leaf = proto::leaf_path(kept.copy.leaf.unwrap());
+        let path = format!("data/{leaf}/{}", kept.copy.name.as_str());
+        folder.path().join(path)
+    };
+    let gone = |kept: &Kept| disk.find(Place::Data, &kept.copy).unwrap().is_none();
+    std::fs::remove_file(path(&kept[3])).unwrap();
+    assert_eq!(totals(&disk), (40, 200));
+    for _ in 0..3 {
+        assert!(gone(&kept[3]));
+        assert_eq!(totals(&disk), (39, 195));
+    }
+    // A copy that is asked for by another id is not gone: its file is there.
+    let mut other = kept[4].copy.clone();
+    other.key.id = FileId::random();
+    assert!(disk.find(Place::Data, &other).unwrap().is_none());
+    assert_eq!(totals(&disk), (39, 195));
+    // A delete looks for it too, and finds nothing to remove.
+    std::fs::remove_file(path(&kept[5])).unwrap();
+    let copy = kept[5].copy.clone();
+    assert!(!ask(&disk, |done| Op::Remove { copy, done }));
+    assert_eq!(totals(&disk), (38, 190));
+    // Its place is free again, and its name.
+    let again = store("f5", b"123");
+    assert_eq!(again.copy.leaf, kept[5].copy.leaf);
+    assert_eq!(totals(&disk), (39, 193));
+    // A directory that went with all of its files is made anew.
+    let last = kept.last().unwrap();
+    let leaf = path(last).parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&leaf).unwrap();
+    let lost: Vec<&Kept> = kept
+        .iter()
+        .filter(|kept| kept.copy.leaf == last.copy.leaf)
+        .collect();
+    assert!(lost.iter().all(|kept| gone(kept)));
+    let left = 39 - lost.len() as u64;
+    assert_eq!(totals(&disk), (left, left * 5 - 2));
+    store("new", b"12345");
+    drop(disk);
+    let disk = open(folder.path(), false);
+    assert_eq!(totals(&disk), (left + 1, left * 5 + 3));
 }

@@ -1,7 +1,7 @@
 //! `manager fsck` only reads, and reports each difference and no false ones.
 
 use anyhow::{Result, ensure};
-use e2e::cluster::{Cluster, SOON};
+use e2e::cluster::{Cluster, SOON, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -75,5 +75,33 @@ async fn each_difference_is_told_and_nothing_is_changed() -> Result<()> {
     let answer = client.get(&name).await?;
     ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
     ensure!(client.names().await?.len() == 20);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_a_person_removed_counts_no_more_once_it_was_asked_for_or_deleted() -> Result<()>
+{
+    let cluster = Cluster::start(1).await?;
+    let client = cluster.client();
+    for name in ["a", "b", "c"] {
+        client.put(name, "12345").await?.expect(201)?;
+    }
+    for name in ["a", "b"] {
+        std::fs::remove_file(&cluster.tree(0)?.files[name])?;
+    }
+    let lost = client.get("a").await?;
+    ensure!(lost.outcome() == (503, Some(4)), "{lost:?}");
+    client.delete("b").await?.expect(204)?;
+    let left = |status: &Status| (status.nodes[0].files, status.nodes[0].bytes) == (1, 5);
+    cluster
+        .wait_status("one file that counts", SOON, left)
+        .await?;
+    // The record of the lost file stays until it is deleted.
+    ensure!(client.names().await? == ["a", "c"]);
+    client.delete("a").await?.expect(204)?;
+    cluster.wait_only(&["c"]).await?;
+    cluster
+        .wait_status("one file that counts", SOON, left)
+        .await?;
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! 6. the index is updated, and the answers go out.
 
 mod directories;
+mod gone;
 
 use super::dir_key::DirKey;
 use super::lookup::Copy;
@@ -182,6 +183,7 @@ impl Committer {
             Op::Adopt { copy, done } => {
                 self.transfer(batch, Place::Quarantine, &copy, None, done);
             }
+            Op::Gone { place, copy } => self.forget(batch, place, &copy),
             Op::Barrier { done } => batch.after.push(done),
         }
     }
@@ -199,6 +201,7 @@ impl Committer {
             key: meta.key,
             leaf: None,
             session: 0,
+            size: meta.size,
         };
         // The same copy again: it is there already, and flushed. Unread leaves can't hide
         // it, since its create came in a session of this process (rule 4).

@@ -57,6 +57,15 @@ impl Index {
         }
     }
 
+    /// How many entries of a leaf, among those that may be of this name, have no file in
+    /// its directory, which holds these names.
+    pub fn surplus(&self, name: &FileName, leaf: u32, there: &[FileName]) -> usize {
+        let tag = self.tag(name);
+        let entries = self.leaves(name).into_iter().filter(|of| *of == leaf);
+        let files = there.iter().filter(|name| self.tag(name) == tag);
+        entries.count().saturating_sub(files.count())
+    }
+
     /// Whether a file of this name may lie in the leaf.
     pub fn contains(&self, name: &FileName, leaf: u32) -> bool {
         let wanted = Entry {
@@ -106,5 +115,26 @@ mod tests {
         assert!(index.contains(&name("f7"), 999));
         assert_eq!(index.count(), 20_000);
         assert_eq!(std::mem::size_of::<Entry>(), 8);
+    }
+
+    #[test]
+    fn entries_are_surplus_where_the_directory_has_fewer_files() {
+        let mut index = Index::default();
+        let (a, b) = (name("a"), name("b"));
+        for (file, leaf) in [(&a, 1), (&a, 1), (&a, 2), (&b, 1)] {
+            index.insert(file, leaf);
+        }
+        for (there, surplus) in [
+            (vec![], 2),
+            (vec![b.clone()], 2),
+            (vec![a.clone(), b.clone()], 1),
+            // Two names of one hash.
+            (vec![a.clone(), a.clone()], 0),
+            // A file that is linked and not flushed is in no index yet.
+            (vec![a.clone(), a.clone(), a.clone()], 0),
+        ] {
+            assert_eq!(index.surplus(&a, 1, &there), surplus, "{there:?}");
+        }
+        assert_eq!(index.surplus(&a, 3, &[]), 0);
     }
 }

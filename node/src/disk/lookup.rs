@@ -2,6 +2,7 @@
 //! whether it does.
 
 use super::meta::{CopyKey, MAX_RECORD, Meta, XATTR};
+use super::ops::Op;
 use super::{Place, Shared, file_path};
 use crate::fault::Failure;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Copy {
     pub leaf: Option<u32>,
     /// The session in which a record lists it; 0 where that is not known.
     pub session: u64,
+    /// Its bytes; 0 where they are not known.
+    pub size: u64,
 }
 
 /// An open file that is the copy asked for.
@@ -51,6 +54,7 @@ impl Copy {
             },
             leaf: copy.leaf,
             session: copy.session,
+            size: copy.size,
         })
     }
 
@@ -63,6 +67,7 @@ impl Copy {
             name: self.name.to_string(),
             leaf: self.leaf,
             session: 0,
+            size: self.size,
         }
     }
 
@@ -123,7 +128,11 @@ impl Shared {
         for leaf in copy.candidates(self, place) {
             let file = match self.open(place, leaf, &copy.name) {
                 Ok(Some(file)) => file,
-                Ok(None) => continue,
+                Ok(None) => {
+                    let copy = copy.clone();
+                    self.queue.push(Op::Gone { place, copy });
+                    continue;
+                }
                 // This may not be the copy that is asked for: go on.
                 Err(failure) => {
                     unreadable = Some(failure);
@@ -276,6 +285,7 @@ mod tests {
                 },
                 leaf,
                 session,
+                size: 0,
             };
             assert_eq!(may_hide(&unread, &copy, 7).cloned(), hidden, "{copy:?}");
             assert_eq!(may_hide(&[], &copy, 7), None);

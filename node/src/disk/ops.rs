@@ -1,5 +1,6 @@
 //! What the committer is asked to do, and the queue it takes it from.
 
+use super::Place;
 use super::lookup::Copy;
 use super::meta::Meta;
 use super::stage::Staged;
@@ -55,6 +56,13 @@ pub enum Op {
         /// The answer.
         done: Done<Option<u32>>,
     },
+    /// Drops a copy from the index whose file was found to be gone. Nobody waits for it.
+    Gone {
+        /// In which tree.
+        place: Place,
+        /// The copy.
+        copy: Copy,
+    },
     /// Answers when all that was asked before is durable.
     Barrier {
         /// The answer.
@@ -70,7 +78,8 @@ impl Op {
             Self::Remove { copy, .. }
             | Self::Discard { copy, .. }
             | Self::Quarantine { copy, .. }
-            | Self::Adopt { copy, .. } => Some(&copy.name),
+            | Self::Adopt { copy, .. }
+            | Self::Gone { copy, .. } => Some(&copy.name),
             Self::Barrier { .. } => None,
         }
     }
@@ -81,13 +90,14 @@ impl Op {
             Self::Link { done, .. } => done(Err(failure)),
             Self::Remove { done, .. } | Self::Discard { done, .. } => done(Err(failure)),
             Self::Quarantine { done, .. } | Self::Adopt { done, .. } => done(Err(failure)),
+            Self::Gone { .. } => {}
             Self::Barrier { done } => done(Err(failure)),
         }
     }
 }
 
 /// The committer's queue. Its bound is that of the creates and the streams,
-/// which hold a permit for each operation they ask for.
+/// which hold a permit for each operation they ask for, and of the lookups under way.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,

@@ -102,7 +102,7 @@ impl Shared {
         Ok(true)
     }
 
-    fn names(&self, place: Place, path: &str) -> Result<Vec<Vec<u8>>, Errno> {
+    pub(super) fn names(&self, place: Place, path: &str) -> Result<Vec<Vec<u8>>, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(self.root(place), path, flags, Mode::empty())?;
         let mut names = Vec::new();

@@ -91,6 +91,7 @@ impl Journal {
                 key,
                 leaf: None,
                 session: 0,
+                size: 0,
             })
         };
         self.corrupt.iter().filter_map(copy).collect()
@@ -113,6 +114,7 @@ mod tests {
             },
             leaf: Some(9),
             session: 0,
+            size: 0,
         };
         let progress = Progress {
             begun_ms: 5,

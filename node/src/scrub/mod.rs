@@ -223,6 +223,7 @@ mod tests {
             },
             leaf: None,
             session: 0,
+            size: 0,
         }
     }
 

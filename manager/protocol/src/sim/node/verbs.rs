@@ -206,6 +206,7 @@ impl MemoryNode {
             name: held.name.to_string(),
             leaf: Some(held.leaf),
             session: 0,
+            size: held.meta.size,
         });
         copies.collect()
     }
