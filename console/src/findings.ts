@@ -112,7 +112,7 @@ function ofFiles(status: Status): Problem[] {
       id: "missing",
       bad: true,
       title: `${some(status.missing.files, "file")} missing on disk`,
-      text: "Their node does not have the bytes. Bring the bytes back from a copy of its disk, or delete what is lost.",
+      text: "Their node does not have the bytes. Put them back from a copy of its disk while the node is stopped, or delete what is lost.",
       files: named(status.missing),
     });
   }
