@@ -8,7 +8,7 @@ use crate::wire::{Pauses, Sent, Wire};
 use crate::{Code, Error, FileName};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use reqwest::{Body, RequestBuilder};
@@ -115,15 +115,24 @@ impl Upload {
         Error::Source { what, source }
     }
 
-    fn request(&self, wire: &Wire, name: &FileName) -> Result<RequestBuilder, Error> {
+    fn request(
+        &self,
+        wire: &Wire,
+        name: &FileName,
+        shown: Option<&HeaderValue>,
+    ) -> Result<RequestBuilder, Error> {
         let value = |what: &str, text: &str| {
             HeaderValue::try_from(text).map_err(|why| Error::setting(what, why))
         };
         let request = wire
             .request(Method::PUT, &["file", name.as_str()])
             .header(IDEMPOTENCY_KEY, value("key", &self.key)?);
-        Ok(match &self.content_type {
+        let request = match &self.content_type {
             Some(media_type) => request.header(CONTENT_TYPE, value("content type", media_type)?),
+            None => request,
+        };
+        Ok(match shown {
+            Some(credential) => request.header(AUTHORIZATION, credential),
             None => request,
         })
     }
@@ -150,7 +159,7 @@ pub(crate) async fn put(wire: &Wire, name: &FileName, upload: Upload) -> Result<
     let mut renewed = false;
     let (stored, sent) = loop {
         let shown = wire.shown().await?;
-        let error = match attempt(wire, name, &upload).await {
+        let error = match attempt(wire, name, &upload, shown.as_ref()).await {
             Ok(stored) => break stored,
             Err(error) => error,
         };
@@ -180,8 +189,13 @@ pub(crate) async fn put(wire: &Wire, name: &FileName, upload: Upload) -> Result<
 }
 
 /// One attempt, and the digest of what was sent.
-async fn attempt(wire: &Wire, name: &FileName, upload: &Upload) -> Result<(Stored, Digest), Error> {
-    let request = upload.request(wire, name)?;
+async fn attempt(
+    wire: &Wire,
+    name: &FileName,
+    upload: &Upload,
+    shown: Option<&HeaderValue>,
+) -> Result<(Stored, Digest), Error> {
+    let request = upload.request(wire, name, shown)?;
     match &upload.source {
         Source::Bytes(bytes) => known(wire, request, upload, bytes.clone()).await,
         Source::File(path) => match open(path).await.map_err(|error| upload.unreadable(error))? {
@@ -252,7 +266,7 @@ async fn known(
             request.body(Body::wrap_stream(stream::iter(slices)))
         }
     };
-    let answer = wire.alone(request, sent).await?;
+    let answer = wire.as_it_is(request, &sent).await?;
     if let Some(progress) = &upload.progress {
         progress(size as u64);
     }
@@ -272,7 +286,7 @@ async fn streamed(
     let (body, seen) = Passing::new(pieces, size, sent.clone(), upload.progress.clone());
     let request = request.header(IF_NONE_MATCH, "*");
     let request = request.body(Body::wrap_stream(body.stream()));
-    let answer = match wire.alone(request, sent).await {
+    let answer = match wire.as_it_is(request, &sent).await {
         Ok(answer) => answer,
         Err(error) => {
             let unreadable = seen.failed().map(|failed| upload.unreadable(failed));

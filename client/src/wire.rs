@@ -180,15 +180,13 @@ impl Wire {
         }
     }
 
-    /// Sends one request, once.
-    pub(crate) async fn alone(
+    /// Sends one request as it is, once.
+    pub(crate) async fn as_it_is(
         &self,
         request: RequestBuilder,
-        sent: Sent,
+        sent: &Sent,
     ) -> Result<Response, Error> {
-        let shown = self.shown().await?;
-        self.attempt(request, shown.as_ref(), &sent, self.silence)
-            .await
+        self.attempt(request, None, sent, self.silence).await
     }
 
     /// Whether the service did not know this token, and there is another one by now.

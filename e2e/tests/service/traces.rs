@@ -3,7 +3,7 @@
 
 mod collector;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use client::Upload;
 use collector::{Collector, Seen};
@@ -275,6 +275,29 @@ async fn what_an_order_does_is_a_part_of_it() -> Result<()> {
         .filter(|span| span.name.starts_with("store "));
     ensure!(parts.count() > 0, "{trace:#?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_is_a_trace_of_its_own_through_both_nodes() -> Result<()> {
+    let collector = Collector::start().await?;
+    let mut cluster = traced(collector.address).await?;
+    let client = cluster.client();
+    for name in ["a", "b"] {
+        put(&client, name, 10, &traceparent(TRACE)).await?;
+    }
+    cluster.add_node().await?;
+    let begun = wait::until(SOON, async || {
+        let spans = collector.all();
+        let begun = spans.iter().find(|span| span.is(MANAGER, "transfer-file"));
+        begun.cloned().context("no move")
+    })
+    .await?;
+    ensure!(begun.parent.is_empty(), "{begun:#?}");
+    let order = (MANAGER, "transfer-file");
+    let (served, receives) = ((NODE, "transfer-in-steps"), (NODE, "receive-file"));
+    let trace = collector.trace(&begun.trace, &[served, receives]).await?;
+    trace.demand_child(served, order)?;
+    trace.demand_child(receives, served)
 }
 
 #[tokio::test(flavor = "multi_thread")]
