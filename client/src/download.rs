@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::Response;
 use sha2::{Digest as _, Sha256};
 use std::fs::{Metadata, Permissions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::NamedTempFile;
@@ -21,6 +21,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
 /// What is written to a file at once.
 const WRITTEN: usize = 1 << 20;
+/// A file of so many bytes is made once all of it is there, in one step.
+const WHOLE: u64 = 128 << 10;
 
 /// A file that is fetched.
 #[derive(Debug)]
@@ -202,6 +204,9 @@ impl Download {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
+        if self.info.size <= WHOLE {
+            return self.save_whole(folder, failed, progress).await;
+        }
         let temporary = temporary(folder).map_err(&failed)?;
         let file = temporary.as_file().try_clone().map_err(&failed)?;
         let file = tokio::fs::File::from_std(file);
@@ -210,6 +215,26 @@ impl Download {
         let file = file.into_inner();
         file.sync_all().await.map_err(&failed)?;
         Ok((temporary, info))
+    }
+
+    async fn save_whole(
+        self,
+        folder: &Path,
+        failed: impl Fn(io::Error) -> Error,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(NamedTempFile, FileInfo), Error> {
+        let (info, folder) = (self.info.clone(), folder.to_owned());
+        let bytes = self.bytes().await?;
+        let made = tokio::task::spawn_blocking(move || {
+            let mut file = temporary(&folder)?;
+            file.write_all(&bytes)?;
+            file.as_file().sync_all()?;
+            io::Result::Ok(file)
+        });
+        let made = made.await.map_err(io::Error::other).flatten();
+        let file = made.map_err(failed)?;
+        progress(info.size);
+        Ok((file, info))
     }
 
     /// Writes it to where it can't be taken back from: what came damaged is there when that is
@@ -229,7 +254,7 @@ impl Download {
     async fn write(
         mut self,
         to: &mut (impl AsyncWrite + Unpin),
-        failed: impl Fn(std::io::Error) -> Error,
+        failed: impl Fn(io::Error) -> Error,
         mut progress: impl FnMut(u64),
     ) -> Result<FileInfo, Error> {
         while let Some(piece) = self.chunk().await? {
@@ -254,7 +279,7 @@ fn kept(before: &Metadata) -> Permissions {
 }
 
 /// Why that could not be written.
-fn target(path: &Path) -> impl Fn(std::io::Error) -> Error {
+fn target(path: &Path) -> impl Fn(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Target {
         path: path.clone(),
@@ -263,7 +288,7 @@ fn target(path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 /// A file beside the one that is to be, with the rights that any new file has.
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".dfs-");
     #[cfg(unix)]

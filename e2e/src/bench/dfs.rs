@@ -20,6 +20,9 @@ const ROUNDS: usize = 3;
 /// Bytes of a small file, and how many are under way at once.
 const SMALL: usize = 4 << 10;
 const JOBS: usize = 16;
+/// ext4 passes over inodes that were freed in the last five seconds, one by one: files that are
+/// made right after many were deleted take several times as long.
+const DELETED: Duration = Duration::from_secs(6);
 /// How often the memory of `dfs` is read.
 const SAMPLE: Duration = Duration::from_millis(20);
 static PIECE: [u8; 1 << 20] = [0; 1 << 20];
@@ -131,15 +134,19 @@ impl Bench {
             let load = stage.some(cell(Operation::Put), files).await?;
             let (dfs, peak) = self.dfs(&["put", "-r", "--jobs", &jobs, &name]).await?;
             put.push(Round { load, dfs, peak });
-            std::fs::remove_dir_all(&from)?;
             let load = stage.some(cell(Operation::Get), files).await?;
-            let (dfs, peak) = self.dfs(&["get", "-r", "--jobs", &jobs, &name]).await?;
+            let into = format!("fetched-{round}");
+            let args = ["get", "-r", "--jobs", &jobs, &name, "--output", &into];
+            let (dfs, peak) = self.dfs(&args).await?;
             get.push(Round { load, dfs, peak });
-            let fetched = std::fs::read_dir(&from)?.count();
+            let into = self.folder.join(into);
+            let fetched = std::fs::read_dir(into.join(&name))?.count();
             ensure!(fetched == files, "{fetched} files came back");
-            std::fs::remove_dir_all(&from)?;
             stage.clean().await?;
             self.dfs(&["rm", "-r", "--yes", &name]).await?;
+            std::fs::remove_dir_all(&from)?;
+            std::fs::remove_dir_all(&into)?;
+            tokio::time::sleep(DELETED).await;
         }
         Ok([put, get])
     }

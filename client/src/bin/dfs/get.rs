@@ -179,7 +179,7 @@ pub(crate) async fn cat(client: &Client, args: &CatArgs, out: &Out) -> Result<Ou
 /// Writes files to standard output, one after the other.
 async fn print(client: &Client, names: &[String], out: &Out) -> Result<Outcome> {
     let mut outcome = Outcome::Done;
-    let mut stdout = tokio::io::stdout();
+    let mut stdout = stdout()?;
     for name in names {
         let printed = async {
             let download = client.get(name).await?;
@@ -192,4 +192,17 @@ async fn print(client: &Client, names: &[String], out: &Out) -> Result<Outcome> 
         }
     }
     Ok(outcome)
+}
+
+/// Standard output as a file: the usual one searches all that it is given for the ends of lines.
+#[cfg(unix)]
+fn stdout() -> std::io::Result<tokio::fs::File> {
+    use std::os::fd::AsFd;
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(std::fs::File::from(stdout).into())
+}
+
+#[cfg(not(unix))]
+fn stdout() -> std::io::Result<tokio::io::Stdout> {
+    Ok(tokio::io::stdout())
 }
