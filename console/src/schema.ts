@@ -855,7 +855,30 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description `bytes`: the file can be fetched in parts. An answer in JSON can't. */
+        "Accept-Ranges": string;
+        /** @description RFC 9530, the same where the answer holds the whole file. */
+        "Content-Digest": string;
+        /** @description RFC 6266, the name under which a browser saves the file. */
+        "Content-Disposition": string;
+        /** @description The part that the answer holds, and the file's size. Several parts have one each, within the body. */
+        "Content-Range": string;
+        /** @description The file's id in quotes, with `-json` behind it where the answer is JSON. Another file of the name has another one. */
+        ETag: string;
+        /** @description When the file was stored. */
+        "Last-Modified": string;
+        /** @description The path of the file. */
+        Location: string;
+        /** @description RFC 9530, SHA-256 of the whole file. An answer in JSON has the digest in a field. */
+        "Repr-Digest": string;
+        /** @description Seconds after which the same request may succeed. */
+        "Retry-After": number;
+        /** @description RFC 6750, which credential is wanted. */
+        "WWW-Authenticate": string;
+        /** @description The request's id in the logs: the client's own if it has 16 hex digits. */
+        "X-Request-Id": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -881,6 +904,7 @@ export interface operations {
             /** @description What it costs. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -903,6 +927,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a field of the body is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -912,6 +937,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -921,6 +948,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -930,6 +958,7 @@ export interface operations {
             /** @description Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -939,6 +968,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -948,6 +978,7 @@ export interface operations {
             /** @description Code 6: Invalid request: how things stand forbids it; nothing was changed */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -957,6 +988,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -966,6 +998,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is not JSON */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -975,6 +1008,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -984,6 +1018,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -993,6 +1029,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1002,6 +1039,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1011,6 +1049,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1020,6 +1059,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1040,6 +1081,7 @@ export interface operations {
             /** @description The page. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1050,6 +1092,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1059,6 +1102,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1068,6 +1112,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1077,6 +1123,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1086,6 +1133,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1095,6 +1143,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1115,6 +1164,7 @@ export interface operations {
             /** @description The drains. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1139,6 +1189,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1148,6 +1199,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1157,6 +1210,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1166,6 +1220,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1175,6 +1230,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1184,6 +1241,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1193,6 +1251,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1202,6 +1261,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1211,6 +1271,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1242,6 +1304,7 @@ export interface operations {
             /** @description The drains. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1266,6 +1329,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a field of the body is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1275,6 +1339,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1284,6 +1350,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1293,6 +1360,7 @@ export interface operations {
             /** @description Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1302,6 +1370,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1311,6 +1380,7 @@ export interface operations {
             /** @description Code 6: Invalid request: how things stand forbids it; nothing was changed */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1320,6 +1390,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1329,6 +1400,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is not JSON */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1338,6 +1410,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1347,6 +1420,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1356,6 +1431,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1365,6 +1441,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1374,6 +1451,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1383,6 +1461,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1392,6 +1472,7 @@ export interface operations {
             /** @description Code 8: Insufficient storage: the files have no room elsewhere; nothing was changed */
             507: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1418,6 +1499,7 @@ export interface operations {
             /** @description The drain. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1442,6 +1524,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1451,6 +1534,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1460,6 +1545,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1469,6 +1555,7 @@ export interface operations {
             /** @description Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1478,6 +1565,7 @@ export interface operations {
             /** @description Code 6: Invalid request: how things stand forbids it; nothing was changed */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1487,6 +1575,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1496,6 +1585,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1505,6 +1596,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1514,6 +1606,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1523,6 +1616,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1532,6 +1626,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1583,6 +1679,9 @@ export interface operations {
             /** @description The file is durable on one node. */
             201: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1601,6 +1700,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1610,6 +1710,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1619,6 +1721,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1628,6 +1731,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1637,6 +1741,7 @@ export interface operations {
             /** @description Code 3: File name already exists: the name is in use; there is no overwriting */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1646,6 +1751,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1655,6 +1761,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is of a media type, or has a coding, that is not taken */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1664,6 +1771,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1673,6 +1781,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1682,6 +1792,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1691,6 +1802,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1700,6 +1812,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1709,6 +1822,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1718,6 +1833,7 @@ export interface operations {
             /** @description Code 8: Insufficient storage: no node has room, or the caller has stored as much as it may */
             507: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1751,6 +1867,13 @@ export interface operations {
             /** @description The file. */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Digest": components["headers"]["Content-Digest"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "Repr-Digest": components["headers"]["Repr-Digest"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1772,6 +1895,13 @@ export interface operations {
             /** @description The ranges asked for; several come as multipart/byteranges. */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "Repr-Digest": components["headers"]["Repr-Digest"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1784,6 +1914,9 @@ export interface operations {
             /** @description The client has it already. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1791,6 +1924,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1800,6 +1934,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1809,6 +1945,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1818,6 +1955,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1827,6 +1965,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1836,6 +1975,8 @@ export interface operations {
             /** @description Code 6: Invalid request: the range is outside of the file; `Content-Range` has its size */
             416: {
                 headers: {
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1845,6 +1986,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1854,6 +1996,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1863,6 +2007,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1872,6 +2017,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1881,6 +2027,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1890,6 +2037,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again; Code 4: File unavailable: the file's node is unavailable, or the file is damaged; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1930,6 +2079,9 @@ export interface operations {
             /** @description The file is durable on one node. */
             201: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1948,6 +2100,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1957,6 +2110,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1966,6 +2121,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1975,6 +2131,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1984,6 +2141,7 @@ export interface operations {
             /** @description Code 3: File name already exists: the name is in use; there is no overwriting */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1993,6 +2151,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2002,6 +2161,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2011,6 +2171,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body has a coding that is not taken */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2020,6 +2181,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2029,6 +2191,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2038,6 +2202,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2047,6 +2212,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2056,6 +2222,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2065,6 +2232,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2074,6 +2243,7 @@ export interface operations {
             /** @description Code 8: Insufficient storage: no node has room, or the caller has stored as much as it may */
             507: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2103,6 +2273,7 @@ export interface operations {
             /** @description The file is gone. */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2110,6 +2281,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2119,6 +2291,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2128,6 +2302,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2137,6 +2312,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2146,6 +2322,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2155,6 +2332,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2164,6 +2342,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2173,6 +2353,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2182,6 +2363,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2191,6 +2373,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2200,6 +2383,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again; Code 4: File unavailable: the file's node is unavailable, or the file is damaged; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2231,6 +2416,13 @@ export interface operations {
             /** @description The file exists. */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Digest": components["headers"]["Content-Digest"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "Repr-Digest": components["headers"]["Repr-Digest"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2238,6 +2430,9 @@ export interface operations {
             /** @description The client has it already. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2245,6 +2440,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2252,6 +2448,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2259,6 +2457,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2266,6 +2465,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2273,6 +2473,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2280,6 +2481,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2287,6 +2489,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2294,6 +2498,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2301,6 +2506,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2308,6 +2514,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2315,6 +2522,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again; Code 4: File unavailable: the file's node is unavailable, or the file is damaged; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2349,6 +2558,7 @@ export interface operations {
             /** @description The link. Whoever has it may use it until it ends. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2367,6 +2577,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the name, a field or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2376,6 +2587,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2385,6 +2598,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2394,6 +2608,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2403,6 +2618,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2412,6 +2628,7 @@ export interface operations {
             /** @description Code 3: File name already exists: the name is in use; there is no overwriting */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2421,6 +2638,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2430,6 +2648,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is not JSON */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2439,6 +2658,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2448,6 +2668,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2457,6 +2679,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2466,6 +2689,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2475,6 +2699,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2484,6 +2709,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again; Code 4: File unavailable: the file's node is unavailable, or the file is damaged; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2493,6 +2720,7 @@ export interface operations {
             /** @description Code 8: Insufficient storage: no node has room, or the caller has stored as much as it may */
             507: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2520,6 +2748,7 @@ export interface operations {
             /** @description The page. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2555,6 +2784,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2564,6 +2794,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2573,6 +2805,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2582,6 +2815,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2591,6 +2825,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2600,6 +2836,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2609,6 +2846,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2618,6 +2856,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2627,6 +2866,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2647,6 +2888,7 @@ export interface operations {
             /** @description The differences. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2666,6 +2908,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2675,6 +2918,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2684,6 +2929,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2693,6 +2939,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2702,6 +2949,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2711,6 +2960,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2720,6 +2970,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2729,6 +2980,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2738,6 +2990,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2747,6 +3001,7 @@ export interface operations {
             /** @description Code 6: Invalid request: HTTP/1.0 can't say that an answer is not complete */
             505: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2767,6 +3022,7 @@ export interface operations {
             /** @description The document. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2786,6 +3042,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2795,6 +3052,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2804,6 +3062,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2813,6 +3073,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2822,6 +3083,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2831,6 +3093,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2856,6 +3119,7 @@ export interface operations {
             /** @description The copies. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2877,6 +3141,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2886,6 +3151,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2895,6 +3162,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2904,6 +3172,7 @@ export interface operations {
             /** @description Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2913,6 +3182,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2922,6 +3192,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2931,6 +3203,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2940,6 +3213,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2949,6 +3223,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2958,6 +3233,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2967,6 +3244,7 @@ export interface operations {
             /** @description Code 6: Invalid request: HTTP/1.0 can't say that an answer is not complete */
             505: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3003,6 +3281,7 @@ export interface operations {
             /** @description It is gone. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3017,6 +3296,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a parameter or a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3026,6 +3306,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3035,6 +3317,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3044,6 +3327,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name; Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3053,6 +3337,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3062,6 +3347,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3071,6 +3358,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3080,6 +3368,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3089,6 +3378,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3098,6 +3388,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3129,6 +3421,7 @@ export interface operations {
             /** @description It is a file. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3143,6 +3436,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a field of the body is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3152,6 +3446,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3161,6 +3457,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3170,6 +3467,7 @@ export interface operations {
             /** @description Code 2: File does not exist: no file has this name; Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3179,6 +3477,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3188,6 +3487,7 @@ export interface operations {
             /** @description Code 3: File name already exists: the name is in use; there is no overwriting */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3197,6 +3497,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3206,6 +3507,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is not JSON */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3215,6 +3517,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3224,6 +3527,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3233,6 +3538,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3242,6 +3548,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3251,6 +3558,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3260,6 +3568,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3289,6 +3599,7 @@ export interface operations {
             /** @description What became of each. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3307,6 +3618,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a field of the body is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3316,6 +3628,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3325,6 +3639,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3334,6 +3649,7 @@ export interface operations {
             /** @description Code 6: Invalid request: there is no such node */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3343,6 +3659,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body paused for too long, or came too slowly */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3352,6 +3669,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is too long */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3361,6 +3679,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the body is not JSON */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3370,6 +3689,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3379,6 +3699,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3388,6 +3710,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3397,6 +3720,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3406,6 +3730,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3415,6 +3740,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3424,6 +3751,7 @@ export interface operations {
             /** @description Code 6: Invalid request: HTTP/1.0 can't say that an answer is not complete */
             505: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3444,6 +3772,7 @@ export interface operations {
             /** @description The state of the service. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3541,6 +3870,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a header is wrong; the detail names it */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3550,6 +3880,8 @@ export interface operations {
             /** @description Code 7: Not authorized: no credential, or a wrong one */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3559,6 +3891,7 @@ export interface operations {
             /** @description Code 7: Not authorized: the caller lacks this right, or a page of another site asks */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3568,6 +3901,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the host is not served here */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3577,6 +3911,8 @@ export interface operations {
             /** @description Code 9: Too many requests: a bound was reached; `Retry-After` says when to try again */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3586,6 +3922,7 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3595,6 +3932,7 @@ export interface operations {
             /** @description Code 5: Internal error: a defect or a failure of the service; its logs have the `X-Request-Id` */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3604,6 +3942,7 @@ export interface operations {
             /** @description Code 6: Invalid request: a transfer coding other than chunked */
             501: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3613,6 +3952,8 @@ export interface operations {
             /** @description Code 1: Servers unavailable: no node takes files now, or the metadata store is away; `Retry-After` says when to try again */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {

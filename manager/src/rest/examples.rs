@@ -2,7 +2,6 @@
 //! the REST API shows, which a test compares with them.
 
 use super::error_cases::ErrorCase;
-use super::operation::{Kind, Parameter};
 use super::schemas::Shape;
 use serde_json::{Value, json};
 
@@ -17,15 +16,6 @@ const LINK: &str = "http://127.0.0.1:8000/file/hello.txt?link=3bfdf9062e979c00\
                     &by=af2380e100cdc4b4&id=01a210eb-4e12-73ea-91ea-c90301660f8e\
                     &expires=1795583786\
                     &signature=041b7dfa335b49e2bbe57b89b5e2f60ccd8bc1bca2c7ee39daa3bf68b48cc718";
-
-/// What a parameter may be.
-pub(super) fn of_parameter(parameter: &Parameter) -> Value {
-    let text = parameter.example;
-    match parameter.kind {
-        Kind::Number { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
-        Kind::Text { .. } | Kind::Fits { .. } | Kind::Any => text.into(),
-    }
-}
 
 /// What an error's body is.
 pub(super) fn of_error(case: &ErrorCase) -> Value {

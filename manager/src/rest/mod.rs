@@ -5,6 +5,7 @@ mod activity;
 mod admit;
 mod allowance;
 mod answer;
+mod answer_headers;
 mod asset;
 mod audit;
 mod caller;

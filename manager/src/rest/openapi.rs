@@ -1,10 +1,11 @@
 //! The OpenAPI 3.1 document, made from the table of routes and the types that
 //! are sent.
 
+use super::answer_headers;
 use super::error_cases::ErrorCase;
 use super::examples;
 use super::needs::Needs;
-use super::operation::{Action, Content, Kind, Operation, Parameter, Success};
+use super::operation::{Action, Content, Operation, Parameter, Success};
 use super::routes::operations;
 use super::schemas::{Schemas, Shape};
 use http::Method;
@@ -26,7 +27,8 @@ pub(super) fn document(closed: bool, longest_body: u64) -> Value {
         }
         path[operation.method.as_str().to_lowercase()] = described;
     }
-    let mut components = json!({"schemas": schemas.components()});
+    let mut components =
+        json!({"schemas": schemas.components(), "headers": answer_headers::components()});
     let stored_by_link = "/schemas/LinkRequest/oneOf/1/properties/max_bytes";
     if let Some(bound) = components.pointer_mut(stored_by_link) {
         bound["maximum"] = longest_body.into();
@@ -134,28 +136,15 @@ fn tag(action: Action) -> &'static str {
     }
 }
 
-fn kind(kind: Kind) -> Value {
-    match kind {
-        Kind::Number { least, most } => {
-            json!({"type": "integer", "minimum": least, "maximum": most})
-        }
-        Kind::Text { most } => json!({"type": "string", "maxLength": most}),
-        Kind::Fits { most, pattern } => {
-            json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": pattern})
-        }
-        Kind::Any => json!({"type": "string"}),
-    }
-}
-
 /// A parameter. The example of one that may be left out stands in its schema: a form would
 /// be filled with what stands beside it, and a request made with a digest of another file.
 fn parameter(parameter: &Parameter) -> Value {
-    let example = examples::of_parameter(parameter);
+    let example = parameter.kind.example(parameter.example);
     let mut described = json!({
         "name": parameter.name,
         "in": parameter.at.as_str(),
         "required": parameter.required,
-        "schema": kind(parameter.kind),
+        "schema": parameter.kind.schema(),
     });
     if parameter.required {
         described["description"] = parameter.about.into();
@@ -176,7 +165,8 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
         content: bodies,
     } in operation.success
     {
-        let mut response = json!({"description": about});
+        let headers = answer_headers::of_answer(operation.action, *status);
+        let mut response = json!({"description": about, "headers": headers});
         if !bodies.is_empty() {
             response["content"] = content(bodies, schemas);
         }
@@ -189,10 +179,11 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value>
             case.code.message(),
             case.when
         );
-        let key = case.status.as_u16().to_string();
+        let status = case.status.as_u16();
+        let headers = || answer_headers::of_answer(operation.action, status);
         let response = responses
-            .entry(key)
-            .or_insert_with(|| json!({"description": ""}));
+            .entry(status.to_string())
+            .or_insert_with(|| json!({"description": "", "headers": headers()}));
         // Several codes may share a status: its description then names each.
         response["description"] = match response["description"].as_str() {
             Some("") | None => told.into(),

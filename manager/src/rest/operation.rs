@@ -4,6 +4,7 @@ use super::error_cases::{ALWAYS, ErrorCase, FORBIDDEN, UNKNOWN};
 use super::needs::Needs;
 use super::schemas::Shape;
 use http::Method;
+use serde_json::{Value, json};
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,30 @@ pub(super) enum Kind {
     Fits { most: u64, pattern: &'static str },
     /// Any text.
     Any,
+}
+
+impl Kind {
+    /// Its schema.
+    pub(super) fn schema(self) -> Value {
+        match self {
+            Self::Number { least, most } => {
+                json!({"type": "integer", "minimum": least, "maximum": most})
+            }
+            Self::Text { most } => json!({"type": "string", "maxLength": most}),
+            Self::Fits { most, pattern } => {
+                json!({"type": "string", "minLength": 1, "maxLength": most, "pattern": pattern})
+            }
+            Self::Any => json!({"type": "string"}),
+        }
+    }
+
+    /// An example that is written as it stands in a request or an answer.
+    pub(super) fn example(self, text: &str) -> Value {
+        match self {
+            Self::Number { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
+            Self::Text { .. } | Self::Fits { .. } | Self::Any => text.into(),
+        }
+    }
 }
 
 /// One parameter.

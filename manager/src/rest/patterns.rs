@@ -33,3 +33,15 @@ pub(super) const LASTS: &str =
     "^(?:[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h|1day|[2-7]days)$";
 /// A link's number.
 pub(super) const LINK: &str = "^[0-9a-f]{16}$";
+/// A request's id.
+pub(super) const REQUEST_ID: &str = "^[0-9a-f]{16}$";
+/// A file's tag.
+pub(super) const TAG: &str =
+    "^\"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?:-json)?\"$";
+/// A date of RFC 9110.
+pub(super) const HTTP_DATE: &str =
+    "^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$";
+/// A disposition of RFC 6266.
+pub(super) const DISPOSITION: &str = "^attachment; filename";
+/// A part of a file and the file's size, or the size alone where no part is meant.
+pub(super) const CONTENT_RANGE: &str = "^bytes (?:[0-9]+-[0-9]+|\\*)/[0-9]+$";

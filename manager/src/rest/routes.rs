@@ -22,8 +22,8 @@ const DIGEST_KIND: Kind = Kind::Fits {
 };
 
 /// The digest and the tag of the file of the examples.
-const HELLO_DIGEST: &str = "sha-256=:2QFMRiSESqW6wxR3PWtomtRn+k4dGlChuKmdWpX3L/U=:";
-const HELLO_TAG: &str = "\"01a210eb-4e12-73ea-91ea-c90301660f8e\"";
+pub(super) const HELLO_DIGEST: &str = "sha-256=:2QFMRiSESqW6wxR3PWtomtRn+k4dGlChuKmdWpX3L/U=:";
+pub(super) const HELLO_TAG: &str = "\"01a210eb-4e12-73ea-91ea-c90301660f8e\"";
 
 const FILENAME: Parameter = parameter(
     "filename",
