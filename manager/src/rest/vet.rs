@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// It changes nothing, and yet takes the one turn that there is, whoever reads the answer.
+const COMPARES: &str = "/fsck";
+
 /// The first `Host` that was served on a connection, if it is not long: nearly all of
 /// its requests name the same, and it need not be taken apart for each of them.
 #[derive(Debug, Default)]
@@ -42,7 +45,7 @@ impl KnownHost {
 ///
 /// # Errors
 /// 400 without one `Host`, 421 for a host that is not served, 501 for a transfer
-/// coding other than chunked, 403 for a change that another site's page asks for.
+/// coding other than chunked, 403 for a change or a comparison that another site's page asks for.
 pub(super) fn vet<B>(
     request: &Request<B>,
     hosts: &Hosts,
@@ -55,6 +58,7 @@ pub(super) fn vet<B>(
     }
     codings(headers)?;
     match *request.method() {
+        Method::GET if request.uri().path() == COMPARES => origin(request, hosts),
         Method::GET | Method::HEAD | Method::OPTIONS => Ok(()),
         _ => origin(request, hosts),
     }
@@ -284,6 +288,8 @@ mod tests {
                 assert_eq!(found, wanted, "{method} {fields:?}");
             }
             assert_eq!(get(&fields), 200, "reading: the browser keeps the answer");
+            let compared = status(Method::GET, Version::HTTP_11, COMPARES, &fields);
+            assert_eq!(compared, wanted, "{fields:?}");
         }
     }
 }
