@@ -8,6 +8,7 @@ mod command;
 mod dfs;
 mod downloads;
 mod folders;
+mod hints;
 mod interrupted;
 mod kube;
 mod mirror;

@@ -1,5 +1,6 @@
 //! Does the same with many files at once, until all are done or somebody interrupts.
 
+use crate::hint;
 use crate::out::{Out, count, size};
 use crate::outcome::Outcome;
 use crate::progress::Counts;
@@ -33,6 +34,8 @@ pub(crate) struct Words {
     pub(crate) cut: &'static str,
     /// What is wrong where there is no file at all.
     pub(crate) none: &'static str,
+    /// What helps then.
+    pub(crate) hint: Option<String>,
 }
 
 /// What came of all.
@@ -64,7 +67,8 @@ where
 {
     let tally = all(task, items, work).await?;
     if !tally.interrupted && tally.files + tally.failed == 0 {
-        task.out.failed(None, &anyhow::anyhow!("{}", words.none));
+        let none = hint::with(anyhow::anyhow!("{}", words.none), words.hint.clone());
+        task.out.failed(None, &none);
         return Ok(Outcome::Refused(Code::FileDoesNotExist));
     }
     if tally.interrupted || tally.failed > 0 || tally.files != 1 {

@@ -2,6 +2,7 @@
 
 use crate::args::{CatArgs, GetArgs};
 use crate::each::{Item, Task, Words, each};
+use crate::misnamed::{self, Named};
 use crate::out::{Out, size};
 use crate::outcome::{Outcome, Usage};
 use crate::progress::Counts;
@@ -15,6 +16,8 @@ use std::pin::pin;
 
 /// Standard output.
 const STDOUT: &str = "-";
+/// What fetches all of a folder.
+const FOLDER: &str = "dfs get -r";
 
 /// A file that was fetched.
 #[derive(Serialize)]
@@ -50,6 +53,14 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
         done: "fetched",
         cut: "nothing is left of them",
         none: "no file's name begins so",
+        hint: misnamed::slashes(&args.names, &args.separator.separator, FOLDER),
+    };
+    let named = Named {
+        client,
+        separator: &args.separator.separator,
+        folder: FOLDER,
+        of_files: !args.recursive,
+        names: args.names.len(),
     };
     let to = |name: &str| -> Result<PathBuf> {
         if args.recursive {
@@ -71,8 +82,15 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
         })
     };
     each(&task, &words, names(client, args), async |name, ()| {
-        let path = to(&name)?;
-        let file = fetch(client, &name, &path, args, &counts).await?;
+        let fetched = async {
+            let path = to(&name)?;
+            let file = fetch(client, &name, &path, args, &counts).await?;
+            anyhow::Ok((path, file))
+        };
+        let (path, file) = match fetched.await {
+            Ok(fetched) => fetched,
+            Err(error) => return Err(named.explain(&name, error).await),
+        };
         let bytes = file.size;
         let line = || format!("fetched {}, {}", path.display(), size(bytes));
         out.done(
@@ -180,13 +198,14 @@ pub(crate) async fn cat(client: &Client, args: &CatArgs, out: &Out) -> Result<Ou
 async fn print(client: &Client, names: &[String], out: &Out) -> Result<Outcome> {
     let mut outcome = Outcome::Done;
     let mut stdout = stdout()?;
+    let named = Named::listed(client, names);
     for name in names {
         let printed = async {
             let download = client.get(name).await?;
             download.write_to(&mut stdout, |_| {}).await
         };
         if let Err(error) = printed.await {
-            let error = error.into();
+            let error = named.explain(name, error).await;
             out.failed(Some(name), &error);
             outcome = outcome.and(Outcome::of_one(&error));
         }

@@ -1,6 +1,7 @@
 //! `dfs link`: makes links.
 
 use crate::args::LinkArgs;
+use crate::misnamed::Named;
 use crate::out::Out;
 use crate::outcome::Outcome;
 use anyhow::Result;
@@ -15,7 +16,16 @@ pub(crate) async fn run(client: &Client, args: &LinkArgs, out: &Out) -> Result<O
         },
         None => LinkFor::Get { expires },
     };
-    let link = client.link(&args.name, link).await?;
+    let link = match client.link(&args.name, link).await {
+        Ok(link) => link,
+        Err(error) => {
+            let named = Named {
+                of_files: args.put.is_none(),
+                ..Named::listed(client, std::slice::from_ref(&args.name))
+            };
+            return Err(named.explain(&args.name, error).await);
+        }
+    };
     out.result(&link, || link.url.clone())?;
     Ok(Outcome::Done)
 }

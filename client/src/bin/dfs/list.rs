@@ -1,8 +1,10 @@
 //! `dfs ls` and `dfs stat`: what files there are.
 
 use crate::args::{LsArgs, StatArgs};
+use crate::misnamed::{self, LISTS, Named};
 use crate::out::{Out, size};
 use crate::outcome::Outcome;
+use crate::paths;
 use anyhow::Result;
 use client::{Client, FileInfo, Listed};
 use futures::TryStreamExt;
@@ -10,11 +12,16 @@ use std::pin::pin;
 
 pub(crate) async fn ls(client: &Client, args: &LsArgs, out: &Out) -> Result<Outcome> {
     let mut files = pin!(client.list(&args.prefix));
+    let mut none = true;
     while let Some(file) = files.try_next().await? {
+        none = false;
         out.result(&file, || match args.long {
             true => long(&file),
             false => file.filename.clone(),
         })?;
+    }
+    if none && args.prefix.contains('/') {
+        out.note(&misnamed::slash(&args.prefix, paths::DEFAULT, LISTS));
     }
     Ok(Outcome::Done)
 }
@@ -31,11 +38,12 @@ fn long(file: &Listed) -> String {
 
 pub(crate) async fn stat(client: &Client, args: &StatArgs, out: &Out) -> Result<Outcome> {
     let mut outcome = Outcome::Done;
+    let named = Named::listed(client, &args.names);
     for name in &args.names {
         match client.stat(name).await {
             Ok(file) => out.result(&file, || lines(&file))?,
             Err(error) => {
-                let error = error.into();
+                let error = named.explain(name, error).await;
                 out.failed(Some(name), &error);
                 outcome = outcome.and(Outcome::of_one(&error));
             }

@@ -1,6 +1,7 @@
 //! What is printed: results on standard output, all else on standard error.
 
-use crate::outcome::{Outcome, hint, is_broken_pipe, is_unanswered};
+use crate::hint;
+use crate::outcome::{Outcome, is_broken_pipe, is_unanswered};
 use crate::progress::Progress;
 use client::Error;
 use parking_lot::Mutex;
@@ -103,7 +104,7 @@ impl Out {
         if is_broken_pipe(error) {
             return;
         }
-        let known = error.downcast_ref::<Error>();
+        let known = hint::known(error);
         let unanswered = known.is_some_and(is_unanswered);
         let away = self.away.lock().clone().filter(|_| unanswered);
         if self.json {
@@ -121,7 +122,7 @@ impl Out {
         let refusal = known.and_then(Error::refusal);
         let id = refusal.and_then(|refusal| refusal.request_id.as_deref());
         let id = id.map(|id| format!(" [request {id}]")).unwrap_or_default();
-        let hint = away.or_else(|| known.and_then(hint).map(str::to_owned));
+        let hint = away.map(Cow::from).or_else(|| hint::of(error));
         let hint = hint.map(|hint| format!("\n  {hint}")).unwrap_or_default();
         self.stderr(&format!("dfs: {whose}{error:#}{id}{hint}"));
     }

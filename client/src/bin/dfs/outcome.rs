@@ -1,5 +1,6 @@
 //! What came of a command, and the exit code for it.
 
+use crate::hint::known;
 use client::{Code, Error};
 use std::io;
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ impl Outcome {
         if error.is::<NotReached>() {
             return Self::NotBegun;
         }
-        match error.downcast_ref::<Error>() {
+        match known(error) {
             Some(
                 Error::Setting { .. }
                 | Error::Token { .. }
@@ -96,7 +97,7 @@ impl Outcome {
 
 /// Whether whoever read the output has seen enough.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let kind = match error.downcast_ref::<Error>() {
+    let kind = match known(error) {
         Some(Error::Target { source, .. }) => Some(source.kind()),
         _ => error.downcast_ref::<io::Error>().map(io::Error::kind),
     };
@@ -109,39 +110,6 @@ pub(crate) fn is_unanswered(error: &Error) -> bool {
         Error::ReadOnce { source } => is_unanswered(source),
         Error::NoAnswer { .. } | Error::Silent { .. } => true,
         _ => false,
-    }
-}
-
-/// What a person may do about it.
-pub(crate) fn hint(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::ReadOnce { source } => hint(source),
-        Error::Refused(refusal) => match refusal.code {
-            Some(Code::ServersUnavailable) => {
-                Some("no node takes or serves files now: see `dfs status`, or try again later")
-            }
-            Some(Code::FileUnavailable) => Some(
-                "its node is away or the file is damaged: see `dfs status`, or try again later",
-            ),
-            Some(Code::FileNameExists) => Some("take another name, or delete that file first"),
-            Some(Code::NotAuthorized) if refusal.status.as_u16() == 401 => {
-                Some("give a token that the service knows with --token-file")
-            }
-            Some(Code::InsufficientStorage) => Some("delete files, or have nodes added"),
-            Some(Code::TooManyRequests) => Some("try again later, or with fewer --jobs"),
-            Some(
-                Code::FileDoesNotExist
-                | Code::Internal
-                | Code::InvalidRequest
-                | Code::NotAuthorized,
-            )
-            | None => None,
-        },
-        Error::NoAnswer { source, .. } if source.is_connect() => {
-            Some("is the service up, and --url right?")
-        }
-        Error::Changed { .. } => Some("fetch it again"),
-        _ => None,
     }
 }
 

@@ -38,6 +38,14 @@ pub(crate) fn name(path: &Path, separator: &str) -> Result<String> {
     Ok(parts?.join(separator))
 }
 
+/// What `dfs put -r` calls a path that a person typed in place of a name; with a slash at its
+/// end it is what the names of all in that folder begin with.
+pub(crate) fn typed(path: &str, separator: &str) -> Option<String> {
+    let name = name(Path::new(path), separator).ok()?;
+    let begins = if path.ends_with('/') { separator } else { "" };
+    (!name.is_empty()).then(|| name + begins)
+}
+
 /// A part without a `%` of its own and without what stands for a slash.
 fn escaped(part: &str, separator: &str) -> String {
     let part = part.replace('%', "%25");
@@ -121,6 +129,21 @@ mod tests {
         assert_eq!(name(Path::new("ü/名 前"), DEFAULT).unwrap(), "ü%2F名 前");
         assert_eq!(name(Path::new("a:b/c"), ":").unwrap(), "a%3Ab:c");
         assert_eq!(path("a%3Ab:c", ":").unwrap(), Path::new("a:b/c"));
+    }
+
+    #[test]
+    fn a_path_that_was_typed_has_the_name_of_its_file_or_the_beginning_of_its_folder() {
+        for (path, separator, name) in [
+            ("photos/a.jpg", DEFAULT, Some("photos%2Fa.jpg")),
+            ("./photos/2026/", DEFAULT, Some("photos%2F2026%2F")),
+            ("photos/100%", DEFAULT, Some("photos%2F100%25")),
+            ("photos/a", ":", Some("photos:a")),
+            ("/photos/a", DEFAULT, None),
+            ("../a", DEFAULT, None),
+            ("./", DEFAULT, None),
+        ] {
+            assert_eq!(typed(path, separator).as_deref(), name, "{path}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::args::PutArgs;
 use crate::each::{Item, Task, Words, each};
 use crate::out::{Out, size};
 use crate::outcome::{Outcome, Usage};
-use crate::{paths, walk};
+use crate::{misnamed, paths, walk};
 use anyhow::{Context, Result, ensure};
 use client::{Client, Upload};
 use futures::stream;
@@ -26,6 +26,7 @@ pub(crate) async fn run(client: &Client, args: &PutArgs, out: &Out) -> Result<Ou
         let text = || Usage(format!("--as: needs exactly one path, got {paths}"));
         ensure!(paths == 1, text());
     }
+    misnamed::check_as(args.name.as_deref(), &args.separator.separator)?;
     if args.paths.iter().any(|path| path == Path::new(STDIN)) {
         let text = || Usage("standard input has no name: give it one with --as".to_owned());
         ensure!(args.name.is_some(), text());
@@ -50,6 +51,7 @@ pub(crate) async fn run(client: &Client, args: &PutArgs, out: &Out) -> Result<Ou
         done: "stored",
         cut: "each of them is stored whole, or not at all",
         none: "there are no files to store",
+        hint: None,
     };
     each(
         &task,

@@ -2,6 +2,7 @@
 
 use crate::args::RmArgs;
 use crate::each::{Item, Task, Words, each};
+use crate::misnamed::{self, Named};
 use crate::out::{Out, count};
 use crate::outcome::{Outcome, Usage};
 use crate::{ask, paths};
@@ -11,6 +12,9 @@ use futures::{Stream, TryStreamExt, future, stream};
 use serde_json::json;
 use std::pin::pin;
 use std::time::SystemTime;
+
+/// What deletes all of a folder.
+const FOLDER: &str = "dfs rm -r";
 
 /// How many files there are, and when the last of them was stored.
 struct Found {
@@ -66,11 +70,22 @@ async fn delete(
         done: "deleted",
         cut: "each of them is deleted, or still there whole",
         none: "no file's name begins so",
+        hint: misnamed::slashes(&args.names, paths::DEFAULT, FOLDER),
+    };
+    let named = Named {
+        client,
+        separator: paths::DEFAULT,
+        folder: FOLDER,
+        of_files: !args.recursive,
+        names: args.names.len(),
     };
     each(&task, &words, items, async |name, id| {
-        match id {
-            Some(id) => delete_exactly(client, &name, id).await?,
-            None => client.delete(&name).await?,
+        let deleted = match id {
+            Some(id) => delete_exactly(client, &name, id).await,
+            None => client.delete(&name).await.map_err(Error::from),
+        };
+        if let Err(error) = deleted {
+            return Err(named.explain(&name, error).await);
         }
         out.done(&json!({"filename": name, "deleted": true}), || {
             format!("deleted {name}")

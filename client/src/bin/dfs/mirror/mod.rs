@@ -9,7 +9,7 @@ use crate::each::{Item, Tally, Task, all};
 use crate::out::{Out, count};
 use crate::outcome::{Outcome, Usage};
 use crate::walk::Found;
-use crate::{ask, walk};
+use crate::{ask, misnamed, walk};
 use act::{Mirror, Surplus};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use client::{Client, Code, FileName};
@@ -44,6 +44,7 @@ impl Held {
 
 pub(crate) async fn run(client: &Client, args: &MirrorArgs, out: &Out) -> Result<Outcome> {
     let folder = args.folder.as_path();
+    misnamed::check_as(args.name.as_deref(), &args.separator.separator)?;
     let begins = walk::beginning(folder, args.name.as_deref(), &args.separator.separator)?;
     check(args)?;
     let held = held(folder, &begins, args, out);

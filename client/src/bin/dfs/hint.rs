@@ -1,0 +1,69 @@
+//! What a person may do about an error.
+
+use client::{Code, Error};
+use std::borrow::Cow;
+
+/// An error with what helps, where its kind alone does not say that.
+#[derive(Debug, thiserror::Error)]
+#[error("{error:#}")]
+struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+/// The error with this hint, if there is one.
+pub(crate) fn with(error: anyhow::Error, hint: Option<String>) -> anyhow::Error {
+    match hint {
+        Some(hint) => Hinted { error, hint }.into(),
+        None => error,
+    }
+}
+
+/// What the library says of it.
+pub(crate) fn known(error: &anyhow::Error) -> Option<&Error> {
+    match error.downcast_ref::<Hinted>() {
+        Some(hinted) => known(&hinted.error),
+        None => error.downcast_ref(),
+    }
+}
+
+/// What a person may do about it.
+pub(crate) fn of(error: &anyhow::Error) -> Option<Cow<'_, str>> {
+    match error.downcast_ref::<Hinted>() {
+        Some(hinted) => Some(hinted.hint.as_str().into()),
+        None => known(error).and_then(of_kind).map(Cow::from),
+    }
+}
+
+/// What may be done about every error of its kind.
+fn of_kind(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::ReadOnce { source } => of_kind(source),
+        Error::Refused(refusal) => match refusal.code {
+            Some(Code::ServersUnavailable) => {
+                Some("no node takes or serves files now: see `dfs status`, or try again later")
+            }
+            Some(Code::FileUnavailable) => Some(
+                "its node is away or the file is damaged: see `dfs status`, or try again later",
+            ),
+            Some(Code::FileNameExists) => Some("take another name, or delete that file first"),
+            Some(Code::NotAuthorized) if refusal.status.as_u16() == 401 => {
+                Some("give a token that the service knows with --token-file")
+            }
+            Some(Code::InsufficientStorage) => Some("delete files, or have nodes added"),
+            Some(Code::TooManyRequests) => Some("try again later, or with fewer --jobs"),
+            Some(
+                Code::FileDoesNotExist
+                | Code::Internal
+                | Code::InvalidRequest
+                | Code::NotAuthorized,
+            )
+            | None => None,
+        },
+        Error::NoAnswer { source, .. } if source.is_connect() => {
+            Some("is the service up, and --url right?")
+        }
+        Error::Changed { .. } => Some("fetch it again"),
+        _ => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! Errors that say what to do next.
+
+use crate::dfs::Dfs;
+use anyhow::{Result, ensure};
+use e2e::cluster::Cluster;
+
+/// A service with a folder in it.
+async fn with_photos() -> Result<(Cluster, Dfs)> {
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    std::fs::create_dir_all(dfs.folder().join("in/photos"))?;
+    std::fs::write(dfs.folder().join("in/photos/a.jpg"), "1")?;
+    dfs.does(&["put", "-r", "in/photos"]).await?;
+    Ok((cluster, dfs))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_in_place_of_a_name_is_answered_with_the_name() -> Result<()> {
+    let (_cluster, dfs) = with_photos().await?;
+    let path = "photos/a.jpg";
+    let says = "names have no slash: `dfs put -r` calls that path photos%2Fa.jpg";
+    for command in ["get", "cat", "stat", "rm"] {
+        dfs.fails(&[command, path], 1, says).await?;
+    }
+    let link = ["link", path, "--expires", "1h"];
+    dfs.fails(&link, 2, says).await?;
+    for (command, folder) in [("get", "dfs get -r"), ("rm", "dfs rm -r")] {
+        let says = format!("stored of that folder is `{folder} 'photos%2F'`");
+        dfs.fails(&[command, "photos/"], 1, &says).await?;
+        let all = ["-r", "photos/"];
+        dfs.fails(&[&[command][..], &all].concat(), 12, &says)
+            .await?;
+    }
+    let listed = dfs.run(&["ls", "photos/"]).await?;
+    ensure!(
+        listed.code == 0 && listed.err.contains("`dfs ls 'photos%2F'`"),
+        "{listed:?}"
+    );
+    for call in [&["put"][..], &["put", "-r"], &["mirror"]] {
+        let call = [call, &["in/photos", "--as", "a/b"]].concat();
+        dfs.fails(
+            &call,
+            2,
+            "must be a name, which has no slash, such as a%2Fb",
+        )
+        .await?;
+    }
+    ensure!(dfs.does(&["cat", "photos%2Fa.jpg"]).await? == "1");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_place_of_a_name_is_answered_with_the_command_for_it() -> Result<()> {
+    let (_cluster, dfs) = with_photos().await?;
+    let begins = "files have names that begin with photos%2F";
+    for (command, folder) in [
+        ("get", "dfs get -r"),
+        ("cat", "dfs ls"),
+        ("stat", "dfs ls"),
+        ("rm", "dfs rm -r"),
+    ] {
+        let says = format!("{begins}: `{folder} 'photos%2F'`");
+        dfs.fails(&[command, "photos"], 12, &says).await?;
+        let ran = dfs.run(&[command, "none"]).await?;
+        ensure!(ran.code == 12 && !ran.err.contains("begin"), "{ran:?}");
+    }
+    Ok(())
+}
