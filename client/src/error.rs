@@ -1,11 +1,11 @@
 //! Why a call failed, and whether it may succeed later.
 
 use crate::digest::Digest;
+use crate::mismatch::Mismatch;
 use crate::{Code, InvalidFileName};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -194,6 +194,18 @@ impl Error {
         self.refusal()?.code
     }
 
+    /// What does not fit between the client and whoever answered, where that is the reason.
+    pub fn mismatch(&self) -> Option<Mismatch> {
+        match self {
+            Self::NoAnswer { source, .. } => Mismatch::of(source).filter(|found| {
+                // Later it is a byte that changed on its way.
+                *found != Mismatch::NoTls || source.is_connect()
+            }),
+            Self::ReadOnce { source } => source.mismatch(),
+            _ => None,
+        }
+    }
+
     /// Whether the service has another file of that name, or none.
     pub fn is_gone(&self) -> bool {
         self.refusal().is_some_and(|refusal| {
@@ -208,7 +220,7 @@ impl Error {
             Self::Refused(refusal) => refusal.is_retryable(),
             // A request that can't be made is never sent, and who is not trusted now is not
             // trusted later.
-            Self::NoAnswer { source, .. } => !source.is_builder() && !is_distrust(source),
+            Self::NoAnswer { source, .. } => !source.is_builder() && self.mismatch().is_none(),
             Self::Silent { .. } | Self::Short { .. } | Self::ReadOnce { .. } => true,
             Self::Name(_)
             | Self::Setting { .. }
@@ -263,8 +275,7 @@ impl Refusal {
                 let reason = status.canonical_reason().unwrap_or("refused");
                 let elsewhere = field(LOCATION.as_str()).filter(|_| status.is_redirection());
                 let elsewhere = elsewhere.map(|to| format!("it is at {to} now: ask there"));
-                let strange = status == StatusCode::NOT_FOUND && request_id.is_none();
-                let strange = strange.then_some("no file server answers there: is the URL right?");
+                let strange = request_id.is_none().then(|| stranger(status)).flatten();
                 let detail = elsewhere.or(strange.map(str::to_owned));
                 (None, reason.to_owned(), detail)
             }
@@ -313,17 +324,16 @@ fn until(text: &str) -> Option<Duration> {
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// Whether the certificate of whoever answered is not trusted.
-fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
-    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-        return true;
+/// What whoever is no file server may mean by this.
+fn stranger(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::NOT_FOUND => Some("no file server answers there: is the URL right?"),
+        // To plain HTTP at a port that speaks TLS, also of the file server itself.
+        StatusCode::BAD_REQUEST => {
+            Some("is the URL right? It must begin with https:// if that port speaks TLS")
+        }
+        _ => None,
     }
-    // What an error of I/O holds is not its source, but itself.
-    let held = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    let next = held.map(|held| held as &(dyn StdError + 'static));
-    next.or_else(|| error.source()).is_some_and(is_distrust)
 }
 
 fn code(number: u8) -> Option<Code> {
@@ -399,6 +409,14 @@ mod tests {
         assert_eq!(strange.code, None);
         let text = "Not Found (HTTP 404): no file server answers there: is the URL right?";
         assert_eq!(strange.to_string(), text);
+    }
+
+    #[test]
+    fn a_stranger_that_takes_no_plain_http_may_speak_tls() {
+        let strange = Refusal::new(StatusCode::BAD_REQUEST, &HeaderMap::new(), b"");
+        assert!(strange.to_string().contains("https://"), "{strange}");
+        let known = refusal(400, "");
+        assert!(!known.to_string().contains("https://"), "{known}");
     }
 
     #[test]

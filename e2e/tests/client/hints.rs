@@ -2,7 +2,9 @@
 
 use crate::dfs::Dfs;
 use anyhow::{Result, ensure};
+use e2e::certificates::Authority;
 use e2e::cluster::Cluster;
+use e2e::secure::Secure;
 
 /// A service with a folder in it.
 async fn with_photos() -> Result<(Cluster, Dfs)> {
@@ -65,4 +67,45 @@ async fn a_folder_in_place_of_a_name_is_answered_with_the_command_for_it() -> Re
         ensure!(ran.code == 12 && !ran.err.contains("begin"), "{ran:?}");
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_scheme_or_an_unknown_authority_is_answered_with_what_helps() -> Result<()> {
+    let secure = Secure::start(&[]).await?;
+    let dfs = Dfs::of(&secure.cluster)?;
+    let at = secure.cluster.http();
+    let (plain, tls) = (format!("http://{at}"), format!("https://{at}"));
+    std::fs::write(dfs.folder().join("ca.crt"), secure.authority.pem())?;
+    let other = Authority::new("another")?.pem();
+    std::fs::write(dfs.folder().join("other.crt"), other)?;
+    // At once, whatever the deadline.
+    let with = |url| ["--deadline", "1h", "--url", url];
+    for (command, code) in [(["ls"].as_slice(), 16), (&["stat", "a"], 1)] {
+        let call = [&with(&plain), command].concat();
+        dfs.fails(&call, code, "https://").await?;
+        let call = [&with(&tls), &["--ca", "other.crt"][..], command].concat();
+        let says = "who signed its certificate is not trusted here: give that authority";
+        dfs.fails(&call, 1, says).await?;
+    }
+    dfs.does(&["--url", &tls, "--ca", "ca.crt", "ls"]).await?;
+    let cluster = Cluster::start(1).await?;
+    let tls = format!("https://{}", cluster.http());
+    for command in [["ls"].as_slice(), &["put", "ca.crt"]] {
+        let call = [&with(&tls), &["--ca", "ca.crt"][..], command].concat();
+        dfs.fails(&call, 1, "take http:// in place of https://")
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_asks_for_a_certificate_is_answered_with_the_flags_for_it() -> Result<()> {
+    let mut secure = Secure::prepare(&[])?;
+    secure.ask_clients_for(&Authority::new("clients")?.pem())?;
+    secure.run().await?;
+    let dfs = Dfs::of(&secure.cluster)?;
+    std::fs::write(dfs.folder().join("ca.crt"), secure.authority.pem())?;
+    let url = format!("https://{}", secure.cluster.http());
+    let call = ["--url", &url, "--ca", "ca.crt", "ls"];
+    dfs.fails(&call, 1, "with --cert and --key").await
 }

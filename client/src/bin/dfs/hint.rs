@@ -1,6 +1,7 @@
 //! What a person may do about an error.
 
-use client::{Code, Error};
+use crate::places::is_https;
+use client::{Code, Error, Mismatch};
 use std::borrow::Cow;
 
 /// An error with what helps, where its kind alone does not say that.
@@ -60,10 +61,42 @@ fn of_kind(error: &Error) -> Option<&'static str> {
             )
             | None => None,
         },
-        Error::NoAnswer { source, .. } if source.is_connect() => {
-            Some("is the service up, and --url right?")
-        }
+        Error::NoAnswer { url, source } => match error.mismatch() {
+            Some(mismatch) => Some(of_mismatch(mismatch)),
+            None if source.is_connect() => Some("is the service up, and --url right?"),
+            None if source.is_request() => Some(of_end(url)),
+            None => None,
+        },
         Error::Changed { .. } => Some("fetch it again"),
         _ => None,
+    }
+}
+
+/// What may be done where the two sides do not fit.
+fn of_mismatch(mismatch: Mismatch) -> &'static str {
+    match mismatch {
+        Mismatch::NoTls => "it does not speak TLS, so take http:// in place of https://",
+        Mismatch::UnknownAuthority => {
+            "who signed its certificate is not trusted here: give that authority, as PEM, with --ca"
+        }
+        Mismatch::OtherName => {
+            "its certificate is for another name: take one of those that it is for, in the URL"
+        }
+        Mismatch::OutOfDate => {
+            "is the clock of this machine right? If so, the service needs a new certificate"
+        }
+        Mismatch::NoCertificate => "it asks for a certificate: give one with --cert and --key",
+        _ => {
+            "the service needs a certificate that an authority signed for it, and --ca has that \
+             authority; one that is an authority itself can't be used for both"
+        }
+    }
+}
+
+/// What may be done where a connection ended without an answer.
+fn of_end(url: &str) -> &'static str {
+    match is_https(url) {
+        true => "if it asks for certificates, give one that it trusts with --cert and --key",
+        false => "if it speaks TLS, the URL must begin with https://",
     }
 }
