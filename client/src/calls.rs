@@ -9,8 +9,13 @@ use crate::upload::{self, Upload};
 use crate::wire::{Sent, Wire};
 use crate::{Error, FileId, FileName};
 use futures::{Stream, StreamExt, stream};
-use http::Method;
+use http::header::RANGE;
+use http::{Method, StatusCode};
+use reqwest::Response;
 use std::sync::Arc;
+
+/// The status of more than one code.
+const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 /// A client of one service. It is cheap to clone; its clones share their connections.
 #[derive(Debug, Clone)]
@@ -50,12 +55,24 @@ impl Client {
     ///
     /// # Errors
     /// [`Code::FileDoesNotExist`](crate::Code::FileDoesNotExist) where there is none, without a detail: the answer to a
-    /// `HEAD` has no body.
+    /// `HEAD` has no body. Where that leaves the code open, it is asked for.
     pub async fn stat(&self, name: &str) -> Result<FileInfo, Error> {
         let name = FileName::new(name)?;
         let path = ["file", name.as_str()];
-        let answer = self.0.send(|| self.0.request(Method::HEAD, &path)).await?;
-        download::info(&self.0, &name, answer.headers())
+        let answer = match self.0.send(|| self.0.request(Method::HEAD, &path)).await {
+            Err(error) if error.lacks_code() => self.first_byte(&path).await.map_err(|why| {
+                let says_why = why.refusal().map(|why| why.status) == Some(UNAVAILABLE);
+                if says_why { why } else { error }
+            }),
+            other => other,
+        };
+        download::info(&self.0, &name, answer?.headers())
+    }
+
+    /// The head of an answer that has a body where it is refused.
+    async fn first_byte(&self, path: &[&str]) -> Result<Response, Error> {
+        let request = self.0.request(Method::GET, path).header(RANGE, "bytes=0-0");
+        self.0.once(request, Sent::default()).await
     }
 
     /// Deletes the file that has the name now. Its id is asked for first, so that another

@@ -206,6 +206,14 @@ impl Error {
         }
     }
 
+    /// Whether the service refused by a status alone that stands for several codes.
+    pub(crate) fn lacks_code(&self) -> bool {
+        self.refusal().is_some_and(|refusal| {
+            let is_ours = refusal.request_id.is_some();
+            is_ours && refusal.code.is_none() && refusal.status == StatusCode::SERVICE_UNAVAILABLE
+        })
+    }
+
     /// Whether the service has another file of that name, or none.
     pub fn is_gone(&self) -> bool {
         self.refusal().is_some_and(|refusal| {

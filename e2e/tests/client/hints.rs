@@ -3,8 +3,9 @@
 use crate::dfs::Dfs;
 use anyhow::{Result, ensure};
 use e2e::certificates::Authority;
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, SOON};
 use e2e::secure::Secure;
+use e2e::wait;
 
 /// A service with a folder in it.
 async fn with_photos() -> Result<(Cluster, Dfs)> {
@@ -108,4 +109,22 @@ async fn a_service_that_asks_for_a_certificate_is_answered_with_the_flags_for_it
     let url = format!("https://{}", secure.cluster.http());
     let call = ["--url", &url, "--ca", "ca.crt", "ls"];
     dfs.fails(&call, 1, "with --cert and --key").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_ends_alike_where_a_file_is_unavailable() -> Result<()> {
+    let (mut cluster, dfs) = with_photos().await?;
+    let name = "photos%2Fa.jpg";
+    cluster.kill_node(0).await?;
+    wait::until(SOON, async || {
+        let answer = cluster.client().get(name).await?;
+        ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+        Ok(())
+    })
+    .await?;
+    for command in ["get", "cat", "stat", "rm"] {
+        let says = "File unavailable (code 4)";
+        dfs.fails(&[command, name], 14, says).await?;
+    }
+    dfs.fails(&["put", "in/photos/a.jpg"], 11, "code 1").await
 }
