@@ -2,7 +2,7 @@
 
 use crate::operate::{AbandonArgs, DrainArgs, Quarantine};
 use crate::place::Place;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,14 @@ pub(crate) struct Cli {
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Above the flags that all commands have, in the help of each.
+pub(crate) const OF_ALL: &str = "Options of all commands";
+
+/// The command with its flags, of which those that all commands have stand apart.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_args(|arg| arg.help_heading(OF_ALL))
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,8 +1,8 @@
 //! As a plugin of kubectl: under the name `kubectl-dfs`, which kubectl calls for `kubectl dfs`.
 
-use crate::args::Cli;
+use crate::args::{self, OF_ALL};
 use crate::release;
-use clap::{Arg, ArgMatches, Command, CommandFactory};
+use clap::{Arg, ArgMatches, Command};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub(crate) fn is_called(by: Option<&OsStr>) -> bool {
 
 /// The command with its flags, as a plugin with those of kubectl.
 pub(crate) fn command(plugin: bool) -> Command {
-    let command = Cli::command();
+    let command = args::command();
     if !plugin {
         return command;
     }
@@ -34,6 +34,7 @@ pub(crate) fn command(plugin: bool) -> Command {
         .global(true)
         .value_name("NAMESPACE")
         .value_parser(release::namespace)
+        .help_heading(OF_ALL)
         .help("The namespace of the release [default: that of the context]");
     // What is short for something else in one of the commands is so for kubectl's flag.
     command
@@ -71,6 +72,21 @@ mod tests {
                 .any(is)
         );
         assert!(!is_called(None));
+    }
+
+    #[test]
+    fn the_flags_of_a_command_stand_before_those_that_all_have() {
+        for plugin in [false, true] {
+            let help = command(plugin).try_get_matches_from(["dfs", "ls", "--help"]);
+            let help = help.unwrap_err().to_string();
+            let (own, of_all) = help.split_once(OF_ALL).unwrap();
+            assert!(own.contains("--long") && own.contains("--help"), "{help}");
+            let flags = ["--url", "--deadline", "--json", "--quiet"];
+            let apart = |flag: &&str| !own.contains(*flag) && of_all.contains(*flag);
+            assert!(flags.iter().all(apart), "{help}");
+            assert_eq!(of_all.contains("--namespace"), plugin);
+            assert!(!own.contains("--namespace"));
+        }
     }
 
     #[test]
