@@ -6,6 +6,7 @@ use e2e::certificates::Authority;
 use e2e::cluster::{Cluster, SOON};
 use e2e::secure::Secure;
 use e2e::wait;
+use serde_json::Value;
 
 /// A service with a folder in it.
 async fn with_photos() -> Result<(Cluster, Dfs)> {
@@ -127,4 +128,24 @@ async fn every_command_ends_alike_where_a_file_is_unavailable() -> Result<()> {
         dfs.fails(&[command, name], 14, says).await?;
     }
     dfs.fails(&["put", "in/photos/a.jpg"], 11, "code 1").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_json_has_what_helps_and_the_id_of_its_request() -> Result<()> {
+    let (_cluster, dfs) = with_photos().await?;
+    let failed = async |args: &[&str]| -> Result<Value> {
+        let ran = dfs.run(args).await?;
+        Ok(serde_json::from_str(&ran.err)?)
+    };
+    let missing = failed(&["--json", "cat", "photos"]).await?;
+    let id = missing["request_id"].as_str().unwrap_or_default();
+    ensure!(id.len() == 16, "{missing}");
+    let hint = missing["hint"].as_str().unwrap_or_default();
+    ensure!(hint.contains("`dfs ls 'photos%2F'`"), "{missing}");
+    // Fields are there also where they have nothing to say.
+    let left_out = failed(&["--json", "put", "in"]).await?;
+    for field in ["code", "request_id", "hint"] {
+        ensure!(left_out.get(field) == Some(&Value::Null), "{left_out}");
+    }
+    Ok(())
 }

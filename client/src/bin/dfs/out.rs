@@ -107,22 +107,21 @@ impl Out {
         let known = hint::known(error);
         let unanswered = known.is_some_and(is_unanswered);
         let away = self.away.lock().clone().filter(|_| unanswered);
+        let refusal = known.and_then(Error::refusal);
+        let id = refusal.and_then(|refusal| refusal.request_id.as_deref());
+        let hint = away.map(Cow::from).or_else(|| hint::of(error));
         if self.json {
             let line = json!({
                 "filename": filename,
-                "error": match &away {
-                    Some(why) => format!("{error:#}: {why}"),
-                    None => format!("{error:#}"),
-                },
+                "error": format!("{error:#}"),
                 "code": known.and_then(Error::code).map(client::Code::number),
+                "request_id": id,
+                "hint": hint,
             });
             return self.stderr(&line.to_string());
         }
         let whose = filename.map(|name| format!("{name}: ")).unwrap_or_default();
-        let refusal = known.and_then(Error::refusal);
-        let id = refusal.and_then(|refusal| refusal.request_id.as_deref());
         let id = id.map(|id| format!(" [request {id}]")).unwrap_or_default();
-        let hint = away.map(Cow::from).or_else(|| hint::of(error));
         let hint = hint.map(|hint| format!("\n  {hint}")).unwrap_or_default();
         self.stderr(&format!("dfs: {whose}{error:#}{id}{hint}"));
     }
