@@ -1,12 +1,13 @@
 //! Errors that say what to do next.
 
 use crate::dfs::Dfs;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::certificates::Authority;
 use e2e::cluster::{Cluster, SOON};
 use e2e::secure::Secure;
 use e2e::wait;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 /// A service with a folder in it.
 async fn with_photos() -> Result<(Cluster, Dfs)> {
@@ -146,6 +147,30 @@ async fn an_error_in_json_has_what_helps_and_the_id_of_its_request() -> Result<(
     let left_out = failed(&["--json", "put", "in"]).await?;
     for field in ["code", "request_id", "hint"] {
         ensure!(left_out.get(field) == Some(&Value::Null), "{left_out}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_a_service_that_never_answered_ends_and_another_goes_on() -> Result<()> {
+    let mut cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    let nobody = format!("http://{}", e2e::ports::free()?);
+    let watch = ["status", "--watch"];
+    let elsewhere = [&["--url", &nobody][..], &watch].concat();
+    dfs.fails(&elsewhere, 1, "is the service up").await?;
+    let mut child = dfs.command(watch)?.spawn()?;
+    let stdout = child.stdout.as_mut().context("no stdout")?;
+    wait::at_most(SOON, stdout.read_exact(&mut [0; 16])).await??;
+    cluster.kill_manager().await?;
+    // Twice, so that it went on after the first time.
+    let stderr = child.stderr.as_mut().context("no stderr")?;
+    let mut lines = BufReader::new(stderr).lines();
+    let mut seen = 0;
+    while seen < 2 {
+        let line = wait::at_most(SOON, lines.next_line()).await??;
+        let line = line.context("it ended")?;
+        seen += usize::from(line.contains("no answer from"));
     }
     Ok(())
 }

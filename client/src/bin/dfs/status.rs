@@ -26,10 +26,15 @@ pub(crate) async fn status(client: &Client, args: &StatusArgs, out: &Out) -> Res
     };
     let interrupted = interrupted()?;
     let watched = async {
+        let mut is_known = false;
         loop {
             match client.status().await {
-                Ok(status) => out.result(&status, || format!("{clear}{}", text(&status)))?,
-                Err(error) if error.is_retryable() => out.failed(None, &error.into()),
+                Ok(status) => {
+                    out.result(&status, || format!("{clear}{}", text(&status)))?;
+                    is_known = true;
+                }
+                // Where nobody ever answered the URL may be wrong.
+                Err(error) if is_known && error.is_retryable() => out.failed(None, &error.into()),
                 Err(error) => return Result::<Outcome>::Err(error.into()),
             }
             tokio::time::sleep(AGAIN).await;
