@@ -55,7 +55,7 @@ pub struct FileInfo {
     /// Bytes.
     pub size: u64,
     /// When it was stored, to the second.
-    #[serde(with = "text::time")]
+    #[serde(serialize_with = "text::to_the_second")]
     pub created: SystemTime,
     /// The media type that was given with it, or else one guessed from the name.
     pub content_type: String,

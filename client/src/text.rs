@@ -4,6 +4,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
@@ -18,10 +19,14 @@ where
     text.parse().map_err(D::Error::custom)
 }
 
+/// A moment of which no more is known, in the form of RFC 3339.
+pub(crate) fn to_the_second<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&humantime::format_rfc3339_seconds(*at))
+}
+
 /// Moments in the form of RFC 3339, to the millisecond.
 pub(crate) mod time {
-    use super::{Deserialize, Deserializer, Error, Serializer};
-    use std::time::SystemTime;
+    use super::{Deserialize, Deserializer, Error, Serializer, SystemTime};
 
     pub(crate) fn serialize<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_millis(*at))

@@ -174,3 +174,26 @@ async fn a_watch_of_a_service_that_never_answered_ends_and_another_goes_on() -> 
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_are_to_the_second_for_people_and_as_they_were_sent_in_json() -> Result<()> {
+    let (_cluster, dfs) = with_photos().await?;
+    let name = "photos%2Fa.jpg";
+    let json = async |args: &[&str]| -> Result<String> {
+        let out = dfs.does(&[&["--json"][..], args].concat()).await?;
+        let file: Value = serde_json::from_str(&out)?;
+        Ok(file["created"].as_str().context("no moment")?.to_owned())
+    };
+    let listed = json(&["ls"]).await?;
+    let second = format!("{}Z", listed.split_once('.').context("no part")?.0);
+    ensure!(listed.len() == second.len() + 4, "{listed}");
+    for args in [&["stat", name][..], &["get", name]] {
+        let told = json(args).await?;
+        ensure!(told == second, "{args:?}: {told}, not {second}");
+    }
+    for args in [&["ls", "-l"][..], &["stat", name]] {
+        let told = dfs.does(args).await?;
+        ensure!(told.contains(&second), "{args:?}: {told}");
+    }
+    Ok(())
+}
