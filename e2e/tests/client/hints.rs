@@ -1,6 +1,6 @@
 //! Errors that say what to do next.
 
-use crate::dfs::Dfs;
+use crate::dfs::{Dfs, ended};
 use anyhow::{Context, Result, ensure};
 use e2e::certificates::Authority;
 use e2e::cluster::{Cluster, SOON};
@@ -194,6 +194,23 @@ async fn moments_are_to_the_second_for_people_and_as_they_were_sent_in_json() ->
     for args in [&["ls", "-l"][..], &["stat", name]] {
         let told = dfs.does(args).await?;
         ensure!(told.contains(&second), "{args:?}: {told}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_without_a_file_is_answered_with_the_file_and_how_a_place_is_written() -> Result<()>
+{
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    let mut command = dfs.command(["--place", "home", "ls"])?;
+    command.env_remove("DFS_URL");
+    command.env("XDG_CONFIG_HOME", dfs.folder());
+    let ran = ended(command.spawn()?).await?;
+    let file = dfs.folder().join("dfs/config.toml").display().to_string();
+    let line = "places.home.url = \"https://files.example:8000\"";
+    for says in [&file, "there is no such file", line] {
+        ensure!(ran.code == 2 && ran.err.contains(says), "{ran:?}");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::outcome::Usage;
 use crate::release::{Account, Release};
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -49,13 +49,18 @@ struct Places {
 /// that is named has to be there.
 pub(crate) fn named(file: Option<&Path>, name: Option<&str>) -> Result<Option<Named>> {
     let Some(path) = file.map(Path::to_owned).or_else(usual) else {
-        return chosen(Places::default(), name).map_err(Error::from);
+        let named = chosen(Places::default(), name);
+        return named.context("there is no folder for settings; name a file with --config");
     };
     let places = match std::fs::read_to_string(&path) {
         Ok(text) => toml::from_str(&text).map_err(|why| Usage(why.to_string())),
-        Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => {
-            Ok(Places::default())
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && file.is_none() => match name {
+            None => Ok(Places::default()),
+            Some(name) => Err(Usage(format!(
+                "place {name}: there is no such file; {}",
+                written(name)
+            ))),
+        },
         Err(error) => Err(Usage(error.to_string())),
     };
     let named = places.and_then(|places| chosen(places, name));
@@ -77,7 +82,7 @@ fn chosen(mut places: Places, name: Option<&str>) -> Result<Option<Named>, Usage
     let Some(named) = places.places.remove(&name) else {
         let known: Vec<String> = places.places.into_keys().collect();
         let known = match known.as_slice() {
-            [] => "it names none".to_owned(),
+            [] => format!("it names none; {}", written(&name)),
             known => format!("it has {}", known.join(", ")),
         };
         let text = format!("place {name}: there is no such place, {known}");
@@ -87,6 +92,17 @@ fn chosen(mut places: Places, name: Option<&str>) -> Result<Option<Named>, Usage
         None => Ok(Some(named)),
         Some(why) => Err(Usage(format!("place {name}: {why}"))),
     }
+}
+
+/// How a place is written.
+fn written(name: &str) -> String {
+    // What is a string in JSON is a quoted key in TOML, too.
+    let bare = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let key = match !name.is_empty() && name.chars().all(bare) {
+        true => name.to_owned(),
+        false => serde_json::Value::from(name).to_string(),
+    };
+    format!("a place is a line in it such as: places.{key}.url = \"https://files.example:8000\"")
 }
 
 impl Named {
@@ -261,6 +277,16 @@ mod tests {
             "deadline = '1s'\ntoken_file = 'b'",
         ] {
             read(&format!("[places.a]\n{fields}"), Some("a")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_place_can_be_written_as_an_error_says() {
+        for name in ["home", "my place", "ü.\"", ""] {
+            let told = written(name);
+            let (_, line) = told.split_once(": ").unwrap();
+            let named = read(line, Some(name)).unwrap();
+            assert_eq!(named.url.as_deref(), Some("https://files.example:8000"));
         }
     }
 
