@@ -214,3 +214,20 @@ async fn a_place_without_a_file_is_answered_with_the_file_and_how_a_place_is_wri
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_folders_of_one_name_are_refused_before_anything_is_sent() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    for folder in ["A/photos", "B/photos", "B/more"] {
+        std::fs::create_dir_all(dfs.folder().join(folder))?;
+        std::fs::write(dfs.folder().join(folder).join("a"), folder)?;
+    }
+    let both = ["put", "-r", "A/photos", "B/more", "B/photos/"];
+    let says = "A/photos and B/photos/ would both be stored as photos%2F…";
+    dfs.fails(&both, 2, says).await?;
+    dfs.fails(&both, 2, "--as").await?;
+    ensure!(cluster.client().names().await?.is_empty());
+    dfs.does(&both[..4]).await?;
+    Ok(())
+}

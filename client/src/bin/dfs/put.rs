@@ -8,6 +8,7 @@ use crate::{misnamed, paths, walk};
 use anyhow::{Context, Result, ensure};
 use client::{Client, Upload};
 use futures::stream;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Standard input.
@@ -31,6 +32,7 @@ pub(crate) async fn run(client: &Client, args: &PutArgs, out: &Out) -> Result<Ou
         let text = || Usage("standard input has no name: give it one with --as".to_owned());
         ensure!(args.name.is_some(), text());
     }
+    check_folders(args)?;
     let total = match out.progress().is_shown() {
         true => total(args),
         false => None,
@@ -73,6 +75,32 @@ pub(crate) async fn run(client: &Client, args: &PutArgs, out: &Out) -> Result<Ou
         },
     )
     .await
+}
+
+/// Refuses folders whose files would have names that begin alike: they could not be told apart
+/// any more, and what both have would be stored once.
+fn check_folders(args: &PutArgs) -> Result<()> {
+    let mut known = BTreeMap::new();
+    let folders = args
+        .paths
+        .iter()
+        .filter(|path| args.recursive && path.is_dir());
+    for folder in folders {
+        let separator = &args.separator.separator;
+        // What has no name is said when it is its turn.
+        let Ok(begins) = walk::beginning(folder, args.name.as_deref(), separator) else {
+            continue;
+        };
+        if let Some(first) = known.insert(begins.clone(), folder) {
+            let (first, second) = (first.display(), folder.display());
+            return Err(Usage(format!(
+                "{first} and {second} would both be stored as {begins}…: store each by itself, \
+                 one of them with --as"
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// All that is to be stored, found as it is asked for.
