@@ -39,8 +39,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Code::FileNameExists`](crate::Code::FileNameExists) where the name is in use: nothing is ever overwritten.
-    pub async fn put(&self, name: &str, upload: Upload) -> Result<Stored, Error> {
-        upload::put(&self.0, &FileName::new(name)?, upload).await
+    pub async fn put(&self, name: &str, upload: impl Into<Upload>) -> Result<Stored, Error> {
+        upload::put(&self.0, &FileName::new(name)?, upload.into()).await
     }
 
     /// Begins to fetch a file.

@@ -51,6 +51,24 @@ pub struct Status {
     pub corrupt: Damaged,
 }
 
+impl Status {
+    /// How many nodes are available.
+    pub fn available(&self) -> usize {
+        let available = |node: &&Node| node.state == NodeState::Available;
+        self.nodes.iter().filter(available).count()
+    }
+
+    /// Whether no file moves and none has to, for available nodes to be as full as each other.
+    pub fn is_balanced(&self) -> bool {
+        self.skew <= 1 && self.moves.is_empty()
+    }
+
+    /// A node by its id.
+    pub fn node(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+}
+
 /// How a node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -61,17 +61,13 @@ pub(crate) async fn nodes(client: &Client, out: &Out) -> Result<Outcome> {
 /// The service as a person reads it: what is well in few lines, and a line for each thing
 /// that is not.
 fn text(status: &Status) -> String {
-    let available = status
-        .nodes
-        .iter()
-        .filter(|node| node.state == NodeState::Available);
     let mut lines = vec![
         format!(
             "{}, {}, on {} of which {} available; balanced within {}",
             count(status.files, "file"),
             size(status.bytes),
             count(status.nodes.len() as u64, "node"),
-            match available.count() {
+            match status.available() {
                 1 => "1 is".to_owned(),
                 several => format!("{several} are"),
             },
