@@ -1,8 +1,8 @@
 //! A service whose callers a file of tokens names.
 
-use crate::client::Client;
 use crate::cluster::{Cluster, Options, SOON};
 use crate::wait;
+use crate::wire::Client;
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 

@@ -1,11 +1,10 @@
 //! The files of the run: made from their numbers, uploaded and read through
 //! several managers.
 
-use crate::client::{Answer, Client, Pieces, encode_name};
 use crate::content;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use http::Request;
+use client::{Client, Error, Upload};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -150,42 +149,26 @@ impl Files {
         Ok(self.count)
     }
 
-    /// An upload, and how long its answer took.
-    pub async fn timed_put(&self, name: &str) -> Result<(Answer, Duration)> {
-        let begun = Instant::now();
-        let answer = self.client(0).put(name, "x").await?;
-        Ok((answer, begun.elapsed()))
-    }
-
-    /// A delete, and how long its answer took.
-    pub async fn timed_delete(&self, number: usize) -> Result<(Answer, Duration)> {
-        let begun = Instant::now();
-        let answer = self.client(0).delete(&name(number)).await?;
-        Ok((answer, begun.elapsed()))
-    }
-
-    /// A download, and how long its answer took.
-    pub async fn timed_get(&self, name: &str) -> Result<(Answer, Duration)> {
-        let begun = Instant::now();
-        let answer = self.client(0).get(name).await?;
-        Ok((answer, begun.elapsed()))
+    /// Deletes a file by its number.
+    ///
+    /// # Errors
+    /// Where it is not deleted.
+    pub async fn delete(&self, number: usize) -> Result<(), Error> {
+        self.client(0).delete(&name(number)).await
     }
 }
 
-/// Stores a file as a patient client would: with a key, again after 503, and
+/// Stores a file as a patient client would: with a key, again where that may help, and
 /// through the next manager.
 async fn store(clients: &[Client], worker: usize, number: usize) -> Result<()> {
-    let path = format!("/file/{}", encode_name(&name(number)));
     let mut last = None;
     for attempt in 0..TRIES {
         let client = &clients[(worker + attempt) % clients.len()];
-        let request = Request::put(&path).header("idempotency-key", format!("k{number}"));
-        let request = request.body(Pieces::new([data(number)]).into())?;
-        match client.send(request).await {
-            Ok(answer) if answer.status == 201 => return Ok(()),
-            Ok(answer) if answer.status == 503 => last = Some(format!("{answer:?}")),
-            Ok(answer) => anyhow::bail!("file {number}: {answer:?}"),
-            Err(error) => last = Some(format!("{error:#}")),
+        let upload = Upload::bytes(data(number)).key(format!("k{number}"));
+        match client.put(&name(number), upload).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_retryable() => last = Some(error),
+            Err(error) => return Err(error).context(format!("file {number}")),
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
@@ -193,10 +176,8 @@ async fn store(clients: &[Client], worker: usize, number: usize) -> Result<()> {
 }
 
 async fn read(client: &Client, number: usize) -> Result<()> {
-    let answer = client.get(&name(number)).await?;
-    let answer = answer
-        .expect(200)
-        .with_context(|| format!("file {number}"))?;
-    ensure!(answer.body == data(number), "file {number}: other bytes");
+    let read = async { client.get(&name(number)).await?.bytes().await };
+    let body = read.await.with_context(|| format!("file {number}"))?;
+    ensure!(body == data(number), "file {number}: other bytes");
     Ok(())
 }

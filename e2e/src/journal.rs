@@ -1,9 +1,12 @@
 //! What the service acknowledged, kept outside of it, and the load that fills
 //! it: after any crash the two are compared (invariants 2 to 4).
 
-use crate::client::{Answer, Client, Route};
 use crate::content;
+use crate::library::names;
+use crate::wire::{self, Route};
 use anyhow::Result;
+use bytes::Bytes;
+use client::{Client, Code, Error};
 use parking_lot::Mutex;
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
@@ -96,7 +99,7 @@ impl Journal {
     }
 
     /// Uploads and deletes until it is dropped or every client met an error.
-    pub async fn load(&self, client: Client, round: usize, seed: u64, load: Load) {
+    pub async fn load(&self, client: wire::Client, round: usize, seed: u64, load: Load) {
         let mut tasks = JoinSet::new();
         for number in 0..load.clients {
             let (journal, client) = (self.clone(), client.clone());
@@ -130,7 +133,13 @@ impl Journal {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn upload(&self, client: &Client, name: &str, seed: u64, round: usize) -> Result<()> {
+    async fn upload(
+        &self,
+        client: &wire::Client,
+        name: &str,
+        seed: u64,
+        round: usize,
+    ) -> Result<()> {
         let size = match seed % 20 {
             0 => 200_000,
             1..=4 => 20_000,
@@ -150,7 +159,7 @@ impl Journal {
         Ok(())
     }
 
-    async fn delete(&self, client: &Client, name: &str) -> Result<()> {
+    async fn delete(&self, client: &wire::Client, name: &str) -> Result<()> {
         self.set(name, State::Deleting);
         tokio::time::timeout(PATIENCE, client.delete(name))
             .await??
@@ -217,16 +226,15 @@ impl Journal {
         let Some(entry) = self.files.lock().get(name).copied() else {
             return Ok(());
         };
-        let answer = patient_get(client, name).await?;
-        let seen = match answer.status.as_u16() {
-            200 if answer.body == content::bytes(entry.seed, entry.size) => Ok(State::Stored),
-            200 => Err(format!(
+        let seen = match patient_get(client, name).await? {
+            Ok(body) if body == content::bytes(entry.seed, entry.size) => Ok(State::Stored),
+            Ok(body) => Err(format!(
                 "{} bytes instead of {}, or others",
-                answer.body.len(),
+                body.len(),
                 entry.size
             )),
-            404 if answer.code() == Some(2) => Ok(State::Deleted),
-            _ => Err(format!("{:?}", answer.outcome())),
+            Err(error) if error.code() == Some(Code::FileDoesNotExist) => Ok(State::Deleted),
+            Err(error) => Err(format!("{error:?}")),
         };
         let doubt = entry.state.is_doubt();
         part.in_doubt += usize::from(doubt);
@@ -244,7 +252,7 @@ impl Journal {
 
     /// All files in doubt were read before, so the listing must agree exactly.
     async fn check_listing(&self, client: &Client, findings: &mut Findings) -> Result<()> {
-        let listed = tokio::time::timeout(PATIENCE * 4, client.names()).await??;
+        let listed = tokio::time::timeout(PATIENCE * 4, names(client)).await??;
         let files = self.files.lock();
         for name in &listed {
             if files
@@ -279,13 +287,14 @@ async fn wait_settled(client: &Client) -> Result<()> {
     .await
 }
 
-/// For a while after a start an answer may be 503.
-async fn patient_get(client: &Client, name: &str) -> Result<Answer> {
+/// For a while after a start a read may fail.
+async fn patient_get(client: &Client, name: &str) -> Result<Result<Bytes, Error>> {
     let start = std::time::Instant::now();
     loop {
-        let answer = tokio::time::timeout(PATIENCE, client.get(name)).await??;
-        if answer.status != 503 || start.elapsed() > PATIENCE / 2 {
-            return Ok(answer);
+        let read = async { client.get(name).await?.bytes().await };
+        match tokio::time::timeout(PATIENCE, read).await? {
+            Err(error) if error.is_retryable() && start.elapsed() <= PATIENCE / 2 => {}
+            read => return Ok(read),
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -4,10 +4,10 @@
 
 mod connections;
 
-use crate::client::{Body, Client, NameAt, Route, encode_name};
 use crate::cluster::{Cluster, Options};
 use crate::content;
 use crate::report::{mib, table};
+use crate::wire::{Body, Client, NameAt, Route, encode_name};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -75,7 +75,7 @@ async fn one_route(route: Route, size: u64, rows: &mut Vec<Vec<String>>) -> Resu
         ..Options::default()
     })
     .await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     // Memory that is taken once, at the first use, does not grow with the file.
     let small = content::bytes(9, 4 << 20);
     client.upload(route, "warm", small).await?.expect(201)?;

@@ -1,6 +1,6 @@
 //! What a process reports to Prometheus.
 
-use crate::client::Client;
+use crate::wire::Client;
 use anyhow::{Context, Result};
 use http::Method;
 use std::net::SocketAddr;

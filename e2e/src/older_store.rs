@@ -1,8 +1,9 @@
 //! A service whose store is older than its disks, as after a backup was brought back.
 
-use crate::cluster::{Cluster, SOON, Status};
+use crate::cluster::{Cluster, SOON};
 use crate::{content, tree};
 use anyhow::Result;
+use client::Status;
 
 /// A service whose store was set back to before the last ten uploads.
 pub async fn with_an_older_store() -> Result<Cluster> {
@@ -33,19 +34,17 @@ pub async fn all_ten_are_in_quarantine(cluster: &Cluster) -> Result<Status> {
 
 /// Copies in quarantine.
 pub fn quarantined(status: &Status) -> u64 {
-    let told = status.rest.get("quarantined").and_then(|q| q.as_u64());
-    told.unwrap_or(0)
+    status.quarantined
 }
 
 /// The same service, still stopped.
 pub async fn set_back() -> Result<Cluster> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..10 {
         client
             .put(&format!("old{i}"), content::bytes(i, 100))
-            .await?
-            .expect(201)?;
+            .await?;
     }
     cluster.stop().await?;
     let backup = cluster.folder().join("backup");
@@ -54,8 +53,7 @@ pub async fn set_back() -> Result<Cluster> {
     for i in 0..10 {
         client
             .put(&format!("new{i}"), content::bytes(100 + i, 100))
-            .await?
-            .expect(201)?;
+            .await?;
     }
     cluster.stop().await?;
     std::fs::remove_dir_all(cluster.store())?;

@@ -1,9 +1,10 @@
 //! A service whose REST API has TLS.
 
 use crate::certificates::Authority;
-use crate::client::{Client, Tls};
 use crate::cluster::{Cluster, Options, SOON};
+use crate::library::calling_once;
 use crate::wait;
+use crate::wire::{Client, Tls};
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 
@@ -75,8 +76,15 @@ impl Secure {
         Tls::trusting(&self.authority.pem())
     }
 
-    /// A client that trusts the service.
-    pub fn client(&self) -> Result<Client> {
+    /// A client that trusts the service, and calls once.
+    pub fn client(&self) -> Result<client::Client> {
+        let url = format!("https://{}", self.cluster.http());
+        let client = calling_once(&url)?.ca_pem(self.authority.pem());
+        Ok(client.build()?)
+    }
+
+    /// What sends requests to it as they are written.
+    pub fn wire(&self) -> Result<Client> {
         Ok(Client::over_tls(self.cluster.http(), self.tls()?))
     }
 }

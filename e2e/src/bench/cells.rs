@@ -1,8 +1,8 @@
 //! The operations that are measured, and the bytes they carry.
 
-use crate::client::{Body, Connection, NameAt, Pieces, Route, Tls};
 use crate::content;
 use crate::load::{self, Measured};
+use crate::wire::{Body, Connection, NameAt, Pieces, Route, Tls};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -293,7 +293,7 @@ impl Worker {
         let name = name(self.content.size, file);
         let (route, pieces) = match operation {
             Operation::Post => {
-                let (before, after) = crate::client::json_around(&name, NameAt::First);
+                let (before, after) = crate::wire::json_around(&name, NameAt::First);
                 let base64 = self.content.base64(file).clone();
                 let pieces = vec![before.into(), base64, after.into()];
                 (Route::Json(NameAt::First), pieces)

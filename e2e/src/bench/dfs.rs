@@ -2,9 +2,9 @@
 //! files and a large one, stored and fetched in turns, and the memory that it takes.
 
 use super::cells::{Cell, Content, Operation, Stage};
-use crate::client::{Body, Connection, Pieces};
 use crate::cluster::{Cluster, Options, binaries, peak_memory_of};
 use crate::report::{self, mib, thousands};
+use crate::wire::{Body, Connection, Pieces};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::Request;
@@ -171,7 +171,7 @@ impl Bench {
         let begun = Instant::now();
         let mut child = tokio::process::Command::new(&self.dfs)
             .args(args)
-            .args(["--quiet", "--url", &self.cluster.client().url()])
+            .args(["--quiet", "--url", &self.cluster.client()?.url()])
             .current_dir(&self.folder)
             .stdout(std::process::Stdio::null())
             .spawn()?;

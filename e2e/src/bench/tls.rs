@@ -3,9 +3,10 @@
 
 use super::cells::{Cell, Content, Operation, Stage};
 use crate::certificates;
-use crate::client::{Client, Tls};
 use crate::cluster::{Cluster, Options, SOON};
+use crate::library::calling_once;
 use crate::members::{RELEASE, authority_of, secured_with, started_with};
+use crate::wire::Tls;
 use crate::{report, wait};
 use anyhow::{Result, ensure};
 use std::path::Path;
@@ -46,7 +47,8 @@ pub(super) async fn run(length: Duration, folder: &Path) -> Result<String> {
     }
     let trusts = Tls::trusting(&authority.pem())?;
     let both = started_with(both, &members).await?;
-    let client = Client::over_tls(both.http(), trusts.clone());
+    let client = calling_once(&format!("https://{}", both.http()))?;
+    let client = client.ca_pem(authority.pem()).build()?;
     wait::until(SOON, async || {
         let status = client.status().await?;
         ensure!(status.available() == 1, "{status:?}");

@@ -2,9 +2,9 @@
 //! follow.
 
 use super::{Cluster, Other, Process};
-use crate::client::Client;
 use crate::ports;
 use anyhow::{Context, Result, bail};
+use client::Client;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +23,10 @@ impl Cluster {
     }
 
     /// A client of a manager.
-    pub fn client_at(&self, at: usize) -> Client {
+    ///
+    /// # Errors
+    /// As for [`Self::client`].
+    pub fn client_at(&self, at: usize) -> Result<Client> {
         match at.checked_sub(1) {
             None => self.client(),
             Some(index) => self.client_of(index),
@@ -34,10 +37,10 @@ impl Cluster {
     pub async fn leader(&self, within: Duration) -> Result<usize> {
         crate::wait::until(within, async || {
             for at in 0..=self.others.len() {
-                let client = self.client_at(at);
+                let client = self.client_at(at)?;
                 let status = tokio::time::timeout(STATUS, client.status()).await;
                 if let Ok(Ok(status)) = status
-                    && status.rest["leader"] == true
+                    && status.leader
                 {
                     return Ok(at);
                 }

@@ -8,14 +8,13 @@ mod store;
 mod user;
 mod waits;
 
-pub use crate::status::{NodeStatus, Status};
 pub use process::{Launch, Process, peak_memory_of};
 
-use crate::client::Client;
-use crate::ports;
 use crate::tree::Tree;
+use crate::{library, ports, wire};
 use anyhow::{Context, Result};
 use binaries::Binaries;
+use client::Client;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -88,6 +87,11 @@ pub struct Other {
 }
 
 impl Other {
+    /// Its REST address.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// Its address of metrics, livez and readyz.
     pub fn ops(&self) -> SocketAddr {
         self.ops
@@ -197,12 +201,20 @@ impl Cluster {
         self.folder().join("store")
     }
 
-    /// A client of the REST port.
-    pub fn client(&self) -> Client {
-        let client = Client::new(self.http);
+    /// A client of the REST port, which calls once.
+    ///
+    /// # Errors
+    /// Where the bearer token can't be one.
+    pub fn client(&self) -> Result<Client> {
+        library::once(self.http, self.options.bearer.as_deref())
+    }
+
+    /// What sends requests to the REST port as they are written.
+    pub fn wire(&self) -> wire::Client {
+        let wire = wire::Client::new(self.http);
         match &self.options.bearer {
-            Some(token) => client.with_bearer(token).unwrap_or(client),
-            None => client,
+            Some(token) => wire.with_bearer(token).unwrap_or(wire),
+            None => wire,
         }
     }
 
@@ -350,8 +362,11 @@ impl Cluster {
     }
 
     /// A client of a manager beside the first one.
-    pub fn client_of(&self, index: usize) -> Client {
-        Client::new(self.others[index].http)
+    ///
+    /// # Errors
+    /// As for [`Self::client`].
+    pub fn client_of(&self, index: usize) -> Result<Client> {
+        library::once(self.others[index].http, self.options.bearer.as_deref())
     }
 
     /// The manager's process.

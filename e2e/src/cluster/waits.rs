@@ -1,8 +1,10 @@
 //! Waiting until a cluster is as it ought to be.
 
-use super::{Cluster, SOON, Status};
-use crate::client::Client;
+use super::{Cluster, SOON};
+use crate::library;
+use crate::wire;
 use anyhow::{Result, bail, ensure};
+use client::Status;
 use http::Method;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,7 @@ impl Cluster {
         within: Duration,
         done: impl Fn(&Status) -> bool,
     ) -> Result<Status> {
-        let client = self.client();
+        let client = self.client()?;
         let start = Instant::now();
         let mut last = String::from("no answer");
         while start.elapsed() < within {
@@ -40,11 +42,11 @@ impl Cluster {
 
     /// Waits until neither a listing nor a disk holds any file but `names`.
     pub async fn wait_only(&self, names: &[&str]) -> Result<()> {
-        let client = self.client();
+        let client = self.client()?;
         let mut wanted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         wanted.sort();
         crate::wait::until(SOON, async || {
-            let listed = client.names().await?;
+            let listed = library::names(&client).await?;
             let trees = self.trees()?;
             let mut on_disk: Vec<String> = trees
                 .iter()
@@ -63,7 +65,7 @@ impl Cluster {
     /// Waits until the manager serves so many uploads, those that wait not counted.
     pub async fn wait_uploads_in_flight(&self, uploads: usize) -> Result<()> {
         let wanted = format!("_uploads_in_flight {uploads}\n");
-        let ops = Client::new(self.ops());
+        let ops = wire::Client::new(self.ops());
         crate::wait::until(SOON, async || {
             let metrics = ops.call(Method::GET, "/metrics").await?.expect(200)?;
             let text = String::from_utf8_lossy(&metrics.body);

@@ -1,10 +1,11 @@
 //! The service that the browser looks at, and what can be done to it.
 
 use crate::callers::Closed;
-use crate::cluster::{Cluster, Options, SOON, Status};
+use crate::cluster::{Cluster, Options, SOON};
 use crate::older_store::with_an_older_store;
 use crate::tree;
 use anyhow::{Context, Result};
+use client::Status;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::Method;
 use serde::Deserialize;
@@ -131,8 +132,8 @@ impl Stage {
                 bytes,
             } => self.store(&prefix, files, bytes).await?,
             Order::Put { name, text } => {
-                let client = self.cluster()?.client();
-                client.put(&name, text).await?.expect(201)?;
+                let client = self.cluster()?.client()?;
+                client.put(&name, text).await?;
             }
             Order::Damage { name } => tree::flip(&self.path_of(&name)?)?,
             Order::Lose { name } => std::fs::remove_file(self.path_of(&name)?)?,
@@ -143,11 +144,11 @@ impl Stage {
             }
             Order::Describe => {
                 let cluster = Cluster::start(0).await?;
-                let answer = cluster.client().call(Method::GET, "/openapi.json").await?;
+                let answer = cluster.wire().call(Method::GET, "/openapi.json").await?;
                 return answer.expect(200)?.json();
             }
         }
-        let url = self.cluster()?.client().url();
+        let url = self.cluster()?.client()?.url();
         Ok(json!({ "url": url }))
     }
 
@@ -175,17 +176,17 @@ impl Stage {
     }
 
     async fn store(&mut self, prefix: &str, files: u64, bytes: usize) -> Result<()> {
-        let client = self.cluster()?.client();
+        let client = self.cluster()?.client()?;
         let put = |number: u64| {
             let (client, name) = (client.clone(), format!("{prefix}{number:06}.txt"));
             async move {
                 let text = format!("{number:>bytes$}");
-                client.put(&name, text).await?.expect(201).map(|_| ())
+                client.put(&name, text).await.map(drop)
             }
         };
         stream::iter((0..files).map(put))
             .buffer_unordered(CLIENTS)
-            .try_collect::<Vec<()>>()
+            .try_collect::<()>()
             .await?;
         // So that each node holds what a situation says of it.
         let cluster = self.cluster()?;

@@ -2,17 +2,17 @@
 //! that refuses to replace a file nor nameless files, and its program may end.
 
 use super::{Bad, Kind, REPORTED};
-use crate::cluster::Status;
 use crate::tree;
 use anyhow::{Result, ensure};
+use client::Status;
 
 /// All that a node does with its disk works there. When the volume is gone
 /// uploads go to the other node, and when it is back this node takes files again.
 pub(super) async fn is_behind_it() -> Result<String> {
     let mut bad = Bad::start(Kind::Fuse, 0).await?;
-    let client = bad.cluster.client();
+    let client = bad.cluster.client()?;
     for name in bad.on_it()?.iter().step_by(2) {
-        client.delete(name).await?.expect(204)?;
+        client.delete(name).await?;
     }
     let adopted = quarantines_and_adopts(&mut bad).await?;
     bad.volume.abort()?;
@@ -35,7 +35,7 @@ async fn quarantines_and_adopts(bad: &mut Bad) -> Result<u64> {
     bad.cluster.leader(REPORTED).await?;
     bad.cluster.heard().await;
     bad.cluster.set_store_back(&backup).await?;
-    let quarantined = |status: &Status| status.rest["quarantined"].as_u64().unwrap_or(0);
+    let quarantined = |status: &Status| status.quarantined;
     let status = bad
         .cluster
         .wait_status("files are in quarantine", REPORTED, |status| {

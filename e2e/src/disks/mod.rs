@@ -6,12 +6,12 @@ mod scenarios;
 mod unreadable;
 pub(crate) mod volume;
 
-use crate::client::Client;
-use crate::cluster::{Cluster, NodeStatus, Options};
+use crate::cluster::{Cluster, Options};
 use crate::metrics::Metrics;
 use crate::report::table;
-use crate::{tools, wait};
+use crate::{tools, wait, wire};
 use anyhow::{Context, Result, ensure};
+use client::{Code, Node};
 use std::time::{Duration, Instant};
 use volume::{Kind, Volume};
 
@@ -98,7 +98,13 @@ impl Bad {
         let status = self
             .status("the node is read-only", |node| node.read_only)
             .await?;
-        ensure!(status.read_only_why.contains(word), "{status:?}");
+        ensure!(
+            status
+                .read_only_why
+                .as_ref()
+                .is_some_and(|why| why.contains(word)),
+            "{status:?}"
+        );
         let (code, told) = self.ready().await?;
         ensure!(code == 503 && told.contains(word), "{code} {told}");
         ensure!(self.metric("dfs_node_read_only").await? > 0.0);
@@ -138,7 +144,7 @@ impl Bad {
 
     /// Uploads files; each has to succeed at the first try, and in time.
     async fn upload(&mut self, files: u64, size: usize) -> Result<Duration> {
-        let client = self.cluster.client();
+        let client = self.cluster.client()?;
         let mut longest = Duration::ZERO;
         for _ in 0..files {
             let name = format!("f{}", self.uploads);
@@ -146,10 +152,10 @@ impl Bad {
             self.uploads += 1;
             let begun = Instant::now();
             let answer = tokio::time::timeout(UPLOAD * 4, client.put(&name, data)).await;
-            let answer = answer.with_context(|| format!("{name} is not answered"))??;
+            let answer = answer.with_context(|| format!("{name} is not answered"))?;
             let took = begun.elapsed();
             longest = longest.max(took);
-            answer.expect(201).context(name.clone())?;
+            answer.context(name.clone())?;
             ensure!(took < UPLOAD, "{name} took {took:?}");
         }
         Ok(longest)
@@ -157,15 +163,16 @@ impl Bad {
 
     /// Reads back every file that was uploaded.
     async fn read_all(&self) -> Result<()> {
-        let client = self.cluster.client();
+        let client = self.cluster.client()?;
         for number in 0..self.uploads {
             let name = format!("f{number}");
-            let answer = client.get(&name).await?;
-            // The scenario deleted it.
-            if answer.status == 404 {
-                continue;
-            }
-            let body = answer.expect(200).context(name.clone())?.body;
+            let read = async { client.get(&name).await?.bytes().await };
+            let body = match read.await {
+                Ok(body) => body,
+                // The scenario deleted it.
+                Err(error) if error.code() == Some(Code::FileDoesNotExist) => continue,
+                Err(error) => return Err(error).context(name),
+            };
             let wanted = crate::content::bytes(number, body.len());
             ensure!(body == wanted, "{name} came back with other bytes");
         }
@@ -178,7 +185,7 @@ impl Bad {
     }
 
     /// What `/status` says of the first node, once that is as `wanted`.
-    async fn status(&self, what: &str, wanted: impl Fn(&NodeStatus) -> bool) -> Result<NodeStatus> {
+    async fn status(&self, what: &str, wanted: impl Fn(&Node) -> bool) -> Result<Node> {
         let id = &self.cluster.nodes[0].id;
         let status = self
             .cluster
@@ -191,7 +198,7 @@ impl Bad {
 
     /// The first node's readiness: the status and what it says.
     async fn ready(&self) -> Result<(u16, String)> {
-        let ops = Client::new(self.cluster.node(0)?.address("metrics")?);
+        let ops = wire::Client::new(self.cluster.node(0)?.address("metrics")?);
         let answer = ops.call(http::Method::GET, "/readyz").await?;
         let text = String::from_utf8_lossy(&answer.body).trim().to_owned();
         Ok((answer.status.as_u16(), text))

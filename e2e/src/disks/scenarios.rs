@@ -1,8 +1,10 @@
 //! How a disk may misbehave, each on its own cluster.
 
 use super::{Bad, Kind, fuse, unreadable};
+use crate::library::refused;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::{Code, NodeState};
 use futures::future::LocalBoxFuture;
 use std::path::Path;
 
@@ -64,7 +66,7 @@ async fn hangs() -> Result<String> {
         .status("its disk is silent", |node| node.disk_silent_seconds >= 3.0)
         .await?;
     ensure!(
-        status.state == "available" && !status.read_only,
+        status.state == NodeState::Available && !status.read_only,
         "{status:?}"
     );
     let (code, told) = bad.ready().await?;
@@ -96,15 +98,15 @@ async fn fills_up(kind: Kind) -> Result<String> {
     bad.restart().await?;
     bad.upload(5, 1000).await?;
     bad.read_all().await?;
-    let client = bad.cluster.client();
+    let client = bad.cluster.client()?;
     for name in &before[..before.len() / 2] {
-        client.delete(name).await?.expect(204)?;
+        client.delete(name).await?;
     }
     let files = bad.on_it()?.len();
     ensure!(files == before.len() - before.len() / 2, "{files} files");
     // It has the fewest files, but no room for one more: no move to it is tried.
-    let stuck = &client.status().await?.rest["stuck"];
-    ensure!(stuck["files"] == 0, "{stuck}");
+    let stuck = client.status().await?.stuck;
+    ensure!(stuck.files == 0, "{stuck:?}");
     bad.volume.empty()?;
     bad.takes_files_again().await?;
     wait::until(super::REPORTED, async || {
@@ -131,7 +133,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 /// A directory and a file that can't be read make nothing else unavailable.
 async fn loses_files() -> Result<String> {
     let mut bad = Bad::start_as(Kind::Xfs, 320, Some(USER)).await?;
-    let client = bad.cluster.client();
+    let client = bad.cluster.client()?;
     let tree = bad.cluster.tree(0)?;
     let (name, file) = tree.files.first_key_value().context("it got no files")?;
     let leaf = file.parent().context("a leaf")?.to_owned();
@@ -142,8 +144,7 @@ async fn loses_files() -> Result<String> {
         .await?
         .troubles;
     ensure!(told[0].starts_with("data/0/0/0/0/0"), "{told:?}");
-    let answer = client.get(name).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    refused(client.get(name).await, Code::FileUnavailable)?;
     set_mode(&leaf, 0o750)?;
     bad.read_all().await?;
     removes_no_directory_that_it_cannot_flush(&bad).await?;
@@ -151,8 +152,7 @@ async fn loses_files() -> Result<String> {
     set_mode(file, 0)?;
     bad.restart().await?;
     bad.status("it is merged", |node| node.merged).await?;
-    let answer = client.get(name).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    refused(client.get(name).await, Code::FileUnavailable)?;
     let told = bad
         .status("the file is told", |node| !node.troubles.is_empty())
         .await?
@@ -174,7 +174,7 @@ async fn loses_files() -> Result<String> {
 /// An empty directory is not removed while its parent can't be opened, and so can't
 /// be flushed: the delete is durable all the same.
 async fn removes_no_directory_that_it_cannot_flush(bad: &Bad) -> Result<()> {
-    let client = bad.cluster.client();
+    let client = bad.cluster.client()?;
     let tree = bad.cluster.tree(0)?;
     let (_, last) = tree.files.last_key_value().context("it has no files")?;
     let leaf = tree.files.values().map(|file| file.parent());
@@ -187,7 +187,7 @@ async fn removes_no_directory_that_it_cannot_flush(bad: &Bad) -> Result<()> {
     set_mode(above, 0o300)?;
     let in_it = tree.files.iter().filter(|(_, file)| file.starts_with(leaf));
     for (name, _) in in_it {
-        client.delete(name).await?.expect(204)?;
+        client.delete(name).await?;
     }
     ensure!(leaf.is_dir(), "{} has gone unflushed", leaf.display());
     set_mode(above, 0o750)

@@ -2,14 +2,16 @@
 
 use super::volume::{Kind, Volume};
 use super::{Bad, REPORTED};
+use crate::library::refused;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::Code;
 use std::ffi::OsStr;
 
 /// Only this file is unavailable, and it is not called corrupt.
 pub(super) async fn one_file() -> Result<String> {
     let mut bad = Bad::start(Kind::Ext4, 64).await?;
-    let client = bad.cluster.client();
+    let client = bad.cluster.client()?;
     let tree = bad.cluster.tree(0)?;
     let (name, file) = tree.files.first_key_value().context("it got no files")?;
     // It is replaced by a copy on another volume, which is then shut down.
@@ -26,8 +28,7 @@ pub(super) async fn one_file() -> Result<String> {
     dead.bind(&other, file)?;
     dead.shut_down()?;
 
-    let answer = client.get(name).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    refused(client.get(name).await, Code::FileUnavailable)?;
     bad.upload(40, 1000).await?;
     let status = bad
         .status("the file is reported", |node| !node.troubles.is_empty())
@@ -39,18 +40,17 @@ pub(super) async fn one_file() -> Result<String> {
     bad.restart().await?;
     bad.status("it is merged", |node| node.merged).await?;
     for other in bad.on_it()?.iter().filter(|other| *other != name) {
-        client.get(other).await?.expect(200)?;
+        client.get(other).await?.bytes().await?;
     }
-    let answer = client.get(name).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    refused(client.get(name).await, Code::FileUnavailable)?;
     bad.upload(20, 1000).await?;
-    let corrupt = &bad.cluster.client().status().await?.rest["corrupt"]["files"];
-    ensure!(*corrupt == 0, "it is called corrupt");
+    let corrupt = client.status().await?.corrupt;
+    ensure!(corrupt.files == 0, "it is called corrupt");
 
     super::volume::call("umount", &[file])?;
     bad.restart().await?;
     wait::until(REPORTED, async || {
-        client.get(name).await?.expect(200).map(drop)
+        Ok(client.get(name).await?.bytes().await?)
     })
     .await?;
     bad.read_all().await?;

@@ -3,8 +3,8 @@
 
 use super::history::{Call, Content, Effect};
 use super::wire::Sent;
-use crate::client::Answer;
 use crate::content::{base64, sha256};
+use crate::wire::Answer;
 use anyhow::{Context, Result, bail, ensure};
 use parking_lot::Mutex;
 use std::collections::HashMap;

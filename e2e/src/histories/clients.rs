@@ -3,8 +3,8 @@
 use super::answers::{Contents, effect, listed};
 use super::history::{Call, Content, Operation};
 use super::wire::{Sent, Wire};
-use crate::client::{Body, NameAt, Pieces, Route, encode_name};
 use crate::content;
+use crate::wire::{Body, NameAt, Pieces, Route, encode_name};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Method, Request};

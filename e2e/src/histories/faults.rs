@@ -1,10 +1,10 @@
 //! What goes wrong while the clients are at work, over and over.
 
-use crate::client::Client;
 use crate::cluster::{Cluster, SOON};
 use crate::content;
 use crate::wait;
 use anyhow::{Result, ensure};
+use client::Client;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::Rng;
 use rustix::process::Signal;

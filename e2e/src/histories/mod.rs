@@ -10,12 +10,12 @@ mod faults;
 mod history;
 mod wire;
 
-use crate::client::Client;
 use crate::cluster::{Cluster, Options, SOON};
 use crate::content;
 use crate::mongo::Server;
 use crate::wait;
 use anyhow::{Context, Result, bail, ensure};
+use client::Client;
 use clients::Load;
 use faults::Faults;
 use history::Operation;
@@ -90,8 +90,8 @@ async fn play(args: &Args, seed: u64, folder: &Path) -> Result<String> {
     for _ in 0..NODES {
         cluster.add_node().await?;
     }
-    let clients = vec![cluster.client(), cluster.client_of(0)];
-    let addresses = clients.iter().map(Client::address).collect();
+    let clients = vec![cluster.client()?, cluster.client_of(0)?];
+    let addresses = vec![cluster.http(), cluster.others[0].http()];
     let load = Arc::new(Load::new(addresses, args.names));
     let mut faults = Faults::new(cluster, clients.clone(), seed);
     faults.settled().await?;
@@ -152,7 +152,7 @@ fn other(number: u64) -> (String, bytes::Bytes) {
 async fn store_others(client: &Client) -> Result<()> {
     for number in 0..OTHERS {
         let (name, bytes) = other(number);
-        client.put(&name, bytes).await?.expect(201)?;
+        client.put(&name, bytes).await?;
     }
     Ok(())
 }
@@ -162,9 +162,10 @@ async fn compare_others(clients: &[Client]) -> Result<()> {
     for number in 0..OTHERS {
         let (name, bytes) = other(number);
         for client in clients {
-            let answer = wait::at_most(SOON, client.get(&name)).await??;
-            let answer = answer.expect(200).with_context(|| name.clone())?;
-            ensure!(answer.body == bytes, "{name}: other bytes");
+            let read = async { client.get(&name).await?.bytes().await };
+            let body = wait::at_most(SOON, read).await?;
+            let body = body.with_context(|| name.clone())?;
+            ensure!(body == bytes, "{name}: other bytes");
         }
     }
     Ok(())

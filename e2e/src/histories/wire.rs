@@ -1,7 +1,7 @@
 //! One client's connections to the managers, which distinguish requests that
 //! were never sent from those whose answer was lost.
 
-use crate::client::{Answer, Body, Connection};
+use crate::wire::{Answer, Body, Connection};
 use http::Request;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,8 +1,10 @@
 //! kubectl, helm and the cluster's own script.
 
-use crate::client::Client;
+use crate::library::calling_once;
 use crate::tools::{Told, feed};
+use crate::wire;
 use anyhow::{Context, Result, bail};
+use client::Client;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,14 +46,34 @@ impl Kube {
     /// # Errors
     /// Where there is no such Service.
     pub fn client(&self, namespace: &str, service: &str, port: u16) -> Result<Client> {
+        let (address, path) = self.reached_at(namespace, service, port)?;
+        Ok(calling_once(&format!("http://{address}{path}"))?.build()?)
+    }
+
+    /// What sends requests to a REST API as they are written.
+    ///
+    /// # Errors
+    /// Where there is no such Service.
+    pub fn wire(&self, namespace: &str, service: &str, port: u16) -> Result<wire::Client> {
+        let (address, path) = self.reached_at(namespace, service, port)?;
+        Ok(wire::Client::below(address, &path))
+    }
+
+    /// The address through which a Service is reached, and the path below which it is there.
+    fn reached_at(
+        &self,
+        namespace: &str,
+        service: &str,
+        port: u16,
+    ) -> Result<(SocketAddr, String)> {
         let found = self.get(namespace, "service", service)?;
         if let Reach::Proxy(proxy) = self.reach {
             let path = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy");
-            return Ok(Client::below(proxy, &path));
+            return Ok((proxy, path));
         }
         let ip = found["spec"]["clusterIP"].as_str();
         let ip = ip.context("a cluster IP")?.parse()?;
-        Ok(Client::new(SocketAddr::new(ip, port)))
+        Ok((SocketAddr::new(ip, port), String::new()))
     }
 
     /// Runs a program with `input` on its stdin.

@@ -1,15 +1,18 @@
 //! An installed release of the chart, and its pools.
 
 use super::kube::Kube;
-use crate::client::Client;
 use crate::cluster::binaries::workspace;
 use crate::wait;
+use crate::wire;
 use anyhow::{Context, Result, ensure};
+use client::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+/// The port of the REST API.
+const PORT: u16 = 8000;
 /// How long a pool may take until it is as it should be.
 pub const SETTLE: Duration = Duration::from_secs(120);
 
@@ -129,8 +132,19 @@ impl Release {
     /// # Errors
     /// Where it has no Service.
     pub fn client(&self) -> Result<Client> {
-        let service = format!("{}-manager", self.full_name());
-        self.kube.client(&self.namespace, &service, 8000)
+        self.kube.client(&self.namespace, &self.service(), PORT)
+    }
+
+    /// What sends requests to its REST API as they are written.
+    ///
+    /// # Errors
+    /// Where it has no Service.
+    pub fn wire(&self) -> Result<wire::Client> {
+        self.kube.wire(&self.namespace, &self.service(), PORT)
+    }
+
+    fn service(&self) -> String {
+        format!("{}-manager", self.full_name())
     }
 
     /// Applies a pool.

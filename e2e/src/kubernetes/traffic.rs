@@ -1,8 +1,8 @@
 //! Clients that upload and read all the time, and count the answers that they get.
 
-use crate::client::Client;
 use crate::content;
 use anyhow::Result;
+use client::{Client, Error, Upload};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,28 +130,19 @@ impl Shared {
     async fn round(&self, client: &Client, series: &str, worker: u64) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let file = name(series, number);
-        let mut sent = client.put(&file, data(number)).await;
-        let again = self.tries_again && failed(&sent);
-        if again {
+        let upload = || Upload::bytes(data(number)).key(&file);
+        let mut sent = client.put(&file, upload()).await;
+        if self.tries_again && failed(&sent) {
             self.count("upload, sent again 200".to_owned());
             tokio::time::sleep(AGAIN).await;
-            sent = client.put(&file, data(number)).await;
+            sent = client.put(&file, upload()).await;
         }
         match sent {
-            Ok(answer) => {
-                // The first request may have been carried out, and only its answer
-                // lost; its bytes are compared in the end.
-                let stored = answer.status == 201 || again && answer.status == 409;
-                match stored {
-                    true => self.count("upload 201".to_owned()),
-                    false => self.count(answered("upload", &answer)),
-                }
-                if stored {
-                    let mut stored = self.stored.lock();
-                    stored.push(number);
-                }
+            Ok(_) => {
+                self.count("upload 201".to_owned());
+                self.stored.lock().push(number);
             }
-            Err(error) => self.count(format!("upload broke: {error:#}")),
+            Err(error) => self.count(answered("upload", error)),
         }
         let earlier = {
             let stored = self.stored.lock();
@@ -161,33 +152,35 @@ impl Shared {
         let Some(earlier) = earlier else {
             return;
         };
-        let mut read = client.get(&name(series, earlier)).await;
-        if self.tries_again && failed(&read) {
+        let earlier_name = name(series, earlier);
+        let read = async || client.get(&earlier_name).await?.bytes().await;
+        let mut answer = read().await;
+        if self.tries_again && failed(&answer) {
             self.count("read, sent again 200".to_owned());
             tokio::time::sleep(AGAIN).await;
-            read = client.get(&name(series, earlier)).await;
+            answer = read().await;
         }
-        match read {
-            Ok(answer) if answer.status == 200 && answer.body != data(earlier) => {
-                self.count("read OTHER BYTES".to_owned());
-            }
-            Ok(answer) => self.count(answered("read", &answer)),
-            Err(error) => self.count(format!("read broke: {error:#}")),
+        match answer {
+            Ok(body) if body != data(earlier) => self.count("read OTHER BYTES".to_owned()),
+            Ok(_) => self.count("read 200".to_owned()),
+            Err(error) => self.count(answered("read", error)),
         }
     }
 }
 
 /// Whether a client that knows HTTP would send it again.
-fn failed(sent: &Result<crate::client::Answer>) -> bool {
-    sent.as_ref().map_or(true, |answer| answer.status == 503)
+fn failed<T>(sent: &Result<T, Error>) -> bool {
+    sent.as_ref().is_err_and(Error::is_retryable)
 }
 
-fn answered(what: &str, answer: &crate::client::Answer) -> String {
-    match answer.code() {
-        Some(code) if !answer.status.is_success() => {
-            format!("{what} {}/{code}", answer.status.as_u16())
-        }
-        _ => format!("{what} {}", answer.status.as_u16()),
+fn answered(what: &str, error: Error) -> String {
+    let Some(refusal) = error.refusal() else {
+        return format!("{what} broke: {:#}", anyhow::Error::from(error));
+    };
+    let status = refusal.status.as_u16();
+    match refusal.code {
+        Some(code) => format!("{what} {status}/{}", code.number()),
+        None => format!("{what} {status}"),
     }
 }
 
@@ -197,11 +190,8 @@ fn answered(what: &str, answer: &crate::client::Answer) -> String {
 /// At the first that is not as it was.
 pub async fn compare(client: &Client, series: &str, seen: &Seen) -> Result<usize> {
     for number in &seen.stored {
-        let answer = client.get(&name(series, *number)).await?.expect(200)?;
-        anyhow::ensure!(
-            answer.body == data(*number),
-            "{series}-{number}: other bytes"
-        );
+        let body = client.get(&name(series, *number)).await?.bytes().await?;
+        anyhow::ensure!(body == data(*number), "{series}-{number}: other bytes");
     }
     Ok(seen.stored.len())
 }

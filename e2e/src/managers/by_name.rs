@@ -38,15 +38,15 @@ impl Run {
 
         let grpc = SocketAddr::new(SECOND.parse()?, cluster.grpc().port());
         let second = cluster.add_manager_reached_at(grpc).await?;
-        let client = cluster.client_of(second);
+        let client = cluster.client_of(second)?;
         tokio::time::sleep(UNKNOWN).await;
         ensure!(client.status().await?.available() == 0, "it is not named");
         write_hosts(&hosts, &[FIRST, SECOND])?;
         let named = Instant::now();
         sees(&client, 1, RESOLVED).await?;
         let found = named.elapsed();
-        client.put("by name", "x").await?.expect(201)?;
-        cluster.client().get("by name").await?.expect(200)?;
+        client.put("by name", "x").await?;
+        cluster.client()?.get("by name").await?.bytes().await?;
 
         add_node(&mut cluster, &hosts).await?;
         cluster.wait_available(2).await?;

@@ -3,10 +3,11 @@
 
 use super::by_name::with_hosts;
 use super::{NOTICED, Run, sees};
-use crate::client::Client;
 use crate::cluster::{Cluster, Options};
+use crate::library::names;
 use crate::mongo::Server;
 use anyhow::{Result, ensure};
+use client::Client;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,14 +30,14 @@ impl Run {
             ..Options::default()
         })?;
         let (node, way) = start(&mut cluster).await?;
-        let (first, second) = (cluster.client(), cluster.client_of(0));
+        let (first, second) = (cluster.client()?, cluster.client_of(0)?);
         for at in [&first, &second] {
             sees(at, 1, NOTICED).await?;
         }
         for number in 0..FILES {
             let name = format!("f{number}");
-            second.put(&name, "content").await?.expect(201)?;
-            first.get(&name).await?.expect(200)?;
+            second.put(&name, "content").await?;
+            first.get(&name).await?.bytes().await?;
         }
         let volume = cluster.volume_of("node-1").await?;
 
@@ -86,14 +87,14 @@ async fn start(cluster: &mut Cluster) -> Result<(SocketAddr, Way)> {
 
 /// Every file is there, and one more can come and go.
 async fn whole(manager: &Client) -> Result<()> {
-    let names = manager.names().await?;
-    ensure!(names.len() == FILES, "{names:?}");
-    for name in names {
-        let answer = manager.get(&name).await?.expect(200)?;
-        ensure!(answer.body == "content", "{name}: {answer:?}");
+    let all = names(manager).await?;
+    ensure!(all.len() == FILES, "{all:?}");
+    for name in all {
+        let body = manager.get(&name).await?.bytes().await?;
+        ensure!(body == "content", "{name}: {body:?}");
     }
-    manager.put("another", "x").await?.expect(201)?;
-    manager.delete("another").await?.expect(204).map(drop)
+    manager.put("another", "x").await?;
+    Ok(manager.delete("another").await?)
 }
 
 /// A way to a node beside the direct one; dropping it cuts it, with all connections.

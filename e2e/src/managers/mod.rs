@@ -14,13 +14,14 @@ mod suite;
 mod swapped;
 mod window;
 
-use crate::client::Client;
-use crate::cluster::{Cluster, Options, Status};
+use crate::cluster::{Cluster, Options};
 use crate::files::Files;
+use crate::library::refused;
 use crate::mongo::Server;
 use crate::report::table;
 use crate::wait;
 use anyhow::{Context, Result, bail, ensure};
+use client::{Client, Code, Error, NodeState, Status};
 use std::time::{Duration, Instant};
 
 /// Flags of `managers`.
@@ -52,7 +53,23 @@ async fn sees(manager: &Client, nodes: usize, within: Duration) -> Result<()> {
 }
 
 fn is_leader(status: &Status) -> bool {
-    status.rest["leader"] == true
+    status.leader
+}
+
+/// Checks that a call is refused at once while the database is away, with a pause to wait for.
+async fn refused_at_once<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<()> {
+    let begun = Instant::now();
+    let done = call.await;
+    let took = begun.elapsed();
+    ensure!(took < AT_ONCE, "{what} took {took:?}");
+    let refusal = done.as_ref().err().and_then(Error::refusal);
+    let pause = refusal.and_then(|refusal| refusal.retry_after);
+    refused(done, Code::ServersUnavailable).context(what)?;
+    ensure!(pause.is_some(), "{what}: no pause");
+    Ok(())
 }
 
 /// Does the run and prints what came of it.
@@ -110,7 +127,7 @@ impl Run {
             cluster.add_node().await?;
         }
         cluster.wait_available(3).await?;
-        let clients = vec![cluster.client(), cluster.client_of(0)];
+        let clients = vec![cluster.client()?, cluster.client_of(0)?];
         sees(&clients[1], 3, NOTICED).await?;
         Ok(Self {
             cluster,
@@ -152,7 +169,7 @@ impl Run {
             let staying: Vec<_> = status
                 .nodes
                 .iter()
-                .filter(|node| node.state == "available")
+                .filter(|node| node.state == NodeState::Available)
                 .map(|node| node.id.clone())
                 .collect();
             ensure!(staying.len() == nodes, "{staying:?}");
@@ -203,7 +220,7 @@ impl Run {
     async fn told_away(&self, at: usize, part: &str) -> Result<()> {
         wait::until(NOTICED, async || {
             let status = self.files.manager(at).status().await?;
-            let told = status.rest.get("store_away").and_then(|why| why.as_str());
+            let told = status.store_away.as_deref();
             ensure!(told.is_some_and(|why| why.contains(part)), "{told:?}");
             Ok(())
         })
@@ -258,28 +275,18 @@ impl Run {
         server.stop().await?;
         let stopped = Instant::now();
         self.told_away(0, "").await?;
-        let ops = crate::client::Client::new(self.cluster.ops());
+        let ops = crate::wire::Client::new(self.cluster.ops());
         let ready = ops.call(http::Method::GET, "/readyz").await?.expect(200)?;
         let text = String::from_utf8_lossy(&ready.body).into_owned();
         ensure!(text.contains("away"), "/readyz says {text}");
-        for (what, answer) in [
-            ("upload", self.files.timed_put("new").await?),
-            ("delete", self.files.timed_delete(0).await?),
-            (
-                "read of what is not cached",
-                self.files.timed_get("none").await?,
-            ),
-        ] {
-            let (answer, took) = answer;
-            ensure!(answer.outcome() == (503, Some(1)), "{what}: {answer:?}");
-            ensure!(!answer.header("retry-after").is_empty(), "{what}");
-            ensure!(took < AT_ONCE, "{what} took {took:?}");
-        }
+        refused_at_once("upload", client.put("new", "x")).await?;
+        refused_at_once("delete", self.files.delete(0)).await?;
+        refused_at_once("read of what is not cached", client.get("none")).await?;
         let drain = self.cluster.ask(&["drain", "--node", "node-3"]).await;
         let told = drain.map_or_else(|error| format!("{error:#}"), |(_, told)| told);
         ensure!(told.contains("store does not answer"), "drain: {told}");
-        let sealed = client.status().await?.rest["drains"].clone();
-        ensure!(sealed == serde_json::json!([]), "it held: {sealed}");
+        let drains = client.status().await?.drains;
+        ensure!(drains.is_empty(), "it held: {drains:?}");
         for number in &cached {
             self.files.read(0, *number).await?;
         }
@@ -287,12 +294,12 @@ impl Run {
         server.restart().await?;
         let back = Instant::now();
         wait::until(NOTICED, async || {
-            client.put("after the absence", "x").await?.expect(201)?;
+            client.put("after the absence", "x").await?;
             Ok(())
         })
         .await?;
         let healed = back.elapsed();
-        client.delete("after the absence").await?.expect(204)?;
+        client.delete("after the absence").await?;
         let seen = format!(
             "{} cached files read meanwhile, uploads again {:.1} s after its return",
             cached.len(),
@@ -353,10 +360,9 @@ impl Run {
         for at in 0..2 {
             self.told_away(at, "emptied").await?;
         }
-        let (answer, _) = self.files.timed_get("none").await?;
-        ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
-        let (answer, _) = self.files.timed_put("new").await?;
-        ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
+        let client = self.files.client(0);
+        refused(client.get("none").await, Code::ServersUnavailable)?;
+        refused(client.put("new", "x").await, Code::ServersUnavailable)?;
         for at in 0..2 {
             self.cluster.kill_manager_at(at).await?;
         }

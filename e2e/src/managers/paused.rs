@@ -34,7 +34,7 @@ impl Run {
         self.cluster.manager_at(leader)?.signal(Signal::CONT)?;
         wait::until(NOTICED, async || {
             let status = self.files.manager(leader).status().await?;
-            ensure!(status.rest["leader"] == false, "{status:?}");
+            ensure!(!status.leader, "{status:?}");
             let nodes = self.cluster.nodes.len();
             ensure!(status.available() == nodes - 1, "{status:?}");
             Ok(())

@@ -3,9 +3,11 @@
 //! stays away.
 
 use super::{NOTICED, Run, SETTLE, is_leader, sees};
+use crate::library::refused;
 use crate::mongo::Server;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::Code;
 use std::time::Instant;
 
 /// Files that are stored after the backup.
@@ -21,7 +23,7 @@ impl Run {
     pub(super) async fn set_back_the_database(&mut self, server: &mut Server) -> Result<()> {
         let begun = Instant::now();
         for name in GONE {
-            self.files.manager(0).put(name, "x").await?.expect(201)?;
+            self.files.manager(0).put(name, "x").await?;
         }
         self.quiet().await?;
         let backup = server.folder().join("backup");
@@ -29,7 +31,7 @@ impl Run {
         self.store_is_back().await?;
         self.files.upload(NEWER).await?;
         for name in GONE {
-            self.files.manager(1).delete(name).await?.expect(204)?;
+            self.files.manager(1).delete(name).await?;
         }
         // While nobody leads, the lease's beat does not rise, and a set-back may go
         // unnoticed; a file that moves during the switch is in two states.
@@ -41,7 +43,7 @@ impl Run {
         server.switch(&backup).await?;
         let found = wait::until(SETTLE, async || {
             let status = self.files.manager(0).status().await?;
-            let found = status.rest["quarantined"].as_u64().context("a number")?;
+            let found = status.quarantined;
             // Copies that were moved since the backup are among them.
             let merged = status.nodes.iter().all(|node| node.merged);
             ensure!(merged && found >= NEWER as u64, "{found} in quarantine");
@@ -50,8 +52,7 @@ impl Run {
         .await?;
         self.store_is_back().await?;
         for name in GONE {
-            let answer = self.files.manager(0).get(name).await?;
-            ensure!(answer.outcome() == (503, Some(4)), "{name}: {answer:?}");
+            refused(self.files.manager(0).get(name).await, Code::FileUnavailable).context(name)?;
         }
         // The first adoption stands still for longer than the janitor waits: none of
         // its bytes may be taken for those of an upload that nobody completed.
@@ -73,7 +74,7 @@ impl Run {
         for name in GONE {
             let (_, told) = self.cluster.ask(&["fsck"]).await?;
             ensure!(told.contains(&format!("\"{name}\"")), "{name}: {told}");
-            self.files.manager(1).delete(name).await?.expect(204)?;
+            self.files.manager(1).delete(name).await?;
         }
         self.balanced(nodes).await?;
         let seen = format!("{found} newer files found and adopted, the deleted ones missing");
@@ -94,7 +95,7 @@ impl Run {
         for at in 0..2 {
             wait::until(NOTICED, async || {
                 let status = self.files.manager(at).status().await?;
-                ensure!(!status.rest.contains_key("store_away"), "{status:?}");
+                ensure!(status.store_away.is_none(), "{status:?}");
                 Ok(())
             })
             .await?;

@@ -2,8 +2,10 @@
 //! to settle what they left: neither gets a false answer.
 
 use super::{NOTICED, Run, SETTLE, sees};
-use anyhow::{Result, ensure};
-use http::Method;
+use crate::library::refused;
+use anyhow::{Context, Result, ensure};
+use client::{Code, Listed};
+use futures::TryStreamExt;
 use std::time::Instant;
 
 /// An upload stands still before its node may link the copy; the janitor dooms that
@@ -25,34 +27,31 @@ impl Run {
         let begun = Instant::now();
         let leader = self.restart_managers(UPLOAD).await?;
         let client = self.files.manager(1 - leader).clone();
-        let upload = client.put(NAME, "x").await?;
-        ensure!(upload.outcome() == (503, Some(1)), "upload: {upload:?}");
+        refused(client.put(NAME, "x").await, Code::ServersUnavailable).context("upload")?;
         self.quiet().await?;
-        let read = client.get(NAME).await?;
-        ensure!(read.outcome() == (404, Some(2)), "it was ended: {read:?}");
+        refused(client.get(NAME).await, Code::FileDoesNotExist).context("it was ended")?;
 
         let leader = self.restart_managers(DELETE).await?;
         let client = self.files.manager(1 - leader).clone();
-        client.put(NAME, "y").await?.expect(201)?;
-        client.delete(NAME).await?.expect(204)?;
-        let path = format!("/files?prefix={NAME}");
-        let listing = client.call(Method::GET, &path).await?.expect(200)?.json()?;
-        ensure!(listing["files"] == serde_json::json!([]), "{listing}");
-        client.put(NAME, "z").await?.expect(201)?;
-        let read = self.files.manager(leader).get(NAME).await?.expect(200)?;
-        ensure!(read.body == "z", "{read:?}");
+        client.put(NAME, "y").await?;
+        client.delete(NAME).await?;
+        let listed: Vec<Listed> = client.list(NAME).try_collect().await?;
+        ensure!(listed.is_empty(), "{listed:?}");
+        client.put(NAME, "z").await?;
+        let read = self.files.manager(leader).get(NAME).await?.bytes().await?;
+        ensure!(read == "z", "{read:?}");
         self.quiet().await?;
-        client.delete(NAME).await?.expect(204)?;
+        client.delete(NAME).await?;
 
         self.restart_nodes(FLUSH).await?;
         let client = self.files.manager(1 - leader).clone();
         // Large enough for a stream of its own, whose bytes are flushed after Finish.
         let large = crate::content::bytes(1, 300_000);
-        client.put(NAME, large.clone()).await?.expect(201)?;
-        let read = self.files.manager(leader).get(NAME).await?.expect(200)?;
-        ensure!(read.body == large, "other bytes");
+        client.put(NAME, large.clone()).await?;
+        let read = self.files.manager(leader).get(NAME).await?.bytes().await?;
+        ensure!(read == large, "other bytes");
         self.restart_nodes("").await?;
-        client.delete(NAME).await?.expect(204)?;
+        client.delete(NAME).await?;
         let seen = "an ended upload is 503/1, a deleted file is in no listing, \
             an upload whose flush lasts is 201"
             .to_owned();

@@ -2,6 +2,7 @@
 //! counts what the other does, and the nodes stay even while the load goes on.
 
 use super::{Run, SETTLE};
+use crate::library::names;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
@@ -22,10 +23,7 @@ impl Run {
         let begun = Instant::now();
         let [first, second] = [0, 1].map(|at| self.files.manager(at).clone());
         for number in 0..DELETED * nodes {
-            second
-                .put(&format!("steady-{number}"), "x")
-                .await?
-                .expect(201)?;
+            second.put(&format!("steady-{number}"), "x").await?;
         }
         self.balanced(nodes).await?;
         let on_one = self.cluster.tree(0)?.files.into_keys();
@@ -37,7 +35,7 @@ impl Run {
                 let mut stored = Vec::new();
                 while go_on.load(Ordering::Relaxed) {
                     let name = format!("steady-more-{}", stored.len());
-                    first.put(&name, "y").await?.expect(201)?;
+                    first.put(&name, "y").await?;
                     stored.push(name);
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -51,7 +49,7 @@ impl Run {
                 let mut deleted = 0;
                 while go_on.load(Ordering::Relaxed) {
                     if let Some(name) = doomed.next() {
-                        second.delete(&name).await?.expect(204)?;
+                        second.delete(&name).await?;
                         deleted += 1;
                     }
                     tokio::time::sleep(PAUSE).await;
@@ -64,9 +62,9 @@ impl Run {
         let (stored, deleted) = (storing.await??, deleting.await??);
         seen?;
         self.balanced(nodes).await?;
-        for name in self.files.manager(0).names().await? {
+        for name in names(self.files.manager(0)).await? {
             if name.starts_with("steady-") {
-                second.delete(&name).await?.expect(204)?;
+                second.delete(&name).await?;
             }
         }
         let seen = format!(

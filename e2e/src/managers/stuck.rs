@@ -26,10 +26,10 @@ pub async fn run(store: Option<String>) -> Result<String> {
     cluster.start_manager().await?;
     cluster.add_node().await?;
     cluster.wait_available(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let name = |number: usize| format!("f{number:06}");
     for number in 0..GONE + WHOLE {
-        client.put(&name(number), "x").await?.expect(201)?;
+        client.put(&name(number), "x").await?;
     }
     for (file, path) in cluster.tree(0)?.files {
         if file < name(GONE) {
@@ -47,14 +47,16 @@ pub async fn run(store: Option<String>) -> Result<String> {
     })
     .await?;
     cluster.ask(&["drain", "--node", "node-1"]).await?;
-    client.put("afterwards", "x").await?.expect(201)?;
+    client.put("afterwards", "x").await?;
     wait::until(SETTLE, async || {
         let status = client.status().await?;
-        let missing = status.rest["missing"]["files"].as_u64().unwrap_or(0);
-        let holds = status.rest["drains"][0]["holds"]
-            .as_str()
-            .unwrap_or_default();
-        let stuck = status.rest["stuck"]["files"].as_u64().unwrap_or(0);
+        let missing = status.missing.files;
+        let holds = status
+            .drains
+            .first()
+            .and_then(|drain| drain.holds.as_deref());
+        let holds = holds.unwrap_or_default();
+        let stuck = status.stuck.files;
         let told = holds.contains("can't move") || holds.contains("could not be moved");
         ensure!(
             missing as usize == GONE && stuck > 0 && told,
@@ -70,17 +72,17 @@ pub async fn run(store: Option<String>) -> Result<String> {
         .count();
     ensure!(warnings <= WARNINGS, "{warnings} warnings");
     for number in 0..GONE {
-        client.delete(&name(number)).await?.expect(204)?;
+        client.delete(&name(number)).await?;
     }
     wait::until(SETTLE, async || {
         let status = client.status().await?;
-        let stuck = &status.rest["stuck"]["files"];
-        ensure!(status.unsettled == 0 && *stuck == 0, "{status:?}");
+        let stuck = status.stuck.files;
+        ensure!(status.unsettled == 0 && stuck == 0, "{status:?}");
         Ok(())
     })
     .await?;
     for number in GONE..GONE + WHOLE {
-        client.get(&name(number)).await?.expect(200)?;
+        client.get(&name(number)).await?.bytes().await?;
     }
     cluster.stop().await?;
     Ok(format!(

@@ -3,10 +3,12 @@
 
 use super::{NOTICED, Run, SETTLE};
 use crate::cluster::{Cluster, Options, SOON};
+use crate::library::{names, refused};
 use crate::mongo::Server;
 use crate::tree::Tree;
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::Code;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -50,13 +52,13 @@ impl Run {
             wait::until(NOTICED, async || {
                 let status = self.files.manager(at).status().await?;
                 ensure!(status.available() == self.cluster.nodes.len(), "{status:?}");
-                ensure!(!status.rest.contains_key("store_away"), "{status:?}");
+                ensure!(status.store_away.is_none(), "{status:?}");
                 Ok(())
             })
             .await?;
             let client = self.files.manager(at);
-            client.put("after the swap", "x").await?.expect(201)?;
-            client.delete("after the swap").await?.expect(204)?;
+            client.put("after the swap", "x").await?;
+            client.delete("after the swap").await?;
         }
         ensure!(self.paths()? == before, "files came or went");
         self.files.read_some(1, 50).await?;
@@ -79,15 +81,12 @@ impl Run {
 
     async fn refuses(&self, at: usize) -> Result<()> {
         let client = self.files.manager(at);
-        for (what, answer) in [
-            ("upload", client.put("new", "x").await?),
-            ("delete of ours and theirs", client.delete(THEIRS[1]).await?),
-            ("delete of theirs", client.delete(THEIRS[0]).await?),
-            ("read of theirs", client.get(THEIRS[0]).await?),
-            ("listing", client.call(http::Method::GET, "/files").await?),
-        ] {
-            ensure!(answer.outcome() == (503, Some(1)), "{what}: {answer:?}");
-        }
+        let away = Code::ServersUnavailable;
+        refused(client.put("new", "x").await, away).context("upload")?;
+        refused(client.delete(THEIRS[1]).await, away).context("delete of ours and theirs")?;
+        refused(client.delete(THEIRS[0]).await, away).context("delete of theirs")?;
+        refused(client.get(THEIRS[0]).await, away).context("read of theirs")?;
+        refused(names(client).await, away).context("listing")?;
         Ok(())
     }
 }
@@ -109,7 +108,7 @@ impl Other {
         })
         .await?;
         for name in THEIRS {
-            cluster.client().put(name, "theirs").await?.expect(201)?;
+            cluster.client()?.put(name, "theirs").await?;
         }
         let mut other = Self { server, cluster };
         other.rest().await?;
@@ -127,17 +126,17 @@ impl Other {
         self.cluster.start_manager().await?;
         self.cluster.start_node(0).await?;
         self.cluster.wait_available(1).await?;
-        let status = self.cluster.client().status().await?;
+        let status = self.cluster.client()?.status().await?;
         ensure!(status.nodes.len() == 1, "{status:?}");
         let mut wanted = THEIRS;
         wanted.sort_unstable();
         ensure!(
-            self.cluster.client().names().await? == wanted,
+            names(&self.cluster.client()?).await? == wanted,
             "their names"
         );
         for name in THEIRS {
-            let answer = self.cluster.client().get(name).await?.expect(200)?;
-            ensure!(answer.body == "theirs", "{name}: other bytes");
+            let body = self.cluster.client()?.get(name).await?.bytes().await?;
+            ensure!(body == "theirs", "{name}: other bytes");
         }
         self.cluster
             .wait_fsck_clean(SOON)

@@ -2,8 +2,8 @@
 //! never end, and what HTTP/2 clients send ahead (invariant 9).
 
 use super::mib;
-use crate::client::{Body, Pieces};
 use crate::cluster::{Cluster, Options};
+use crate::wire::{Body, Pieces};
 use crate::{raw, wait};
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -166,7 +166,7 @@ async fn waiting_uploads(address: SocketAddr) -> Result<JoinSet<()>> {
     })
     .await?;
     // Others still get their answers.
-    let client = crate::client::Client::new(address);
+    let client = crate::wire::Client::new(address);
     let request = Request::get("/files").body(Body::from(Pieces::empty()))?;
     client.send(request).await?.expect(200)?;
     Ok(tasks)

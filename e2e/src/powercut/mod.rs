@@ -4,13 +4,14 @@
 
 mod guest;
 
-use crate::client::Client;
 use crate::cluster::binaries;
 use crate::content;
 use crate::journal::{Findings, Journal, Load, State};
 use crate::report::table;
 use crate::wait;
+use crate::{library, wire};
 use anyhow::{Context, Result, bail, ensure};
+use client::Client;
 use guest::{Guest, Running};
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::Rng;
@@ -174,8 +175,9 @@ impl Cuts {
     ) -> Result<Findings> {
         let begun = Instant::now();
         let running = self.guest.boot(failpoints)?;
-        let client = ready(&running).await?;
+        ready(&running).await?;
         let up = begun.elapsed();
+        let client = wire::Client::new(running.http);
         let after = Duration::from_millis(1500 + self.random.next_u64() % 4000);
         let seed = self.random.next_u64();
         // A machine that is busy with others may need longer for its first answer.
@@ -226,7 +228,7 @@ async fn ready(running: &Running) -> Result<Client> {
     let start = Instant::now();
     loop {
         // A new client each time: connections to a guest that boots hang.
-        let client = Client::new(running.http);
+        let client = library::once(running.http, None)?;
         let status = tokio::time::timeout(Duration::from_secs(2), client.status()).await;
         if matches!(&status, Ok(Ok(status)) if status.available() >= 2) {
             return Ok(client);

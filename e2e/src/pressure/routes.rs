@@ -1,8 +1,8 @@
 //! What the clients do: each route, with the one right answer to it.
 
 use super::wire::{AsyncStep, Wire};
-use crate::client::{Answer, Body, NameAt, Pieces, Route, encode_name};
 use crate::content;
+use crate::wire::{Answer, Body, NameAt, Pieces, Route, encode_name};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Method, Request};

@@ -1,6 +1,6 @@
 //! Many clients of one address, over either version of HTTP.
 
-use crate::client::{Answer, Body, Client, Http2};
+use crate::wire::{Answer, Body, Client, Http2};
 use anyhow::{Result, ensure};
 use http::Request;
 use std::net::SocketAddr;

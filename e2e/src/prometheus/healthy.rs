@@ -7,10 +7,11 @@ use super::promtool::check_metrics;
 use super::rules::longest;
 use super::watched::Watched;
 use super::{SHARED, World};
-use crate::client::Client;
 use crate::cluster::{Options, SOON};
 use crate::content;
+use crate::library::refused;
 use anyhow::{Context, Result, bail, ensure};
+use client::{Client, Code};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub(super) async fn run(world: &World) -> Result<(Watched<'_>, Vec<String>)> {
     .await?;
     let begun = Instant::now();
     make_pool(&world.server, SHARED)?;
-    let client = watched.cluster.client();
+    let client = watched.cluster.client()?;
     let working = tokio::spawn(work(client));
     let done = while_at_work(&mut watched, world).await;
     if working.is_finished() {
@@ -140,16 +141,13 @@ async fn work(client: Client) -> Result<()> {
         let name = format!("work-{}", round % NAMES);
         let size = 100 + (round as usize * 997) % 60_000;
         if round >= NAMES {
-            client.delete(&name).await?.expect(204)?;
+            client.delete(&name).await?;
         }
-        client
-            .put(&name, content::bytes(round, size))
-            .await?
-            .expect(201)?;
-        client.get(&name).await?.expect(200)?;
+        client.put(&name, content::bytes(round, size)).await?;
+        client.get(&name).await?.bytes().await?;
         if round % 10 == 0 {
-            client.put(&name, "again").await?.expect(409)?;
-            client.get("there-is-none").await?.expect(404)?;
+            refused(client.put(&name, "again").await, Code::FileNameExists)?;
+            refused(client.get("there-is-none").await, Code::FileDoesNotExist)?;
             client.status().await?;
         }
         tokio::time::sleep(PAUSE).await;

@@ -1,8 +1,8 @@
 //! What `promtool` says of metrics and rules.
 
-use crate::client::Client;
 use crate::kube::program;
 use crate::tools::{self, Told};
+use crate::wire::Client;
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use serde_json::{Value, json};

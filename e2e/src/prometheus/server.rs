@@ -1,9 +1,9 @@
 //! A real Prometheus that reads targets and judges rules once a second.
 
 use super::chart::Job;
-use crate::client::Client;
 use crate::cluster::Launch;
 use crate::kube::program;
+use crate::wire::Client;
 use crate::{ports, wait};
 use anyhow::{Context, Result, ensure};
 use http::Method;

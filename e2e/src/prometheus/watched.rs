@@ -130,10 +130,10 @@ impl<'a> Watched<'a> {
 
     /// Stores small files.
     pub(super) async fn store(&self, prefix: &str, files: usize) -> Result<()> {
-        let client = self.cluster.client();
+        let client = self.cluster.client()?;
         for number in 0..files {
             let name = format!("{prefix}{number}");
-            client.put(&name, "some bytes").await?.expect(201)?;
+            client.put(&name, "some bytes").await?;
         }
         Ok(())
     }

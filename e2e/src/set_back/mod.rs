@@ -4,12 +4,13 @@
 
 mod model;
 
-use crate::cluster::{Cluster, Options, Status};
+use crate::cluster::{Cluster, Options};
 use crate::mongo::Server;
 use crate::report::table;
 use crate::tree::{self, Tree};
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::Status;
 use model::Model;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -118,10 +119,10 @@ impl Run {
             ..Options::default()
         })?;
         cluster.start_manager().await?;
-        let mut clients = vec![cluster.client()];
+        let mut clients = vec![cluster.client()?];
         if engine == Engine::Mongodb {
             let other = cluster.add_manager().await?;
-            clients.push(cluster.client_of(other));
+            clients.push(cluster.client_of(other)?);
         }
         for _ in 0..2 {
             cluster.add_node().await?;
@@ -166,7 +167,7 @@ impl Run {
 
         self.set_back(&backup).await?;
         let status = self.settled().await?;
-        let quarantined = status.rest["quarantined"].as_u64().unwrap_or(0);
+        let quarantined = status.quarantined;
         self.on_disk()?;
         let (code, told) = self.cluster.ask(&["quarantine", "adopt", "--all"]).await?;
         ensure!(code == 0 && told.contains(" 0 kept in"), "{told}");
@@ -261,16 +262,12 @@ impl Run {
     /// set-back and no absent store, and until the disks are balanced.
     async fn settled(&self) -> Result<Status> {
         let settled = |status: &Status| {
-            let rest = &status.rest;
-            let waits = ["set_back", "store_away"];
-            ensure!(
-                waits.iter().all(|key| !rest.contains_key(*key)),
-                "{status:?}"
-            );
+            let waits = status.set_back.is_some() || status.store_away.is_some();
+            ensure!(!waits, "{status:?}");
             let all = status.nodes.len() == self.cluster.nodes.len();
             let merged = status.nodes.iter().all(|node| node.merged);
-            let quiet = status.unsettled == 0 && status.moves.is_empty();
-            ensure!(all && merged && quiet && status.skew <= 1, "{status:?}");
+            let quiet = status.unsettled == 0 && status.is_balanced();
+            ensure!(all && merged && quiet, "{status:?}");
             Ok(())
         };
         let last = self.every_manager(settled).await?;
@@ -283,7 +280,7 @@ impl Run {
         let mut last = Status::default();
         for at in 0..=self.cluster.others.len() {
             let asked = wait::until(SETTLE, async || {
-                let status = self.cluster.client_at(at).status().await?;
+                let status = self.cluster.client_at(at)?.status().await?;
                 wanted(&status)?;
                 Ok(status)
             });
@@ -296,8 +293,8 @@ impl Run {
     /// the file would never move again.
     async fn nothing_is_missing(&self) -> Result<()> {
         let none = |status: &Status| {
-            let missing = &status.rest["missing"];
-            ensure!(missing["files"] == 0, "{missing}");
+            let missing = &status.missing;
+            ensure!(missing.files == 0, "{missing:?}");
             Ok(())
         };
         self.every_manager(none).await.map(drop)

@@ -1,11 +1,10 @@
 //! What the clients of the run were answered: what is stored and what is deleted,
 //! to be compared with the service after its store was set back.
 
-use crate::client::{Client, encode_name};
 use crate::content;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http::Request;
+use client::{Client, Code, Error, Upload};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -66,47 +65,43 @@ impl Model {
             known.seeds += 1;
             known.seeds
         };
-        let path = format!("/file/{}", encode_name(name));
-        let mut last = String::new();
+        let mut last = None;
         for attempt in 0..TRIES {
-            let request = Request::put(&path).header("idempotency-key", format!("k{seed}"));
-            let sent = self.client(seed as usize + attempt);
-            match sent.send(request.body(data(seed).into())?).await {
-                Ok(answer) if answer.status == 201 => {
+            let upload = Upload::bytes(data(seed)).key(format!("k{seed}"));
+            match self.client(seed as usize + attempt).put(name, upload).await {
+                Ok(_) => {
                     let mut known = self.known.lock();
                     known.deleted.remove(name);
                     known.stored.insert(name.to_owned(), seed);
                     return Ok(());
                 }
-                Ok(answer) if matches!(answer.status.as_u16(), 429 | 503) => {
-                    last = format!("{answer:?}");
-                }
-                Ok(answer) => bail!("upload of {name}: {answer:?}"),
-                Err(error) => last = format!("{error:#}"),
+                Err(error) if error.is_retryable() => last = Some(error),
+                Err(error) => return Err(error).context(format!("upload of {name}")),
             }
             tokio::time::sleep(PAUSE).await;
         }
-        bail!("upload of {name}, after {TRIES} tries: {last}")
+        bail!("upload of {name}, after {TRIES} tries: {last:?}")
     }
 
     /// Deletes a file, as a patient client does.
     pub(super) async fn delete(&self, name: &str) -> Result<()> {
-        let mut last = String::new();
+        let mut last = None;
         for attempt in 0..TRIES {
             match self.client(attempt).delete(name).await {
-                Ok(answer) if matches!(answer.status.as_u16(), 204 | 404) => {
+                Err(error) if error.is_retryable() => last = Some(error),
+                Err(error) if !error.is_gone() => {
+                    return Err(error).context(format!("delete of {name}"));
+                }
+                _ => {
                     let mut known = self.known.lock();
                     known.stored.remove(name);
                     known.deleted.insert(name.to_owned());
                     return Ok(());
                 }
-                Ok(answer) if answer.status == 503 => last = format!("{answer:?}"),
-                Ok(answer) => bail!("delete of {name}: {answer:?}"),
-                Err(error) => last = format!("{error:#}"),
             }
             tokio::time::sleep(PAUSE).await;
         }
-        bail!("delete of {name}, after {TRIES} tries: {last}")
+        bail!("delete of {name}, after {TRIES} tries: {last:?}")
     }
 
     /// Stores many files at once.
@@ -168,9 +163,9 @@ impl Model {
         self.each(names, async |model, name| {
             let seed = model.known.lock().stored.get(&name).copied();
             let seed = seed.context("it is stored")?;
-            let answer = model.client(seed as usize).get(&name).await?;
-            let answer = answer.expect(200).with_context(|| name.clone())?;
-            ensure!(answer.body == data(seed), "{name} has other bytes");
+            let read = async { model.client(seed as usize).get(&name).await?.bytes().await };
+            let body = read.await.with_context(|| name.clone())?;
+            ensure!(body == data(seed), "{name} has other bytes");
             Ok(())
         })
         .await?;
@@ -183,9 +178,10 @@ impl Model {
         let names: Vec<_> = self.known.lock().deleted.iter().cloned().collect();
         let count = names.len();
         self.each(names, async |model, name| {
-            let answer = model.client(0).get(&name).await?;
-            let gone = matches!(answer.outcome(), (404, Some(2)) | (503, Some(4)));
-            ensure!(gone, "{name} was deleted: {answer:?}");
+            let read = model.client(0).get(&name).await.map(drop);
+            let code = read.as_ref().err().and_then(Error::code);
+            let gone = matches!(code, Some(Code::FileDoesNotExist | Code::FileUnavailable));
+            ensure!(gone, "{name} was deleted: {read:?}");
             model.delete(&name).await
         })
         .await?;

@@ -5,13 +5,14 @@
 mod files;
 mod transfer;
 
-use crate::client::Client;
 use crate::cluster::binaries;
-use crate::cluster::{Cluster, Launch, Options, SOON, Status};
+use crate::cluster::{Cluster, Launch, Options, SOON};
+use crate::library;
 use crate::report::{mib, table, thousands};
 use crate::tree::{self, Tree};
 use crate::wait;
 use anyhow::{Context, Result, ensure};
+use client::Status;
 use files::Source;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,9 +87,8 @@ async fn processes(args: &Args, sources: Arc<Vec<Source>>) -> Result<Vec<Vec<Str
         ..Options::default()
     };
     let mut cluster = Cluster::start_with(options).await?;
-    let client = cluster.client();
     let start = Instant::now();
-    let transfer = Transfer::new(client.clone(), Arc::clone(&sources));
+    let transfer = Transfer::new(cluster.http(), Arc::clone(&sources))?;
     let upload = tokio::spawn(upload_all(transfer.clone(), args.clients));
     let total = sources.len();
     let soon = Duration::from_secs(600);
@@ -150,18 +150,19 @@ async fn standalone(sources: Arc<Vec<Source>>, clients: usize) -> Result<Vec<Vec
     };
     let process = launch.start().await?;
     let begun = Instant::now();
-    let client = Client::new(process.address("http")?);
-    upload_all(Transfer::new(client, Arc::clone(&sources)), clients).await?;
+    let transfer = Transfer::new(process.address("http")?, Arc::clone(&sources))?;
+    upload_all(transfer, clients).await?;
     let uploaded = begun.elapsed();
     let status = process.terminate(SOON).await?;
     ensure!(status.success(), "standalone ended with {status}");
     let process = launch.start().await?;
-    let client = Client::new(process.address("http")?);
+    let transfer = Transfer::new(process.address("http")?, Arc::clone(&sources))?;
     let begun = Instant::now();
-    download_all(Transfer::new(client.clone(), Arc::clone(&sources)), clients).await?;
+    download_all(transfer, clients).await?;
     let downloaded = begun.elapsed();
     // A file that a node counts already, and whose answer is still on its way, is counted twice
     // for a moment: placement is two apart then, and moves even that out.
+    let client = library::once(process.address("http")?, None)?;
     wait::until(BALANCE, async || {
         let status = client.status().await?;
         ensure!(status.is_balanced(), "{status:?}");

@@ -2,12 +2,14 @@
 //! where the service asks for that.
 
 use super::Source;
-use crate::client::{Answer, Body, Client, Route};
 use crate::content;
+use crate::wire::{self, Answer, Body, Route};
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
+use client::Client;
 use http::Request;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// What all clients share.
 #[derive(Debug, Clone)]
 pub(super) struct Transfer {
+    wire: wire::Client,
     client: Client,
     sources: Arc<Vec<Source>>,
     done: Arc<AtomicUsize>,
@@ -25,13 +28,22 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub(super) fn new(client: Client, sources: Arc<Vec<Source>>) -> Self {
-        Self {
+    pub(super) fn new(address: SocketAddr, sources: Arc<Vec<Source>>) -> Result<Self> {
+        let retries = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&retries);
+        let client = Client::builder(&format!("http://{address}"))?
+            .deadline(PATIENCE)
+            .on_retry(move |_, _| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            })
+            .build()?;
+        Ok(Self {
+            wire: wire::Client::new(address),
             client,
             sources,
             done: Arc::default(),
-            retries: Arc::default(),
-        }
+            retries,
+        })
     }
 
     /// How often something was tried again.
@@ -56,7 +68,7 @@ impl Transfer {
     async fn persist(&self, make: impl Fn() -> Result<Request<Body>>) -> Result<Answer> {
         let start = Instant::now();
         loop {
-            let outcome = self.client.send(make()?).await;
+            let outcome = self.wire.send(make()?).await;
             let wait = match &outcome {
                 Ok(answer) if matches!(answer.status.as_u16(), 503 | 429) => {
                     let seconds = answer.header("retry-after").parse().unwrap_or(1);
@@ -95,13 +107,8 @@ impl Transfer {
 
     async fn compare(&self, index: usize) -> Result<()> {
         let source = &self.sources[index];
-        let path = format!("/file/{}", crate::client::encode_name(&source.name));
-        let make = || Ok(Request::get(&path).body(Bytes::new().into())?);
-        let answer = self.persist(make).await?.expect(200)?;
-        let (there, here) = (
-            content::sha256(&answer.body),
-            content::sha256(&read(source)?),
-        );
+        let body = self.client.get(&source.name).await?.bytes().await?;
+        let (there, here) = (content::sha256(&body), content::sha256(&read(source)?));
         ensure!(
             there == here,
             "SHA-256 {} instead of {}",

@@ -1,5 +1,6 @@
-//! A lean HTTP/1.1 client of the REST API on hyper: connections are kept, and
-//! it spends little CPU, since on a small machine it competes with the servers.
+//! A lean HTTP/1.1 client of the REST API on hyper, for what is about requests and answers as
+//! they are, and for load: connections are kept, and it spends little CPU, since on a small
+//! machine it competes with the servers. All else calls by the library.
 
 mod body;
 mod http2;
@@ -11,7 +12,6 @@ pub use http2::Http2;
 pub use tls::Tls;
 pub use uploads::{NameAt, Route, encode_name, json_around};
 
-use crate::status::Status;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -376,29 +376,6 @@ impl Client {
         let url = made["url"].as_str().context("no url")?;
         let path = url.strip_prefix(&self.url());
         Ok(path.with_context(|| url.to_owned())?.to_owned())
-    }
-
-    /// `GET /status`.
-    pub async fn status(&self) -> Result<Status> {
-        let answer = self.call(Method::GET, "/status").await?.expect(200)?;
-        Ok(serde_json::from_slice(&answer.body)?)
-    }
-
-    /// The names of all files, page by page.
-    pub async fn names(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let mut path = "/files?limit=1000".to_owned();
-        loop {
-            let page = self.call(Method::GET, &path).await?.expect(200)?.json()?;
-            let files = page["files"].as_array().context("no files in the page")?;
-            for file in files {
-                names.push(file["filename"].as_str().context("no filename")?.to_owned());
-            }
-            match page["next"].as_str() {
-                Some(next) => path = format!("/files?limit=1000&after={}", encode_name(next)),
-                None => return Ok(names),
-            }
-        }
     }
 }
 

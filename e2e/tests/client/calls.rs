@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use client::{Client, Code, Error, NodeState, Upload};
 use e2e::certificates::Authority;
-use e2e::client::encode_name;
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::secure::Secure;
+use e2e::wire::encode_name;
 use e2e::{content, wait};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn files_of_any_name_and_size_come_back() -> Result<()> {
             let download = client.get(name).await?;
             ensure!(*download.info() == told);
             ensure!(download.bytes().await? == data, "{name}, {size} bytes");
-            let raw = cluster.client().get(name).await?.expect(200)?;
+            let raw = cluster.wire().get(name).await?.expect(200)?;
             ensure!(raw.body == data, "{}", encode_name(name));
             client.delete(name).await?;
             let gone = client.stat(name).await.unwrap_err();

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::callers::Closed;
 use e2e::cluster::{Cluster, Options};
 use e2e::content;
+use e2e::library::names;
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::process::Stdio;
@@ -68,11 +69,7 @@ async fn files_are_stored_found_fetched_and_deleted() -> Result<()> {
 async fn status_and_nodes_are_told() -> Result<()> {
     let cluster = Cluster::start(2).await?;
     let dfs = Dfs::of(&cluster)?;
-    cluster
-        .client()
-        .put("a", content::bytes(1, 2048))
-        .await?
-        .expect(201)?;
+    cluster.client()?.put("a", content::bytes(1, 2048)).await?;
     let status = dfs.does(&["status"]).await?;
     ensure!(
         status.contains("on 2 nodes of which 2 are available"),
@@ -157,7 +154,7 @@ async fn standard_input_and_output_are_files_too() -> Result<()> {
 async fn what_is_there_is_replaced_only_if_asked_for() -> Result<()> {
     let cluster = Cluster::start(1).await?;
     let dfs = Dfs::of(&cluster)?;
-    cluster.client().put("a", "theirs").await?.expect(201)?;
+    cluster.client()?.put("a", "theirs").await?;
     std::fs::write(dfs.folder().join("a"), "mine")?;
     dfs.fails(&["get", "a"], 1, "--force replaces it").await?;
     ensure!(std::fs::read(dfs.folder().join("a"))? == b"mine");
@@ -194,7 +191,7 @@ async fn what_nobody_reads_is_done_all_the_same() -> Result<()> {
     drop(child.stdout.take());
     let ran = ended(child).await?;
     ensure!(ran.code == 0, "{ran:?}");
-    ensure!(cluster.client().names().await? == ["a", "b"]);
+    ensure!(names(&cluster.client()?).await? == ["a", "b"]);
     for args in [&["put", "c"][..], &["drain", "node-1", "--cancel"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
         let child = dfs.command(args)?.stdout(full).spawn()?;
@@ -204,7 +201,7 @@ async fn what_nobody_reads_is_done_all_the_same() -> Result<()> {
             "{ran:?}"
         );
     }
-    ensure!(cluster.client().names().await?.len() == 3);
+    ensure!(names(&cluster.client()?).await?.len() == 3);
     Ok(())
 }
 
@@ -252,7 +249,7 @@ async fn the_exit_code_says_what_failed() -> Result<()> {
 async fn a_link_needs_no_token() -> Result<()> {
     let closed = Closed::start(&[]).await?;
     let dfs = Dfs::of(&closed.cluster)?;
-    closed.cluster.client().put("a b", "1").await?.expect(201)?;
+    closed.cluster.client()?.put("a b", "1").await?;
     let token = token_of(&closed)?;
     let link = dfs
         .does(&["--token-file", &token, "link", "a b", "--expires", "1h"])

@@ -3,23 +3,22 @@
 use crate::dfs::Dfs;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use client::NodeState;
 use e2e::callers::Closed;
-use e2e::client::Client;
 use e2e::cluster::{Cluster, SOON};
+use e2e::library::names;
 use e2e::older_store::with_an_older_store;
+use e2e::wire;
 use e2e::{content, wait};
 use http::{Method, Request};
 use serde_json::Value;
 
 async fn with_files(nodes: usize, files: u64) -> Result<(Cluster, Dfs)> {
     let cluster = Cluster::start(nodes).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for number in 0..files {
         let name = format!("f{number}");
-        client
-            .put(&name, content::bytes(number, 100))
-            .await?
-            .expect(201)?;
+        client.put(&name, content::bytes(number, 100)).await?;
     }
     let dfs = Dfs::of(&cluster)?;
     Ok((cluster, dfs))
@@ -77,7 +76,7 @@ async fn a_lost_node_is_given_up_after_its_cost_was_printed() -> Result<()> {
     );
     let order = format!("dfs abandon node-3 --volume {volume} --lose-files 10");
     ensure!(cost.err.contains(&order), "{cost:?}");
-    ensure!(cluster.client().names().await?.len() == 30);
+    ensure!(names(&cluster.client()?).await?.len() == 30);
 
     let order: Vec<&str> = order.split(' ').skip(1).collect();
     let mut wrong = order.clone();
@@ -87,11 +86,11 @@ async fn a_lost_node_is_given_up_after_its_cost_was_printed() -> Result<()> {
     let other = "00000000-0000-4000-8000-000000000000";
     let wrong = ["abandon", "node-3", "--volume", other, "--lose-files", "10"];
     dfs.fails(&wrong, 16, "has volume").await?;
-    ensure!(cluster.client().names().await?.len() == 30);
+    ensure!(names(&cluster.client()?).await?.len() == 30);
 
     let told = dfs.does(&order).await?;
     ensure!(told.contains("node-3 is given up: 10 files"), "{told}");
-    ensure!(cluster.client().names().await?.len() == 20);
+    ensure!(names(&cluster.client()?).await?.len() == 20);
     dfs.fails(&order, 16, "there is no node node-3").await
 }
 
@@ -159,7 +158,7 @@ async fn what_is_in_quarantine_is_listed_adopted_and_removed() -> Result<()> {
     }
     ensure!(of_nodes == 10, "{of_nodes}");
     let two = cluster
-        .client()
+        .wire()
         .call(Method::GET, "/quarantine?limit=2")
         .await?
         .expect(200)?;
@@ -190,8 +189,8 @@ async fn what_is_in_quarantine_is_listed_adopted_and_removed() -> Result<()> {
     *newer.last_mut().context("no generation")? = "7";
     dfs.fails(&newer, 12, "File does not exist").await?;
     ensure!(dfs.does(&adopt).await? == "adopted new3\n");
-    let back = cluster.client().get("new3").await?.expect(200)?;
-    ensure!(back.body == content::bytes(103, 100));
+    let back = cluster.client()?.get("new3").await?.bytes().await?;
+    ensure!(back == content::bytes(103, 100));
     dfs.fails(&adopt, 12, "File does not exist").await?;
     let remove = [vec!["quarantine", "rm"], copy("new4")?].concat();
     dfs.fails(&remove, 2, "say --yes").await?;
@@ -207,14 +206,14 @@ async fn what_is_in_quarantine_is_listed_adopted_and_removed() -> Result<()> {
     )
     .await?;
     adopt_all(&dfs, &cluster, copy("new5")?).await?;
-    ensure!(cluster.client().names().await?.len() == 19);
+    ensure!(names(&cluster.client()?).await?.len() == 19);
     Ok(())
 }
 
 /// What is left, of one node and then of all.
 async fn adopt_all(dfs: &Dfs, cluster: &Cluster, new5: Vec<&str>) -> Result<()> {
     // Somebody has taken a name meanwhile.
-    cluster.client().put("new5", "other").await?.expect(201)?;
+    cluster.client()?.put("new5", "other").await?;
     let taken = [vec!["quarantine", "adopt"], new5].concat();
     dfs.fails(&taken, 13, "new5 is file").await?;
     let of_node = ["--json", "quarantine", "adopt", "--all", "--node", "node-2"];
@@ -237,9 +236,9 @@ async fn adopt_all(dfs: &Dfs, cluster: &Cluster, new5: Vec<&str>) -> Result<()> 
 }
 
 /// The status that an order is answered with.
-async fn status(client: &Client, method: &str, path: &str, body: &'static str) -> Result<u16> {
+async fn status(wire: &wire::Client, method: &str, path: &str, body: &'static str) -> Result<u16> {
     let request = Request::builder().method(method).uri(path);
-    let answer = client.send(request.body(Bytes::from(body).into())?).await?;
+    let answer = wire.send(request.body(Bytes::from(body).into())?).await?;
     Ok(answer.status.as_u16())
 }
 
@@ -266,7 +265,7 @@ async fn only_who_has_the_right_operates_and_each_order_is_in_the_audit() -> Res
     let reader = closed
         .caller(&["--name=reader", "--rights=get,list,create,delete"])
         .await?;
-    let (all, nobody) = (closed.cluster.client(), closed.anyone());
+    let (all, nobody) = (closed.cluster.wire(), closed.anyone());
     for (method, path, body) in ORDERS {
         let (known, unknown) = (
             status(&reader, method, path, body).await?,
@@ -302,7 +301,7 @@ async fn only_who_has_the_right_operates_and_each_order_is_in_the_audit() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_wrong_is_refused_as_what_it_is() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let wire = cluster.wire();
     for (method, path, body, wanted) in [
         ("DELETE", "/drains?nodes=node-1", "", 400),
         ("DELETE", "/drains", "", 400),
@@ -331,9 +330,9 @@ async fn an_order_that_is_wrong_is_refused_as_what_it_is() -> Result<()> {
         ("POST", "/abandon", r#"["node-9"]"#, 400),
         ("POST", "/quarantine/adopt-all", "[]", 400),
     ] {
-        let status = status(&client, method, path, body).await?;
+        let status = status(&wire, method, path, body).await?;
         ensure!(status == wanted, "{method} {path} {body}: {status}");
     }
-    ensure!(client.status().await?.nodes[0].state == "available");
+    ensure!(cluster.client()?.status().await?.nodes[0].state == NodeState::Available);
     Ok(())
 }

@@ -20,7 +20,7 @@ async fn fill(cluster: &Cluster) -> Result<()> {
     for number in 0..9 {
         let name = format!("f{number}");
         let bytes = content::bytes(number, 100);
-        cluster.client().put(&name, bytes).await?.expect(201)?;
+        cluster.client()?.put(&name, bytes).await?;
     }
     Ok(())
 }

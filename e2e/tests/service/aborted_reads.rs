@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use e2e::client::{Body, Client, Route};
 use e2e::cluster::Cluster;
 use e2e::content;
+use e2e::wire::{Body, Client, Route};
 use http::Request;
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_who_go_away_and_readers_who_stay_break_nobody_elses_transfer() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let large = content::bytes(1, 24 << 20);
     let middle = content::bytes(2, 4 << 20);
     let whole = content::bytes(3, 100 << 10);

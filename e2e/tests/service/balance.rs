@@ -1,11 +1,12 @@
 //! Placement and balance: max − min ≤ 1 on the disks, few moves, and reads that
 //! never miss (invariants 4 to 6).
 
-use anyhow::{Context, Result, ensure};
-use e2e::client::Client;
-use e2e::cluster::{Cluster, Options, SOON, Status};
+use anyhow::{Result, ensure};
+use client::{Client, Code, Status};
+use e2e::cluster::{Cluster, Options, SOON};
+use e2e::library::refused;
 use e2e::{content, wait};
-use http::Method;
+use futures::TryStreamExt;
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ async fn fill(client: &Client, from: usize, count: usize) -> Result<()> {
                 if i >= from + count {
                     return anyhow::Ok(());
                 }
-                client.put(&format!("f{i}"), data(i)).await?.expect(201)?;
+                client.put(&format!("f{i}"), data(i)).await?;
             }
         });
     }
@@ -45,19 +46,9 @@ fn skew(counts: impl Iterator<Item = usize> + Clone) -> usize {
 
 /// Which node holds which file, from the listing.
 async fn places(client: &Client) -> Result<BTreeMap<String, String>> {
-    let mut places = BTreeMap::new();
-    let mut path = "/files?limit=1000".to_owned();
-    loop {
-        let page = client.call(Method::GET, &path).await?.expect(200)?.json()?;
-        for file in page["files"].as_array().context("no files")? {
-            let text = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
-            places.insert(text("filename"), text("node"));
-        }
-        let Some(next) = page["next"].as_str() else {
-            return Ok(places);
-        };
-        path = format!("/files?limit=1000&after={next}");
-    }
+    let files = client.list("");
+    let places = files.map_ok(|file| (file.file.filename, file.node));
+    Ok(places.try_collect().await?)
 }
 
 fn settled(status: &Status, nodes: usize) -> bool {
@@ -68,7 +59,7 @@ fn settled(status: &Status, nodes: usize) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_10000_uploads_by_64_clients_the_disks_differ_by_one_at_most() -> Result<()> {
     let cluster = Cluster::start(3).await?;
-    fill(&cluster.client(), 0, 10_000).await?;
+    fill(&cluster.client()?, 0, 10_000).await?;
     // What many uploads at once leave uneven, the leader's next pass evens out.
     wait::until(SOON, async || {
         let counts: Vec<usize> = cluster
@@ -81,7 +72,7 @@ async fn after_10000_uploads_by_64_clients_the_disks_differ_by_one_at_most() -> 
         Ok(())
     })
     .await?;
-    let status = cluster.client().status().await?;
+    let status = cluster.client()?.status().await?;
     assert_eq!(
         (status.files, status.skew <= 1),
         (10_000, true),
@@ -95,9 +86,8 @@ async fn read_on(client: Client, files: usize, stop: Arc<AtomicBool>, seed: u64)
     let (mut random, mut reads) = (content::random(seed), 0);
     while !stop.load(Ordering::Relaxed) {
         let i = random.next_u64() as usize % files;
-        let answer = client.get(&format!("f{i}")).await?;
-        ensure!(answer.status == 200, "f{i}: {:?}", answer.outcome());
-        ensure!(answer.body == data(i), "f{i}: other bytes");
+        let body = client.get(&format!("f{i}")).await?.bytes().await?;
+        ensure!(body == data(i), "f{i}: other bytes");
         reads += 1;
     }
     Ok(reads)
@@ -107,7 +97,7 @@ async fn read_on(client: Client, files: usize, stop: Arc<AtomicBool>, seed: u64)
 async fn a_joining_node_takes_its_share_and_no_more_while_clients_go_on() -> Result<()> {
     const FILES: usize = 3000;
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     fill(&client, 0, FILES).await?;
     let before = places(&client).await?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -159,7 +149,7 @@ async fn a_joining_node_takes_its_share_and_no_more_while_clients_go_on() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_and_deletes_during_moves_keep_the_balance() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     fill(&client, 0, 1500).await?;
     let (writer, deleter) = (client.clone(), client.clone());
     cluster.add_node().await?;
@@ -167,7 +157,7 @@ async fn uploads_and_deletes_during_moves_keep_the_balance() -> Result<()> {
     let uploads = tokio::spawn(async move { fill(&writer, 1500, 800).await });
     let deletes = tokio::spawn(async move {
         for i in 0..700 {
-            deleter.delete(&format!("f{i}")).await?.expect(204)?;
+            deleter.delete(&format!("f{i}")).await?;
         }
         anyhow::Ok(())
     });
@@ -190,16 +180,12 @@ async fn uploads_and_deletes_during_moves_keep_the_balance() -> Result<()> {
     .await?;
     for i in (700..2300).step_by(7) {
         assert!(
-            client.get(&format!("f{i}")).await?.expect(200)?.body == data(i),
+            client.get(&format!("f{i}")).await?.bytes().await? == data(i),
             "f{i}"
         );
     }
     for i in (0..700).step_by(31) {
-        assert_eq!(
-            client.get(&format!("f{i}")).await?.outcome(),
-            (404, Some(2)),
-            "f{i}"
-        );
+        refused(client.get(&format!("f{i}")).await, Code::FileDoesNotExist)?;
     }
     Ok(())
 }
@@ -215,10 +201,10 @@ async fn moves_obey_the_throttle_and_are_visible() -> Result<()> {
         ..Options::default()
     };
     let mut cluster = Cluster::start_with(options).await?;
-    fill(&cluster.client(), 0, 600).await?;
+    fill(&cluster.client()?, 0, 600).await?;
     let start = std::time::Instant::now();
     cluster.add_node().await?;
-    let seen = |status: &Status| status.moves.iter().any(|m| m.to_string().contains("left"));
+    let seen = |status: &Status| status.moves.iter().any(|moves| moves.files_left > 0);
     cluster
         .wait_status(
             "moves under way with files left",

@@ -33,7 +33,7 @@ async fn each_caller_is_counted_by_its_name_and_its_links_with_it() -> Result<()
     service.write()?;
     service.run().await?;
     let (cluster, anyone) = (&service.cluster, service.anyone());
-    let all = cluster.client();
+    let all = cluster.wire();
 
     caller
         .put("f", content::bytes(1, 100_000))
@@ -95,7 +95,7 @@ async fn each_caller_is_counted_by_its_name_and_its_links_with_it() -> Result<()
 async fn a_link_counts_to_nobody_by_name_before_its_maker_has_come() -> Result<()> {
     let mut service = Closed::start(&[]).await?;
     let maker = service.caller(&["--name=maker", "--rights=get"]).await?;
-    service.cluster.client().put("f", "x").await?.expect(201)?;
+    service.cluster.wire().put("f", "x").await?.expect(201)?;
     let path = maker
         .link_path("f", r#"{"method":"GET","expires":"1h"}"#)
         .await?;
@@ -123,7 +123,7 @@ async fn a_link_counts_to_nobody_by_name_before_its_maker_has_come() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_is_known_all_count_as_anyone() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f", "x").await?.expect(201)?;
     client.get("f").await?.expect(200)?;
     let own = [

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::callers::{Closed, known};
-use e2e::client::{Client, Http2, Pieces, Route};
 use e2e::cluster::{Cluster, Launch, Options, SOON};
+use e2e::library::{self, names};
+use e2e::wire::{Client, Http2, Pieces, Route};
 use e2e::{content, raw, wait};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ const FORBIDDEN: (u16, Option<u64>) = (403, Some(7));
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_known_does_nothing_and_stays_outside() -> Result<()> {
     let service = Closed::start(&[]).await?;
-    let known = service.cluster.client();
+    let known = service.cluster.wire();
     known.put("f", "x").await?.expect(201)?;
     let token = service.cluster.options.bearer.clone().unwrap();
     let basic = format!("Basic {token}");
@@ -93,7 +94,7 @@ async fn whoever_is_not_known_does_nothing_and_stays_outside() -> Result<()> {
         .get_with("f", &[("authorization", &lower)])
         .await?
         .expect(200)?;
-    ensure!(known.names().await? == ["f"]);
+    ensure!(names(&service.cluster.client()?).await? == ["f"]);
     Ok(())
 }
 
@@ -113,7 +114,7 @@ async fn two_credentials_are_none() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_right_opens_its_own_requests_and_no_other() -> Result<()> {
     let mut service = Closed::start(&[]).await?;
-    service.cluster.client().put("f", "x").await?.expect(201)?;
+    service.cluster.wire().put("f", "x").await?.expect(201)?;
     let all = ["get", "list", "create", "delete", "admin"];
     let mut callers = Vec::new();
     for right in all {
@@ -155,7 +156,7 @@ async fn each_right_opens_its_own_requests_and_no_other() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_bounds_every_route_by_which_a_name_comes_in() -> Result<()> {
     let mut service = Closed::start(&[]).await?;
-    let all = service.cluster.client();
+    let all = service.cluster.wire();
     all.put("other", "x").await?.expect(201)?;
     let rights = "--rights=get,list,create,delete";
     let caller = service
@@ -197,12 +198,11 @@ async fn a_prefix_bounds_every_route_by_which_a_name_comes_in() -> Result<()> {
         .expect(200)?;
     let files = listed.json()?["files"].as_array().unwrap().len();
     ensure!(files == 2 * Route::ALL.len(), "{files}");
-    let names = all.names().await?;
+    let left = names(&service.cluster.client()?).await?;
     ensure!(
-        names
-            .iter()
+        left.iter()
             .all(|name| name == "other" || name.starts_with("ci-")),
-        "{names:?}"
+        "{left:?}"
     );
     Ok(())
 }
@@ -238,7 +238,7 @@ async fn the_file_is_read_again_when_it_changes() -> Result<()> {
     service.lines.pop();
     service.write()?;
     status(401).await?;
-    service.cluster.client().get("none").await?.expect(404)?;
+    service.cluster.wire().get("none").await?.expect(404)?;
     let log = std::fs::read_to_string(service.cluster.log_of_manager(0))?;
     ensure!(!log.contains(&token), "a token is in the log");
     Ok(())
@@ -335,7 +335,7 @@ async fn changes_and_refusals_are_in_the_audit_and_secrets_in_no_log() -> Result
     service.cluster.manager_env = vec![("RUST_LOG".to_owned(), "error".to_owned())];
     service.cluster.start_manager().await?;
     service.cluster.wait_available(1).await?;
-    let all = service.cluster.client();
+    let all = service.cluster.wire();
     let stored = all.put("f", "x").await?.expect(201)?.json()?;
     let posted = all
         .upload(Route::ALL[2], "p", "x")
@@ -386,7 +386,7 @@ async fn changes_and_refusals_are_in_the_audit_and_secrets_in_no_log() -> Result
 }
 
 /// One after another, until one is refused; gives the answer and how many came before.
-async fn until_refused(client: &Client, name: &str) -> Result<(usize, e2e::client::Answer)> {
+async fn until_refused(client: &Client, name: &str) -> Result<(usize, e2e::wire::Answer)> {
     for before in 0..1000 {
         let answer = client.get(name).await?;
         if answer.status.as_u16() != 200 {
@@ -415,7 +415,7 @@ async fn a_caller_over_its_rate_is_refused_and_the_others_are_not() -> Result<()
     service.run().await?;
     service
         .cluster
-        .client()
+        .wire()
         .put("f", content::bytes(1, 100_000))
         .await?
         .expect(201)?;
@@ -482,7 +482,7 @@ async fn the_check_needs_a_caller_and_fails_where_no_file_can_be_stored() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_is_in_the_audit_though_its_client_went_away() -> Result<()> {
     let service = Closed::start(&[]).await?;
-    let all = service.cluster.client();
+    let all = service.cluster.wire();
     let names: Vec<String> = (0..40).map(|number| format!("f-{number}")).collect();
     for name in &names {
         all.put(name, "x").await?.expect(201)?;
@@ -498,7 +498,7 @@ async fn what_was_deleted_is_in_the_audit_though_its_client_went_away() -> Resul
         let _ = tokio::time::timeout(after, request).await;
     }
     wait::until(SOON, async || {
-        let left = all.names().await?;
+        let left = library::names(&service.cluster.client()?).await?;
         let audited: Vec<_> = audit(&service)?;
         let deleted = |name: &&String| !left.contains(name);
         for gone in names.iter().filter(deleted) {

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use e2e::callers::Closed;
-use e2e::client::{Http2, Pieces, connect_from};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::secure::Secure;
+use e2e::wire::{Http2, Pieces, connect_from};
 use e2e::{raw, wait};
 use http::Request;
 use std::time::{Duration, Instant};
@@ -137,7 +137,7 @@ async fn connections_of_a_caller_are_its_own_wherever_they_come_from() -> Result
     let (one, token) = service.add(&["--name=one", "--rights=get,list"]).await?;
     let (_, other) = service.add(&["--name=other", "--rights=list"]).await?;
     service.run().await?;
-    let all = service.cluster.client();
+    let all = service.cluster.wire();
     all.put("f", "x").await?.expect(201)?;
     // This is the first of its four connections.
     let link = one

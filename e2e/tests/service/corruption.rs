@@ -10,13 +10,10 @@ use std::os::unix::fs::FileExt;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_of_corrupt_bytes_never_ends_as_a_success() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for (name, size) in [("small", 1000), ("medium", 60_000), ("large", 3 << 20)] {
-        client
-            .put(name, content::bytes(1, size))
-            .await?
-            .expect(201)?;
-        client.get(name).await?.expect(200)?;
+        client.put(name, content::bytes(1, size)).await?;
+        client.get(name).await?.bytes().await?;
         flip(&cluster.tree(0)?.files[name])?;
         for accept in ["*/*", "application/json"] {
             let request = format!(
@@ -33,20 +30,17 @@ async fn a_download_of_corrupt_bytes_never_ends_as_a_success() -> Result<()> {
             }
         }
     }
-    client.put("other", "fine").await?.expect(201)?;
-    ensure!(client.get("other").await?.expect(200)?.body == "fine");
+    client.put("other", "fine").await?;
+    ensure!(client.get("other").await?.bytes().await? == "fine");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_truncated_file_is_never_served_as_whole() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for (name, size) in [("small", 1000), ("large", 3 << 20)] {
-        client
-            .put(name, content::bytes(1, size))
-            .await?
-            .expect(201)?;
+        client.put(name, content::bytes(1, size)).await?;
         let path = cluster.tree(0)?.files[name].clone();
         std::fs::OpenOptions::new()
             .write(true)
@@ -75,34 +69,33 @@ const LENGTHS: [(&str, usize, u64); 6] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_another_length_is_refused_in_every_way_and_reported() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for (name, size, length) in LENGTHS {
         let data = content::bytes(1, size);
-        client.put(name, data).await?.expect(201)?;
+        client.put(name, data).await?;
         let path = cluster.tree(0)?.files[name].clone();
         let file = std::fs::OpenOptions::new().write(true).open(path)?;
         file.set_len(length)?;
         for range in [None, Some("bytes=0-9"), Some("bytes=400-")] {
             let headers: Vec<_> = range.iter().map(|range| ("range", *range)).collect();
-            let answer = client.get_with(name, &headers).await?;
+            let answer = cluster.wire().get_with(name, &headers).await?;
             ensure!(
                 answer.outcome() == (503, Some(4)),
                 "{name} {range:?}: {answer:?}"
             );
         }
-        let head = client.head_with(name, &[]).await?;
+        let head = cluster.wire().head_with(name, &[]).await?;
         ensure!(head.status == 503, "{name} HEAD: {head:?}");
     }
     wait::until(SOON, async || {
         let status = client.status().await?;
-        let corrupt = status.rest["corrupt"]["files"].as_u64();
-        ensure!(corrupt == Some(LENGTHS.len() as u64), "{status:?}");
+        ensure!(status.corrupt.files == LENGTHS.len() as u64, "{status:?}");
         Ok(())
     })
     .await?;
     // They are kept, and go only when they are deleted.
     for (name, ..) in LENGTHS {
-        client.delete(name).await?.expect(204)?;
+        client.delete(name).await?;
     }
     cluster.wait_fsck_clean(SOON).await
 }
@@ -110,12 +103,9 @@ async fn a_file_of_another_length_is_refused_in_every_way_and_reported() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_download_of_a_corrupt_file_has_an_answer() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for (name, size) in [("a", 1000), ("b", 100_000), ("c", 300_000), ("d", 3 << 20)] {
-        client
-            .put(name, content::bytes(1, size))
-            .await?
-            .expect(201)?;
+        client.put(name, content::bytes(1, size)).await?;
         let path = cluster.tree(0)?.files[name].clone();
         let file = std::fs::OpenOptions::new().write(true).open(path)?;
         file.write_all_at(b"another", size as u64 - 7)?;
@@ -124,7 +114,7 @@ async fn the_first_download_of_a_corrupt_file_has_an_answer() -> Result<()> {
             .uri(format!("/file/{name}"))
             .body(bytes::Bytes::new().into())?;
         // Its head comes, whatever becomes of the body.
-        let answer = client.start(request).await?;
+        let answer = cluster.wire().start(request).await?;
         let status = answer.status().as_u16();
         let wanted = if size > 256 << 10 { 200 } else { 503 };
         ensure!(status == wanted, "{name}: {status}");

@@ -38,7 +38,7 @@ async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
     })
     .await?;
     let journal = Journal::default();
-    let client = cluster.client();
+    let client = cluster.wire();
     let load = move |clients| Load {
         clients,
         pause: Duration::from_millis(if moves { 20 } else { 0 }),
@@ -78,7 +78,7 @@ async fn crash_at(name: &str, victim: Victim, seed: u64) -> Result<()> {
     cluster.manager_env.clear();
     cluster.nodes.iter_mut().for_each(|node| node.env.clear());
     revive(&mut cluster).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let found = journal.check(&client, 0).await?;
     ensure!(found.faults.is_empty(), "{:#?}", found.faults);
     let stored = journal.stored();
@@ -192,7 +192,7 @@ async fn kill_9_of_everything_at_random_moments_loses_nothing() -> Result<()> {
     let journal = Journal::default();
     let mut random = content::random(seed()?);
     for round in 0..6 {
-        let client = cluster.client();
+        let client = cluster.wire();
         let after = Duration::from_millis(300 + random.next_u64() % 1200);
         let load = Load {
             clients: 8,
@@ -202,7 +202,7 @@ async fn kill_9_of_everything_at_random_moments_loses_nothing() -> Result<()> {
         let work = journal.load(client, round, random.next_u64(), load);
         let _ = tokio::time::timeout(after, work).await;
         revive(&mut cluster).await?;
-        let found = journal.check(&cluster.client(), 0).await?;
+        let found = journal.check(&cluster.client()?, 0).await?;
         ensure!(
             found.faults.is_empty(),
             "round {round}: {:#?}",

@@ -2,9 +2,9 @@
 //! some left for files, links and the store.
 
 use anyhow::{Context, Result, ensure};
-use e2e::client::Route;
 use e2e::cluster::process::Launch;
 use e2e::cluster::{Cluster, Options};
+use e2e::wire::Route;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -52,7 +52,7 @@ async fn crowds_on_every_port_use_up_no_descriptor_that_the_service_needs() -> R
     let (listen, node_ops) = (node.address("listen")?, node.address("metrics")?);
     cluster.nodes[index].process = Some(node);
     cluster.wait_available(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("before", "x").await?.expect(201)?;
 
     let mut held = Vec::new();

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::callers::{Closed, known};
-use e2e::client::{Body, Client, Pieces};
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::wait;
+use e2e::wire::{Body, Client, Pieces};
 use http::header::ACCEPT;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
@@ -70,7 +70,7 @@ impl Events {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_comes_at_once_and_whenever_it_has_changed() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let (mut one, mut other) = (Events::open(&client).await?, Events::open(&client).await?);
     ensure!(one.status().await?["files"] == 0);
     client.put("f", "x").await?.expect(201)?;
@@ -91,7 +91,7 @@ async fn a_stream_without_events_is_not_idle() -> Result<()> {
         ..Options::default()
     };
     let cluster = Cluster::start_with(options).await?;
-    let mut events = Events::open(&cluster.client()).await?;
+    let mut events = Events::open(&cluster.wire()).await?;
     events.status().await?;
     for _ in 0..2 {
         let comment = events.next().await?;
@@ -117,7 +117,7 @@ async fn a_stream_ends_with_its_callers_right() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_hold_up_no_end() -> Result<()> {
     let mut cluster = Cluster::start(1).await?;
-    let mut events = Events::open(&cluster.client()).await?;
+    let mut events = Events::open(&cluster.wire()).await?;
     events.status().await?;
     let begun = Instant::now();
     let manager = cluster.manager.take().context("no manager")?;

@@ -2,8 +2,8 @@
 //! that has one.
 
 use anyhow::{Result, ensure};
-use e2e::client::{Answer, Http2, Route};
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::wire::{Answer, Http2, Route};
 use e2e::{content, raw, wait};
 use futures::future::try_join_all;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ async fn upload(connection: &Http2, number: u64) -> Result<Answer> {
 }
 
 async fn all_there(cluster: &Cluster) -> Result<()> {
-    let client = cluster.client();
+    let client = cluster.wire();
     for number in 0..UPLOADS {
         let got = client.get(&number.to_string()).await?.expect(200)?;
         ensure!(got.body == content::bytes(number, SIZE), "{number} differs");
@@ -163,7 +163,7 @@ impl Raw {
             anyhow::Ok(())
         })
         .await??;
-        let stored = cluster.client().get("first").await?.expect(200)?;
+        let stored = cluster.wire().get("first").await?.expect(200)?;
         ensure!(stored.body == "Hello, world!\n", "{stored:?}");
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! `Idempotency-Key`: a client that lost the answer gets it again.
 
 use anyhow::Result;
-use e2e::client::{Answer, Client, Route};
 use e2e::cluster::Cluster;
 use e2e::content;
+use e2e::wire::{Answer, Client, Route};
 
 async fn upload(
     client: &Client,
@@ -22,7 +22,7 @@ async fn upload(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_upload_gets_the_first_answer_on_every_route() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut names = Vec::new();
     for (i, route) in Route::ALL.into_iter().enumerate() {
         let name = format!("f{i}");
@@ -52,7 +52,7 @@ async fn a_repeated_upload_gets_the_first_answer_on_every_route() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_key_or_none_is_a_name_in_use() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     upload(&client, Route::Put, "f", "\"one\"", "abc")
         .await?
         .expect(201)?;
@@ -65,7 +65,7 @@ async fn another_key_or_none_is_a_name_in_use() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_with_another_body_is_code_6() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     upload(&client, Route::Put, "f", "\"one\"", "abc")
         .await?
         .expect(201)?;
@@ -86,7 +86,7 @@ async fn the_same_key_with_another_body_is_code_6() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_lives_as_long_as_its_file() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let first = upload(&client, Route::Put, "f", "\"one\"", "abc")
         .await?
         .expect(201)?;
@@ -102,7 +102,7 @@ async fn a_key_lives_as_long_as_its_file() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_repetitions_at_once_store_one_file_and_all_get_its_answer() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let client = client.clone();

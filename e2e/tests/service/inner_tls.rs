@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use authority::{Authority, Pair};
-use e2e::client::Client;
-use e2e::cluster::{Cluster, Options, SOON, Status};
+use client::{Client, Status};
+use e2e::cluster::{Cluster, Options, SOON};
 use e2e::members::{
     LONG, RELEASE, authority_of, folder, issue, member, member_until, node_of, secure, secured,
     write,
@@ -83,8 +83,11 @@ async fn resume(channel: &Channel) -> Code {
 async fn put_and_get(client: &Client, names: impl Iterator<Item = usize>) -> Result<()> {
     for n in names {
         let (name, data) = (format!("f-{n}"), format!("data of {n}"));
-        client.put(&name, data.clone()).await?.expect(201)?;
-        ensure!(client.get(&name).await?.body == data.as_bytes(), "{name}");
+        client.put(&name, data.clone()).await?;
+        ensure!(
+            client.get(&name).await?.bytes().await? == data.as_bytes(),
+            "{name}"
+        );
     }
     Ok(())
 }
@@ -99,10 +102,10 @@ async fn ask(cluster: &Cluster, command: &str, of: &str) -> Result<(i32, String)
 async fn a_service_with_certificates_and_no_token_does_all_that_another_does() -> Result<()> {
     let authority = authority_of(RELEASE)?;
     let mut cluster = secured(2, &authority).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     put_and_get(&client, 0..40).await?;
     let large = e2e::content::bytes(7, 3 << 20);
-    client.put("large", large.clone()).await?.expect(201)?;
+    client.put("large", large.clone()).await?;
     // Files move to it straight from the others.
     let third = cluster.new_node()?;
     let certs = folder(&cluster, "node-default").display().to_string();
@@ -113,15 +116,15 @@ async fn a_service_with_certificates_and_no_token_does_all_that_another_does() -
         .wait_status("a balanced service", SOON, Status::is_balanced)
         .await?;
     ensure!(cluster.tree(third)?.files.len() >= 13);
-    ensure!(client.get("large").await?.body == large);
+    ensure!(client.get("large").await?.bytes().await? == large);
     for n in 0..40 {
-        let got = client.get(&format!("f-{n}")).await?.expect(200)?;
-        ensure!(got.body == format!("data of {n}").as_bytes());
+        let got = client.get(&format!("f-{n}")).await?.bytes().await?;
+        ensure!(got == format!("data of {n}").as_bytes());
     }
     let (code, out) = ask(&cluster, "fsck", "operator").await?;
     ensure!(code == 0, "{out}");
     for n in 0..40 {
-        client.delete(&format!("f-{n}")).await?.expect(204)?;
+        client.delete(&format!("f-{n}")).await?;
     }
     cluster.stop().await
 }
@@ -242,8 +245,8 @@ async fn who_has_no_certificate_of_the_release_gets_in_nowhere() -> Result<()> {
         })
         .await?;
     }
-    ensure!(cluster.client().status().await?.nodes.len() == 1);
-    put_and_get(&cluster.client(), 0..3).await
+    ensure!(cluster.client()?.status().await?.nodes.len() == 1);
+    put_and_get(&cluster.client()?, 0..3).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +269,7 @@ async fn a_node_joins_nobody_but_a_manager_of_its_release() -> Result<()> {
         Ok(())
     })
     .await?;
-    ensure!(cluster.client().status().await?.nodes.is_empty());
+    ensure!(cluster.client()?.status().await?.nodes.is_empty());
     Ok(())
 }
 
@@ -323,11 +326,11 @@ async fn a_node_that_answers_nowhere_leaves_nothing_and_learns_nothing() -> Resu
         let told = status.message();
         ensure!(!told.contains(&volume), "it learns the volume: {told}");
     }
-    let status = cluster.client().status().await?;
+    let status = cluster.client()?.status().await?;
     ensure!(status.nodes.len() == 1, "{status:?}");
     let log = cluster.manager()?.log();
     ensure!(!log.contains("was set back"), "{log}");
-    put_and_get(&cluster.client(), 0..3).await
+    put_and_get(&cluster.client()?, 0..3).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,7 +370,7 @@ async fn certificates_and_authority_are_replaced_under_load() -> Result<()> {
         Arc::new(AtomicUsize::new(0)),
     );
     let traffic = {
-        let (client, stop, done) = (cluster.client(), stop.clone(), done.clone());
+        let (client, stop, done) = (cluster.client()?, stop.clone(), done.clone());
         tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
                 let n = done.fetch_add(1, Ordering::Relaxed);
@@ -419,7 +422,7 @@ async fn a_service_changes_from_a_token_to_certificates_node_by_node() -> Result
         ..Options::default()
     })
     .await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     put_and_get(&client, 0..10).await?;
     issue(&cluster, &authority, &[&authority])?;
     secure(&mut cluster);
@@ -445,7 +448,7 @@ async fn a_service_changes_from_a_token_to_certificates_node_by_node() -> Result
     cluster.start_manager().await?;
     cluster.wait_available(2).await?;
     for n in 0..40 {
-        client.get(&format!("f-{n}")).await?.expect(200)?;
+        client.get(&format!("f-{n}")).await?.bytes().await?;
     }
     ensure!(cluster.ask(&["nodes"]).await.is_err());
     let (code, _) = ask(&cluster, "nodes", "operator").await?;

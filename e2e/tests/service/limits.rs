@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::cluster::{Cluster, Options, SOON};
-use e2e::{client, content, raw, wait};
+use e2e::{content, raw, wait, wire};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,12 +21,12 @@ async fn bounded(flags: &[&str]) -> Result<Cluster> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_above_the_bound_is_code_6_and_leaves_nothing() -> Result<()> {
     let cluster = bounded(&["--max-body-bytes", "64KiB"]).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client
         .put("fits", content::bytes(1, 60_000))
         .await?
         .expect(201)?;
-    for route in e2e::client::Route::ALL {
+    for route in e2e::wire::Route::ALL {
         let body = route.pieces("long", &content::bytes(1, 200_000)).concat();
         let (method, path, kind) = route.head("long");
         // With a Content-Length, and without.
@@ -67,7 +67,7 @@ async fn uploads_past_the_bound_wait_and_then_get_code_9() -> Result<()> {
         "1s",
     ])
     .await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut held = Vec::new();
     for i in 0..2 {
         let mut stream = TcpStream::connect(cluster.http()).await?;
@@ -134,7 +134,7 @@ async fn a_head_that_is_too_long_or_too_slow_is_ended() -> Result<()> {
 
 /// A connection from another address of this machine, as of another client.
 async fn connect_from(cluster: &Cluster, address: &str) -> Result<TcpStream> {
-    client::connect_from(address.parse()?, cluster.http()).await
+    wire::connect_from(address.parse()?, cluster.http()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,9 +154,9 @@ async fn one_client_leaves_places_to_the_others() -> Result<()> {
         held.push(raw::hold_upload(stream, &format!("held-{i}")).await?);
     }
     wait::until(SOON, async || {
-        let answer = cluster.client().put("third", "x").await?;
+        let answer = cluster.wire().put("third", "x").await?;
         if answer.status == 201 {
-            cluster.client().delete("third").await?.expect(204)?;
+            cluster.wire().delete("third").await?.expect(204)?;
         }
         ensure!(answer.outcome() == (429, Some(9)), "{answer:?}");
         let why = answer.json()?["detail"].to_string();
@@ -239,7 +239,7 @@ async fn an_upload_that_trickles_is_given_up_and_holds_only_what_it_sent() -> Re
     });
     // There is room for another upload beside them.
     let data = content::bytes(1, 60_000);
-    cluster.client().put("other", data).await?.expect(201)?;
+    cluster.wire().put("other", data).await?.expect(201)?;
     let answer = wait::at_most(SOON, trickle).await???;
     ensure!(
         answer.contains(" 408 ") && answer.contains("\"code\":6"),
@@ -256,7 +256,7 @@ async fn an_upload_that_trickles_is_given_up_and_holds_only_what_it_sent() -> Re
 async fn deletes_heads_and_status_have_a_bound_too() -> Result<()> {
     let flags = ["--max-requests", "1", "--max-wait", "1s"];
     let mut cluster = bounded(&flags).await?;
-    cluster.client().put("a", "a").await?.expect(201)?;
+    cluster.wire().put("a", "a").await?.expect(201)?;
     cluster.manager_env = vec![(
         "FAILPOINTS".to_owned(),
         "manager::stall_before_remove=1*return(8000)".to_owned(),
@@ -264,7 +264,7 @@ async fn deletes_heads_and_status_have_a_bound_too() -> Result<()> {
     cluster.kill_manager().await?;
     cluster.start_manager().await?;
     cluster.wait_available(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let deleting = tokio::spawn({
         let client = client.clone();
         async move { client.delete("a").await }

@@ -1,8 +1,8 @@
 //! `GET /files`: pages in name order that stay right while files come and go.
 
 use anyhow::{Context, Result};
-use e2e::client::{Client, encode_name};
 use e2e::cluster::Cluster;
+use e2e::wire::{Client, encode_name};
 use http::Method;
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ async fn page(client: &Client, query: &str) -> Result<(Vec<String>, Option<Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_follow_one_another_in_name_order() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let names: Vec<String> = (0..95).map(|i| format!("f{i:03}")).collect();
     fill(&client, names.clone()).await?;
     let (mut seen, mut pages, mut query) = (Vec::new(), 0, "limit=10".to_owned());
@@ -57,7 +57,7 @@ async fn pages_follow_one_another_in_name_order() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_file_is_described() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let id = client.put("f", "12345").await?.expect(201)?.json()?["id"].clone();
     let answer = client
         .call(Method::GET, "/files")
@@ -81,7 +81,7 @@ async fn each_file_is_described() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_narrows_the_listing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let names = ["a", "ab", "abc", "b", "ä", "äb", "a%", "a b"];
     fill(&client, names.map(str::to_owned)).await?;
     for (prefix, wanted) in [
@@ -110,7 +110,7 @@ async fn a_prefix_narrows_the_listing() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_survives_the_deletion_of_what_it_points_at() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let names: Vec<String> = (0..200).map(|i| format!("f{i:03}")).collect();
     fill(&client, names.clone()).await?;
     let (mut seen, mut query) = (Vec::new(), "limit=7".to_owned());
@@ -147,7 +147,7 @@ async fn a_cursor_survives_the_deletion_of_what_it_points_at() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn ndjson_is_one_file_a_line() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     fill(&client, (0..20).map(|i| format!("f{i:02}"))).await?;
     let headers = [("accept", "application/x-ndjson")];
     let answer = client
@@ -177,7 +177,7 @@ async fn ndjson_is_one_file_a_line() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_query_is_code_6() -> Result<()> {
     let cluster = Cluster::start(0).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for query in [
         "limit=0",
         "limit=-1",

@@ -1,8 +1,8 @@
 //! One name, many uploads at once (invariant 4).
 
 use anyhow::Result;
-use e2e::client::{Client, NameAt, Route};
 use e2e::cluster::{Cluster, Options};
+use e2e::wire::{Client, NameAt, Route};
 use std::collections::BTreeMap;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,7 +12,7 @@ async fn of_1000_concurrent_posts_one_is_201_and_999_are_code_3() -> Result<()> 
         ..Options::default()
     })
     .await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for round in 0..3 {
         let name = format!("one-{round}");
         let mut tasks = tokio::task::JoinSet::new();
@@ -49,7 +49,7 @@ async fn of_1000_concurrent_posts_one_is_201_and_999_are_code_3() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_and_deletes_of_one_name_leave_one_file_or_none() -> Result<()> {
     let cluster = Cluster::start(3).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..16 {
         let client = client.clone();

@@ -1,16 +1,17 @@
 //! How people and machines watch the service.
 
 use anyhow::{Result, ensure};
-use e2e::client::Client;
+use client::NodeState;
 use e2e::cluster::{Cluster, Options, SOON};
 use e2e::metrics::Metrics;
+use e2e::wire::Client;
 use http::Method;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_programs_tell_that_they_live_are_ready_and_their_metrics() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    cluster.client().put("f", "x").await?.expect(201)?;
-    cluster.client().get("f").await?.expect(200)?;
+    cluster.client()?.put("f", "x").await?;
+    cluster.client()?.get("f").await?.bytes().await?;
     let node = cluster.node(0)?.address("metrics")?;
     for address in [cluster.ops(), node] {
         let ops = Client::new(address);
@@ -68,7 +69,7 @@ async fn a_node_that_is_away_keeps_the_series_that_says_so() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_describes_itself_and_loads_nothing_from_elsewhere() -> Result<()> {
     let cluster = Cluster::start(0).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let api = client
         .call(Method::GET, "/openapi.json")
         .await?
@@ -106,9 +107,9 @@ async fn the_api_describes_itself_and_loads_nothing_from_elsewhere() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn status_tells_nodes_totals_and_skew() -> Result<()> {
     let cluster = Cluster::start(3).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..31 {
-        client.put(&format!("f{i}"), "12345").await?.expect(201)?;
+        client.put(&format!("f{i}"), "12345").await?;
     }
     let status = cluster
         .wait_status("counts of all nodes", SOON, |status| {
@@ -121,7 +122,7 @@ async fn status_tells_nodes_totals_and_skew() -> Result<()> {
     );
     for node in &status.nodes {
         ensure!(
-            node.state == "available" && node.pool == "default" && node.free > 0,
+            node.state == NodeState::Available && node.pool == "default" && node.free > 0,
             "{node:?}"
         );
         ensure!(node.files == 10 || node.files == 11, "{node:?}");
@@ -163,7 +164,7 @@ async fn help_and_version_suffice() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_route_is_refused_with_a_code() -> Result<()> {
     let cluster = Cluster::start(0).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for (method, path) in [
         (Method::GET, "/nonsense"),
         (Method::DELETE, "/file"),
@@ -189,7 +190,7 @@ async fn a_requests_id_runs_through_the_logs_of_manager_and_node() -> Result<()>
     .await?;
     let id = "00c0ffee00c0ffee";
     let headers = [("x-request-id", id)];
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f", "x").await?.expect(201)?;
     let got = client.get_with("f", &headers).await?.expect(200)?;
     ensure!(got.header("x-request-id") == id, "{got:?}");

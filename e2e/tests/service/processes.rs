@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use e2e::client::{Body, Route};
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::wire::{Body, Route};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{PoolStatusRequest, RefusedFor};
 use rustix::process::Signal;
@@ -18,19 +18,16 @@ async fn nodes_may_start_before_the_manager() -> Result<()> {
     cluster.start_manager().await?;
     cluster.add_node().await?;
     cluster.wait_available(3).await?;
-    cluster.client().put("f", "x").await?.expect(201)?;
+    cluster.client()?.put("f", "x").await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_rejoin_by_themselves_after_a_crash() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..40 {
-        client
-            .put(&format!("f{i}"), format!("content {i}"))
-            .await?
-            .expect(201)?;
+        client.put(&format!("f{i}"), format!("content {i}")).await?;
     }
     for round in 0..3 {
         cluster.kill_manager().await?;
@@ -49,7 +46,7 @@ async fn both_sides_rejoin_by_themselves_after_a_crash() -> Result<()> {
             killed.elapsed()
         );
         for i in 0..40 {
-            let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+            let body = client.get(&format!("f{i}")).await?.bytes().await?;
             assert_eq!(body, format!("content {i}"));
         }
     }
@@ -68,11 +65,7 @@ async fn a_second_node_on_the_same_folder_is_refused() -> Result<()> {
         log.contains(&folder) && (log.contains("use") || log.contains("lock")),
         "{log}"
     );
-    cluster
-        .client()
-        .put("f", "the first is untouched")
-        .await?
-        .expect(201)?;
+    cluster.client()?.put("f", "the first is untouched").await?;
     Ok(())
 }
 
@@ -94,19 +87,15 @@ async fn a_second_manager_on_the_same_store_is_refused() -> Result<()> {
         log.contains(&store) && (log.contains("use") || log.contains("lock")),
         "{log}"
     );
-    cluster
-        .client()
-        .put("f", "the first is untouched")
-        .await?
-        .expect(201)?;
+    cluster.client()?.put("f", "the first is untouched").await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_id_that_is_taken_is_refused_and_told_who_holds_it() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
-    client.put("f", "x").await?.expect(201)?;
+    let client = cluster.client()?;
+    client.put("f", "x").await?;
     let holder = cluster.node(0)?.address("listen")?;
     let twin = cluster.new_node()?;
     cluster.nodes[twin].id = cluster.nodes[0].id.clone();
@@ -126,7 +115,7 @@ async fn a_node_id_that_is_taken_is_refused_and_told_who_holds_it() -> Result<()
         (2, 2),
         "{status:?}"
     );
-    assert_eq!(client.get("f").await?.body, "x");
+    assert_eq!(client.get("f").await?.bytes().await?, "x");
     child.kill().await?;
     Ok(())
 }
@@ -137,7 +126,7 @@ fn upload(
     name: &str,
 ) -> (
     mpsc::Sender<&'static str>,
-    tokio::task::JoinHandle<Result<e2e::client::Answer>>,
+    tokio::task::JoinHandle<Result<e2e::wire::Answer>>,
 ) {
     let (sender, receiver) = mpsc::channel(1);
     let pieces = futures::stream::unfold(receiver, |mut receiver| async move {
@@ -145,7 +134,7 @@ fn upload(
         Some((Ok(Bytes::from_static(piece.as_bytes())), receiver))
     });
     let request = Route::Put.request_with(name, Body::stream(pieces)).unwrap();
-    let client = cluster.client();
+    let client = cluster.wire();
     (
         sender,
         tokio::spawn(async move { client.send(request).await }),
@@ -171,7 +160,7 @@ async fn sigterm_finishes_requests_in_flight() -> Result<()> {
     cluster.start_manager().await?;
     cluster.wait_available(1).await?;
     assert_eq!(
-        cluster.client().get("slow").await?.body,
+        cluster.client()?.get("slow").await?.bytes().await?,
         "first second third"
     );
     let node = cluster.nodes[0].process.take().unwrap();
@@ -201,7 +190,7 @@ async fn a_second_signal_leaves_at_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_of_another_cluster_is_refused_and_left_untouched() -> Result<()> {
     let mut first = Cluster::start(1).await?;
-    first.client().put("precious", "x").await?.expect(201)?;
+    first.client()?.put("precious", "x").await?;
     first.kill_node(0).await?;
     let mut second = Cluster::prepare(Options::default())?;
     second.start_manager().await?;
@@ -221,11 +210,11 @@ async fn a_volume_of_another_cluster_is_refused_and_left_untouched() -> Result<(
     // The operator's advice rests on what a refusal is about, not on its words.
     let about: Vec<_> = strangers.iter().map(|s| s.refused_for()).collect();
     assert_eq!(about, [RefusedFor::Store], "{strangers:?}");
-    assert_eq!(second.client().status().await?.available(), 0);
+    assert_eq!(second.client()?.status().await?.available(), 0);
     let _ = child.kill().await;
     first.start_node(0).await?;
     first.wait_available(1).await?;
-    assert_eq!(first.client().get("precious").await?.expect(200)?.body, "x");
+    assert_eq!(first.client()?.get("precious").await?.bytes().await?, "x");
     Ok(())
 }
 

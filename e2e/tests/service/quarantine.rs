@@ -2,7 +2,9 @@
 //! only on a person's word (rule 11, invariant 8).
 
 use anyhow::{Context, Result, ensure};
-use e2e::cluster::{Cluster, SOON, Status};
+use client::{Code, Status};
+use e2e::cluster::{Cluster, SOON};
+use e2e::library::{names, refused};
 use e2e::older_store::{
     all_ten_are_in_quarantine, quarantined, restart, set_back, with_an_older_store,
     with_an_older_store_and,
@@ -37,33 +39,32 @@ fn on_disk(cluster: &Cluster) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_without_a_record_are_kept_aside_and_never_served() -> Result<()> {
     let cluster = with_an_older_store().await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..10 {
-        let old = client.get(&format!("old{i}")).await?.expect(200)?;
-        ensure!(old.body == content::bytes(i, 100));
-        let new = client.get(&format!("new{i}")).await?;
-        ensure!(new.outcome() == (404, Some(2)), "{new:?}");
+        let old = client.get(&format!("old{i}")).await?.bytes().await?;
+        ensure!(old == content::bytes(i, 100));
+        refused(client.get(&format!("new{i}")).await, Code::FileDoesNotExist)?;
     }
-    ensure!(client.names().await?.len() == 10);
+    ensure!(names(&client).await?.len() == 10);
     let (code, out) = cluster.ask(&["fsck"]).await?;
     ensure!(code == 1 && out.contains("new0"), "{out}");
     let served = on_disk(&cluster)?;
     ensure!(served == 10, "quarantine lies beside data/: {served}");
     // The name is free for others.
-    client.put("new0", "another").await?.expect(201)?;
-    ensure!(client.get("new0").await?.body == "another");
+    client.put("new0", "another").await?;
+    ensure!(client.get("new0").await?.bytes().await? == "another");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_adopts_or_removes_what_is_in_quarantine() -> Result<()> {
     let cluster = with_an_older_store().await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let adopt = flags_of(&cluster, "new3").await?;
     let (code, out) = order(&cluster, "adopt", &adopt).await?;
     ensure!(code == 0, "{out}");
-    let back = client.get("new3").await?.expect(200)?;
-    ensure!(back.body == content::bytes(103, 100));
+    let back = client.get("new3").await?.bytes().await?;
+    ensure!(back == content::bytes(103, 100));
     for i in (0..10).filter(|i| *i != 3) {
         let remove = flags_of(&cluster, &format!("new{i}")).await?;
         let (code, out) = order(&cluster, "remove", &remove).await?;
@@ -97,7 +98,7 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
     ensure!(all(&status) == 20, "{status:?}");
     // The merges are tried again, and change nothing.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let status = cluster.client().status().await?;
+    let status = cluster.client()?.status().await?;
     ensure!(all(&status) == 20, "{status:?}");
     for index in 0..2 {
         cluster.nodes[index].env.clear();
@@ -107,10 +108,11 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
     all_ten_are_in_quarantine(&cluster).await?;
     for i in 0..10 {
         cluster
-            .client()
+            .client()?
             .get(&format!("old{i}"))
             .await?
-            .expect(200)?;
+            .bytes()
+            .await?;
     }
     Ok(())
 }
@@ -129,8 +131,8 @@ async fn two_orders_to_adopt_one_copy_end_well() -> Result<()> {
     for (code, out) in [first?, second?] {
         ensure!(code == 0, "{out}");
     }
-    let back = cluster.client().get("new3").await?.expect(200)?;
-    ensure!(back.body == content::bytes(103, 100));
+    let back = cluster.client()?.get("new3").await?.bytes().await?;
+    ensure!(back == content::bytes(103, 100));
     Ok(())
 }
 
@@ -139,17 +141,14 @@ async fn two_orders_to_adopt_one_copy_end_well() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adoption_that_a_delete_overtook_brings_no_bytes() -> Result<()> {
     let cluster = with_an_older_store_and(STALLS).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let adopt = flags_of(&cluster, "new3").await?;
-    let delete = wait::until(SOON, async || {
-        client.delete("new3").await?.expect(204).map(drop)
-    });
+    let delete = wait::until(SOON, async || Ok(client.delete("new3").await?));
     let (adopted, deleted) = tokio::join!(order(&cluster, "adopt", &adopt), delete);
     deleted?;
-    let refused = format!("{:#}", adopted.err().context("it was adopted")?);
-    ensure!(refused.contains("the copy was deleted"), "{refused}");
-    let answer = client.get("new3").await?;
-    ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+    let why = format!("{:#}", adopted.err().context("it was adopted")?);
+    ensure!(why.contains("the copy was deleted"), "{why}");
+    refused(client.get("new3").await, Code::FileDoesNotExist)?;
     let served = on_disk(&cluster)?;
     ensure!(served == 10, "it is in no tree: {served}");
     flags_of(&cluster, "new3").await.map(drop)

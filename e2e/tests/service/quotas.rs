@@ -3,8 +3,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::callers::Closed;
-use e2e::client::{Answer, Client, NameAt, Pieces, Route};
 use e2e::cluster::{Options, SOON};
+use e2e::wire::{Answer, Client, NameAt, Pieces, Route};
 use e2e::{content, wait};
 use http::{Method, Request};
 
@@ -38,7 +38,7 @@ fn detail(answer: &Answer) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_a_prefix_share_its_limit() -> Result<()> {
     let (service, callers) = bounded(r#""stored_files":3"#).await?;
-    let (a, b, all) = (&callers[0], &callers[1], service.cluster.client());
+    let (a, b, all) = (&callers[0], &callers[1], service.cluster.wire());
     a.put("ci-1", "x").await?.expect(201)?;
     b.put("ci-2", "x").await?.expect(201)?;
     b.upload(Route::Json(NameAt::First), "ci-3", "x")
@@ -103,7 +103,7 @@ async fn bytes_are_bounded_however_they_come() -> Result<()> {
         .expect(201)?;
     ensure!(a.put("ci-3", "x").await?.outcome() == FULL);
     a.put("ci-3", "").await?.expect(201)?;
-    ensure!(service.cluster.client().get("ci-2").await?.body.len() == 300_000);
+    ensure!(service.cluster.wire().get("ci-2").await?.body.len() == 300_000);
     Ok(())
 }
 

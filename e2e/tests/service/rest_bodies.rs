@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use e2e::client::{Answer, Client, Pieces, Route, encode_name};
 use e2e::cluster::{Cluster, SOON};
+use e2e::wire::{Answer, Client, Pieces, Route, encode_name};
 use e2e::{content, raw};
 use http::Request;
 
@@ -22,7 +22,7 @@ const MULTIPART: &str = "multipart/form-data; boundary=XX";
 #[tokio::test(flavor = "multi_thread")]
 async fn every_size_comes_back_over_every_route() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let sizes = [
         0,
         1,
@@ -55,7 +55,7 @@ async fn every_size_comes_back_over_every_route() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_without_a_length_are_taken_too() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for (i, route) in Route::ALL.into_iter().enumerate() {
         let name = format!("chunked-{i}");
         let data = content::bytes(5, 300_000);
@@ -65,7 +65,7 @@ async fn bodies_without_a_length_are_taken_too() -> Result<()> {
             .chunks(10_007)
             .map(|c| Ok(Bytes::copy_from_slice(c)))
             .collect();
-        let body = e2e::client::Body::stream(futures::stream::iter(pieces));
+        let body = e2e::wire::Body::stream(futures::stream::iter(pieces));
         client
             .send(route.request_with(&name, body)?)
             .await?
@@ -78,7 +78,7 @@ async fn bodies_without_a_length_are_taken_too() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_fields_are_ignored() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let json = r#" {"x":{"file":"no","filename":["no"]},"filename":"j","y":[1,{"file":2}],"file":"YWJj","z":null,"n":-1.5e3} "#;
     post(&client, JSON, json).await?.expect(201)?;
     post(&client, FORM, "a=b&filename=f&c&file=YWJj&d=%FF")
@@ -100,7 +100,7 @@ async fn unknown_fields_are_ignored() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_multipart_file_without_a_filename_field_bears_its_own_name() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let body = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"own.txt\"\r\n\r\nabc\r\n--XX--\r\n";
     post(&client, MULTIPART, body).await?.expect(201)?;
     assert_eq!(client.get("own.txt").await?.body, "abc");
@@ -117,7 +117,7 @@ async fn a_multipart_file_without_a_filename_field_bears_its_own_name() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn both_alphabets_with_or_without_padding_and_line_breaks_are_base64() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let data: &[u8] = &[0xfb, 0xff, 0xbf, 0xfe];
     let texts = [
         "+/+//g==",
@@ -156,7 +156,7 @@ async fn both_alphabets_with_or_without_padding_and_line_breaks_are_base64() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_wrong_field_is_named() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let cases = [
         (JSON, r#"{"file":"YWJj"}"#, "filename"),
         (JSON, r#"{"filename":"a"}"#, "file"),
@@ -193,7 +193,7 @@ async fn a_missing_or_wrong_field_is_named() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_malformed_is_code_6_and_leaves_nothing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let field = "--XX\r\nContent-Disposition: form-data; name=\"filename\"\r\n\r\na\r\n";
     let file = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"b\"\r\n\r\nabc";
     let base64 = "--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nYW!j\r\n--XX--\r\n";

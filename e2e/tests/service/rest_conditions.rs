@@ -2,8 +2,8 @@
 //! does not hold is 412, and nothing is changed.
 
 use anyhow::{Result, ensure};
-use e2e::client::{Answer, Client, Pieces, encode_name};
 use e2e::cluster::Cluster;
+use e2e::wire::{Answer, Client, Pieces, encode_name};
 use http::{Method, Request};
 
 async fn put(client: &Client, name: &str, field: (&str, &str), data: &str) -> Result<Answer> {
@@ -34,7 +34,7 @@ const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delete_whose_condition_does_not_hold_deletes_nothing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let stored = client.put("a", "one").await?.expect(201)?;
     let tag = stored.header("etag").to_owned();
     for field in [
@@ -71,7 +71,7 @@ async fn a_delete_whose_condition_does_not_hold_deletes_nothing() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_whose_condition_does_not_hold_stores_nothing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for field in [("if-match", "*"), ("if-match", "\"x\"")] {
         let answer = put(&client, "a", field, "x").await?;
         ensure!(answer.outcome() == (412, Some(6)), "{field:?} {answer:?}");

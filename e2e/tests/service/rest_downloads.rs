@@ -1,9 +1,9 @@
 //! Downloads as RFC 9110 and RFC 9530 describe them.
 
 use anyhow::Result;
-use e2e::client::{Client, Pieces, encode_name};
 use e2e::cluster::Cluster;
 use e2e::content;
+use e2e::wire::{Client, Pieces, encode_name};
 use http::{Method, Request};
 
 async fn put_with(
@@ -11,7 +11,7 @@ async fn put_with(
     name: &str,
     data: &str,
     headers: &[(&str, &str)],
-) -> Result<e2e::client::Answer> {
+) -> Result<e2e::wire::Answer> {
     let mut request = Request::put(format!("/file/{}", encode_name(name)));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -24,7 +24,7 @@ async fn put_with(
 #[tokio::test(flavor = "multi_thread")]
 async fn head_tells_what_get_would_without_a_body() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f.txt", "0123456789").await?.expect(201)?;
     let get = client.get("f.txt").await?.expect(200)?;
     let head = client.head_with("f.txt", &[]).await?.expect(200)?;
@@ -53,7 +53,7 @@ async fn head_tells_what_get_would_without_a_body() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_range_gives_its_bytes() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let large = content::bytes(1, 1_000_000);
     client.put("small", "0123456789").await?.expect(201)?;
     client.put("large", large.clone()).await?.expect(201)?;
@@ -98,7 +98,7 @@ async fn one_range_gives_its_bytes() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_outside_is_416_and_a_malformed_one_is_ignored() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f", "0123456789").await?.expect(201)?;
     for range in ["bytes=10-", "bytes=10-20", "bytes=-0"] {
         let answer = client
@@ -143,7 +143,7 @@ async fn a_range_outside_is_416_and_a_malformed_one_is_ignored() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_ranges_come_as_multipart_byteranges() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f.txt", "0123456789").await?.expect(201)?;
     let answer = client
         .get_with("f.txt", &[("range", "bytes=0-1,4-5,-1")])
@@ -186,7 +186,7 @@ async fn several_ranges_come_as_multipart_byteranges() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn conditions_spare_what_the_client_has() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f", "0123456789").await?.expect(201)?;
     let get = client.get("f").await?.expect(200)?;
     let (tag, date) = (
@@ -254,7 +254,7 @@ async fn conditions_spare_what_the_client_has() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn if_range_gives_a_part_only_of_the_file_that_it_names() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("f", "0123456789").await?.expect(201)?;
     let get = client.get("f").await?.expect(200)?;
     let tag = get.header("etag").to_owned();
@@ -278,7 +278,7 @@ async fn if_range_gives_a_part_only_of_the_file_that_it_names() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_tells_its_digest_and_a_wrong_one_refuses_an_upload() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let digest = |data: &str| {
         format!(
             "sha-256=:{}:",
@@ -315,7 +315,7 @@ async fn an_answer_tells_its_digest_and_a_wrong_one_refuses_an_upload() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn the_content_type_comes_back_or_is_guessed() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     put_with(
         &client,
         "given",
@@ -350,7 +350,7 @@ async fn the_content_type_comes_back_or_is_guessed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disposition_carries_any_name() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for name in ["plain.txt", "ä €.txt", "q\"uo\\te.txt"] {
         client.put(name, "x").await?.expect(201)?;
         let answer = client.get(name).await?.expect(200)?;
@@ -373,7 +373,7 @@ async fn the_disposition_carries_any_name() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn json_is_answered_where_it_is_asked_for() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for size in [0, 1, 2, 3, 1000, 70_000, 1_000_001] {
         let name = format!("f{size}");
         let data = content::bytes(3, size);
@@ -408,19 +408,19 @@ async fn json_is_answered_where_it_is_asked_for() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_three_codes_carry_their_messages() -> Result<()> {
     let cluster = Cluster::start(0).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let answer = client.put("f", "x").await?;
     assert_eq!(answer.outcome(), (503, Some(1)), "{answer:?}");
     assert_eq!(answer.json()?["message"], "Servers unavailable");
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for method in [Method::GET, Method::DELETE] {
         let answer = client.call(method, "/file/none").await?;
         assert_eq!(answer.outcome(), (404, Some(2)), "{answer:?}");
         assert_eq!(answer.json()?["message"], "File does not exist");
     }
     client.put("f", "x").await?.expect(201)?;
-    for route in e2e::client::Route::ALL {
+    for route in e2e::wire::Route::ALL {
         let answer = client.upload(route, "f", "y").await?;
         assert_eq!(answer.outcome(), (409, Some(3)), "{route:?} {answer:?}");
         assert_eq!(answer.json()?["message"], "File name already exists");

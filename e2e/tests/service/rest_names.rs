@@ -2,8 +2,9 @@
 //! refused with code 6 on every route and leaves nothing behind.
 
 use anyhow::{Context, Result};
-use e2e::client::{Body, NameAt, Pieces, Route, encode_name};
 use e2e::cluster::Cluster;
+use e2e::library;
+use e2e::wire::{Body, NameAt, Pieces, Route, encode_name};
 use http::Request;
 
 fn request(method: &str, path: &str, body: &'static str) -> Request<Body> {
@@ -61,7 +62,7 @@ fn good_names() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_name_is_taken_as_it_is_on_every_route() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for route in Route::ALL {
         for name in good_names() {
             let data = format!("{route:?} {name}");
@@ -75,7 +76,8 @@ async fn every_name_is_taken_as_it_is_on_every_route() -> Result<()> {
         }
         let mut names = good_names();
         names.sort();
-        assert_eq!(client.names().await?, names, "in the order of bytes");
+        let listed = library::names(&cluster.client()?).await?;
+        assert_eq!(listed, names, "in the order of bytes");
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // On the disks each file has its own name, by which an administrator finds it.
         cluster.wait_only(&names).await?;
@@ -90,7 +92,7 @@ async fn every_name_is_taken_as_it_is_on_every_route() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_name_is_refused_on_every_route_and_leaves_nothing() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut bad: Vec<String> = [
         "", ".", "..", "/", "a/b", "/a", "a/", "../a", "a\0b", "\0", "a\nb", "\t", "\u{1f}",
         "\u{7f}", "\u{85}",
@@ -131,7 +133,7 @@ async fn what_is_no_name_is_refused_on_every_route_and_leaves_nothing() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn bare_slashes_and_dots_in_the_path_are_no_names() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for path in [
         "/file/a/b",
         "/file/a/",
@@ -149,7 +151,7 @@ async fn bare_slashes_and_dots_in_the_path_are_no_names() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_are_not_utf8_are_refused_on_every_route() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for path in ["/file/%FF", "/file/a%C3", "/file/%ED%A0%80", "/file/%C0%AF"] {
         for method in ["PUT", "GET", "DELETE"] {
             let answer = client.send(request(method, path, "")).await?;
@@ -188,7 +190,7 @@ async fn names_that_are_not_utf8_are_refused_on_every_route() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_differ_in_case_or_normalisation_are_two_files() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for (one, other) in [("File", "file"), ("é", "e\u{301}"), ("a", "a ")] {
         client.put(one, "one").await?.expect(201)?;
         client.put(other, "other").await?.expect(201)?;

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use e2e::client::{Body, Pieces};
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::library;
+use e2e::wire::{Body, Pieces};
 use e2e::{raw, wait};
 use http::{Method, Request, Version};
 use http_body_util::BodyExt;
@@ -22,7 +23,7 @@ async fn ask(cluster: &Cluster, lines: &str) -> Result<raw::RawAnswer> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_upload_that_was_not_asked_for_ends_its_connection_and_says_so() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    cluster.client().put("a", "x").await?.expect(201)?;
+    cluster.wire().put("a", "x").await?.expect(201)?;
     for (line, status) in [
         ("PUT /file/a", 409),
         ("POST /file/a", 405),
@@ -57,7 +58,7 @@ async fn a_refused_upload_that_was_not_asked_for_ends_its_connection_and_says_so
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_answer_is_not_lost_to_who_still_sends() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    cluster.client().put("a", "x").await?.expect(201)?;
+    cluster.wire().put("a", "x").await?.expect(201)?;
     for (line, status) in [
         ("POST /file/a", 405),
         ("PUT /nothing", 404),
@@ -99,7 +100,7 @@ async fn an_early_answer_is_not_lost_to_who_still_sends() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_route_sees_is_read_on_and_leaves_the_connection_open() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for (field, value, status) in [
         ("host", "evil.example", 421),
         ("origin", "http://evil.example", 403),
@@ -112,14 +113,14 @@ async fn what_no_route_sees_is_read_on_and_leaves_the_connection_open() -> Resul
             ensure!(answer.header("connection") != "close", "{answer:?}");
         }
     }
-    ensure!(client.names().await?.is_empty());
+    ensure!(library::names(&cluster.client()?).await?.is_empty());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_answer_over_http_2_leaves_the_stream_whole() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    cluster.client().put("a", "x").await?.expect(201)?;
+    cluster.wire().put("a", "x").await?.expect(201)?;
     let stream = TcpStream::connect(cluster.http()).await?;
     let shake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = shake.await?;

@@ -2,20 +2,22 @@
 //! is found and adopted by one command, what is gone is reported as missing, nothing
 //! is deleted and nothing that was deleted comes back.
 
-use anyhow::{Result, ensure};
-use e2e::client::Client;
-use e2e::cluster::{Cluster, SOON, Status};
+use anyhow::{Context, Result, ensure};
+use client::{Client, Code, Status};
+use e2e::cluster::{Cluster, SOON};
+use e2e::library::{names, refused};
 use e2e::tree::{self, Tree};
 use e2e::{content, wait};
 use std::collections::BTreeSet;
 
 async fn put(client: &Client, name: &str, seed: u64) -> Result<()> {
     let body = content::bytes(seed, 500 + seed as usize);
-    client.put(name, body).await?.expect(201).map(drop)
+    client.put(name, body).await?;
+    Ok(())
 }
 
 async fn holds(client: &Client, name: &str, seed: u64) -> Result<()> {
-    let body = client.get(name).await?.expect(200)?.body;
+    let body = client.get(name).await?.bytes().await?;
     ensure!(body == content::bytes(seed, 500 + seed as usize), "{name}");
     Ok(())
 }
@@ -42,12 +44,12 @@ async fn missing(cluster: &Cluster) -> Result<BTreeSet<String>> {
 
 /// After the backup: uploads, deletes, one name anew, and moves to a third node.
 async fn change(cluster: &mut Cluster) -> Result<()> {
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..10 {
         put(&client, &format!("new{i}"), 100 + i).await?;
     }
     for i in 0..=5 {
-        client.delete(&format!("old{i}")).await?.expect(204)?;
+        client.delete(&format!("old{i}")).await?;
     }
     put(&client, "old5", 205).await?;
     cluster.add_node().await?;
@@ -64,7 +66,7 @@ async fn change(cluster: &mut Cluster) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     let mut cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..20 {
         put(&client, &format!("old{i}"), i).await?;
     }
@@ -83,7 +85,7 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     cluster.wait_available(3).await?;
     let moved = cluster.tree(2)?.files.len();
     let quarantined = |status: &Status| {
-        let count = status.rest["quarantined"].as_u64().unwrap_or(0);
+        let count = status.quarantined;
         count >= 11 && count as usize >= moved
     };
     cluster
@@ -97,11 +99,10 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     })
     .await?;
     for i in 0..=5 {
-        let answer = client.get(&format!("old{i}")).await?;
-        ensure!(answer.outcome() == (503, Some(4)), "old{i}: {answer:?}");
+        refused(client.get(&format!("old{i}")).await, Code::FileUnavailable)
+            .with_context(|| format!("old{i}"))?;
     }
-    let answer = client.get("new1").await?;
-    ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+    refused(client.get("new1").await, Code::FileDoesNotExist)?;
 
     let (code, told) = cluster.ask(&["quarantine", "adopt", "--all"]).await?;
     ensure!(
@@ -126,13 +127,12 @@ async fn a_store_set_back_to_an_old_backup_costs_no_file() -> Result<()> {
     })
     .await?;
     for name in &deleted {
-        let answer = client.get(name).await?;
-        ensure!(answer.outcome() == (503, Some(4)), "{name}: {answer:?}");
-        client.delete(name).await?.expect(204)?;
+        refused(client.get(name).await, Code::FileUnavailable).with_context(|| name.clone())?;
+        client.delete(name).await?;
     }
     let status = client.status().await?;
-    ensure!(status.rest["missing"]["files"] == 0, "{:?}", status.rest);
+    ensure!(status.missing.files == 0, "{status:?}");
     cluster.wait_fsck_clean(SOON).await?;
-    ensure!(client.names().await?.len() == 25);
+    ensure!(names(&client).await?.len() == 25);
     Ok(())
 }

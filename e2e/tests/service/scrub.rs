@@ -1,9 +1,11 @@
 //! The scrub finds what is corrupt, which is reported and kept, and not served.
 
 use anyhow::{Result, ensure};
-use e2e::client::encode_name;
+use client::{Code, Scrub};
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::library::refused;
 use e2e::tree::flip;
+use e2e::wire::encode_name;
 use e2e::{content, wait};
 use http::Request;
 
@@ -22,7 +24,7 @@ async fn fill(cluster: &Cluster, files: u64) -> Result<()> {
     for i in 0..files {
         let data = content::bytes(i, 1000 + i as usize);
         let name = format!("f{i}");
-        cluster.client().put(&name, data).await?.expect(201)?;
+        cluster.client()?.put(&name, data).await?;
     }
     Ok(())
 }
@@ -39,10 +41,10 @@ fn holder(cluster: &Cluster, name: &str) -> Result<usize> {
 
 async fn wait_corrupt(cluster: &Cluster, names: &[&str]) -> Result<()> {
     wait::until(SOON, async || {
-        let status = cluster.client().status().await?;
-        let corrupt = &status.rest["corrupt"];
-        let wanted = serde_json::json!({"files": names.len(), "names": names});
-        ensure!(*corrupt == wanted, "{corrupt}");
+        let status = cluster.client()?.status().await?;
+        let corrupt = &status.corrupt;
+        ensure!(corrupt.files == names.len() as u64, "{corrupt:?}");
+        ensure!(corrupt.names == names, "{corrupt:?}");
         Ok(())
     })
     .await
@@ -53,7 +55,7 @@ async fn ask_in_every_way(
     name: &str,
     outcome: (u16, Option<u64>),
 ) -> Result<()> {
-    let client = cluster.client();
+    let client = cluster.wire();
     let answer = client.get(name).await?;
     ensure!(answer.outcome() == outcome, "GET: {answer:?}");
     let path = format!("/file/{}", encode_name(name));
@@ -93,7 +95,7 @@ async fn what_is_corrupt_is_told_by_name_kept_and_not_served() -> Result<()> {
             "corrupt_files{node=",
         ),
     ] {
-        let ops = e2e::client::Client::new(ops);
+        let ops = e2e::wire::Client::new(ops);
         let metrics = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
         let text = String::from_utf8_lossy(&metrics.body).into_owned();
         let found = text.lines().find(|l| l.contains(line) && l.ends_with(" 1"));
@@ -117,7 +119,7 @@ async fn what_is_corrupt_is_told_by_name_kept_and_not_served() -> Result<()> {
     cluster.nodes[index].args = ALL_THE_TIME.map(str::to_owned).to_vec();
     cluster.start_node(index).await?;
     wait::until(SOON, async || {
-        let body = cluster.client().get("f7").await?.expect(200)?.body;
+        let body = cluster.client()?.get("f7").await?.bytes().await?;
         ensure!(body == content::bytes(7, 1007));
         Ok(())
     })
@@ -145,7 +147,7 @@ async fn a_corrupt_file_can_be_deleted_and_holds_up_a_drain_until_then() -> Resu
         Ok(())
     })
     .await?;
-    cluster.client().delete("f3").await?.expect(204)?;
+    cluster.client()?.delete("f3").await?;
     wait_corrupt(&cluster, &[]).await?;
     wait::until(SOON, async || {
         let (_, told) = cluster.ask(&drain).await?;
@@ -163,14 +165,13 @@ async fn a_corrupt_file_can_be_deleted_and_holds_up_a_drain_until_then() -> Resu
 async fn a_download_that_meets_corrupt_bytes_reports_them() -> Result<()> {
     let cluster = start(&["--scrub-bytes-per-second", "0"]).await?;
     let data = content::bytes(1, 300_000);
-    cluster.client().put("large", data).await?.expect(201)?;
+    cluster.client()?.put("large", data).await?;
     fill(&cluster, 4).await?;
     for name in ["large", "f1"] {
         flip(&cluster.tree(holder(&cluster, name)?)?.files[name])?;
     }
-    let answer = cluster.client().get("f1").await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
-    let large = cluster.client().get("large").await;
+    refused(cluster.client()?.get("f1").await, Code::FileUnavailable)?;
+    let large = cluster.client()?.get("large").await?.bytes().await;
     ensure!(large.is_err(), "broken off before its last bytes");
     wait_corrupt(&cluster, &["f1", "large"]).await?;
     ask_in_every_way(&cluster, "large", (503, Some(4))).await
@@ -181,8 +182,8 @@ async fn a_scrub_goes_on_where_a_restart_stopped_it() -> Result<()> {
     // 16 files a second, since each file has a cost beside its bytes.
     let mut cluster = start(&["--scrub-bytes-per-second", "256KiB"]).await?;
     fill(&cluster, 300).await?;
-    let scrub = async |cluster: &Cluster| -> Result<serde_json::Value> {
-        let status = cluster.client().status().await?;
+    let scrub = async |cluster: &Cluster| -> Result<Scrub> {
+        let status = cluster.client()?.status().await?;
         Ok(status.node("node-1").unwrap().scrub.clone())
     };
     cluster.kill_node(0).await?;
@@ -193,11 +194,11 @@ async fn a_scrub_goes_on_where_a_restart_stopped_it() -> Result<()> {
     cluster.wait_available(2).await?;
     let before = wait::until(SOON, async || {
         let scrub = scrub(&cluster).await?;
-        ensure!(scrub["done"].as_f64().unwrap() > 0.3, "{scrub}");
+        ensure!(scrub.done > 0.3, "{scrub:?}");
         Ok(scrub)
     })
     .await?;
-    ensure!(before.get("ended").is_none(), "{before}");
+    ensure!(before.ended.is_none(), "{before:?}");
     cluster.stop().await?;
     cluster.start_manager().await?;
     for index in 0..2 {
@@ -205,18 +206,15 @@ async fn a_scrub_goes_on_where_a_restart_stopped_it() -> Result<()> {
     }
     cluster.wait_available(2).await?;
     let after = scrub(&cluster).await?;
-    ensure!(after["begun"] == before["begun"], "{before} {after}");
-    ensure!(
-        after["done"].as_f64() >= before["done"].as_f64(),
-        "{before} {after}"
-    );
+    ensure!(after.begun == before.begun, "{before:?} {after:?}");
+    ensure!(after.done >= before.done, "{before:?} {after:?}");
     let ended = wait::until(SOON, async || {
         let scrub = scrub(&cluster).await?;
-        ensure!(scrub.get("ended").is_some(), "{scrub}");
+        ensure!(scrub.ended.is_some(), "{scrub:?}");
         Ok(scrub)
     })
     .await?;
-    let read = ended["files"].as_u64().unwrap();
+    let read = ended.files;
     ensure!(read < 130, "it read {read} of 150 files again");
     Ok(())
 }

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::callers::Closed;
-use e2e::client::Client;
 use e2e::cluster::{Cluster, SOON};
+use e2e::library;
+use e2e::wire::Client;
 use e2e::{content, wait};
 use http::{Method, Request};
 
@@ -17,16 +18,16 @@ async fn closed(flags: &[&str]) -> Result<Cluster> {
 
 const GET: &str = r#"{"method":"GET","expires":"1h"}"#;
 
-async fn put(client: &Client, path: &str, data: bytes::Bytes) -> Result<e2e::client::Answer> {
+async fn put(client: &Client, path: &str, data: bytes::Bytes) -> Result<e2e::wire::Answer> {
     let request = Request::builder().method(Method::PUT).uri(path);
-    let body = e2e::client::Pieces::new([data]);
+    let body = e2e::wire::Pieces::new([data]);
     client.send(request.body(body.into())?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_opens_its_file_and_nothing_else() -> Result<()> {
     let cluster = closed(&[]).await?;
-    let (all, holder) = (cluster.client(), Client::new(cluster.http()));
+    let (all, holder) = (cluster.wire(), Client::new(cluster.http()));
     for name in ["a", "ä b?&=%.txt"] {
         all.put(name, content::bytes(1, 100_000))
             .await?
@@ -70,7 +71,7 @@ async fn a_link_opens_its_file_and_nothing_else() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_part_of_a_link_is_signed() -> Result<()> {
     let cluster = closed(&[]).await?;
-    let (all, holder) = (cluster.client(), Client::new(cluster.http()));
+    let (all, holder) = (cluster.wire(), Client::new(cluster.http()));
     all.put("a", "x").await?.expect(201)?;
     all.put("b", "y").await?.expect(201)?;
     let to_get = all.link_path("a", GET).await?;
@@ -129,7 +130,7 @@ async fn each_part_of_a_link_is_signed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_dies_with_its_files_id() -> Result<()> {
     let cluster = closed(&[]).await?;
-    let (all, holder) = (cluster.client(), Client::new(cluster.http()));
+    let (all, holder) = (cluster.wire(), Client::new(cluster.http()));
     all.put("a", "first").await?.expect(201)?;
     let path = all.link_path("a", GET).await?;
     holder.call(Method::GET, &path).await?.expect(200)?;
@@ -151,7 +152,7 @@ async fn a_link_dies_with_its_files_id() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_to_store_takes_one_new_name_and_its_bytes() -> Result<()> {
     let cluster = closed(&[]).await?;
-    let (all, holder) = (cluster.client(), Client::new(cluster.http()));
+    let (all, holder) = (cluster.wire(), Client::new(cluster.http()));
     let ask = r#"{"method":"PUT","expires":"1h","max_bytes":100000}"#;
     let path = all.link_path("a", ask).await?;
     for framed in [true, false] {
@@ -162,13 +163,13 @@ async fn a_link_to_store_takes_one_new_name_and_its_bytes() -> Result<()> {
                 let pieces = futures::stream::iter([Ok(long)]);
                 let request = Request::builder().method(Method::PUT).uri(&path);
                 holder
-                    .send(request.body(e2e::client::Body::stream(pieces))?)
+                    .send(request.body(e2e::wire::Body::stream(pieces))?)
                     .await?
             }
         };
         ensure!(answer.outcome() == (413, Some(6)), "{answer:?}");
     }
-    ensure!(all.names().await?.is_empty());
+    ensure!(library::names(&cluster.client()?).await?.is_empty());
     ensure!(holder.call(Method::GET, &path).await?.outcome() == REFUSED);
     put(&holder, &path, content::bytes(1, 100_000))
         .await?
@@ -184,7 +185,7 @@ async fn a_link_to_store_takes_one_new_name_and_its_bytes() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_of_a_link_is_checked() -> Result<()> {
     let cluster = closed(&["--max-body-bytes=1MiB"]).await?;
-    let all = cluster.client();
+    let all = cluster.wire();
     all.put("a", "x").await?.expect(201)?;
     for (body, field) in [
         (r#"{"method":"GET","expires":"8days"}"#, "expires"),
@@ -241,7 +242,7 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
     let (old, new) = ("an-old-key-of-length", "a-new-key-of-length");
     std::fs::write(&file, old)?;
     let cluster = closed(&[&format!("--link-key-file={}", file.display())]).await?;
-    let (all, holder) = (cluster.client(), Client::new(cluster.http()));
+    let (all, holder) = (cluster.wire(), Client::new(cluster.http()));
     all.put("a", "x").await?.expect(201)?;
     let short = all
         .link_path("a", r#"{"method":"GET","expires":"2s"}"#)
@@ -277,7 +278,7 @@ async fn a_link_ends_in_time_and_with_its_key() -> Result<()> {
 async fn a_link_holds_after_a_restart_and_begins_as_a_flag_says() -> Result<()> {
     let public = "https://files.example/there";
     let mut cluster = closed(&[&format!("--public-url={public}/")]).await?;
-    let all = cluster.client();
+    let all = cluster.wire();
     all.put("a", "x").await?.expect(201)?;
     let made = all.link("a", GET).await?.expect(201)?.json()?;
     let path = made["url"]
@@ -298,7 +299,7 @@ async fn a_link_holds_after_a_restart_and_begins_as_a_flag_says() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_link_is_made_while_anyone_may_do_everything() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("a", "x").await?.expect(201)?;
     let answer = client.link("a", GET).await?;
     ensure!(answer.outcome() == (403, Some(7)), "{answer:?}");
@@ -310,7 +311,7 @@ async fn no_link_is_made_while_anyone_may_do_everything() -> Result<()> {
 async fn a_link_counts_as_its_maker() -> Result<()> {
     let bounds = ["--max-downloads=4", "--client-share=75", "--max-wait=2s"];
     let mut service = Closed::start(&bounds).await?;
-    let all = service.cluster.client();
+    let all = service.cluster.wire();
     // Far more than sockets hold.
     all.put("large", content::bytes(1, 40_000_000))
         .await?

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const BEARABLE: Duration = Duration::from_secs(2);
 
 async fn others_go_on(cluster: &Cluster, tag: &str) -> Result<()> {
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut worst = load::new_histogram()?;
     for i in 0..100 {
         let name = format!("quick-{tag}-{i}");
@@ -34,7 +34,7 @@ async fn others_go_on(cluster: &Cluster, tag: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_hold_up_nobody_and_cost_little_memory() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let data = content::bytes(1, 32 << 20);
     client.put("large", data.clone()).await?.expect(201)?;
     let before = cluster.manager()?.peak_memory()?;
@@ -63,7 +63,7 @@ async fn slow_readers_hold_up_nobody_and_cost_little_memory() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_writers_hold_up_nobody_and_succeed_in_the_end() -> Result<()> {
     let cluster = Cluster::start(2).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let mut slow = Vec::new();
     for i in 0..64 {
         let mut stream = TcpStream::connect(cluster.http()).await?;
@@ -88,7 +88,7 @@ async fn slow_writers_hold_up_nobody_and_succeed_in_the_end() -> Result<()> {
 
 /// Places that downloads have taken, as the manager's metrics show them.
 async fn downloads_in_flight(cluster: &Cluster) -> Result<u64> {
-    let ops = e2e::client::Client::new(cluster.ops());
+    let ops = e2e::wire::Client::new(cluster.ops());
     let answer = ops.call(http::Method::GET, "/metrics").await?.expect(200)?;
     let text = String::from_utf8(answer.body.to_vec())?;
     let line = text
@@ -107,7 +107,7 @@ async fn a_reader_that_takes_too_little_loses_its_place() -> Result<()> {
         ..Options::default()
     })
     .await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client
         .put("large", content::bytes(1, 32 << 20))
         .await?
@@ -155,7 +155,7 @@ async fn ask_http2(
         .await?;
     let driven = tokio::spawn(connection);
     let request = http::Request::get(format!("http://{}{path}", cluster.http()));
-    let body = e2e::client::Body::from(e2e::client::Pieces::empty());
+    let body = e2e::wire::Body::from(e2e::wire::Pieces::empty());
     let answer = sender.send_request(request.body(body)?).await?;
     assert_eq!(answer.status(), 200, "{path}");
     Ok((answer, driven))
@@ -175,7 +175,7 @@ async fn an_answer_keeps_its_place_until_its_client_has_taken_it() -> Result<()>
         ..Options::default()
     })
     .await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let data = content::bytes(1, 20_000);
     client.put("small", data.clone()).await?.expect(201)?;
     // Each of these answers is one piece, of which the window lets one byte out.

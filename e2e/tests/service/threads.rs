@@ -1,7 +1,7 @@
 //! A node that gets no further thread does its work with those it has.
 
 use anyhow::{Result, ensure};
-use e2e::client::Client;
+use client::{Client, NodeState};
 use e2e::cluster::{Cluster, Options};
 use e2e::content;
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ async fn a_node_at_its_limit_of_threads_goes_on() -> Result<()> {
     cluster.start_manager().await?;
     cluster.start_node(node).await?;
     cluster.wait_available(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for round in 0..3 {
         let mut tasks = JoinSet::new();
         for number in 0..48 {
@@ -36,10 +36,10 @@ async fn a_node_at_its_limit_of_threads_goes_on() -> Result<()> {
             done??;
         }
     }
-    let (pid, status) = (cluster.node(node)?.pid(), cluster.client().status().await?);
+    let (pid, status) = (cluster.node(node)?.pid(), cluster.client()?.status().await?);
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"))?.count();
     ensure!(threads == 14, "the limit was not met: {threads} threads");
-    ensure!(status.nodes[0].state == "available", "{status:?}");
+    ensure!(status.nodes[0].state == NodeState::Available, "{status:?}");
     ensure!(cluster.tree(node)?.files.len() == 3 * 24);
     Ok(())
 }
@@ -52,11 +52,11 @@ async fn works(client: Client, name: String, number: u64) -> Result<()> {
         _ => 3_000,
     };
     let data = content::bytes(number, size);
-    client.put(&name, data.clone()).await?.expect(201)?;
-    let body = client.get(&name).await?.expect(200)?.body;
+    client.put(&name, data.clone()).await?;
+    let body = client.get(&name).await?.bytes().await?;
     ensure!(body == data, "{name} has other bytes");
     if number.is_multiple_of(2) {
-        client.delete(&name).await?.expect(204)?;
+        client.delete(&name).await?;
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use e2e::certificates::Authority;
-use e2e::client::{Client, Connection, Http2, Route, Tls};
 use e2e::cluster::SOON;
 use e2e::secure::Secure;
+use e2e::wire::{Client, Connection, Http2, Route, Tls};
 use e2e::{content, ports, raw, wait};
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 
 const HSTS: &str = "strict-transport-security";
 
-fn get(path: &str) -> Result<Request<e2e::client::Body>> {
+fn get(path: &str) -> Result<Request<e2e::wire::Body>> {
     let request = Request::builder().method(Method::GET).uri(path);
-    Ok(request.body(e2e::client::Pieces::empty().into())?)
+    Ok(request.body(e2e::wire::Pieces::empty().into())?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +60,7 @@ async fn a_plain_port_is_there_only_if_it_is_asked_for() -> Result<()> {
     let plain = Client::new(at);
     let stored = plain.put("a", "from one").await?.expect(201)?;
     ensure!(stored.header(HSTS).is_empty(), "{stored:?}");
-    let read = secure.client()?.get("a").await?.expect(200)?;
+    let read = secure.wire()?.get("a").await?.expect(200)?;
     ensure!(read.body == "from one" && !read.header(HSTS).is_empty());
     Ok(())
 }
@@ -97,7 +97,7 @@ async fn both_ports_have_one_bound() -> Result<()> {
 async fn a_replaced_certificate_is_for_new_connections_and_old_ones_go_on() -> Result<()> {
     let secure = Secure::start(&[]).await?;
     let data = content::bytes(3, 64 << 20);
-    let client = secure.client()?;
+    let client = secure.wire()?;
     client.put("large", data.clone()).await?.expect(201)?;
     let mut body = client.start(get("/file/large")?).await?.into_body();
     let first = body.frame().await.unwrap()?.into_data().unwrap();
@@ -150,7 +150,7 @@ async fn handshakes_that_never_end_keep_nobody_out() -> Result<()> {
         idle.push(stream);
     }
     let begun = Instant::now();
-    let client = secure.client()?;
+    let client = secure.wire()?;
     client.put("a", "a").await?.expect(201)?;
     ensure!(begun.elapsed() < Duration::from_secs(10));
     for mut stream in idle {
@@ -163,7 +163,7 @@ async fn handshakes_that_never_end_keep_nobody_out() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_takes_nothing_is_cut_off() -> Result<()> {
     let secure = Secure::start(&["--write-idle-timeout", "1s"]).await?;
-    let client = secure.client()?;
+    let client = secure.wire()?;
     client
         .put("large", content::bytes(4, 64 << 20))
         .await?

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use e2e::certificates::{Authority, Pair};
-use e2e::client::{Client, Tls};
 use e2e::cluster::SOON;
 use e2e::secure::Secure;
+use e2e::wire::{Client, Tls};
 use e2e::{raw, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

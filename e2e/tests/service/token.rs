@@ -1,6 +1,7 @@
 //! The inner ports refuse callers without the token, and it is never shown.
 
 use anyhow::{Context, Result, ensure};
+use client::NodeState;
 use e2e::cluster::{Cluster, Options, Process, SOON};
 use http::Method;
 use proto::keys::pool_key;
@@ -35,10 +36,10 @@ async fn a_node_with_the_token_joins_and_one_without_does_not() -> Result<()> {
     ensure!(
         status
             .node("node-3")
-            .is_some_and(|node| node.state == "available"),
+            .is_some_and(|node| node.state == NodeState::Available),
         "{status:?}"
     );
-    cluster.client().put("f", "x").await?.expect(201)?;
+    cluster.client()?.put("f", "x").await?;
     for index in [stranger, bare] {
         let node = &cluster.nodes[index];
         e2e::wait::until(SOON, async || {
@@ -48,7 +49,7 @@ async fn a_node_with_the_token_joins_and_one_without_does_not() -> Result<()> {
         })
         .await?;
     }
-    ensure!(cluster.client().status().await?.available() == 1);
+    ensure!(cluster.client()?.status().await?.available() == 1);
     ensure!(!cluster.logs().contains(TOKEN), "the token is in a log");
     Ok(())
 }
@@ -103,7 +104,7 @@ async fn where_nodes_and_their_volumes_are_is_said_for_the_token_alone() -> Resu
         let mut words = lines.split_whitespace();
         words.find_map(|word| word.strip_prefix(field).map(str::to_owned))
     };
-    let public = cluster.client().call(Method::GET, "/status").await?;
+    let public = cluster.wire().call(Method::GET, "/status").await?;
     let public = String::from_utf8(public.expect(200)?.body.to_vec())?;
     for field in ["endpoint=", "volume="] {
         let value = said(field).with_context(|| format!("{field} in {lines}"))?;
@@ -118,12 +119,9 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
     keyed(&mut cluster, "a-node-1", "a", "a").await?;
     keyed(&mut cluster, "b-node-1", "b", "b").await?;
     cluster.wait_available(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..40 {
-        client
-            .put(&format!("f{i}"), format!("{i}"))
-            .await?
-            .expect(201)?;
+        client.put(&format!("f{i}"), format!("{i}")).await?;
     }
     for (id, pool, key_of, why) in [
         (
@@ -142,7 +140,7 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
         })
         .await?;
     }
-    ensure!(cluster.client().status().await?.available() == 2);
+    ensure!(cluster.client()?.status().await?.available() == 2);
     // No node can order what an administrator can.
     let key = cluster.folder().join("key");
     std::fs::write(&key, pool_key(TOKEN, "a"))?;
@@ -163,7 +161,7 @@ async fn the_key_of_a_pool_lets_in_its_nodes_and_nothing_else() -> Result<()> {
     })
     .await?;
     for i in 0..40 {
-        let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+        let body = client.get(&format!("f{i}")).await?.bytes().await?;
         ensure!(body == format!("{i}"), "f{i}");
     }
     Ok(())
@@ -180,7 +178,7 @@ async fn a_token_is_changed_without_a_restart() -> Result<()> {
     cluster.nodes[index].args = vec!["--token-file".to_owned(), nodes_file.display().to_string()];
     cluster.start_node(index).await?;
     cluster.wait_available(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let asks = |cluster: &Cluster, token: &str| -> Result<String> {
         let file = cluster.folder().join(token);
         std::fs::write(&file, token)?;
@@ -194,10 +192,7 @@ async fn a_token_is_changed_without_a_restart() -> Result<()> {
         for process in [cluster.manager()?, cluster.node(index)?] {
             said(process, "the token was read again", times).await?;
         }
-        client
-            .put(&content_name(text), text.to_owned())
-            .await?
-            .expect(201)?;
+        client.put(&content_name(text), text.to_owned()).await?;
         Ok(())
     };
     everywhere(&format!("{TOKEN}\n{NEXT}"), 1).await?;
@@ -255,7 +250,7 @@ fn readable_by_others(folder: &Path) -> Result<Vec<PathBuf>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_store_and_node_are_readable_by_their_owner_only() -> Result<()> {
     let cluster = Cluster::start(1).await?;
-    cluster.client().put("f", "x").await?.expect(201)?;
+    cluster.client()?.put("f", "x").await?;
     for folder in [cluster.store(), cluster.nodes[0].folder.clone()] {
         let open = readable_by_others(&folder)?;
         ensure!(open.is_empty(), "others may read {open:?}");

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use client::Upload;
 use collector::{Collector, Seen};
-use e2e::client::{Body, Client, Pieces, Route};
 use e2e::cluster::{Cluster, Options, SOON, binaries};
+use e2e::wire::{Body, Client, Pieces, Route};
 use e2e::{content, ports, wait};
 use http::Request;
 use http_body_util::BodyExt;
@@ -63,7 +63,7 @@ fn is_of_kind(span: &Seen, kind: SpanKind) -> bool {
 async fn one_trace_leads_from_the_client_to_store_and_node() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     put(&client, "secret name", LARGE, &traceparent(TRACE)).await?;
     let request = (MANAGER, "PUT /file/{filename}");
     let (insert, call) = ((MANAGER, "store insert"), (MANAGER, "upload-file"));
@@ -107,7 +107,7 @@ async fn one_trace_leads_from_the_client_to_store_and_node() -> Result<()> {
 async fn small_operations_that_share_a_stream_have_spans_of_their_own() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     put(&client, "small", 10, &traceparent(TRACE)).await?;
     let (call, served) = ((MANAGER, "finish"), (NODE, "finish"));
     let trace = collector.trace(TRACE, &[call, served]).await?;
@@ -126,7 +126,7 @@ async fn small_operations_that_share_a_stream_have_spans_of_their_own() -> Resul
 async fn a_download_is_a_span_until_its_last_byte() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let other = "2af7651916cd43dd8448eb211c80319c";
     put(&client, "large", HUGE, &traceparent(other)).await?;
     let request = Request::get("/file/large").header("traceparent", traceparent(TRACE));
@@ -203,7 +203,7 @@ async fn a_malformed_parent_begins_a_new_trace() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
     let malformed = format!("00-{TRACE}-{PARENT}");
-    put(&cluster.client(), "small", 10, &malformed).await?;
+    put(&cluster.wire(), "small", 10, &malformed).await?;
     let span = wait::until(SOON, async || {
         let all = collector.all();
         let mut requests = all.iter().filter(|span| span.name.starts_with("PUT"));
@@ -220,7 +220,7 @@ async fn a_malformed_parent_begins_a_new_trace() -> Result<()> {
 async fn a_caller_that_does_not_record_has_nothing_recorded() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let unsampled = format!("00-{TRACE}-{PARENT}-00");
     put(&client, "a", LARGE, &unsampled).await?;
     let other = "3af7651916cd43dd8448eb211c80319c";
@@ -241,7 +241,7 @@ async fn the_last_spans_are_sent_before_the_end() -> Result<()> {
     cluster.start_manager().await?;
     cluster.start_node(0).await?;
     cluster.wait_available(1).await?;
-    put(&cluster.client(), "a", LARGE, &traceparent(TRACE)).await?;
+    put(&cluster.wire(), "a", LARGE, &traceparent(TRACE)).await?;
     cluster.stop().await?;
     let wanted = [(MANAGER, "PUT /file/{filename}"), (NODE, "upload-file")];
     collector.trace(TRACE, &wanted).await?;
@@ -252,7 +252,7 @@ async fn the_last_spans_are_sent_before_the_end() -> Result<()> {
 async fn what_an_order_does_is_a_part_of_it() -> Result<()> {
     let collector = Collector::start().await?;
     let cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     let order = async |method, path: &str, body: &str, trace| {
         let request = Request::builder().method(method).uri(path);
         let request = request
@@ -281,7 +281,7 @@ async fn what_an_order_does_is_a_part_of_it() -> Result<()> {
 async fn a_move_is_a_trace_of_its_own_through_both_nodes() -> Result<()> {
     let collector = Collector::start().await?;
     let mut cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for name in ["a", "b"] {
         put(&client, name, 10, &traceparent(TRACE)).await?;
     }
@@ -304,7 +304,7 @@ async fn a_move_is_a_trace_of_its_own_through_both_nodes() -> Result<()> {
 async fn what_fails_is_shown_as_failed() -> Result<()> {
     let collector = Collector::start().await?;
     let mut cluster = traced(collector.address).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     client.put("a", "1").await?.expect(201)?;
     cluster.kill_node(0).await?;
     let parent = traceparent(TRACE);
@@ -329,7 +329,7 @@ async fn what_fails_is_shown_as_failed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_requests_nothing_and_the_log_one_line() -> Result<()> {
     let mut cluster = traced(ports::free()?).await?;
-    let client = cluster.client();
+    let client = cluster.wire();
     for i in 0..50 {
         put(&client, &format!("f{i}"), 10, &traceparent(TRACE)).await?;
     }

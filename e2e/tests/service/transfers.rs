@@ -86,9 +86,9 @@ async fn pass(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_moves_once_however_often_the_connection_breaks() -> Result<()> {
     let mut cluster = Cluster::start(1).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     let data = content::bytes(1, SIZE as usize);
-    client.put("large", data.clone()).await?.expect(201)?;
+    client.put("large", data.clone()).await?;
     let relay = Relay::new().await?;
     let target = cluster.new_node()?;
     cluster.nodes[target].args = vec!["--advertise".to_owned(), relay.address.to_string()];
@@ -104,7 +104,7 @@ async fn a_large_file_moves_once_however_often_the_connection_breaks() -> Result
     let most = SIZE + (BROKEN as u64 + 1) * UNDER_WAY;
     ensure!(carried < most, "{carried} bytes were sent");
     ensure!(cluster.tree(target)?.files.len() == 1, "it is there");
-    let body = client.get("large").await?.expect(200)?.body;
+    let body = client.get("large").await?.bytes().await?;
     ensure!(body == data, "other bytes");
     cluster.wait_fsck_clean(SOON).await
 }

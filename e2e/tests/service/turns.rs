@@ -4,8 +4,8 @@
 //! connections.
 
 use anyhow::{Context, Result, ensure};
-use e2e::client::{Http2, Pieces, connect_from};
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::wire::{Http2, Pieces, connect_from};
 use e2e::{content, raw, wait};
 use futures::future::try_join_all;
 use http::Request;
@@ -208,7 +208,7 @@ fn connections(port: u16) -> Result<Vec<(Ipv4Addr, usize)>> {
 async fn each_client_has_one_of_four_connections_to_a_node() -> Result<()> {
     let cluster = Cluster::start(1).await?;
     let port = cluster.inner_of(0).port();
-    let client = cluster.client();
+    let client = cluster.wire();
     client
         .put("large", content::bytes(1, 1 << 20))
         .await?

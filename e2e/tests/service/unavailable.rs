@@ -2,10 +2,12 @@
 //! longer than its deadline.
 
 use anyhow::{Result, ensure};
-use e2e::client::Client;
+use client::{Client, Code, Listed, NodeState};
 use e2e::cluster::{Cluster, SOON};
+use e2e::library::{names, refused};
 use e2e::wait;
-use http::Method;
+use futures::TryStreamExt;
+use http::{Method, StatusCode};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -16,40 +18,30 @@ const OUT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(30);
 
 async fn files_of(client: &Client, node: &str) -> Result<Vec<String>> {
-    let page = client
-        .call(Method::GET, "/files?limit=1000")
-        .await?
-        .expect(200)?
-        .json()?;
-    let files = page["files"].as_array().unwrap().iter();
-    let own = files.filter(|file| file["node"] == node);
-    Ok(own
-        .map(|file| file["filename"].as_str().unwrap().to_owned())
-        .collect())
+    let all: Vec<Listed> = client.list("").try_collect().await?;
+    let own = all.into_iter().filter(|file| file.node == node);
+    Ok(own.map(|file| file.file.filename).collect())
 }
 
 async fn filled() -> Result<(Cluster, Client)> {
     let cluster = Cluster::start(3).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..60 {
-        client
-            .put(&format!("f{i}"), format!("content {i}"))
-            .await?
-            .expect(201)?;
+        client.put(&format!("f{i}"), format!("content {i}")).await?;
     }
     Ok((cluster, client))
 }
 
 /// The node's files return code 4 in time, everything else goes on.
-async fn is_out(client: &Client, node: &str, since: Instant) -> Result<()> {
-    let lost = files_of(client, node).await?;
+async fn is_out(cluster: &Cluster, node: &str, since: Instant) -> Result<()> {
+    let (client, wire) = (cluster.client()?, cluster.wire());
+    let lost = files_of(&client, node).await?;
     ensure!(lost.len() == 20, "{node} held {} files", lost.len());
     wait::until(OUT, async || {
-        let answer = client.get(&lost[0]).await?;
-        ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+        refused(client.get(&lost[0]).await, Code::FileUnavailable)?;
         let status = client.status().await?;
-        let state = status.node(node).map(|node| node.state.clone());
-        ensure!(state.as_deref() == Some("unavailable"), "{state:?}");
+        let state = status.node(node).map(|node| node.state);
+        ensure!(state == Some(NodeState::Unavailable), "{state:?}");
         Ok(())
     })
     .await?;
@@ -61,7 +53,7 @@ async fn is_out(client: &Client, node: &str, since: Instant) -> Result<()> {
     for name in &lost {
         for method in [Method::GET, Method::DELETE, Method::HEAD] {
             let path = format!("/file/{name}");
-            let answer = wait::at_most(DEADLINE, client.call(method.clone(), &path)).await??;
+            let answer = wait::at_most(DEADLINE, wire.call(method.clone(), &path)).await??;
             ensure!(answer.status == 503, "{method} {answer:?}");
             if method != Method::HEAD {
                 ensure!(answer.code() == Some(4), "{answer:?}");
@@ -70,22 +62,15 @@ async fn is_out(client: &Client, node: &str, since: Instant) -> Result<()> {
             }
         }
     }
-    for name in client
-        .names()
-        .await?
-        .iter()
-        .filter(|name| !lost.contains(name))
-    {
-        client.get(name).await?.expect(200)?;
+    let all = names(&client).await?;
+    for name in all.iter().filter(|name| !lost.contains(name)) {
+        client.get(name).await?.bytes().await?;
     }
     for i in 0..30 {
-        client
-            .put(&format!("{node}-later-{i}"), "x")
-            .await?
-            .expect(201)?;
+        client.put(&format!("{node}-later-{i}"), "x").await?;
     }
     ensure!(
-        files_of(client, node).await? == lost,
+        files_of(&client, node).await? == lost,
         "uploads went elsewhere"
     );
     Ok(())
@@ -94,7 +79,7 @@ async fn is_out(client: &Client, node: &str, since: Instant) -> Result<()> {
 async fn all_back(cluster: &Cluster, client: &Client) -> Result<()> {
     cluster.wait_available(3).await?;
     for i in 0..60 {
-        let body = client.get(&format!("f{i}")).await?.expect(200)?.body;
+        let body = client.get(&format!("f{i}")).await?.bytes().await?;
         ensure!(body == format!("content {i}"));
     }
     Ok(())
@@ -105,7 +90,7 @@ async fn a_killed_node_is_out_and_comes_back_with_its_files() -> Result<()> {
     let (mut cluster, client) = filled().await?;
     let since = Instant::now();
     cluster.kill_node(1).await?;
-    is_out(&client, "node-2", since).await?;
+    is_out(&cluster, "node-2", since).await?;
     cluster.start_node(1).await?;
     all_back(&cluster, &client).await
 }
@@ -115,7 +100,7 @@ async fn a_frozen_node_is_out_and_comes_back_with_its_files() -> Result<()> {
     let (cluster, client) = filled().await?;
     let since = Instant::now();
     cluster.node(1)?.signal(Signal::STOP)?;
-    is_out(&client, "node-2", since).await?;
+    is_out(&cluster, "node-2", since).await?;
     cluster.node(1)?.signal(Signal::CONT)?;
     all_back(&cluster, &client).await
 }
@@ -128,9 +113,12 @@ async fn uploads_during_the_loss_of_a_node_succeed_elsewhere() -> Result<()> {
         async move {
             for i in 0..400 {
                 let begun = Instant::now();
-                let answer = client.put(&format!("g{i}"), format!("{i}")).await?;
+                let stores = client.put(&format!("g{i}"), format!("{i}")).await;
                 // Before Finish another node is tried; after it the outcome is unknown.
-                ensure!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");
+                let status = stores.as_ref().err().map(|error| error.refusal());
+                let status = status.map(|refusal| refusal.map(|refusal| refusal.status));
+                let unknown = Some(StatusCode::SERVICE_UNAVAILABLE);
+                ensure!(status.is_none_or(|status| status == unknown), "{stores:?}");
                 ensure!(
                     begun.elapsed() < DEADLINE,
                     "g{i} took {:?}",
@@ -153,9 +141,7 @@ async fn without_any_node_uploads_answer_code_1_and_work_again_later() -> Result
         cluster.kill_node(index).await?;
     }
     wait::until(SOON, async || {
-        let answer = client.put("none", "x").await?;
-        ensure!(answer.outcome() == (503, Some(1)), "{answer:?}");
-        ensure!(answer.json()?["message"] == "Servers unavailable");
+        refused(client.put("none", "x").await, Code::ServersUnavailable)?;
         Ok(())
     })
     .await?;
@@ -164,7 +150,7 @@ async fn without_any_node_uploads_answer_code_1_and_work_again_later() -> Result
     }
     all_back(&cluster, &client).await?;
     wait::until(SOON, async || {
-        client.put("none", "x").await?.expect(201).map(drop)
+        Ok(client.put("none", "x").await.map(drop)?)
     })
     .await
 }

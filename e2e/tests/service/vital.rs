@@ -2,8 +2,8 @@
 //! and an exit status: a restart heals more than a node that answers and does nothing.
 
 use anyhow::{Result, ensure};
-use e2e::client::Client;
 use e2e::cluster::{Cluster, Options, SOON};
+use e2e::library;
 
 const PANICS: (&str, &str) = ("FAILPOINTS", "node::committer_panics=return");
 
@@ -18,10 +18,14 @@ async fn a_node_whose_committer_ended_ends_too_and_says_so() -> Result<()> {
     cluster.nodes[0].env = vec![(PANICS.0.to_owned(), PANICS.1.to_owned())];
     cluster.start_node(0).await?;
     cluster.wait_available(2).await?;
-    let client = cluster.client();
+    let client = cluster.client()?;
     for i in 0..4 {
         // One of the uploads meets the panic; the others go to the other node.
-        let _ = client.put(&format!("f{i}"), "x").await?;
+        let stored = client.put(&format!("f{i}"), "x").await;
+        ensure!(
+            stored.is_ok() || stored.is_err_and(|error| error.refusal().is_some()),
+            "no answer"
+        );
     }
     let node = cluster.nodes[0].process.take().unwrap();
     let log = cluster.folder().join("node-1.log");
@@ -29,7 +33,7 @@ async fn a_node_whose_committer_ended_ends_too_and_says_so() -> Result<()> {
     let text = std::fs::read_to_string(log)?;
     ensure!(status.code() == Some(1), "{status}: {text}");
     ensure!(text.contains("node: the committer has ended"), "{text}");
-    client.put("after", "x").await?.expect(201)?;
+    client.put("after", "x").await?;
     Ok(())
 }
 
@@ -45,7 +49,7 @@ async fn a_standalone_service_whose_node_ended_ends_too_and_says_so() -> Result<
     let mut launch = cluster.manager_command::<std::ffi::OsString>(args);
     launch.env.push((PANICS.0.to_owned(), PANICS.1.to_owned()));
     let process = launch.start().await?;
-    let client = Client::new(process.address("http")?);
+    let client = library::once(process.address("http")?, None)?;
     let _ = client.put("f", "x").await;
     let status = process.wait(SOON).await?;
     let text = std::fs::read_to_string(&launch.stderr)?;

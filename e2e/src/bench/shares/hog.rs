@@ -1,8 +1,8 @@
 //! The client that takes all that it can get. It is a process of its own, so that its
 //! priority can be below that of the service and of the client that is measured.
 
-use crate::client::{Body, Client, NameAt, Route};
 use crate::content;
+use crate::wire::{Body, Client, NameAt, Route};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::StreamExt;

@@ -7,12 +7,13 @@ mod work;
 
 use super::cells::{Cell, Content, Operation, Stage};
 use crate::callers::{Closed, known};
-use crate::cluster::{Cluster, Launch, Options, Process, Status};
+use crate::cluster::{Cluster, Launch, Options, Process};
 use crate::load::Measured;
 use crate::metrics::Metrics;
 use crate::{content, report, wait};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use client::Status;
 use hog::Attack;
 use std::ffi::OsString;
 use std::path::Path;

@@ -2,9 +2,9 @@
 //! in a namespace of its own, and their rights by RBAC.
 
 use super::World;
-use crate::client::Client;
 use crate::kubernetes::release::{Release, values};
 use crate::wait;
+use crate::wire::Client;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         release.kube.kubectl(&binding)?;
     }
     release.helm("upgrade", &values())?;
-    let client = release.client()?;
+    let client = release.wire()?;
     reaches(&client, "/status", 200).await?;
     let compared = world.compare().await?;
     Ok(format!(
@@ -104,7 +104,7 @@ fn bind(release: &Release, team: &str, role: &str) -> Result<()> {
 
 /// Without a token, and with those of others, nothing is served.
 async fn closed_to_strangers(release: &Release) -> Result<String> {
-    let anyone = release.client()?;
+    let anyone = release.wire()?;
     reaches(&anyone, "/status", 401).await?;
     let own = token(release, TEAMS[0], AUDIENCE)?;
     let other = token(release, TEAMS[0], "another-service")?;
@@ -129,7 +129,7 @@ async fn closed_to_strangers(release: &Release) -> Result<String> {
 async fn rights(release: &Release) -> Result<[(Client, String); 2]> {
     bind(release, TEAMS[0], "writer")?;
     bind(release, TEAMS[1], "reader")?;
-    let anyone = release.client()?;
+    let anyone = release.wire()?;
     let client = |team| {
         let token = token(release, team, AUDIENCE)?;
         anyhow::Ok((anyone.with_bearer(&token)?, token))
@@ -233,7 +233,7 @@ async fn without_answers(release: &Release, teams: &[(Client, String); 2]) -> Re
         .kube
         .kubectl(&["delete", "clusterrolebinding", name])?;
     let stranger = release
-        .client()?
+        .wire()?
         .with_bearer(&token(release, TEAMS[1], AUDIENCE)?)?;
     // Within its time nobody notices.
     while from.elapsed() < STALE {

@@ -2,7 +2,9 @@
 
 use super::{POOL, World};
 use crate::kubernetes::disks;
+use crate::library::refused;
 use anyhow::{Context, Result, ensure};
+use client::Code;
 
 pub(super) async fn run(world: &mut World) -> Result<String> {
     let corrupt = corrupt_in_a_drain(world).await?;
@@ -21,8 +23,7 @@ async fn corrupt_in_a_drain(world: &mut World) -> Result<String> {
         let name = format!("damaged-{number}");
         client
             .put(&name, crate::content::bytes(number, 4096))
-            .await?
-            .expect(201)?;
+            .await?;
         let on = disks::files(&release, &format!("{POOL}-node-3"))?;
         if on.contains(&name) {
             doomed = Some(name);
@@ -37,18 +38,15 @@ async fn corrupt_in_a_drain(world: &mut World) -> Result<String> {
     bytes[100] ^= 1;
     overwrite(file, &bytes)?;
     // A read finds it.
-    let read = client.get(&name).await;
-    ensure!(
-        !read.is_ok_and(|answer| answer.status == 200),
-        "{name} was served"
-    );
+    let read = async { client.get(&name).await?.bytes().await };
+    ensure!(read.await.is_err(), "{name} was served");
     release.told(POOL, "FilesDamaged", true, "Corrupt").await?;
     release.scale(POOL, 3)?;
     let why = release
         .told(POOL, "ScaleDownBlocked", true, "DrainHolds")
         .await?;
     ensure!(why.contains(&name), "{why}");
-    client.delete(&name).await?.expect(204)?;
+    client.delete(&name).await?;
     release.ready(POOL, 3).await?;
     for number in 0..40 {
         client.delete(&format!("damaged-{number}")).await?;
@@ -79,8 +77,7 @@ async fn swapped_volume(world: &mut World) -> Result<String> {
     let why = release
         .told(POOL, "VolumeReplaced", true, "VolumeReplaced")
         .await?;
-    let answer = client.get(&lost[0]).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{answer:?}");
+    refused(client.get(&lost[0]).await, Code::FileUnavailable)?;
     let command = why.split("kubectl ").nth(1).context("a command")?;
     let args: Vec<&str> = command.split_whitespace().collect();
     release.kube.kubectl(&args)?;
@@ -88,8 +85,7 @@ async fn swapped_volume(world: &mut World) -> Result<String> {
         .told(POOL, "VolumeReplaced", false, "OwnVolumes")
         .await?;
     release.ready(POOL, 4).await?;
-    let answer = client.get(&lost[0]).await?;
-    ensure!(answer.outcome() == (404, Some(2)), "{answer:?}");
+    refused(client.get(&lost[0]).await, Code::FileDoesNotExist)?;
     // The lost files are stored anew, for the scenarios that follow.
     world.files()?.store_again(&lost).await?;
     world.nodes(3).await?;

@@ -1,9 +1,10 @@
 //! How pools end.
 
 use super::{POOL, World};
-use crate::client::Client;
 use crate::kubernetes::proxy::Proxy;
+use crate::library::names;
 use crate::wait;
+use crate::wire;
 use anyhow::{Result, bail, ensure};
 use futures::future::try_join_all;
 use http::{Method, StatusCode};
@@ -64,8 +65,8 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
         status.nodes.iter().all(|node| node.pool != own),
         "{status:?}"
     );
-    let names = release.client()?.names().await?;
-    ensure!(names.is_empty(), "records are left: {}", names.len());
+    let left = names(&release.client()?).await?;
+    ensure!(left.is_empty(), "records are left: {}", left.len());
     Ok(format!(
         "Retain kept all files over two deletions, Delete none ({refused} deletions came too early \
          and were refused)"
@@ -74,7 +75,7 @@ pub(super) async fn run(world: &mut World) -> Result<String> {
 
 /// Tries to delete the pool until it is deleted or gone; gives how often that was refused.
 async fn delete_at_once(proxy: SocketAddr, namespace: &str) -> Result<usize> {
-    let api = Client::below(proxy, "/apis/fileserver.dev/v1alpha1");
+    let api = wire::Client::below(proxy, "/apis/fileserver.dev/v1alpha1");
     let path = format!("/namespaces/{namespace}/fileserverpools/{POOL}");
     let begun = Instant::now();
     let mut refused = 0;
@@ -97,7 +98,7 @@ pub(super) async fn namespace(world: &mut World) -> Result<String> {
     wipe(world)?;
     release.apply_pool("last", json!({ "replicas": 1, "deletionPolicy": "Delete" }))?;
     release.ready("last", 1).await?;
-    release.client()?.put("last", "x").await?.expect(201)?;
+    release.client()?.put("last", "x").await?;
     let begun = Instant::now();
     let namespace = &release.namespace;
     release

@@ -86,7 +86,7 @@ pub(super) async fn plain(world: &mut World) -> Result<String> {
         .kube
         .kubectl(&[&["-n", PLAIN], &wait[..]].concat())?;
     release.ready("pool", 1).await?;
-    release.client()?.put("plain", "x").await?.expect(201)?;
+    release.client()?.put("plain", "x").await?;
     let operator = format!("{}-operator", release.full_name());
     let deployment = release.kube.get(PLAIN, "deployment", &operator)?;
     ensure!(

@@ -28,10 +28,7 @@ pub(super) async fn fill(world: &mut World) -> Result<()> {
     world.still.ready(POOL, 2).await?;
     let client = world.still.client()?;
     for number in 0..10 {
-        client
-            .put(&format!("still-{number}"), "x")
-            .await?
-            .expect(201)?;
+        client.put(&format!("still-{number}"), "x").await?;
     }
     world.left_alone = Some(Instant::now());
     Ok(())

@@ -1,9 +1,9 @@
 //! Another image for the nodes of two pools at once, under load.
 
 use super::{POOL, World};
-use crate::client::Client;
 use crate::kubernetes::traffic::{Traffic, compare};
 use anyhow::{Result, ensure};
+use client::{Client, NodeState};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,10 @@ async fn most_away(client: Client, stop: CancellationToken) -> usize {
     let mut most = 0;
     while !stop.is_cancelled() {
         if let Ok(status) = client.status().await {
-            let away = status.nodes.iter().filter(|n| n.state == "unavailable");
+            let away = status
+                .nodes
+                .iter()
+                .filter(|n| n.state == NodeState::Unavailable);
             most = most.max(away.count());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -4,6 +4,7 @@ use super::{POOL, World};
 use crate::kubernetes::disks;
 use crate::kubernetes::release::Release;
 use crate::kubernetes::traffic::{Traffic, compare};
+use crate::library::names;
 use crate::wait;
 use anyhow::{Result, bail, ensure};
 use rustix::process::{Pid, Signal};
@@ -30,7 +31,7 @@ async fn on_one_disk_each(world: &World, pods: &[String]) -> Result<String> {
             ensure!(seen.insert(file.clone()), "{file} is on two nodes");
         }
     }
-    let listed: BTreeSet<String> = world.release.client()?.names().await?.into_iter().collect();
+    let listed: BTreeSet<String> = names(&world.release.client()?).await?.into_iter().collect();
     ensure!(
         seen == listed,
         "{} files on disks, {} listed",

@@ -65,7 +65,7 @@ pub(super) fn rolled_out(world: &World) -> Result<()> {
 }
 
 /// The longest time without an answer.
-async fn longest_gap(client: crate::client::Client, length: Duration) -> Duration {
+async fn longest_gap(client: client::Client, length: Duration) -> Duration {
     let begun = Instant::now();
     let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
     while begun.elapsed() < length {
@@ -111,7 +111,7 @@ async fn reinstall(world: &mut World) -> Result<()> {
     release.ready(POOL, 3).await?;
     // The Service is a new one.
     let client = release.client()?;
-    wait::until(super::SOON, async || client.status().await).await?;
+    wait::until(super::SOON, async || Ok(client.status().await?)).await?;
     world.files()?.through(vec![client]);
     let secret = format!("{}-token", release.full_name());
     release

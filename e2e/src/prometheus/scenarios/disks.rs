@@ -72,7 +72,7 @@ pub(super) async fn silent<'a>(world: &'a World, alerts: &[&str]) -> Result<Watc
     volume.freeze()?;
     watched.store("during", 10).await?;
     watched.fires(alerts).await?;
-    let status = watched.cluster.client().status().await?;
+    let status = watched.cluster.client()?.status().await?;
     ensure!(status.available() == 2, "{status:?}");
     volume.thaw()?;
     watched.calm().await?;

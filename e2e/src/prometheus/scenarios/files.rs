@@ -3,8 +3,10 @@
 use super::super::World;
 use super::super::watched::Watched;
 use crate::cluster::{Options, SOON};
+use crate::library::refused;
 use crate::{tree, wait};
 use anyhow::{Context, Result, ensure};
+use client::Code;
 use std::path::PathBuf;
 
 /// More than any disk has.
@@ -18,14 +20,16 @@ fn file_on(watched: &Watched<'_>, node: usize) -> Result<(String, PathBuf)> {
 
 /// Reads a file that can't be served.
 async fn is_refused(watched: &Watched<'_>, name: &str) -> Result<()> {
-    let answer = watched.cluster.client().get(name).await?;
-    ensure!(answer.outcome() == (503, Some(4)), "{name}: {answer:?}");
+    refused(
+        watched.cluster.client()?.get(name).await,
+        Code::FileUnavailable,
+    )
+    .with_context(|| name.to_owned())?;
     Ok(())
 }
 
 async fn delete(watched: &Watched<'_>, name: &str) -> Result<()> {
-    let answer = watched.cluster.client().delete(name).await?;
-    answer.expect(204).map(drop)
+    Ok(watched.cluster.client()?.delete(name).await?)
 }
 
 pub(super) async fn corrupt<'a>(world: &'a World, alerts: &[&str]) -> Result<Watched<'a>> {
