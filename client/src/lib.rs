@@ -7,10 +7,10 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), client::Error> {
-//! use client::{Client, Upload};
+//! use client::Client;
 //!
 //! let client = Client::builder("http://127.0.0.1:8000")?.build()?;
-//! let stored = client.put("hello.txt", Upload::bytes("Hello, world!\n")).await?;
+//! let stored = client.put("hello.txt", "Hello, world!\n").await?;
 //! println!("{} has the id {}", stored.filename, stored.id);
 //!
 //! let bytes = client.get("hello.txt").await?.bytes().await?;

@@ -26,15 +26,10 @@ pub async fn with_an_older_store_and(failpoints: &str) -> Result<Cluster> {
 /// # Errors
 /// When they are not in time.
 pub async fn all_ten_are_in_quarantine(cluster: &Cluster) -> Result<Status> {
-    let all = |status: &Status| quarantined(status) == 10;
+    let all = |status: &Status| status.quarantined == 10;
     cluster
         .wait_status("ten copies in quarantine", SOON, all)
         .await
-}
-
-/// Copies in quarantine.
-pub fn quarantined(status: &Status) -> u64 {
-    status.quarantined
 }
 
 /// The same service, still stopped.

@@ -35,20 +35,19 @@ async fn quarantines_and_adopts(bad: &mut Bad) -> Result<u64> {
     bad.cluster.leader(REPORTED).await?;
     bad.cluster.heard().await;
     bad.cluster.set_store_back(&backup).await?;
-    let quarantined = |status: &Status| status.quarantined;
     let status = bad
         .cluster
         .wait_status("files are in quarantine", REPORTED, |status| {
-            status.nodes.iter().all(|node| node.merged) && quarantined(status) == 20
+            status.nodes.iter().all(|node| node.merged) && status.quarantined == 20
         })
         .await?;
     let adopt = ["quarantine", "adopt", "--all"];
     let (code, told) = bad.cluster.ask(&adopt).await?;
     ensure!(code == 0, "{told}");
-    let back = |status: &Status| quarantined(status) == 0;
+    let back = |status: &Status| status.quarantined == 0;
     bad.cluster
         .wait_status("all are back", REPORTED, back)
         .await?;
     bad.read_all().await?;
-    Ok(quarantined(&status))
+    Ok(status.quarantined)
 }

@@ -98,13 +98,8 @@ impl Bad {
         let status = self
             .status("the node is read-only", |node| node.read_only)
             .await?;
-        ensure!(
-            status
-                .read_only_why
-                .as_ref()
-                .is_some_and(|why| why.contains(word)),
-            "{status:?}"
-        );
+        let why = status.read_only_why.as_deref().unwrap_or_default();
+        ensure!(why.contains(word), "{status:?}");
         let (code, told) = self.ready().await?;
         ensure!(code == 503 && told.contains(word), "{code} {told}");
         ensure!(self.metric("dfs_node_read_only").await? > 0.0);

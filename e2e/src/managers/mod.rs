@@ -52,10 +52,6 @@ async fn sees(manager: &Client, nodes: usize, within: Duration) -> Result<()> {
     .await
 }
 
-fn is_leader(status: &Status) -> bool {
-    status.leader
-}
-
 /// Checks that a call is refused at once while the database is away, with a pause to wait for.
 async fn refused_at_once<T>(
     what: &'static str,
@@ -210,7 +206,7 @@ impl Run {
     async fn leads(&self, at: usize) -> Result<()> {
         wait::until(SETTLE, async || {
             let status = self.files.manager(at).status().await?;
-            ensure!(is_leader(&status), "{status:?}");
+            ensure!(status.leader, "{status:?}");
             Ok(())
         })
         .await

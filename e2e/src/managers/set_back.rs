@@ -2,7 +2,7 @@
 //! managers notice, what is newer is adopted by one command, and what was deleted
 //! stays away.
 
-use super::{NOTICED, Run, SETTLE, is_leader, sees};
+use super::{NOTICED, Run, SETTLE, sees};
 use crate::library::refused;
 use crate::mongo::Server;
 use crate::wait;
@@ -35,7 +35,7 @@ impl Run {
         }
         // While nobody leads, the lease's beat does not rise, and a set-back may go
         // unnoticed; a file that moves during the switch is in two states.
-        self.one_that("leads", is_leader).await?;
+        self.one_that("leads", |status| status.leader).await?;
         let nodes = self.cluster.nodes.len() - 1;
         self.balanced(nodes).await?;
         self.cluster.heard().await;
@@ -61,7 +61,7 @@ impl Run {
         for at in 0..2 {
             sees(self.files.manager(at), nodes, SETTLE).await?;
         }
-        self.one_that("leads", is_leader).await?;
+        self.one_that("leads", |status| status.leader).await?;
         // A node that did not answer for a moment keeps its copies until a second command;
         // what the records say of a name is no reason for one.
         let kept = self.adopt_all().await?;

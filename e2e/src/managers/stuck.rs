@@ -51,10 +51,8 @@ pub async fn run(store: Option<String>) -> Result<String> {
     wait::until(SETTLE, async || {
         let status = client.status().await?;
         let missing = status.missing.files;
-        let holds = status
-            .drains
-            .first()
-            .and_then(|drain| drain.holds.as_deref());
+        let drain = status.drains.first();
+        let holds = drain.and_then(|drain| drain.holds.as_deref());
         let holds = holds.unwrap_or_default();
         let stuck = status.stuck.files;
         let told = holds.contains("can't move") || holds.contains("could not be moved");

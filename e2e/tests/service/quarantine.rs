@@ -6,8 +6,7 @@ use client::{Code, Status};
 use e2e::cluster::{Cluster, SOON};
 use e2e::library::{names, refused};
 use e2e::older_store::{
-    all_ten_are_in_quarantine, quarantined, restart, set_back, with_an_older_store,
-    with_an_older_store_and,
+    all_ten_are_in_quarantine, restart, set_back, with_an_older_store, with_an_older_store_and,
 };
 use e2e::{content, wait};
 use std::time::Duration;
@@ -89,7 +88,7 @@ async fn files_whose_move_to_quarantine_was_not_flushed_count_on() -> Result<()>
     restart(&mut cluster).await?;
     let all = |status: &Status| {
         let files: u64 = status.nodes.iter().map(|node| node.files).sum();
-        files + quarantined(status)
+        files + status.quarantined
     };
     let read_only = |status: &Status| status.nodes.iter().all(|node| node.read_only);
     let status = cluster
