@@ -322,7 +322,9 @@ async fn an_address_that_others_reach_is_open_only_if_that_is_said() -> Result<(
         ensure!(!said.contains("secret-token"), "{said}");
     }
     for (http, flags) in [("127.0.0.1:0", &[][..]), ("0.0.0.0:0", &["--auth", "none"])] {
-        manager(&cluster, http, flags, &log).start().await?;
+        let manager = manager(&cluster, http, flags, &log).start().await?;
+        // The next one has its store.
+        manager.kill().await?;
     }
     Ok(())
 }
