@@ -62,28 +62,9 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
         of_files: !args.recursive,
         names: args.names.len(),
     };
-    let to = |name: &str| -> Result<PathBuf> {
-        if args.recursive {
-            let path = output.join(paths::own_path(name, &args.separator.separator)?);
-            walk::check_way(output, &path)?;
-            return Ok(path);
-        }
-        // A name that is none could lead out of the folder.
-        let name = FileName::new(name).map_err(client::Error::from)?;
-        Ok(match into_folder {
-            true => {
-                ensure!(
-                    paths::is_plain(name.as_str()),
-                    "{name} is no name of a file here: give it one with --output"
-                );
-                output.join(name.as_str())
-            }
-            false => output.to_owned(),
-        })
-    };
     each(&task, &words, names(client, args), async |name, ()| {
         let fetched = async {
-            let path = to(&name)?;
+            let path = target(args, output, into_folder, &name)?;
             let file = fetch(client, &name, &path, args, &counts).await?;
             anyhow::Ok((path, file))
         };
@@ -103,6 +84,25 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
         Ok(bytes)
     })
     .await
+}
+
+/// Where a file is fetched to.
+fn target(args: &GetArgs, output: &Path, into_folder: bool, name: &str) -> Result<PathBuf> {
+    if args.recursive {
+        let path = output.join(paths::own_path(name, &args.separator.separator)?);
+        walk::check_way(output, &path)?;
+        return Ok(path);
+    }
+    // A name that is none could lead out of the folder.
+    let name = FileName::new(name).map_err(client::Error::from)?;
+    if !into_folder {
+        return Ok(output.to_owned());
+    }
+    ensure!(
+        paths::is_plain(name.as_str()),
+        "{name} is no name of a file here: give it one with --output"
+    );
+    Ok(output.join(name.as_str()))
 }
 
 async fn fetch(
