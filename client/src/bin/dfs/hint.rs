@@ -1,6 +1,5 @@
 //! What a person may do about an error.
 
-use crate::places::is_https;
 use client::{Code, Error, Mismatch};
 use std::borrow::Cow;
 
@@ -95,7 +94,7 @@ fn of_mismatch(mismatch: Mismatch) -> &'static str {
 
 /// What may be done where a connection ended without an answer.
 fn of_end(url: &str) -> &'static str {
-    match is_https(url) {
+    match url.starts_with("https:") {
         true => "if it asks for certificates, give one that it trusts with --cert and --key",
         false => "if it speaks TLS, the URL must begin with https://",
     }
