@@ -1,6 +1,7 @@
 //! What `dfs` reaches of what the load generator does on the same machine: many small
 //! files and a large one, stored and fetched in turns, and the memory that it takes.
 
+use super::alike;
 use super::cells::{Cell, Content, Operation, Stage};
 use crate::cluster::{Cluster, Options, binaries, peak_memory_of};
 use crate::report::{self, mib, thousands};
@@ -10,6 +11,8 @@ use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -62,24 +65,24 @@ pub(super) async fn run(plan: Plan, folder: &Path) -> Result<String> {
         thousands(plan.files as u64),
         super::size_name(SMALL)
     );
-    let [put, get] = bench.small(plan.files).await?;
-    rows.push(row(
-        &format!("put {small}"),
-        plan.files as f64,
-        "files/s",
-        put,
-    ));
-    rows.push(row(
-        &format!("get {small}"),
-        plan.files as f64,
-        "files/s",
-        get,
-    ));
+    let [put, get, alike] = bench.small(plan.files).await?;
+    for (what, rounds) in [
+        (format!("put {small}"), put),
+        (format!("get {small}"), get),
+        (format!("get {small}, both save and flush them"), alike),
+    ] {
+        rows.push(row(&what, plan.files as f64, "files/s", rounds));
+    }
     let large = format!("one of {}", mib(plan.large));
-    let [put, get] = bench.large(plan.large).await?;
+    let [put, get, alike] = bench.large(plan.large).await?;
     let megabytes = plan.large as f64 / 1e6;
-    rows.push(row(&format!("put {large}"), megabytes, "MB/s", put));
-    rows.push(row(&format!("get {large}"), megabytes, "MB/s", get));
+    for (what, round) in [
+        (format!("put {large}"), put),
+        (format!("get {large}"), get),
+        (format!("get {large}, both compute its digest"), alike),
+    ] {
+        rows.push(row(&what, megabytes, "MB/s", vec![round]));
+    }
     let head = [
         "what",
         "load generator",
@@ -114,10 +117,10 @@ struct Bench {
 
 impl Bench {
     /// Rounds of storing and of fetching small files.
-    async fn small(&self, files: usize) -> Result<[Vec<Round>; 2]> {
+    async fn small(&self, files: usize) -> Result<[Vec<Round>; 3]> {
         let address = self.cluster.http();
         let content = Content::new(SMALL);
-        let (mut put, mut get) = (Vec::new(), Vec::new());
+        let [mut put, mut get, mut alike] = [const { Vec::new() }; 3];
         let jobs = JOBS.to_string();
         for round in 0..ROUNDS {
             let name = format!("round-{round}");
@@ -142,28 +145,38 @@ impl Bench {
             let into = self.folder.join(into);
             let fetched = std::fs::read_dir(into.join(&name))?.count();
             ensure!(fetched == files, "{fetched} files came back");
+            let own = into.join("own");
+            let load = alike::saved(address, &name, files, JOBS, &own).await?;
+            alike.push(Round { load, dfs, peak });
             stage.clean().await?;
             self.dfs(&["rm", "-r", "--yes", &name]).await?;
             std::fs::remove_dir_all(&from)?;
             std::fs::remove_dir_all(&into)?;
             tokio::time::sleep(DELETED).await;
         }
-        Ok([put, get])
+        Ok([put, get, alike])
     }
 
     /// Stores and fetches a large file.
-    async fn large(&self, size: u64) -> Result<[Vec<Round>; 2]> {
+    async fn large(&self, size: u64) -> Result<[Round; 3]> {
         // Holes, so that no disk is read.
         std::fs::File::create(self.folder.join("large"))?.set_len(size)?;
         let address = self.cluster.http();
         let stored = store(address, size).await?;
-        let fetched = fetch(address, size).await?;
+        let fetched = fetch(address, size, |_| {}).await?;
+        let mut hash = Sha256::new();
+        let digested = fetch(address, size, |bytes| hash.update(bytes)).await?;
+        black_box(hash.finalize());
         self.dfs(&["rm", "load"]).await?;
         let (put, put_peak) = self.dfs(&["put", "large"]).await?;
         let (get, get_peak) = self.dfs(&["cat", "large"]).await?;
         self.dfs(&["rm", "large"]).await?;
-        let round = |load, dfs, peak| vec![Round { load, dfs, peak }];
-        Ok([round(stored, put, put_peak), round(fetched, get, get_peak)])
+        let round = |load, dfs, peak| Round { load, dfs, peak };
+        Ok([
+            round(stored, put, put_peak),
+            round(fetched, get, get_peak),
+            round(digested, get, get_peak),
+        ])
     }
 
     /// Runs `dfs`; returns the seconds that it took and its peak memory.
@@ -208,15 +221,18 @@ async fn store(address: SocketAddr, size: u64) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// The same to fetch it.
-async fn fetch(address: SocketAddr, size: u64) -> Result<f64> {
+/// The same to fetch it, and do something with its bytes.
+async fn fetch(address: SocketAddr, size: u64, mut with: impl FnMut(&Bytes)) -> Result<f64> {
     let mut connection = Connection::open(address).await?;
     let begun = Instant::now();
     let request = Request::get("/file/load").body(Pieces::empty().into())?;
     let mut body = connection.start(request).await?.into_body();
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
-        bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(data) = frame?.data_ref() {
+            bytes += data.len() as u64;
+            with(data);
+        }
     }
     ensure!(bytes == size, "{bytes} bytes came back");
     Ok(begun.elapsed().as_secs_f64())

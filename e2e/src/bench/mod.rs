@@ -1,6 +1,7 @@
 //! `bench`: the service as processes under a closed loop, beside what the file
 //! system itself can do, measured in the same run.
 
+mod alike;
 mod callers;
 mod cells;
 mod dfs;
