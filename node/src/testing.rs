@@ -63,7 +63,7 @@ pub(crate) async fn store(node: &Node, name: &str, data: &'static [u8]) -> Copy 
         idempotency_key: String::new(),
     };
     let mut staged = Box::new(node.disk.stage(Some(meta.size)).expect("staged"));
-    staged.append(&[data.clone()]).expect("written");
+    staged.append(&[data]).expect("written");
     staged.seal(meta.clone()).expect("sealed");
     let linked = node.ask(|done| Op::Link {
         staged,
@@ -77,6 +77,5 @@ pub(crate) async fn store(node: &Node, name: &str, data: &'static [u8]) -> Copy 
         key,
         leaf,
         session: 0,
-        size: data.len() as u64,
     }
 }

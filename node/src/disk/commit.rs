@@ -161,6 +161,9 @@ impl Committer {
     }
 
     fn apply(&mut self, batch: &mut Batch, op: Op) {
+        if let Op::Gone { .. } = op {
+            self.shared.looked_for.store(false, Ordering::Release);
+        }
         if !matches!(op, Op::Barrier { .. })
             && let Err(refusal) = self.shared.health.check()
         {
@@ -201,7 +204,6 @@ impl Committer {
             key: meta.key,
             leaf: None,
             session: 0,
-            size: meta.size,
         };
         // The same copy again: it is there already, and flushed. Unread leaves can't hide
         // it, since its create came in a session of this process (rule 4).
@@ -232,6 +234,7 @@ impl Committer {
         let found = match self.shared.find(place, copy) {
             Ok(Some(found)) => found,
             Ok(None) => {
+                self.forget(batch, place, copy);
                 let answer = |flushed: Result<(), Failure>| done(flushed.map(|()| false));
                 return batch.after.push(Box::new(answer));
             }
@@ -372,7 +375,7 @@ impl Committer {
             shared.space.removed(removed.size);
             shared.settled(removed.place);
             if removed.place == Place::Data {
-                shared.bytes.fetch_sub(removed.size, Ordering::Relaxed);
+                shared.shrinks(removed.size);
             }
             if removed.size > SLOW_CLOSE {
                 let file = removed.file;
@@ -383,9 +386,11 @@ impl Committer {
         for moved in batch.moved {
             shared.arrive(moved.to, moved.to, &moved.name, moved.leaf);
             match moved.to {
-                Place::Data => shared.bytes.fetch_add(moved.size, Ordering::Relaxed),
-                Place::Quarantine => shared.bytes.fetch_sub(moved.size, Ordering::Relaxed),
-            };
+                Place::Data => {
+                    shared.bytes.fetch_add(moved.size, Ordering::Relaxed);
+                }
+                Place::Quarantine => shared.shrinks(moved.size),
+            }
             (moved.done)(Ok(Some(moved.leaf)));
         }
         for after in batch.after {

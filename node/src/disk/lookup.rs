@@ -25,8 +25,6 @@ pub struct Copy {
     pub leaf: Option<u32>,
     /// The session in which a record lists it; 0 where that is not known.
     pub session: u64,
-    /// Its bytes; 0 where they are not known.
-    pub size: u64,
 }
 
 /// An open file that is the copy asked for.
@@ -54,7 +52,6 @@ impl Copy {
             },
             leaf: copy.leaf,
             session: copy.session,
-            size: copy.size,
         })
     }
 
@@ -67,7 +64,6 @@ impl Copy {
             name: self.name.to_string(),
             leaf: self.leaf,
             session: 0,
-            size: self.size,
         }
     }
 
@@ -129,8 +125,7 @@ impl Shared {
             let file = match self.open(place, leaf, &copy.name) {
                 Ok(Some(file)) => file,
                 Ok(None) => {
-                    let copy = copy.clone();
-                    self.queue.push(Op::Gone { place, copy });
+                    self.look_for(place, copy);
                     continue;
                 }
                 // This may not be the copy that is asked for: go on.
@@ -150,6 +145,15 @@ impl Shared {
             }
         }
         unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Has the committer find out whether a file is gone. One at a time: whoever comes
+    /// meanwhile finds it missing later.
+    fn look_for(&self, place: Place, copy: &Copy) {
+        if !self.looked_for.swap(true, Ordering::AcqRel) {
+            let copy = copy.clone();
+            self.queue.push(Op::Gone { place, copy });
+        }
     }
 
     /// Notes a file that can't be read.
@@ -285,7 +289,6 @@ mod tests {
                 },
                 leaf,
                 session,
-                size: 0,
             };
             assert_eq!(may_hide(&unread, &copy, 7).cloned(), hidden, "{copy:?}");
             assert_eq!(may_hide(&[], &copy, 7), None);

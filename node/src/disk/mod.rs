@@ -40,7 +40,7 @@ use stage::Staged;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tree::{Shape, Tree};
 use troubles::Troubles;
@@ -120,6 +120,8 @@ pub(crate) struct Shared {
     /// until that is flushed. They count, so that no node seems empty too early
     /// (invariant 7).
     between: [AtomicU64; 2],
+    /// Whether the committer is to find out if a file is gone.
+    looked_for: AtomicBool,
     bytes: AtomicU64,
     troubles: Troubles,
     /// By place: leaves that could not be read at the start. What they hold is not
@@ -185,6 +187,7 @@ impl Disk {
             roots: [data.root, quarantine.root],
             index: [RwLock::new(data.index), RwLock::new(quarantine.index)],
             between: Default::default(),
+            looked_for: AtomicBool::new(false),
             bytes: AtomicU64::new(data.bytes),
             troubles,
             unread: [data.unread, quarantine.unread],
@@ -344,6 +347,15 @@ impl Shared {
             data.count() as u64 + between(Place::Data),
             quarantine.count() as u64 + between(Place::Quarantine),
         )
+    }
+
+    /// Counts the bytes of a file no more. They are what its record says, and what was counted
+    /// when the node started is what the file had: one that was cut short had fewer.
+    fn shrinks(&self, bytes: u64) {
+        let less = |all: u64| Some(all.saturating_sub(bytes));
+        let _ = self
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// A file leaves the index of `from`, and counts as one of `to` until it is

@@ -97,7 +97,7 @@ impl Op {
 }
 
 /// The committer's queue. Its bound is that of the creates and the streams,
-/// which hold a permit for each operation they ask for, and of the lookups under way.
+/// which hold a permit for each operation they ask for, and one for files that are gone.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,

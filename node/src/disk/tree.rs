@@ -119,6 +119,10 @@ impl Tree {
     /// When the leaf has none.
     pub fn release(&mut self, leaf: u32) {
         let count = &mut self.counts[leaf as usize];
+        if *count == u8::MAX {
+            // It had as many or more at the start, and takes none before it is counted again.
+            return;
+        }
         *count = count.checked_sub(1).expect("a slot is released once");
         // A leaf that someone else overfilled opens only when it has room.
         if *count < self.shape.fan && !self.blocked.iter().any(|range| range.contains(&leaf)) {
@@ -280,5 +284,18 @@ mod tests {
             made: LEVELS - 1,
         };
         assert_eq!(tree.reserve(&[]), Some(next));
+    }
+
+    #[test]
+    fn a_leaf_that_holds_more_than_are_counted_stays_closed() {
+        let shape = Shape { fan: 2, levels: 1 };
+        let mut tree = Tree::new(shape, vec![u8::MAX, 3], Vec::new());
+        for _ in 0..300 {
+            tree.release(0);
+        }
+        tree.release(1);
+        tree.release(1);
+        assert_eq!(tree.reserve(&[]).map(|slot| slot.leaf), Some(1));
+        assert_eq!(tree.reserve(&[]), None);
     }
 }

@@ -91,7 +91,6 @@ impl Journal {
                 key,
                 leaf: None,
                 session: 0,
-                size: 0,
             })
         };
         self.corrupt.iter().filter_map(copy).collect()
@@ -114,7 +113,6 @@ mod tests {
             },
             leaf: Some(9),
             session: 0,
-            size: 0,
         };
         let progress = Progress {
             begun_ms: 5,

@@ -223,7 +223,6 @@ mod tests {
             },
             leaf: None,
             session: 0,
-            size: 0,
         }
     }
 

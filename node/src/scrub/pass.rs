@@ -118,7 +118,6 @@ impl Scrub {
             key: meta.key,
             leaf: Some(listed.leaf),
             session: 0,
-            size: meta.size,
         };
         let found = match disk.find(Place::Data, &copy) {
             Ok(Some(found)) => found,

@@ -42,7 +42,6 @@ impl Node {
             name: meta.name.clone(),
             leaf: None,
             session: 0,
-            size: meta.size,
         };
         let left = || until.saturating_duration_since(self.world.now());
         let mut again = Some(meta);

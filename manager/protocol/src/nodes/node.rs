@@ -334,7 +334,6 @@ pub(crate) fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Optio
         name: name.as_str().to_owned(),
         leaf,
         session: 0,
-        size: 0,
     }
 }
 
@@ -342,10 +341,7 @@ pub(crate) fn copy_ref(id: FileId, generation: u32, name: &FileName, leaf: Optio
 pub(crate) fn home_ref(record: &Record) -> CopyRef {
     match record.counting_copy() {
         Some(copy) => listed_ref(record, copy),
-        None => CopyRef {
-            size: record.size,
-            ..copy_ref(record.id, record.generation, &record.name, record.leaf)
-        },
+        None => copy_ref(record.id, record.generation, &record.name, record.leaf),
     }
 }
 
@@ -354,7 +350,6 @@ pub(crate) fn listed_ref(record: &Record, copy: &Copy) -> CopyRef {
     let leaf = record.leaf.filter(|_| record.counts(copy));
     CopyRef {
         session: copy.session,
-        size: record.size,
         ..copy_ref(record.id, copy.generation, &record.name, leaf)
     }
 }

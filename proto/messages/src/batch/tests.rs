@@ -53,7 +53,6 @@ fn lists_that_are_not_cut_stay_within_a_message_at_their_longest() {
         name: "n".repeat(crate::FileName::MAX_BYTES),
         leaf: Some(u32::MAX),
         session: u64::MAX,
-        size: u64::MAX,
     };
     let corrupt = v1::ListCorruptReply {
         copies: vec![copy; 10_000],

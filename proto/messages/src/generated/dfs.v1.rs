@@ -261,9 +261,6 @@ pub struct CopyRef {
     /// The session in which the copy was listed; 0 where the sender does not say.
     #[prost(fixed64, tag = "5")]
     pub session: u64,
-    /// Its bytes; 0 where the sender does not know.
-    #[prost(uint64, tag = "6")]
-    pub size: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadRequest {

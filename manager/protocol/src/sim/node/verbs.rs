@@ -206,7 +206,6 @@ impl MemoryNode {
             name: held.name.to_string(),
             leaf: Some(held.leaf),
             session: 0,
-            size: held.meta.size,
         });
         copies.collect()
     }
