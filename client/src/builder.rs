@@ -63,9 +63,13 @@ impl Builder {
     fn new(url: &str) -> Result<Self, Error> {
         // Not with the URL in it, which may have a password.
         let wrong = |why: &dyn std::fmt::Display| Error::setting("url", why);
+        let no_scheme = "must begin with http:// or https://";
+        if !url.contains("://") {
+            return Err(wrong(&no_scheme));
+        }
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(wrong(&"must begin with http:// or https://"));
+            return Err(wrong(&no_scheme));
         }
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(wrong(&"must have no query and no fragment"));
@@ -325,7 +329,8 @@ mod tests {
             ("ftp://files", "must begin with http"),
             ("http://files/?a=b", "no query"),
             ("http://me:secret@files", "no user"),
-            ("", "relative URL"),
+            ("127.0.0.1:8000", "must begin with http"),
+            ("", "must begin with http"),
         ] {
             let error = Builder::new(url).unwrap_err().to_string();
             assert!(error.contains(why), "{url}: {error}");

@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::Response;
 use sha2::{Digest as _, Sha256};
-use std::fs::{Metadata, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -204,11 +204,13 @@ impl Download {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        if self.info.size <= WHOLE {
-            return self.save_whole(folder, failed, progress).await;
-        }
+        // It goes with this call, wherever that ends.
         let temporary = temporary(folder).map_err(&failed)?;
         let file = temporary.as_file().try_clone().map_err(&failed)?;
+        if self.info.size <= WHOLE {
+            let info = self.write_whole(file, failed, progress).await?;
+            return Ok((temporary, info));
+        }
         let file = tokio::fs::File::from_std(file);
         let mut file = BufWriter::with_capacity(WRITTEN, file);
         let info = self.write(&mut file, &failed, progress).await?;
@@ -217,24 +219,22 @@ impl Download {
         Ok((temporary, info))
     }
 
-    async fn save_whole(
+    async fn write_whole(
         self,
-        folder: &Path,
+        mut file: File,
         failed: impl Fn(io::Error) -> Error,
         mut progress: impl FnMut(u64),
-    ) -> Result<(NamedTempFile, FileInfo), Error> {
-        let (info, folder) = (self.info.clone(), folder.to_owned());
+    ) -> Result<FileInfo, Error> {
+        let info = self.info.clone();
         let bytes = self.bytes().await?;
-        let made = tokio::task::spawn_blocking(move || {
-            let mut file = temporary(&folder)?;
+        let written = tokio::task::spawn_blocking(move || {
             file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            io::Result::Ok(file)
+            file.sync_all()
         });
-        let made = made.await.map_err(io::Error::other).flatten();
-        let file = made.map_err(failed)?;
+        let written = written.await.map_err(io::Error::other).flatten();
+        written.map_err(failed)?;
         progress(info.size);
-        Ok((file, info))
+        Ok(info)
     }
 
     /// Writes it to where it can't be taken back from: what came damaged is there when that is

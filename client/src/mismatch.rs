@@ -21,6 +21,8 @@ pub enum Mismatch {
     Distrusted,
     /// It asks for a certificate of the client.
     NoCertificate,
+    /// It does not trust the client's certificate.
+    NotTrusted,
 }
 
 impl Mismatch {
@@ -43,6 +45,14 @@ impl Mismatch {
             rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
                 Some(Self::NoCertificate)
             }
+            rustls::Error::AlertReceived(
+                AlertDescription::UnknownCA
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown,
+            ) => Some(Self::NotTrusted),
             rustls::Error::InvalidCertificate(why) => Some(Self::of_certificate(why)),
             _ => None,
         }
@@ -92,6 +102,8 @@ mod tests {
         );
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         assert_eq!(tls(alert), Some(Mismatch::NoCertificate));
+        let alert = rustls::Error::AlertReceived(AlertDescription::UnknownCA);
+        assert_eq!(tls(alert), Some(Mismatch::NotTrusted));
         let plain = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
         assert_eq!(tls(plain), Some(Mismatch::NoTls));
         assert_eq!(tls(rustls::Error::DecryptError), None);

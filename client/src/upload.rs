@@ -4,11 +4,11 @@ use crate::answers::Stored;
 use crate::body::{Passing, Pieces, Progress};
 use crate::deletion;
 use crate::digest::{Digest, REPR_DIGEST};
-use crate::wire::{Pauses, Sent, Wire};
+use crate::wire::{self, Pauses, Sent, Wire};
 use crate::{Code, Error, FileName};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use reqwest::{Body, RequestBuilder};
@@ -131,10 +131,7 @@ impl Upload {
             Some(media_type) => request.header(CONTENT_TYPE, value("content type", media_type)?),
             None => request,
         };
-        Ok(match shown {
-            Some(credential) => request.header(AUTHORIZATION, credential),
-            None => request,
-        })
+        Ok(wire::showing(request, shown))
     }
 }
 

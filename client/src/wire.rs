@@ -203,15 +203,12 @@ impl Wire {
 
     async fn attempt(
         &self,
-        mut request: RequestBuilder,
+        request: RequestBuilder,
         credential: Option<&HeaderValue>,
         sent: &Sent,
         silence: Duration,
     ) -> Result<Response, Error> {
-        if let Some(value) = credential {
-            request = request.header(AUTHORIZATION, value);
-        }
-        let mut answer = pin!(request.send());
+        let mut answer = pin!(showing(request, credential).send());
         let answer = loop {
             let before = sent.seen();
             match tokio::time::timeout(silence, &mut answer).await {
@@ -344,6 +341,14 @@ fn backoff() -> ExponentialBackoff {
         .with_max_delay(DOUBLED)
         .without_max_times()
         .build()
+}
+
+/// The request with what the service is shown of the caller.
+pub(crate) fn showing(request: RequestBuilder, credential: Option<&HeaderValue>) -> RequestBuilder {
+    match credential {
+        Some(value) => request.header(AUTHORIZATION, value),
+        None => request,
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use e2e::library::{names, refused};
 use e2e::secure::Secure;
 use e2e::wait;
 use serde_json::Value;
+use std::path::PathBuf;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 /// A service with a folder in it.
@@ -25,18 +26,16 @@ async fn with_photos() -> Result<(Cluster, Dfs)> {
 async fn a_path_in_place_of_a_name_is_answered_with_the_name() -> Result<()> {
     let (_cluster, dfs) = with_photos().await?;
     let path = "photos/a.jpg";
-    let says = "names have no slash: `dfs put -r` calls that path photos%2Fa.jpg";
+    let says = "names have no slash: `dfs put -r` calls that path photos%2Fa.jpg, and";
     for command in ["get", "cat", "stat", "rm"] {
         dfs.fails(&[command, path], 1, says).await?;
     }
     let link = ["link", path, "--expires", "1h"];
     dfs.fails(&link, 2, says).await?;
-    for (command, folder) in [("get", "dfs get -r"), ("rm", "dfs rm -r")] {
-        let says = format!("stored of that folder is `{folder} 'photos%2F'`");
-        dfs.fails(&[command, "photos/"], 1, &says).await?;
-        let all = ["-r", "photos/"];
-        dfs.fails(&[&[command][..], &all].concat(), 12, &says)
-            .await?;
+    let says = "those of that folder begin with photos%2F: `-r 'photos%2F'` takes them all";
+    for command in ["get", "rm"] {
+        dfs.fails(&[command, "photos/"], 1, says).await?;
+        dfs.fails(&[command, "-r", "photos/"], 12, says).await?;
     }
     let listed = dfs.run(&["ls", "photos/"]).await?;
     ensure!(
@@ -52,6 +51,9 @@ async fn a_path_in_place_of_a_name_is_answered_with_the_name() -> Result<()> {
         )
         .await?;
     }
+    let call = ["put", "-r", "in/photos", "--as", "a%b"];
+    let says = "must be a name of which `dfs get -r` makes a path, such as a%25b";
+    dfs.fails(&call, 2, says).await?;
     ensure!(dfs.does(&["cat", "photos%2Fa.jpg"]).await? == "1");
     Ok(())
 }
@@ -60,14 +62,16 @@ async fn a_path_in_place_of_a_name_is_answered_with_the_name() -> Result<()> {
 async fn a_folder_in_place_of_a_name_is_answered_with_the_command_for_it() -> Result<()> {
     let (_cluster, dfs) = with_photos().await?;
     let begins = "files have names that begin with photos%2F";
-    for (command, folder) in [
-        ("get", "dfs get -r"),
+    for (command, all) in [
+        ("get", "-r"),
         ("cat", "dfs ls"),
         ("stat", "dfs ls"),
-        ("rm", "dfs rm -r"),
+        ("rm", "-r"),
     ] {
-        let says = format!("{begins}: `{folder} 'photos%2F'`");
-        dfs.fails(&[command, "photos"], 12, &says).await?;
+        let says = format!("{begins}: `{all} 'photos%2F'`");
+        for folder in ["photos", "photos%2F"] {
+            dfs.fails(&[command, folder], 12, &says).await?;
+        }
         let ran = dfs.run(&[command, "none"]).await?;
         ensure!(ran.code == 12 && !ran.err.contains("begin"), "{ran:?}");
     }
@@ -112,7 +116,15 @@ async fn a_service_that_asks_for_a_certificate_is_answered_with_the_flags_for_it
     std::fs::write(dfs.folder().join("ca.crt"), secure.authority.pem())?;
     let url = format!("https://{}", secure.cluster.http());
     let call = ["--url", &url, "--ca", "ca.crt", "ls"];
-    dfs.fails(&call, 1, "with --cert and --key").await
+    dfs.fails(&call, 1, "with --cert and --key").await?;
+    // At once, whatever the deadline.
+    let strangers = Authority::new("strangers")?.client()?;
+    let [certificate, key] = strangers.place(dfs.folder())?;
+    let text = |path: &PathBuf| path.to_str().map(str::to_owned).context("no text");
+    let (certificate, key) = (text(&certificate)?, text(&key)?);
+    let shown = ["--cert", &certificate, "--key", &key, "--deadline", "1h"];
+    let says = "it does not trust the certificate of --cert";
+    dfs.fails(&[&shown[..], &call].concat(), 1, says).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

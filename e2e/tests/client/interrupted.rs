@@ -95,3 +95,35 @@ async fn a_watch_ends_when_it_is_interrupted() -> Result<()> {
     ensure!(ran.code == 130, "{ran:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_that_are_interrupted_leave_nothing_beside_those_that_are_whole() -> Result<()>
+{
+    let cluster = Cluster::start(1).await?;
+    let dfs = Dfs::of(&cluster)?;
+    let files = dfs.folder().join("in");
+    std::fs::create_dir(&files)?;
+    for n in 0..400 {
+        std::fs::write(files.join(n.to_string()), "a small file")?;
+    }
+    dfs.does(&["put", "-r", "in", "--jobs", "64"]).await?;
+    for round in 0..5 {
+        let into = dfs.folder().join(format!("out-{round}"));
+        let to = into.to_str().context("no text")?;
+        let call = ["get", "-r", "in", "--jobs", "64", "--output", to];
+        let mut child = dfs.command(call)?.spawn()?;
+        let stdout = child.stdout.as_mut().context("no stdout")?;
+        wait::at_most(SOON, stdout.read_exact(&mut [0; 1])).await??;
+        interrupt(&child)?;
+        let ran = ended(child).await?;
+        ensure!([0, 130].contains(&ran.code), "{ran:?}");
+        for file in std::fs::read_dir(into.join("in"))? {
+            let path = file?.path();
+            let text = std::fs::read_to_string(&path)?;
+            let name = path.file_name().and_then(|name| name.to_str());
+            let whole = text == "a small file" && name.is_some_and(|name| !name.starts_with('.'));
+            ensure!(whole, "{}: {text:?}", path.display());
+        }
+    }
+    Ok(())
+}

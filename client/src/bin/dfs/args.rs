@@ -119,7 +119,7 @@ pub(crate) struct CatArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
     /// What the names begin with [default: all files]
-    #[arg(default_value = "")]
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
     /// Print size, time and node of each
     #[arg(long, short)]
@@ -187,7 +187,7 @@ pub(crate) struct LinkArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Print it again every other second, until interrupted
+    /// Print it again every other second, until interrupted or where nobody ever answers
     #[arg(long, short)]
     pub(crate) watch: bool,
 }

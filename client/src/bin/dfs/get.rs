@@ -16,8 +16,6 @@ use std::pin::pin;
 
 /// Standard output.
 const STDOUT: &str = "-";
-/// What fetches all of a folder.
-const FOLDER: &str = "dfs get -r";
 
 /// A file that was fetched.
 #[derive(Serialize)]
@@ -36,6 +34,12 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
     let ends_as_folder = output.to_string_lossy().ends_with(std::path::is_separator);
     let into_folder = args.recursive || args.names.len() > 1 || output.is_dir() || ends_as_folder;
     if into_folder {
+        let file = output.exists() && !output.is_dir();
+        let text = format!(
+            "--output: {} is no folder: give another one",
+            output.display()
+        );
+        ensure!(!file, Usage(text));
         std::fs::create_dir_all(output)
             .with_context(|| format!("--output: {}", output.display()))?;
     }
@@ -53,12 +57,12 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, out: &Out) -> Result<Ou
         done: "fetched",
         cut: "nothing is left of them",
         none: "no file's name begins so",
-        hint: misnamed::slashes(&args.names, &args.separator.separator, FOLDER),
+        hint: misnamed::slashes(&args.names, &args.separator.separator),
     };
     let named = Named {
         client,
         separator: &args.separator.separator,
-        folder: FOLDER,
+        takes_folders: true,
         of_files: !args.recursive,
         names: args.names.len(),
     };

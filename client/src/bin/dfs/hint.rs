@@ -44,7 +44,7 @@ fn of_kind(error: &Error) -> Option<&'static str> {
                 Some("no node takes or serves files now: see `dfs status`, or try again later")
             }
             Some(Code::FileUnavailable) => Some(
-                "its node is away or the file is damaged: see `dfs status`, or try again later",
+                "its node is away or lacks it, or it is damaged: see `dfs status`, or try again later",
             ),
             Some(Code::FileNameExists) => Some("take another name, or delete that file first"),
             Some(Code::NotAuthorized) if refusal.status.as_u16() == 401 => {
@@ -74,7 +74,9 @@ fn of_kind(error: &Error) -> Option<&'static str> {
 /// What may be done where the two sides do not fit.
 fn of_mismatch(mismatch: Mismatch) -> &'static str {
     match mismatch {
-        Mismatch::NoTls => "it does not speak TLS, so take http:// in place of https://",
+        Mismatch::NoTls => {
+            "it does not speak TLS: is --url right? If so, take http:// in place of https://"
+        }
         Mismatch::UnknownAuthority => {
             "who signed its certificate is not trusted here: give that authority, as PEM, with --ca"
         }
@@ -83,6 +85,9 @@ fn of_mismatch(mismatch: Mismatch) -> &'static str {
         }
         Mismatch::OutOfDate => {
             "is the clock of this machine right? If so, the service needs a new certificate"
+        }
+        Mismatch::NotTrusted => {
+            "it does not trust the certificate of --cert: give one that its authority signed"
         }
         Mismatch::NoCertificate => "it asks for a certificate: give one with --cert and --key",
         _ => {
@@ -95,7 +100,13 @@ fn of_mismatch(mismatch: Mismatch) -> &'static str {
 /// What may be done where a connection ended without an answer.
 fn of_end(url: &str) -> &'static str {
     match url.starts_with("https:") {
-        true => "if it asks for certificates, give one that it trusts with --cert and --key",
-        false => "if it speaks TLS, the URL must begin with https://",
+        true => {
+            "is the service up, and --url right? If it asks for certificates, give one that it \
+             trusts with --cert and --key"
+        }
+        false => {
+            "is the service up, and --url right? If that port speaks TLS, the URL must begin with \
+             https://"
+        }
     }
 }

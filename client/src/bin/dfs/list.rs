@@ -1,7 +1,7 @@
 //! `dfs ls` and `dfs stat`: what files there are.
 
 use crate::args::{LsArgs, StatArgs};
-use crate::misnamed::{self, LISTS, Named};
+use crate::misnamed::{self, Named};
 use crate::out::{Out, size};
 use crate::outcome::Outcome;
 use crate::paths;
@@ -21,7 +21,7 @@ pub(crate) async fn ls(client: &Client, args: &LsArgs, out: &Out) -> Result<Outc
         })?;
     }
     if none && args.prefix.contains('/') {
-        out.note(&misnamed::slash(&args.prefix, paths::DEFAULT, LISTS));
+        out.note(&misnamed::slash(&args.prefix, paths::DEFAULT, false));
     }
     Ok(Outcome::Done)
 }

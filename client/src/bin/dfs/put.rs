@@ -27,7 +27,8 @@ pub(crate) async fn run(client: &Client, args: &PutArgs, out: &Out) -> Result<Ou
         let text = || Usage(format!("--as: needs exactly one path, got {paths}"));
         ensure!(paths == 1, text());
     }
-    misnamed::check_as(args.name.as_deref(), &args.separator.separator)?;
+    let separator = &args.separator.separator;
+    misnamed::check_as(args.name.as_deref(), separator, args.recursive)?;
     if args.paths.iter().any(|path| path == Path::new(STDIN)) {
         let text = || Usage("standard input has no name: give it one with --as".to_owned());
         ensure!(args.name.is_some(), text());

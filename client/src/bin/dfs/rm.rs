@@ -13,9 +13,6 @@ use serde_json::json;
 use std::pin::pin;
 use std::time::SystemTime;
 
-/// What deletes all of a folder.
-const FOLDER: &str = "dfs rm -r";
-
 /// How many files there are, and when the last of them was stored.
 struct Found {
     files: u64,
@@ -70,12 +67,12 @@ async fn delete(
         done: "deleted",
         cut: "each of them is deleted, or still there whole",
         none: "no file's name begins so",
-        hint: misnamed::slashes(&args.names, paths::DEFAULT, FOLDER),
+        hint: misnamed::slashes(&args.names, paths::DEFAULT),
     };
     let named = Named {
         client,
         separator: paths::DEFAULT,
-        folder: FOLDER,
+        takes_folders: true,
         of_files: !args.recursive,
         names: args.names.len(),
     };

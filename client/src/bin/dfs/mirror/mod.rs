@@ -44,7 +44,7 @@ impl Held {
 
 pub(crate) async fn run(client: &Client, args: &MirrorArgs, out: &Out) -> Result<Outcome> {
     let folder = args.folder.as_path();
-    misnamed::check_as(args.name.as_deref(), &args.separator.separator)?;
+    misnamed::check_as(args.name.as_deref(), &args.separator.separator, true)?;
     let begins = walk::beginning(folder, args.name.as_deref(), &args.separator.separator)?;
     check(args)?;
     let held = held(folder, &begins, args, out);
