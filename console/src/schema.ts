@@ -1029,7 +1029,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1123,7 +1122,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1241,7 +1239,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1431,7 +1428,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1596,7 +1592,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1792,7 +1787,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1965,6 +1959,8 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1976,6 +1972,8 @@ export interface operations {
             416: {
                 headers: {
                     "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2007,7 +2005,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2202,7 +2199,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2353,7 +2349,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2473,6 +2468,8 @@ export interface operations {
             /** @description Code 6: Invalid request: a condition of the request does not hold */
             412: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -2498,7 +2495,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2679,7 +2675,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2836,7 +2831,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2960,7 +2954,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3073,7 +3066,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3203,7 +3195,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3358,7 +3349,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3538,7 +3528,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3710,7 +3699,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3922,7 +3910,6 @@ export interface operations {
             /** @description Code 6: Invalid request: the head of the request is too long; beyond what is read of it the answer has no body */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {

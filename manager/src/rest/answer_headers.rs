@@ -93,7 +93,7 @@ const HEADERS: [AnswerHeader; 11] = [
         },
         about: "Seconds after which the same request may succeed.",
         example: "1",
-        always: false,
+        always: true,
     },
     AnswerHeader {
         name: "WWW-Authenticate",
@@ -124,8 +124,8 @@ fn names(action: Action, status: u16) -> &'static [&'static str] {
             "Accept-Ranges",
             "Content-Range",
         ],
-        (Action::Get, 304) => &["ETag", "Last-Modified"],
-        (Action::Get, 416) => &["Content-Range"],
+        (Action::Get, 304 | 412) => &["ETag", "Last-Modified"],
+        (Action::Get, 416) => &["ETag", "Last-Modified", "Content-Range"],
         (_, 401) => &["WWW-Authenticate"],
         (_, 429 | 503) => &["Retry-After"],
         _ => &[],
@@ -134,7 +134,13 @@ fn names(action: Action, status: u16) -> &'static [&'static str] {
 
 /// The headers of an answer, each a reference to its [component](components).
 pub(super) fn of_answer(action: Action, status: u16) -> Value {
-    let all = ["X-Request-Id"].iter().chain(names(action, status));
+    // What could not be read has no id.
+    let id: &[&str] = if status == 431 {
+        &[]
+    } else {
+        &["X-Request-Id"]
+    };
+    let all = id.iter().chain(names(action, status));
     let reference = |name: &&str| {
         let target = format!("#/components/headers/{name}");
         ((*name).to_owned(), json!({ "$ref": target }))

@@ -45,7 +45,7 @@ pub(super) fn document(closed: bool, longest_body: u64) -> Value {
             "description": "Stores each file whole on one of many nodes. Every error has a code, \
                             a message and, where it helps, a detail; a path that is not there is \
                             404 with code 6, a method that its path has not is 405 with code 6. \
-                            Every answer has an `X-Request-Id`, the client's own if it has 16 hex \
+                            Every answer to a request that could be read has an `X-Request-Id`, the client's own if it has 16 hex \
                             digits. `traceparent` and `tracestate` of W3C Trace Context may come \
                             with any request; no answer depends on them.",
         },

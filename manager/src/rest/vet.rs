@@ -3,15 +3,13 @@
 
 use super::answer::Refusal;
 use super::hosts::Hosts;
+use super::routes::FSCK;
 use http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use std::sync::OnceLock;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// It changes nothing, and yet takes the one turn that there is, whoever reads the answer.
-const COMPARES: &str = "/fsck";
 
 /// The first `Host` that was served on a connection, if it is not long: nearly all of
 /// its requests name the same, and it need not be taken apart for each of them.
@@ -58,7 +56,7 @@ pub(super) fn vet<B>(
     }
     codings(headers)?;
     match *request.method() {
-        Method::GET if request.uri().path() == COMPARES => origin(request, hosts),
+        Method::GET | Method::HEAD if request.uri().path() == FSCK => origin(request, hosts),
         Method::GET | Method::HEAD | Method::OPTIONS => Ok(()),
         _ => origin(request, hosts),
     }
@@ -288,8 +286,10 @@ mod tests {
                 assert_eq!(found, wanted, "{method} {fields:?}");
             }
             assert_eq!(get(&fields), 200, "reading: the browser keeps the answer");
-            let compared = status(Method::GET, Version::HTTP_11, COMPARES, &fields);
-            assert_eq!(compared, wanted, "{fields:?}");
+            for method in [Method::GET, Method::HEAD] {
+                let compared = status(method.clone(), Version::HTTP_11, FSCK, &fields);
+                assert_eq!(compared, wanted, "{method} {fields:?}");
+            }
         }
     }
 }

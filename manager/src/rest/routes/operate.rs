@@ -13,6 +13,10 @@ use super::super::schemas::Shape;
 use http::Method;
 use manager_callers::Verb;
 
+/// The comparison: it changes nothing, and yet takes the one turn that there is, whoever reads
+/// the answer.
+pub(in crate::rest) const FSCK: &str = "/fsck";
+
 const NODE_PARAMETER: Parameter = parameter(
     "node",
     At::Query,
@@ -130,7 +134,7 @@ pub(super) static OPERATIONS: [Operation; 9] = [
     operation(
         Action::Fsck,
         Method::GET,
-        ("/fsck", "checkFiles"),
+        (FSCK, "checkFiles"),
         (
             "Compare disks and records",
             "Each difference is a line, as it is found; no line says that there is none. An answer \
