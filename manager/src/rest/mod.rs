@@ -34,6 +34,7 @@ mod openapi;
 mod operate;
 mod operation;
 mod pace;
+mod paths;
 mod patterns;
 mod post;
 mod protocols;

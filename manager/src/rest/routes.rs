@@ -483,7 +483,5 @@ pub(super) fn method_label(method: &Method) -> &'static str {
 }
 
 mod operate;
-
-pub(super) use operate::FSCK;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use super::answer::Refusal;
 use super::hosts::Hosts;
-use super::routes::FSCK;
+use super::paths::FSCK;
 use http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};

@@ -2,7 +2,6 @@
 //! whether it does.
 
 use super::meta::{CopyKey, MAX_RECORD, Meta, XATTR};
-use super::ops::Op;
 use super::{Place, Shared, file_path};
 use crate::fault::Failure;
 use bytes::Bytes;
@@ -145,15 +144,6 @@ impl Shared {
             }
         }
         unreadable.map_or(Ok(None), Err)
-    }
-
-    /// Has the committer find out whether a file is gone. One at a time: whoever comes
-    /// meanwhile finds it missing later.
-    fn look_for(&self, place: Place, copy: &Copy) {
-        if !self.looked_for.swap(true, Ordering::AcqRel) {
-            let copy = copy.clone();
-            self.queue.push(Op::Gone { place, copy });
-        }
     }
 
     /// Notes a file that can't be read.

@@ -349,6 +349,15 @@ impl Shared {
         )
     }
 
+    /// Has the committer find out whether a file is gone. One at a time: whoever comes
+    /// meanwhile finds it missing later.
+    fn look_for(&self, place: Place, copy: &Copy) {
+        if !self.looked_for.swap(true, Ordering::AcqRel) {
+            let copy = copy.clone();
+            self.queue.push(Op::Gone { place, copy });
+        }
+    }
+
     /// Counts the bytes of a file no more. They are what its record says, and what was counted
     /// when the node started is what the file had: one that was cut short had fewer.
     fn shrinks(&self, bytes: u64) {

@@ -8,14 +8,11 @@ use super::super::needs::Needs;
 use super::super::operation::{
     Action, At, Content, Kind, Operation, Parameter, Success, parameter,
 };
+use super::super::paths::FSCK;
 use super::super::patterns::{ID, NODE};
 use super::super::schemas::Shape;
 use http::Method;
 use manager_callers::Verb;
-
-/// The comparison: it changes nothing, and yet takes the one turn that there is, whoever reads
-/// the answer.
-pub(in crate::rest) const FSCK: &str = "/fsck";
 
 const NODE_PARAMETER: Parameter = parameter(
     "node",
