@@ -168,7 +168,9 @@ impl Bench {
         let digested = fetch(address, size, |bytes| hash.update(bytes)).await?;
         black_box(hash.finalize());
         self.dfs(&["rm", "load"]).await?;
+        rests().await?;
         let (put, put_peak) = self.dfs(&["put", "large"]).await?;
+        rests().await?;
         let (get, get_peak) = self.dfs(&["cat", "large"]).await?;
         self.dfs(&["rm", "large"]).await?;
         let round = |load, dfs, peak| Round { load, dfs, peak };
@@ -205,8 +207,14 @@ impl Bench {
     }
 }
 
+/// Waits until the disk has what was written before, which the next one would pay for.
+async fn rests() -> Result<()> {
+    Ok(tokio::task::spawn_blocking(rustix::fs::sync).await?)
+}
+
 /// Seconds of the load generator for a file of zeros.
 async fn store(address: SocketAddr, size: u64) -> Result<f64> {
+    rests().await?;
     let mut connection = Connection::open(address).await?;
     let begun = Instant::now();
     let piece = PIECE.len() as u64;
@@ -223,6 +231,7 @@ async fn store(address: SocketAddr, size: u64) -> Result<f64> {
 
 /// The same to fetch it, and do something with its bytes.
 async fn fetch(address: SocketAddr, size: u64, mut with: impl FnMut(&Bytes)) -> Result<f64> {
+    rests().await?;
     let mut connection = Connection::open(address).await?;
     let begun = Instant::now();
     let request = Request::get("/file/load").body(Pieces::empty().into())?;
