@@ -67,10 +67,8 @@ pub async fn run(store: Option<String>) -> Result<String> {
     })
     .await?;
     let log = std::fs::read_to_string(cluster.log_of_manager(0))?;
-    let warnings = log
-        .lines()
-        .filter(|line| line.contains("a move failed"))
-        .count();
+    let failed = |line: &&str| line.contains("a move failed");
+    let warnings = log.lines().filter(failed).count();
     ensure!(warnings <= WARNINGS, "{warnings} warnings");
     for number in 0..GONE {
         client.delete(&name(number)).await?;
